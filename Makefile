@@ -1,0 +1,22 @@
+# Every check is a target here; .ci/run calls nothing else.
+SHELL    := /bin/bash
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOFUMPT  := mvdan.cc/gofumpt@v0.12.0
+VULN     := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+FUZZTIME ?= 30s
+ROUNDS   ?= 20
+
+.PHONY: build demo test e2e race fuzz bench fmt lint vuln check clean
+
+build: ; go build -trimpath -o bin/sallyport ./cmd/sallyport
+demo: build ; go run ./test/demo -sallyport bin/sallyport
+test: ; go vet ./... && go test -timeout 8m ./...
+e2e: ; E2E=full ROUNDS=$(ROUNDS) go test -count=1 -timeout 30m -p 1 ./test/...
+race: ; go test -race -timeout 25m ./...
+fuzz: ; ./test/fuzz.sh $(FUZZTIME)
+bench: build ; go run ./bench/run
+fmt: ; go run $(GOFUMPT) -l -w $$(git ls-files '*.go')
+lint: ; go run $(GOLANGCI) run ./...
+vuln: ; go run $(VULN) ./...
+check: lint race e2e
+clean: ; rm -rf bin .cache
