@@ -1,0 +1,70 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// The exit codes of every command but `run`, which passes its command's on.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// exitCode ends the process with this code when everything worth saying has
+// already been said, for example by a table of failed policy tests.
+type exitCode int
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+
+// usageError marks a command line that cannot mean anything; exit code 2.
+type usageError struct{ msg string }
+
+func (e *usageError) Error() string { return e.msg }
+
+func usagef(format string, args ...any) error {
+	return &usageError{msg: fmt.Sprintf(format, args...)}
+}
+
+// hinted carries what the user can try, printed on a line of its own.
+type hinted struct {
+	err  error
+	hint string
+}
+
+func withHint(err error, format string, args ...any) error {
+	return &hinted{err: err, hint: fmt.Sprintf(format, args...)}
+}
+
+func (h *hinted) Error() string { return h.err.Error() }
+func (h *hinted) Unwrap() error { return h.err }
+func (h *hinted) Hint() string  { return h.hint }
+
+// exit prints err as people read it and turns it into the exit code.
+func (a *app) exit(err error) int {
+	var code exitCode
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &code):
+		return int(code)
+	}
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintf(a.stderr, "sallyport: %s\n", printable(strings.TrimRight(line, "\n")))
+	}
+	var usage *usageError
+	isUsage := !a.running || errors.As(err, &usage)
+	var hint interface{ Hint() string }
+	switch {
+	case errors.As(err, &hint):
+		fmt.Fprintf(a.stderr, "hint: %s\n", printable(hint.Hint()))
+	case isUsage:
+		fmt.Fprintln(a.stderr, "hint: add --help to see how a command is used")
+	}
+	if isUsage {
+		return exitUsage
+	}
+	return exitFailed
+}

@@ -1,0 +1,136 @@
+// Command sallyport is the guarded way out for software agents: an egress proxy
+// that knows which agent calls, asks its policy, injects credentials the agent
+// never holds, and records every request before it leaves.
+//
+// This package holds flags, files and wiring, one file per subcommand. Rules
+// about what may leave live in the packages it wires, never here.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	os.Exit(run(context.Background(), os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run executes one command line and returns the exit code: 0 done, 1 refused or
+// failed, 2 wrong usage, or the code that `sallyport run` took over from its command.
+func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, getenv: getenv, now: time.Now}
+	root := newRootCommand(a)
+	root.SetArgs(args)
+	return a.exit(root.ExecuteContext(ctx))
+}
+
+// app is what every command gets from the outside world: its streams, the
+// environment, the clock, and the values of the global flags. A command that
+// runs finds home and output set; it writes results to stdout and nothing else.
+type app struct {
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+	getenv func(string) string
+	now    func() time.Time
+
+	home    string // absolute path of HOME; "" if none was given and the user has no home folder
+	output  string // outputText or outputJSON
+	running bool   // the command line was understood; what fails from here on is not wrong usage
+}
+
+// The values of --output.
+const (
+	outputText = "text"
+	outputJSON = "json"
+)
+
+func (a *app) json() bool { return a.output == outputJSON }
+
+func newRootCommand(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "sallyport",
+		Short: "The guarded way out for software agents",
+		Long: `Sallyport is an egress proxy for software agents. Each agent has an identity and
+no secrets: Sallyport checks every request against the agent's policy, injects the
+credential the rule names, and writes the request to an audit trail before it leaves.`,
+		Example: `  sallyport init
+  sallyport serve &
+  sallyport run --policy example --owner person:$USER -- curl https://www.python.org/`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		PersistentPreRunE: a.prepare,
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.home, "home", "", "folder of the configuration and state (default $SALLYPORT_HOME or ~/.sallyport)")
+	flags.StringVarP(&a.output, "output", "o", outputText, "output for people (text) or scripts (json)")
+	root.AddCommand(
+		newVersionCommand(a),
+		newSidecarCommand(a),
+		newEnvCommand(a),
+		newRunCommand(a),
+	)
+	return withUsage(root)
+}
+
+// prepare runs after the command line was parsed and before any command.
+func (a *app) prepare(cmd *cobra.Command, _ []string) error {
+	// Cobra checks these only after this hook; here their failure still counts as wrong usage.
+	if err := errors.Join(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups()); err != nil {
+		return err
+	}
+	if a.output != outputText && a.output != outputJSON {
+		return fmt.Errorf("unknown output %q: use text or json", a.output)
+	}
+	home, err := homePath(a.home, a.getenv)
+	if err != nil {
+		return err
+	}
+	a.home, a.running = home, true
+	return nil
+}
+
+// homePath finds HOME. No home folder at all is not an error here, because some
+// commands never read it.
+func homePath(flag string, getenv func(string) string) (string, error) {
+	dir := flag
+	if dir == "" {
+		dir = getenv("SALLYPORT_HOME")
+	}
+	if dir == "" {
+		user, err := os.UserHomeDir()
+		if err != nil {
+			return "", nil //nolint:nilerr // sidecar and env work without HOME; the others say what is missing
+		}
+		dir = filepath.Join(user, ".sallyport")
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", fmt.Errorf("find home folder %s: %w", dir, err)
+	}
+	return abs, nil
+}
+
+// withUsage makes a command that only groups others refuse to be called by
+// itself or with a name it does not know, both wrong usage.
+func withUsage(group *cobra.Command) *cobra.Command {
+	group.Args = cobra.ArbitraryArgs
+	group.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return usagef("%s: a command is required", cmd.CommandPath())
+		}
+		return usagef("unknown command %q for %q", args[0], cmd.CommandPath())
+	}
+	return group
+}
