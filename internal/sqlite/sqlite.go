@@ -1,0 +1,194 @@
+// Package sqlite opens Sallyport's databases and brings their schema up to
+// date. It is the only package that imports the SQLite driver, so that every
+// connection has the same pragmas and every caller the same view of errors.
+//
+// It never creates a database that was opened read-only, never migrates one
+// that a newer program wrote, and runs each migration whole or not at all.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	driver "modernc.org/sqlite"
+)
+
+// Synchronous levels. In WAL mode Normal survives a crash of the process and
+// Full also survives a loss of power.
+const (
+	Normal = "NORMAL"
+	Full   = "FULL"
+)
+
+// Primary result codes that callers branch on, from sqlite3.h.
+const (
+	CodeBusy     = 5
+	CodeReadOnly = 8
+	CodeCorrupt  = 11
+	CodeFull     = 13
+)
+
+// Options says how a database is opened. The zero value opens it for writing,
+// durable against a loss of power.
+type Options struct {
+	// ReadOnly opens an existing database for reading only (mode=ro).
+	ReadOnly bool
+	// Synchronous is Normal or Full; empty means Full.
+	Synchronous string
+	// BusyTimeout bounds the wait for another connection's lock; 0 means 5 s.
+	BusyTimeout time.Duration
+	// CacheKiB bounds the page cache of each connection; 0 means 1024.
+	CacheKiB int
+	// Connections bounds the pool; 0 means 4 for readers and 2 otherwise.
+	Connections int
+}
+
+// Open opens the database at path, creating it (mode 0600) unless
+// o.ReadOnly is set. The caller closes it.
+func Open(path string, o Options) (*sql.DB, error) {
+	if err := prepare(path, o.ReadOnly); err != nil {
+		return nil, err
+	}
+	db, err := sql.Open("sqlite", dsn(path, o))
+	if err != nil {
+		return nil, fmt.Errorf("open database %s: %w", path, err)
+	}
+	db.SetMaxOpenConns(connections(o))
+	db.SetMaxIdleConns(connections(o))
+	if err := db.Ping(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), db.Close())
+	}
+	return db, nil
+}
+
+// prepare creates the file itself, because SQLite would create it with the
+// process's umask, and whoever can write the file can rewrite the record.
+func prepare(path string, readOnly bool) error {
+	if readOnly {
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("open database: %w", err)
+		}
+		return nil
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
+	return f.Close()
+}
+
+func connections(o Options) int {
+	switch {
+	case o.Connections > 0:
+		return o.Connections
+	case o.ReadOnly:
+		return 4
+	}
+	return 2
+}
+
+func dsn(path string, o Options) string {
+	busy := o.BusyTimeout
+	if busy == 0 {
+		busy = 5 * time.Second
+	}
+	cache := o.CacheKiB
+	if cache == 0 {
+		cache = 1024
+	}
+	v := url.Values{}
+	v.Add("_pragma", "busy_timeout("+strconv.FormatInt(busy.Milliseconds(), 10)+")")
+	v.Add("_pragma", "cache_size(-"+strconv.Itoa(cache)+")")
+	v.Add("_pragma", "foreign_keys(1)")
+	if o.ReadOnly {
+		v.Set("mode", "ro")
+		v.Add("_pragma", "query_only(1)")
+	} else {
+		sync := o.Synchronous
+		if sync == "" {
+			sync = Full
+		}
+		v.Add("_pragma", "journal_mode(WAL)")
+		v.Add("_pragma", "synchronous("+sync+")")
+		v.Set("_txlock", "immediate")
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		abs = path
+	}
+	// A path may hold any byte; in a file: URI these three end it early.
+	abs = strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(abs)
+	return "file:" + abs + "?" + v.Encode()
+}
+
+// Migrate brings the schema to the last of migrations, each one a script that
+// moves user_version from its index to the next, in one transaction each.
+func Migrate(ctx context.Context, db *sql.DB, migrations []string) error {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	defer func() { _ = conn.Close() }()
+	version, err := userVersion(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if version > len(migrations) {
+		return fmt.Errorf("database has schema version %d, this program knows up to %d: use the newer program", version, len(migrations))
+	}
+	for i := version; i < len(migrations); i++ {
+		if err := migrateOne(ctx, conn, i, migrations[i]); err != nil {
+			return fmt.Errorf("migrate to schema version %d: %w", i+1, err)
+		}
+	}
+	return nil
+}
+
+func migrateOne(ctx context.Context, conn *sql.Conn, from int, script string) error {
+	tx, err := conn.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	// Looked at again under the write lock: another process may have been first.
+	var version int
+	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return err
+	}
+	if version != from {
+		return nil
+	}
+	if _, err := tx.ExecContext(ctx, script); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, "PRAGMA user_version = "+strconv.Itoa(from+1)); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+func userVersion(ctx context.Context, conn *sql.Conn) (int, error) {
+	var version int
+	if err := conn.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return 0, fmt.Errorf("read schema version: %w", err)
+	}
+	return version, nil
+}
+
+// Code returns the primary SQLite result code of err, or 0 when err did not
+// come from SQLite.
+func Code(err error) int {
+	var e *driver.Error
+	if errors.As(err, &e) {
+		return e.Code() & 0xff
+	}
+	return 0
+}
