@@ -1,0 +1,197 @@
+// Package test checks the shape of the whole module: which package may import
+// which, where third-party modules are allowed, and how long a file and a
+// function may become. It never runs the product; the folders beside it do.
+package test
+
+import (
+	"encoding/json"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// layers orders the packages of the module. A package imports only packages of
+// lower layers; the reason is printed when it does not.
+var layers = []struct {
+	packages []string
+	reason   string
+}{
+	{
+		[]string{"internal/host", "internal/sqlite"},
+		"it is vocabulary for everyone, so it must know nobody",
+	},
+	{
+		[]string{"policy", "identity", "credentials", "audit", "certs", "operations"},
+		"leaves speak in strings and internal/host types; one that knows a sibling cannot be read, tested or replaced alone",
+	},
+	{
+		[]string{"proxy"},
+		"enforcement joins the leaves; it must not know how they are configured, administered or started",
+	},
+	{
+		[]string{"internal"},
+		"configuration, administration, metrics and the sidecar stand between enforcement and the command line",
+	},
+	{
+		[]string{"cmd", "test", "bench"},
+		"only programs and whole-product tests may import everything",
+	},
+}
+
+// within lists, for packages of one layer that need a neighbour of that layer,
+// which one and why.
+var within = map[[2]string]string{}
+
+// allowance says where a third-party module may be imported, and in how many
+// files of one package at most.
+type allowance struct {
+	module   string
+	packages []string
+	files    int
+	reason   string
+}
+
+// modules: what is missing here is not used.
+var modules = []allowance{
+	{"github.com/elazarl/goproxy", []string{"proxy"}, 1, "goproxy takes CONNECT and hands over; its defaults (unverified upstreams, a public CA key) must not spread"},
+	{"modernc.org/sqlite", []string{"internal/sqlite"}, 1, "one place decides the pragmas that durability rests on"},
+	{"go.yaml.in/yaml/v3", []string{"policy", "identity", "credentials", "internal/home"}, 1, "strict decoding with line numbers is written once per file format"},
+	{"github.com/aws/aws-sdk-go-v2", []string{"credentials", "operations/aws"}, 1, "the SDK signs and mints; nothing else may depend on its shape"},
+	{"github.com/google/go-github/v66", []string{"credentials", "operations/github"}, 1, "the API client mints installation tokens; nothing else may depend on its shape"},
+	{"github.com/spiffe/go-spiffe/v2", []string{"identity"}, 1, "one place reads an identity from a certificate"},
+	{"github.com/vektah/gqlparser/v2", []string{"operations/github"}, 1, "GraphQL is parsed only to name an operation"},
+	{"software.sslmate.com/src/go-pkcs12", []string{"certs"}, 1, "the Java trust store is one function"},
+	{"github.com/fsnotify/fsnotify", []string{"internal/home"}, 1, "one watcher for all files"},
+	{"github.com/prometheus/client_golang", []string{"internal/metrics"}, 9, "metrics are declared in one package; the others report through small interfaces"},
+	{"github.com/spf13/cobra", []string{"cmd/sallyport"}, 99, "the command line: one file per subcommand"},
+	{"github.com/google/uuid", []string{"identity", "audit", "proxy", "internal", "cmd/sallyport"}, 99, "the type of an agent's id"},
+	{"golang.org/x/mod", []string{"audit"}, 2, "transparency-log hashes and signed notes"},
+	{"golang.org/x/net", []string{"internal/host", "proxy", "operations"}, 2, "IDNA in internal/host; HTTP header rules and HTTP/2 settings in proxy"},
+	{"golang.org/x/sync", []string{"certs", "credentials", "proxy"}, 2, "one mint or one certificate at a time per key"},
+	{"golang.org/x/sys", []string{"internal", "cmd/sallyport", "credentials", "proxy"}, 4, "peer credentials, locks, signals"},
+	{"golang.org/x/time", []string{"proxy"}, 2, "rate limits per agent"},
+}
+
+type listed struct {
+	ImportPath string
+	Dir        string
+	Name       string
+	Doc        string
+	GoFiles    []string
+	Imports    []string
+}
+
+func list(t *testing.T) []listed {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Dir,Name,Doc,GoFiles,Imports", "sallyport/...").Output()
+	require.NoError(t, err, "go list must work from a checkout")
+	var packages []listed
+	for dec := json.NewDecoder(strings.NewReader(string(out))); dec.More(); {
+		var p listed
+		require.NoError(t, dec.Decode(&p))
+		packages = append(packages, p)
+	}
+	require.NotEmpty(t, packages)
+	return packages
+}
+
+func TestImportsRunOneWay(t *testing.T) {
+	t.Parallel()
+	for _, p := range list(t) {
+		from, _ := strings.CutPrefix(p.ImportPath, "sallyport/")
+		for _, imported := range p.Imports {
+			to, ours := strings.CutPrefix(imported, "sallyport/")
+			if !ours || within[[2]string{from, to}] != "" || family(from, to) {
+				continue
+			}
+			low, high := layer(to), layer(from)
+			if low >= high {
+				t.Errorf("%s imports %s: %s", from, to, layers[high].reason)
+			}
+		}
+	}
+}
+
+func TestThirdPartyModulesStayWhereTheyBelong(t *testing.T) {
+	t.Parallel()
+	for _, p := range list(t) {
+		from, _ := strings.CutPrefix(p.ImportPath, "sallyport/")
+		if under(from, "test") || under(from, "bench") {
+			continue
+		}
+		importers := map[int][]string{} // index into modules to file names
+		for imported, names := range thirdParty(t, p) {
+			i := slices.IndexFunc(modules, func(a allowance) bool { return under(imported, a.module) })
+			if i < 0 {
+				t.Errorf("%s imports %s (%v), which no rule of this test allows: add the module with its job, or do without", from, imported, names)
+				continue
+			}
+			if !slices.ContainsFunc(modules[i].packages, func(allowed string) bool { return under(from, allowed) }) {
+				t.Errorf("%s imports %s: only %v may; %s", from, imported, modules[i].packages, modules[i].reason)
+			}
+			importers[i] = append(importers[i], names...)
+		}
+		for i, names := range importers {
+			slices.Sort(names)
+			if names = slices.Compact(names); len(names) > modules[i].files {
+				t.Errorf("%s imports %s in %d files %v, at most %d: %s", from, modules[i].module, len(names), names, modules[i].files, modules[i].reason)
+			}
+		}
+	}
+}
+
+// thirdParty maps each import with a host name in it to the files it is in.
+func thirdParty(t *testing.T, p listed) map[string][]string {
+	t.Helper()
+	files := map[string][]string{}
+	for _, name := range p.GoFiles {
+		for _, spec := range parse(t, path.Join(p.Dir, name)).Imports {
+			imported := strings.Trim(spec.Path.Value, `"`)
+			if first, _, _ := strings.Cut(imported, "/"); strings.Contains(first, ".") {
+				files[imported] = append(files[imported], name)
+			}
+		}
+	}
+	return files
+}
+
+func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	t.Parallel()
+	for _, p := range list(t) {
+		if len(p.GoFiles) == 0 {
+			continue
+		}
+		want := "Package " + p.Name + " "
+		if p.Name == "main" {
+			want = "Command " + path.Base(p.ImportPath) + " "
+		}
+		require.Truef(t, strings.HasPrefix(p.Doc, want), "%s: the package comment must begin with %q, it is %q", p.ImportPath, want, p.Doc)
+	}
+}
+
+// layer is the index of the layer that names pkg most precisely.
+func layer(pkg string) int {
+	found, length := -1, -1
+	for i, l := range layers {
+		for _, name := range l.packages {
+			if under(pkg, name) && len(name) > length {
+				found, length = i, len(name)
+			}
+		}
+	}
+	return max(found, 0)
+}
+
+// family: a package and what lies below its own folder are one thing.
+func family(a, b string) bool {
+	root := func(p string) string { first, _, _ := strings.Cut(p, "/"); return first }
+	return root(a) == root(b) && root(a) != "internal"
+}
+
+func under(pkg, folder string) bool {
+	return pkg == folder || strings.HasPrefix(pkg, folder+"/")
+}
