@@ -1,0 +1,82 @@
+package policy
+
+import "sallyport/internal/host"
+
+// Effect is what a rule, or a policy, says to a request. The zero Effect denies.
+type Effect uint8
+
+// The effects, weakest first claim: Deny beats Ask beats Allow.
+const (
+	Deny Effect = iota
+	Ask         // a person must approve first
+	Allow
+)
+
+// String returns the word that policy files and the trail use.
+func (e Effect) String() string {
+	switch e {
+	case Allow:
+		return "allow"
+	case Ask:
+		return "ask"
+	case Deny:
+	}
+	return "deny"
+}
+
+// Upgrade is the method that stands for a WebSocket handshake.
+const Upgrade = "WEBSOCKET"
+
+// Query is the request that a policy is asked about.
+type Query struct {
+	Method    string // as sent; Upgrade for a WebSocket handshake
+	Scheme    string // "https" or "http"
+	Authority host.Authority
+	Path      Path
+	RawQuery  string // as sent, without "?"; read only where a rule names query
+}
+
+// Decision is a policy's answer. The zero Decision denies.
+type Decision struct {
+	Effect     Effect
+	Rule       string // the deciding rule, "" when none matched
+	Credential string // what to inject, "" for nothing
+	AgentAuth  bool   // the agent's own authentication may pass
+	Cookies    bool   // Set-Cookie of a credentialed answer may pass
+	Reason     string // a sentence for the agent
+}
+
+// Explanation is a Decision with the part that each rule had in it.
+type Explanation struct {
+	Decision Decision
+	Rules    []RuleExplanation // in the order of the file
+}
+
+// RuleExplanation says why one rule did or did not decide.
+type RuleExplanation struct {
+	Rule    string
+	Effect  Effect
+	Line    int
+	Matched bool
+	Decides bool
+	Why     string // in the words of the policy file
+}
+
+// CredentialUse is one rule that names a credential, for the check that the
+// credential exists and is bound to every host that the rule can match.
+type CredentialUse struct {
+	Rule       string
+	Credential string
+	Line       int
+	Hosts      []host.Pattern // a port that is the scheme's default is left out
+	Scheme     string
+}
+
+// TestFailure is a test of the policy file that came out otherwise.
+type TestFailure struct {
+	File     string
+	Line     int
+	Request  string
+	Expected string // as written
+	Got      Decision
+}

@@ -1,0 +1,11 @@
+// Package policy decides whether a request may go out: a Query in, a Decision
+// out. A policy is one YAML file, parsed strictly and compiled once into an
+// immutable value.
+//
+// It promises that a deny rule beats an ask rule beats an allow rule whatever
+// their order, that what no rule names is denied, and that what it cannot read
+// with one meaning is never allowed by a rule that would have to read it.
+//
+// It never opens a file or a connection, knows nothing of HTTP beyond the Query,
+// and never sees a credential, only its name.
+package policy

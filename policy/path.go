@@ -1,0 +1,145 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// encodedSlash stands in Path.text for a slash that was sent as %2F. No segment
+// can hold the byte itself, because %00 is refused.
+const encodedSlash = 0
+
+// Path is a request's path, split at "/" with each segment percent-decoded once.
+// It is comparable; the zero Path matches nothing.
+type Path struct {
+	raw  string
+	text string // decoded, encoded slashes as encodedSlash
+	// lenient is text as a server reads it that merges slashes and takes %2F for
+	// one; equal to text almost always.
+	lenient string
+}
+
+// ParsePath reads a path as it was sent. It refuses what servers are known to
+// read in different ways: dot segments in any encoding, NUL, backslashes,
+// invalid escapes.
+func ParsePath(escaped string) (Path, error) {
+	if err := checkPathBytes(escaped); err != nil {
+		return Path{}, err
+	}
+	text, err := decodePath(escaped)
+	if err != nil {
+		return Path{}, err
+	}
+	if hasDotSegment(text) {
+		return Path{}, fmt.Errorf("path %q has a dot segment; send the path that it stands for", escaped)
+	}
+	return Path{raw: escaped, text: text, lenient: mergeSlashes(text)}, nil
+}
+
+// String returns the path exactly as it was sent.
+func (p Path) String() string { return p.raw }
+
+func checkPathBytes(s string) error {
+	if s == "" || s[0] != '/' {
+		return fmt.Errorf("path %q does not begin with /", s)
+	}
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '\\':
+			return fmt.Errorf("path %q has a backslash", s)
+		case c == '?' || c == '#':
+			return fmt.Errorf("path %q has a %c; it ends the path", s, c)
+		case c <= ' ' || c == 0x7f:
+			return fmt.Errorf("path %q has a space or control character", s)
+		}
+	}
+	return nil
+}
+
+// decodePath decodes every escape once. It allocates only if there is one.
+func decodePath(s string) (string, error) {
+	first := strings.IndexByte(s, '%')
+	if first < 0 {
+		return s, nil
+	}
+	out := append(make([]byte, 0, len(s)), s[:first]...)
+	for i := first; i < len(s); i++ {
+		c := s[i]
+		if c == '%' {
+			var ok bool
+			if c, ok = unescape(s[i:]); !ok {
+				return "", fmt.Errorf("path %q has an invalid percent-escape", s)
+			}
+			i += 2
+			switch c {
+			case 0:
+				return "", errors.New("path has an encoded NUL (%00)")
+			case '\\':
+				return "", errors.New("path has an encoded backslash (%5C)")
+			case '/':
+				c = encodedSlash
+			}
+		}
+		out = append(out, c)
+	}
+	return string(out), nil
+}
+
+// unescape decodes the "%XX" that s begins with.
+func unescape(s string) (byte, bool) {
+	if len(s) < 3 {
+		return 0, false
+	}
+	high, ok1 := unhex(s[1])
+	low, ok2 := unhex(s[2])
+	return high<<4 | low, ok1 && ok2
+}
+
+func unhex(c byte) (byte, bool) {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0', true
+	case 'a' <= c && c <= 'f':
+		return c - 'a' + 10, true
+	case 'A' <= c && c <= 'F':
+		return c - 'A' + 10, true
+	}
+	return 0, false
+}
+
+// hasDotSegment looks for "." and ".." between slashes of either kind. A
+// parameter does not hide them: some servers drop it first and then climb
+// ("/public/..;/admin").
+func hasDotSegment(text string) bool {
+	for rest := text; ; {
+		i := strings.IndexByte(rest, '.')
+		if i < 0 {
+			return false
+		}
+		atStart := i > 0 && isSlash(rest[i-1])
+		rest = strings.TrimPrefix(rest[i+1:], ".")
+		if atStart && (rest == "" || isSlash(rest[0]) || rest[0] == ';') {
+			return true
+		}
+	}
+}
+
+func isSlash(c byte) bool { return c == '/' || c == encodedSlash }
+
+// mergeSlashes returns text with encoded slashes decoded and runs of slashes
+// made one.
+func mergeSlashes(text string) string {
+	if !strings.Contains(text, "//") && strings.IndexByte(text, encodedSlash) < 0 {
+		return text
+	}
+	out := make([]byte, 0, len(text))
+	for i := range len(text) {
+		if !isSlash(text[i]) {
+			out = append(out, text[i])
+		} else if len(out) == 0 || out[len(out)-1] != '/' {
+			out = append(out, '/')
+		}
+	}
+	return string(out)
+}
