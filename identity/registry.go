@@ -1,0 +1,162 @@
+package identity
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// ErrUnknownAgent is what errors wrap that are about an agent which does not
+// exist.
+var ErrUnknownAgent = errors.New("unknown agent")
+
+// Registry is the set of known agents and their certificates. The truth is its
+// database; a view in memory answers questions. It is safe for concurrent use.
+//
+// One process at a time may change a database: another process's changes do
+// not reach this one's view before it touches the same agent. The database
+// itself stays right even then, since every change is checked against the row
+// in the transaction that writes it.
+type Registry struct {
+	db  *sql.DB
+	now func() time.Time
+
+	// changes is held over a transaction and the publishing of its result, so
+	// that the view takes changes in the order in which they were committed.
+	changes sync.Mutex
+
+	// The view. What the maps point to is never written again.
+	agents       sync.Map // uuid.UUID to *record
+	certificates sync.Map // serial (string) to *Certificate
+}
+
+// record is an agent with all its certificates, oldest first.
+type record struct {
+	agent        Agent
+	certificates []*Certificate
+}
+
+// Open opens the registry in the database at path, creating it if there is
+// none. The caller closes it.
+func Open(ctx context.Context, path string, now func() time.Time) (*Registry, error) {
+	db, err := openStore(ctx, path)
+	if err != nil {
+		return nil, fmt.Errorf("open agent registry: %w", err)
+	}
+	r := &Registry{db: db, now: now}
+	records, err := readAll(ctx, db)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open agent registry: read %s: %w", path, explain(err)), db.Close())
+	}
+	for _, rec := range records {
+		r.publish(rec)
+	}
+	return r, nil
+}
+
+// Close closes the database. The view goes on answering; changes fail.
+func (r *Registry) Close() error { return r.db.Close() }
+
+// Lookup returns the agent with this id. On the path of every request.
+func (r *Registry) Lookup(id uuid.UUID) (Agent, bool) {
+	rec, ok := r.agents.Load(id)
+	if !ok {
+		return Agent{}, false
+	}
+	return rec.(*record).agent, true
+}
+
+// CertificateRevoked says whether the certificate must be refused: it was
+// revoked, its agent was, or the registry never recorded it. On the path of
+// every request.
+func (r *Registry) CertificateRevoked(serial string) bool {
+	certificate, ok := r.certificates.Load(serial)
+	return !ok || certificate.(*Certificate).Revoked
+}
+
+// List returns all agents, oldest first.
+func (r *Registry) List() []Agent {
+	var agents []Agent
+	for _, rec := range r.agents.Range {
+		agents = append(agents, rec.(*record).agent)
+	}
+	slices.SortFunc(agents, func(a, b Agent) int {
+		if c := a.CreatedAt.Compare(b.CreatedAt); c != 0 {
+			return c
+		}
+		return slices.Compare(a.ID[:], b.ID[:])
+	})
+	return agents
+}
+
+// Certificates returns an agent's certificates, oldest first.
+func (r *Registry) Certificates(id uuid.UUID) []Certificate {
+	rec, ok := r.agents.Load(id)
+	if !ok {
+		return nil
+	}
+	var certificates []Certificate
+	for _, c := range rec.(*record).certificates {
+		certificates = append(certificates, *c)
+	}
+	return certificates
+}
+
+// Find returns the agent with this id, or the only one with this name. Where
+// several share a name and one of them is not revoked, that one is meant.
+func (r *Registry) Find(idOrName string) (Agent, error) {
+	if id, err := uuid.Parse(idOrName); err == nil {
+		agent, ok := r.Lookup(id)
+		if !ok {
+			return Agent{}, unknown(id.String())
+		}
+		return agent, nil
+	}
+	named := slices.DeleteFunc(r.List(), func(a Agent) bool { return a.Name != idOrName })
+	if len(named) > 1 {
+		living := slices.DeleteFunc(slices.Clone(named), func(a Agent) bool { return a.Status == Revoked })
+		if len(living) > 0 {
+			named = living
+		}
+	}
+	switch len(named) {
+	case 0:
+		return Agent{}, unknown(fmt.Sprintf("%q", shorten(idOrName)))
+	case 1:
+		return named[0], nil
+	}
+	return Agent{}, ambiguous(idOrName, named)
+}
+
+func unknown(what string) error {
+	return fmt.Errorf("%w %s; `sallyport agent list` shows those there are", ErrUnknownAgent, what)
+}
+
+func ambiguous(name string, agents []Agent) error {
+	const shown = 10
+	var ids []string
+	for _, a := range agents[:min(len(agents), shown)] {
+		ids = append(ids, a.ID.String())
+	}
+	if more := len(agents) - shown; more > 0 {
+		ids = append(ids, fmt.Sprintf("and %d more", more))
+	}
+	return fmt.Errorf("%d agents are named %q; say which by its id: %s", len(agents), name, strings.Join(ids, ", "))
+}
+
+// publish puts a committed record in the view. Certificates come first when an
+// agent is revoked and, harmlessly, when it is created: nothing in the view
+// allows more than the database does.
+func (r *Registry) publish(rec *record) {
+	for _, c := range rec.certificates {
+		r.certificates.Store(c.Serial, c)
+	}
+	r.agents.Store(rec.agent.ID, rec)
+}

@@ -1,0 +1,228 @@
+package identity
+
+import (
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/spiffe/go-spiffe/v2/spiffeid"
+)
+
+const (
+	agentPath  = "/agent/"
+	serverPath = "/sallyport"
+
+	// SPIFFE-ID 2.3 and 2.1.
+	maxURILength         = 2048
+	maxTrustDomainLength = 255
+)
+
+// ValidateTrustDomain accepts a bare trust domain name such as
+// "agents.example.com".
+func ValidateTrustDomain(s string) error {
+	switch {
+	case s == "":
+		return errors.New("trust domain is empty; use a name you control, such as agents.example.com")
+	case len(s) > maxTrustDomainLength:
+		return fmt.Errorf("trust domain is longer than %d bytes", maxTrustDomainLength)
+	}
+	// FromString also takes a whole SPIFFE ID and returns its trust domain.
+	td, err := spiffeid.TrustDomainFromString(s)
+	if err != nil || td.Name() != s {
+		return fmt.Errorf("trust domain %q: use lower-case letters, digits and . _ -, without scheme, port or path", s)
+	}
+	if strings.Trim(s, "._-") != s || strings.Contains(s, "..") {
+		return fmt.Errorf("trust domain %q: begin and end with a letter or digit, and no empty label", s)
+	}
+	return nil
+}
+
+// AgentURI is the SPIFFE ID of an agent in a valid trust domain.
+func AgentURI(trustDomain string, id uuid.UUID) string {
+	return "spiffe://" + trustDomain + agentPath + id.String()
+}
+
+// ServerURI is the SPIFFE ID of the proxy itself in a valid trust domain.
+func ServerURI(trustDomain string) string {
+	return "spiffe://" + trustDomain + serverPath
+}
+
+// Peer is who a client certificate says is calling.
+type Peer struct {
+	Agent  uuid.UUID
+	Serial string // as in [Certificate]
+}
+
+// ParsePeer reads the calling agent from a client certificate that TLS has
+// verified against the agents' authority. It accepts only an X.509-SVID of
+// trustDomain (SPIFFE X509-SVID, sections 2 to 5) that names an agent in the
+// one form of [AgentURI]:
+//
+//  1. the subject alternative names are one URI and nothing else
+//  2. the URI is byte for byte spiffe://<trust-domain>/agent/<lower-case uuid>
+//  3. it is the certificate of an end: no CA, no keyCertSign, no cRLSign
+//  4. key usage is critical and allows digitalSignature
+//  5. extended key usage allows clientAuth
+//  6. no critical extension is unknown
+func ParsePeer(cert *x509.Certificate, trustDomain string) (Peer, error) {
+	if cert == nil {
+		return Peer{}, errors.New("no client certificate")
+	}
+	names, err := alternativeNames(cert)
+	if err != nil {
+		return Peer{}, err
+	}
+	// An agent listens nowhere: a DNS name or address beside the URI would
+	// only make its certificate useful for posing as a server.
+	if len(names) > 1 {
+		return Peer{}, fmt.Errorf("client certificate has %d subject alternative names; an agent has one URI and nothing else", len(names))
+	}
+	uri, err := onlyURI(names)
+	if err != nil {
+		return Peer{}, err
+	}
+	id, err := parseAgentURI(uri, trustDomain)
+	if err != nil {
+		return Peer{}, err
+	}
+	if err := checkLeaf(cert, x509.ExtKeyUsageClientAuth, "clientAuth"); err != nil {
+		return Peer{}, err
+	}
+	return Peer{Agent: id, Serial: cert.SerialNumber.Text(16)}, nil
+}
+
+// CheckServer accepts the certificate of the proxy of trustDomain, verified
+// against the agents' authority before: one URI, [ServerURI], beside any host
+// names, for serverAuth.
+func CheckServer(cert *x509.Certificate, trustDomain string) error {
+	if cert == nil {
+		return errors.New("no server certificate")
+	}
+	names, err := alternativeNames(cert)
+	if err != nil {
+		return err
+	}
+	uri, err := onlyURI(names)
+	if err != nil {
+		return err
+	}
+	if err := ValidateTrustDomain(trustDomain); err != nil {
+		return err
+	}
+	if want := ServerURI(trustDomain); uri != want {
+		return fmt.Errorf("the server is %q, not %q", shorten(uri), want)
+	}
+	return checkLeaf(cert, x509.ExtKeyUsageServerAuth, "serverAuth")
+}
+
+// parseAgentURI returns the agent that uri names, which is the inverse of
+// [AgentURI]: whatever it accepts, AgentURI writes again byte for byte.
+func parseAgentURI(uri, trustDomain string) (uuid.UUID, error) {
+	if err := ValidateTrustDomain(trustDomain); err != nil {
+		return uuid.Nil, err
+	}
+	if len(uri) > maxURILength {
+		return uuid.Nil, fmt.Errorf("identity is longer than %d bytes", maxURILength)
+	}
+	id, err := spiffeid.FromString(uri)
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("identity %q: %w", shorten(uri), err)
+	}
+	if id.TrustDomain().Name() != trustDomain {
+		return uuid.Nil, fmt.Errorf("identity %q is not of trust domain %s", shorten(uri), trustDomain)
+	}
+	name, ok := strings.CutPrefix(id.Path(), agentPath)
+	if !ok {
+		return uuid.Nil, fmt.Errorf("identity %q is not an agent's: its path is not /agent/<uuid>", shorten(uri))
+	}
+	agent, err := uuid.Parse(name)
+	// uuid.Parse takes four forms and both cases; one agent has one name.
+	if err != nil || agent == uuid.Nil || AgentURI(trustDomain, agent) != uri {
+		return uuid.Nil, fmt.Errorf("identity %q: its last segment is not a lower-case UUID", shorten(uri))
+	}
+	return agent, nil
+}
+
+// checkLeaf applies the X509-SVID rules for the certificate of an end.
+func checkLeaf(cert *x509.Certificate, usage x509.ExtKeyUsage, usageName string) error {
+	switch {
+	case cert.Version != 3:
+		return fmt.Errorf("certificate is version %d, not 3", cert.Version)
+	case cert.SerialNumber == nil || cert.SerialNumber.Sign() <= 0:
+		return errors.New("certificate has no positive serial number")
+	case cert.IsCA:
+		return errors.New("certificate is an authority's, not an end's")
+	case cert.KeyUsage&x509.KeyUsageCertSign != 0:
+		return errors.New("certificate has key usage keyCertSign, which only an authority may have")
+	case cert.KeyUsage&x509.KeyUsageCRLSign != 0:
+		return errors.New("certificate has key usage cRLSign, which only an authority may have")
+	case cert.KeyUsage&x509.KeyUsageDigitalSignature == 0:
+		return errors.New("certificate lacks key usage digitalSignature")
+	case !isCritical(cert, oidKeyUsage):
+		return errors.New("certificate's key usage is not marked critical")
+	case !slices.Contains(cert.ExtKeyUsage, usage):
+		return fmt.Errorf("certificate lacks extended key usage %s", usageName)
+	case len(cert.UnhandledCriticalExtensions) > 0:
+		return fmt.Errorf("certificate has critical extension %s, which is unknown here", cert.UnhandledCriticalExtensions[0])
+	}
+	return nil
+}
+
+var (
+	oidKeyUsage       = asn1.ObjectIdentifier{2, 5, 29, 15}
+	oidSubjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
+)
+
+func isCritical(cert *x509.Certificate, oid asn1.ObjectIdentifier) bool {
+	return slices.ContainsFunc(cert.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(oid) && e.Critical })
+}
+
+// alternativeNames returns the GeneralNames of the subject alternative name
+// extension as they stand in the certificate. The parsed fields of
+// x509.Certificate will not do: they leave out kinds that Go does not know
+// (otherName, directoryName), and url.URL does not keep every byte.
+func alternativeNames(cert *x509.Certificate) ([]asn1.RawValue, error) {
+	i := slices.IndexFunc(cert.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(oidSubjectAltName) })
+	if i < 0 {
+		return nil, errors.New("certificate has no subject alternative name, so it names nobody")
+	}
+	ext := cert.Extensions[i]
+	// RFC 5280, 4.2.1.6.
+	if len(cert.Subject.Names) == 0 && !ext.Critical {
+		return nil, errors.New("certificate has an empty subject, so its subject alternative name must be critical")
+	}
+	var names []asn1.RawValue
+	if rest, err := asn1.Unmarshal(ext.Value, &names); err != nil || len(rest) > 0 {
+		return nil, errors.New("certificate's subject alternative name cannot be read")
+	}
+	return names, nil
+}
+
+// onlyURI returns the one URI among names.
+func onlyURI(names []asn1.RawValue) (string, error) {
+	const uniformResourceIdentifier = 6 // RFC 5280, GeneralName
+	var uris []string
+	for _, name := range names {
+		if name.Class == asn1.ClassContextSpecific && name.Tag == uniformResourceIdentifier {
+			uris = append(uris, string(name.Bytes))
+		}
+	}
+	if len(uris) != 1 {
+		return "", fmt.Errorf("certificate has %d URIs in its subject alternative name, not exactly one", len(uris))
+	}
+	return uris[0], nil
+}
+
+// shorten keeps hostile input out of logs in bulk.
+func shorten(s string) string {
+	const enough = 120
+	if len(s) > enough {
+		return s[:enough] + "..."
+	}
+	return s
+}
