@@ -1,0 +1,84 @@
+package home
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Layout names the files of one HOME. Dir is an absolute path.
+type Layout struct{ Dir string }
+
+// The files that people edit.
+
+// Config is sallyport.yaml.
+func (l Layout) Config() string { return filepath.Join(l.Dir, "sallyport.yaml") }
+
+// Owners is owners.yaml.
+func (l Layout) Owners() string { return filepath.Join(l.Dir, "owners.yaml") }
+
+// Credentials is credentials.yaml.
+func (l Layout) Credentials() string { return filepath.Join(l.Dir, "credentials.yaml") }
+
+// Policies is the folder of the policies.
+func (l Layout) Policies() string { return filepath.Join(l.Dir, "policies") }
+
+// Policy is the file of one policy.
+func (l Layout) Policy(name string) string { return filepath.Join(l.Policies(), name+".yaml") }
+
+// The files that sallyport writes, all in the private state folder.
+
+// State is the folder that only sallyport writes to, mode 0700.
+func (l Layout) State() string { return filepath.Join(l.Dir, "state") }
+
+// Trail is the audit trail's database.
+func (l Layout) Trail() string { return filepath.Join(l.State(), "audit.db") }
+
+// Registry is the database of agents.
+func (l Layout) Registry() string { return filepath.Join(l.State(), "identity.db") }
+
+// Socket is where the running server listens for commands.
+func (l Layout) Socket() string { return filepath.Join(l.State(), "admin.sock") }
+
+// Lock is the file whose lock the one writer of the state folder holds.
+func (l Layout) Lock() string { return filepath.Join(l.State(), "lock") }
+
+// FingerprintKey is the key of the fingerprints of fixed secrets.
+func (l Layout) FingerprintKey() string { return filepath.Join(l.State(), "fingerprint.key") }
+
+// CAs is the folder of the two certificate authorities.
+func (l Layout) CAs() string { return filepath.Join(l.State(), "ca") }
+
+// AgentCA is the authority that issues agents' and the listener's certificates.
+func (l Layout) AgentCA() (cert, key string) {
+	return filepath.Join(l.CAs(), "agent-ca.crt"), filepath.Join(l.CAs(), "agent-ca.key")
+}
+
+// InterceptionCA is the authority that issues the leaves of intercepted hosts.
+func (l Layout) InterceptionCA() (cert, key string) {
+	return filepath.Join(l.CAs(), "interception-ca.crt"), filepath.Join(l.CAs(), "interception-ca.key")
+}
+
+// CheckState fails unless the state folder is there and private: whoever can
+// write to it can make identities, and whoever can read it holds both CA keys.
+func (l Layout) CheckState() error {
+	for _, dir := range []string{l.State(), l.CAs()} {
+		info, err := os.Stat(dir)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return &Problem{File: dir, Msg: "no such folder", Hint: "run `sallyport init`"}
+		case err != nil:
+			return fmt.Errorf("look at %s: %w", dir, err)
+		case !info.IsDir():
+			return &Problem{File: dir, Msg: "not a folder", Hint: "move it away and run `sallyport init`"}
+		case info.Mode().Perm()&0o077 != 0:
+			return &Problem{
+				File: dir, Msg: fmt.Sprintf("other users may enter it (mode %04o)", info.Mode().Perm()),
+				Hint: "chmod 700 " + dir,
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,45 @@
+package home
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Problem is one thing wrong with a file, and what to try.
+type Problem struct {
+	File string
+	Line int    // 0: the file as a whole
+	Key  string // dotted, as "limits.per_agent.tunnels"; "" for the file as a whole
+	Msg  string
+	Hint string
+}
+
+func (p *Problem) Error() string {
+	var b strings.Builder
+	b.WriteString(p.File)
+	if p.Line > 0 {
+		fmt.Fprintf(&b, ":%d", p.Line)
+	}
+	b.WriteString(": ")
+	if p.Key != "" {
+		b.WriteString(p.Key + ": ")
+	}
+	b.WriteString(p.Msg)
+	if p.Hint != "" {
+		b.WriteString("; " + p.Hint)
+	}
+	return b.String()
+}
+
+// problems collects everything wrong with one file.
+type problems struct {
+	file string
+	errs []error
+}
+
+func (p *problems) add(line int, key, format string, args ...any) {
+	p.errs = append(p.errs, &Problem{File: p.file, Line: line, Key: key, Msg: fmt.Sprintf(format, args...)})
+}
+
+func (p *problems) err() error { return errors.Join(p.errs...) }

@@ -1,0 +1,235 @@
+package home
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"sallyport/credentials"
+	"sallyport/identity"
+	"sallyport/internal/host"
+	"sallyport/policy"
+)
+
+// Set is what all files of HOME say, at one moment. It is immutable and safe
+// for concurrent use.
+type Set struct {
+	Number      uint64 // 1 for the first set a store puts in force, then counting
+	Config      *Config
+	Owners      *identity.Owners
+	Credentials *credentials.Set
+	Policies    map[string]*policy.Policy // by name
+	Files       []File                    // sorted by path
+	Warnings    []string                  // legal, but worth a look
+
+	digest digest
+}
+
+// File is one file of a set.
+type File struct {
+	Path   string // relative to HOME
+	SHA256 string // lower-case hex
+}
+
+// Options is what parsing needs to know of the world.
+type Options struct {
+	Getenv         func(string) string
+	FingerprintKey []byte
+	Now            func() time.Time
+}
+
+// Load parses all files. The error, if any, lists everything that is wrong.
+func Load(l Layout, o Options) (*Set, error) {
+	set, _, err := load(l, o, nil)
+	return set, err
+}
+
+// load is Load, but returns nil and no error if the files are as known.
+func load(l Layout, o Options, known *digest) (*Set, digest, error) {
+	snap, readErr := read(l)
+	set := &Set{Config: &Config{}, Credentials: &credentials.Set{}}
+	var configErr error
+	if snap.config.path != "" {
+		set.Config, configErr = snap.parseConfig(l)
+	}
+	set.digest = digestOf(snap, set.Config.Upstream.Roots, readErr)
+	if known != nil && *known == set.digest {
+		return nil, set.digest, nil
+	}
+	if err := errors.Join(readErr, configErr, set.parse(snap, l, o)); err != nil {
+		return nil, set.digest, err
+	}
+	set.Files = snap.files(set.Config.Upstream.Roots, l)
+	return set, set.digest, nil
+}
+
+// parseConfig reads sallyport.yaml and the root files it names, because their
+// bytes belong to the set: a changed root file is a changed configuration.
+func (s *snapshot) parseConfig(l Layout) (*Config, error) {
+	p := &problems{file: s.config.path}
+	c := parseConfig(s.config.data, l.Dir, identity.ValidateTrustDomain, p)
+	for i := range c.Upstream.Roots {
+		r := &c.Upstream.Roots[i]
+		data, _, err := readFile(r.File)
+		if err == nil {
+			err = checkPEM(data)
+		}
+		if err != nil {
+			p.add(r.line, r.key, "%s: %v", r.File, reason(err))
+		}
+		r.PEM = data
+	}
+	return c, p.err()
+}
+
+// parse reads the other files. A file that could not be read was reported
+// already and is left out.
+func (set *Set) parse(snap *snapshot, l Layout, o Options) error {
+	var ownersErr, credentialsErr, usesErr error
+	if snap.owners.path != "" {
+		set.Owners, ownersErr = identity.ParseOwners(snap.owners.path, snap.owners.data)
+	}
+	if snap.credentials.path != "" {
+		credentialsErr = set.parseCredentials(snap.credentials, l, o)
+	}
+	parsed, policiesErr := set.parsePolicies(snap.policies)
+	if snap.credentials.path != "" && credentialsErr == nil {
+		usesErr = set.checkUses(parsed)
+	}
+	set.Warnings = append(set.Warnings, set.Config.Upstream.warnings()...)
+	return errors.Join(ownersErr, credentialsErr, policiesErr, usesErr)
+}
+
+// Write permissions of a file that decides where secrets go, and who may do what.
+const (
+	othersWrite fs.FileMode = 0o022
+	othersRead  fs.FileMode = 0o044
+)
+
+func (set *Set) parseCredentials(s source, l Layout, o Options) error {
+	if s.mode&othersWrite != 0 {
+		return &Problem{
+			File: s.path, Msg: fmt.Sprintf("other users may write it (mode %04o), so they could send any secret anywhere", s.mode),
+			Hint: "chmod go-w " + s.path,
+		}
+	}
+	if s.mode&othersRead != 0 {
+		set.Warnings = append(set.Warnings, fmt.Sprintf("%s: other users may read it (mode %04o)", s.path, s.mode))
+	}
+	parsed, err := credentials.Parse(s.path, s.data, credentials.Options{
+		Home: l.Dir, Getenv: o.Getenv, FingerprintKey: o.FingerprintKey, Now: o.Now,
+	})
+	if err != nil {
+		return err
+	}
+	set.Credentials = parsed
+	set.Warnings = append(set.Warnings, parsed.Warnings()...)
+	return nil
+}
+
+// parsedPolicy is a policy and the file it is in.
+type parsedPolicy struct {
+	path   string
+	policy *policy.Policy
+}
+
+func (set *Set) parsePolicies(sources []source) ([]parsedPolicy, error) {
+	var parsed []parsedPolicy
+	var errs []error
+	set.Policies = make(map[string]*policy.Policy, len(sources))
+	from := map[string]string{}
+	for _, s := range sources {
+		p, err := policy.Parse(s.path, s.data)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if first, twice := from[p.Name()]; twice {
+			errs = append(errs, &Problem{File: s.path, Key: "policy", Msg: fmt.Sprintf("%s is also the name in %s", p.Name(), first), Hint: "give each policy its own name"})
+			continue
+		}
+		from[p.Name()] = s.path
+		set.Policies[p.Name()] = p
+		set.warnPolicy(s, p)
+		parsed = append(parsed, parsedPolicy{path: s.path, policy: p})
+	}
+	return parsed, errors.Join(errs...)
+}
+
+func (set *Set) warnPolicy(s source, p *policy.Policy) {
+	if want := p.Name() + ".yaml"; filepath.Base(s.path) != want {
+		set.Warnings = append(set.Warnings, fmt.Sprintf("%s: holds policy %s; name the file %s", s.path, p.Name(), want))
+	}
+	for _, w := range p.Warnings() {
+		set.Warnings = append(set.Warnings, w.Error())
+	}
+}
+
+// checkUses finds what only two files together get wrong: a credential that
+// does not exist, and a rule that could send one to a host it is not bound to.
+// The second would be refused at run time as well; here it is no surprise.
+func (set *Set) checkUses(parsed []parsedPolicy) error {
+	var errs []error
+	for _, p := range parsed {
+		for _, use := range p.policy.CredentialUses() {
+			if err := set.checkUse(p.path, use); err != nil {
+				errs = append(errs, err)
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (set *Set) checkUse(file string, use policy.CredentialUse) error {
+	problem := &Problem{File: file, Line: use.Line, Key: "rules[" + use.Rule + "].credential"}
+	c := set.Credentials.Lookup(use.Credential)
+	if c == nil {
+		problem.Msg = fmt.Sprintf("credentials.yaml has no credential %q", use.Credential)
+		if names := set.Credentials.Names(); len(names) > 0 {
+			problem.Hint = "it has " + strings.Join(names, ", ")
+		} else {
+			problem.Hint = "it has none yet"
+		}
+		return problem
+	}
+	outside := slices.DeleteFunc(slices.Clone(use.Hosts), c.Covers)
+	if len(outside) == 0 {
+		return nil
+	}
+	problem.Msg = fmt.Sprintf("the rule can match %s, where credential %q must not go (it is bound to %s)",
+		patterns(outside), use.Credential, patterns(c.Hosts()))
+	problem.Hint = "narrow the rule's host, or add the host to the credential's hosts"
+	return problem
+}
+
+func patterns(list []host.Pattern) string {
+	const shown = 5
+	var names []string
+	for _, p := range list[:min(len(list), shown)] {
+		names = append(names, p.String())
+	}
+	if more := len(list) - shown; more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(names, ", ")
+}
+
+func (s *snapshot) files(roots []Roots, l Layout) []File {
+	var all []File
+	for _, one := range append([]source{s.config, s.owners, s.credentials}, s.policies...) {
+		all = append(all, File{Path: one.name, SHA256: one.hash()})
+	}
+	for _, r := range roots {
+		name := r.File
+		if rel, err := filepath.Rel(l.Dir, r.File); err == nil && filepath.IsLocal(rel) {
+			name = rel
+		}
+		all = append(all, File{Path: name, SHA256: source{data: r.PEM}.hash()})
+	}
+	slices.SortFunc(all, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	return slices.Compact(all)
+}
