@@ -2,27 +2,114 @@ package credentials
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
 
 	"sallyport/internal/host"
 )
 
-// Credential is one named credential.
-type Credential struct{}
+// Credential is one named credential: where its secret comes from, where it is
+// written, and which hosts it is bound to. It is safe for concurrent use. A nil
+// Credential, like the name of none, covers no host and retrieves nothing.
+type Credential struct {
+	name, kind     string
+	hosts          []host.Pattern
+	source         source
+	place          placement
+	fingerprintKey []byte
+
+	current atomic.Pointer[Injection] // of the last reading
+}
 
 // Name returns the credential's name.
-func (c *Credential) Name() string { return "" }
+func (c *Credential) Name() string {
+	if c == nil {
+		return ""
+	}
+	return c.name
+}
 
 // Kind returns the credential's kind.
-func (c *Credential) Kind() string { return "" }
+func (c *Credential) Kind() string {
+	if c == nil {
+		return ""
+	}
+	return c.kind
+}
 
 // Hosts returns the patterns that the credential is bound to.
-func (c *Credential) Hosts() []host.Pattern { return nil }
+func (c *Credential) Hosts() []host.Pattern {
+	if c == nil {
+		return nil
+	}
+	return slices.Clone(c.hosts)
+}
 
-// Covers reports whether every host that p can match is one the credential is bound to.
-func (c *Credential) Covers(p host.Pattern) bool { return false }
+// httpsPort is the default port of everything a credential may go to.
+const httpsPort = 443
 
-// Retrieve returns the credential's present secret, ready to be applied.
+// Covers reports whether the credential is bound to every https authority that p
+// can match.
+func (c *Credential) Covers(p host.Pattern) bool {
+	if c == nil {
+		return false
+	}
+	return slices.ContainsFunc(c.hosts, func(bound host.Pattern) bool {
+		return bound.Reduce(httpsPort).Covers(p.Reduce(httpsPort))
+	})
+}
+
+// Retrieve returns the credential with its secret as it is now. Whatever goes wrong
+// is an error that names the credential and the step and holds nothing of the secret.
 func (c *Credential) Retrieve(ctx context.Context) (*Injection, error) {
-	return nil, errors.New("unknown credential")
+	if c == nil {
+		return nil, errors.New("no such credential")
+	}
+	now, err := c.source.read(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("credential %s: %w", c.name, err)
+	}
+	if current := c.current.Load(); current != nil && current.reading == now {
+		return current, nil
+	}
+	fresh, err := c.inject(now)
+	if err != nil {
+		return nil, fmt.Errorf("credential %s: %w", c.name, err)
+	}
+	c.current.Store(fresh)
+	return fresh, nil
+}
+
+func (c *Credential) inject(now *reading) (*Injection, error) {
+	secret := string(now.secret.bytes())
+	written, err := c.place.form(secret)
+	if err != nil {
+		return nil, err
+	}
+	needles := newScrubber(secret, written)
+	return &Injection{
+		name:        c.name,
+		hosts:       c.hosts,
+		place:       c.place,
+		reading:     now,
+		written:     func() string { return written },
+		scrubber:    func() *scrubber { return needles },
+		fingerprint: c.fingerprint(secret),
+	}, nil
+}
+
+// fingerprint is keyed, so that the trail's readers cannot test guesses against it.
+// Without a key there is none.
+func (c *Credential) fingerprint(secret string) string {
+	if len(c.fingerprintKey) == 0 {
+		return ""
+	}
+	mac := hmac.New(sha256.New, c.fingerprintKey)
+	mac.Write([]byte(secret))
+	return hex.EncodeToString(mac.Sum(nil))
 }

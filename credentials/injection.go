@@ -2,20 +2,123 @@ package credentials
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
+	"slices"
+	"strings"
+
+	"sallyport/internal/host"
 )
 
-// Injection is one credential with its secret. It is immutable and safe for concurrent use.
-type Injection struct{}
+// Injection is a credential with its secret: what is put on one request, and what its
+// answer is searched for. It is immutable and safe for concurrent use. The zero and
+// the nil Injection refuse every request.
+type Injection struct {
+	name        string
+	hosts       []host.Pattern
+	place       placement
+	reading     *reading
+	fingerprint string
 
-// Apply puts the credential on r.
-func (i *Injection) Apply(r *http.Request) error { return errors.New("unknown credential") }
+	// Closures, for the reason that Secret has one.
+	written  func() string
+	scrubber func() *scrubber
+}
 
-// Fingerprint identifies the secret in the trail without telling it.
-func (i *Injection) Fingerprint() string { return "" }
+// Apply puts the credential on r, in the place of whatever the agent sent there. It
+// must be the last step before the wire. It refuses, and leaves r as it was, unless
+// r goes by https to an authority that the credential is bound to.
+func (i *Injection) Apply(r *http.Request) error {
+	if i == nil || i.written == nil {
+		return errors.New("apply credential: there is none")
+	}
+	if err := i.refuses(r); err != nil {
+		return fmt.Errorf("apply credential %s: %w", i.name, err)
+	}
+	if i.place.parameter != "" {
+		r.URL.RawQuery = setParameter(r.URL.RawQuery, i.place.parameter, i.written())
+		return nil
+	}
+	if r.Header == nil {
+		r.Header = http.Header{}
+	}
+	removeHeader(r.Header, i.place.header)
+	r.Header[i.place.header] = []string{i.written()}
+	return nil
+}
 
-// Scrub redacts the secret in h's values and returns the number of hits.
-func (i *Injection) Scrub(h http.Header) int { return 0 }
+// refuses says why r may not have the credential. In this order:
+//
+//  1. anything but https would show the secret to the network;
+//  2. user information would become an Authorization header of its own;
+//  3. the authority dialled and verified must be bound;
+//  4. a Host that differs from it would reach another tenant behind the same address.
+func (i *Injection) refuses(r *http.Request) error {
+	if r.URL == nil || r.URL.Scheme != "https" {
+		return errors.New("refused, since the request is not https")
+	}
+	if r.URL.User != nil {
+		return errors.New("refused, since the URL holds user information")
+	}
+	authority, err := host.ParseAuthority(r.URL.Host, httpsPort)
+	if err != nil {
+		return fmt.Errorf("refused, since the URL's authority is unusable: %w", err)
+	}
+	bound := func(p host.Pattern) bool { return p.Matches(authority, httpsPort) }
+	if !slices.ContainsFunc(i.hosts, bound) {
+		return fmt.Errorf("refused, since it is not bound to %s; add that host to its hosts if it may go there", authority)
+	}
+	if r.Host == "" || r.Host == r.URL.Host {
+		return nil
+	}
+	if named, err := host.ParseAuthority(r.Host, httpsPort); err != nil || named != authority {
+		return errors.New("refused, since Host differs from the URL's authority")
+	}
+	return nil
+}
+
+// removeHeader removes name however it is spelled. Underscores count as dashes,
+// since CGI and its heirs cannot tell them apart.
+func removeHeader(h http.Header, name string) {
+	for key := range h {
+		if len(key) == len(name) && (key == name || strings.EqualFold(strings.ReplaceAll(key, "_", "-"), strings.ReplaceAll(name, "_", "-"))) {
+			delete(h, key)
+		}
+	}
+}
+
+// Fingerprint identifies the secret in the trail without telling it: its HMAC-SHA256
+// in hex under Options.FingerprintKey.
+func (i *Injection) Fingerprint() string {
+	if i == nil {
+		return ""
+	}
+	return i.fingerprint
+}
 
 // Headers returns the canonical names of the headers that Apply writes.
-func (i *Injection) Headers() []string { return nil }
+func (i *Injection) Headers() []string {
+	if i == nil || i.place.header == "" {
+		return nil
+	}
+	return []string{i.place.header}
+}
+
+// Scrub redacts the secret wherever it stands in h's values, as such or in base64,
+// percent-encoded or JSON-escaped, and returns the number of hits.
+func (i *Injection) Scrub(h http.Header) int {
+	if i == nil || i.scrubber == nil {
+		return 0
+	}
+	return i.scrubber().header(h)
+}
+
+// Format prints the credential's name for every verb.
+func (i *Injection) Format(f fmt.State, _ rune) {
+	if i == nil {
+		_, _ = io.WriteString(f, "injection of nothing")
+		return
+	}
+	_, _ = fmt.Fprintf(f, "injection of credential %s", i.name)
+}

@@ -1,36 +1,201 @@
 package credentials
 
-import "time"
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"sallyport/internal/host"
+)
+
+// maxFile is far above any list of credentials that people keep in order.
+const maxFile = 1 << 20
 
 // Options is what Parse needs to know of the world.
 type Options struct {
-	Home           string              // where file: and exec: are relative to
-	Getenv         func(string) string // the process's environment
-	FingerprintKey []byte              // the per-home key of fingerprints
+	Home           string              // what file: and exec: are relative to
+	Getenv         func(string) string // the process's environment; none if nil
+	FingerprintKey []byte              // the per-home key of fingerprints; without one there are none
 	Now            func() time.Time    // time.Now if nil
 }
 
-// Set is one credentials.yaml: every credential by name. It is immutable and safe
-// for concurrent use; a nil Set has no credentials.
-type Set struct{ warnings []string }
+// Set is one credentials.yaml: every credential by name. It is immutable but for
+// the secrets that its credentials keep fresh, and safe for concurrent use; a nil
+// Set has no credentials.
+type Set struct {
+	credentials map[string]*Credential
+	warnings    []string
+	env         []string
+}
 
-// Parse reads credentials.yaml.
-func Parse(file string, data []byte, options Options) (*Set, error) { return &Set{}, nil }
+// Parse reads credentials.yaml. The error is an [Errors] that lists everything wrong.
+//
+// file names the file in errors. If it exists (a relative name is looked for in
+// Home), it must not be writable by others. Secrets from the environment are read
+// here, once; secret files are looked at for their permissions; nothing is run.
+func Parse(file string, data []byte, options Options) (*Set, error) {
+	if options.Getenv == nil {
+		options.Getenv = func(string) string { return "" }
+	}
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	p := &parser{file: file, options: options}
+	p.checkOwnFile()
+	set := &Set{credentials: p.parse(data)}
+	if len(p.errors) > 0 {
+		slices.SortStableFunc(p.errors, func(a, b Error) int { return a.Line - b.Line })
+		return nil, p.errors
+	}
+	slices.Sort(p.env)
+	set.warnings, set.env = p.warnings, slices.Compact(p.env)
+	return set, nil
+}
 
-// Warnings returns what is worth a look although the file is in force.
-func (s *Set) Warnings() []string { return s.warnings }
+func (p *parser) parse(data []byte) map[string]*Credential {
+	if len(data) > maxFile {
+		p.fail(0, "", "larger than %d bytes; that is no list of credentials", maxFile)
+		return nil
+	}
+	root := p.parseNode(data)
+	if root == nil || root.shape == null {
+		return nil
+	}
+	top, ok := p.section(root, "", []string{"credentials"})
+	if !ok {
+		return nil
+	}
+	list := top.pairs["credentials"].value
+	if list == nil || list.shape == null {
+		return nil
+	}
+	if list.shape != mapping {
+		top.wrong("credentials", "must be a mapping from names to credentials")
+		return nil
+	}
+	return p.credentials(list)
+}
+
+// credentialName keeps names fit for a policy, a log line and a shell.
+var credentialName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
+func (p *parser) credentials(list *node) map[string]*Credential {
+	found := map[string]*Credential{}
+	kinds := kinds()
+	for _, pair := range list.pairs {
+		if !credentialName.MatchString(pair.key) {
+			p.fail(pair.line, "credentials", "a name is 1 to 64 letters, digits, dots, dashes and underscores, and starts with a letter or digit")
+			continue
+		}
+		if _, twice := found[pair.key]; twice {
+			p.fail(pair.line, "credentials."+pair.key, "is there twice; keep one")
+			continue
+		}
+		found[pair.key] = p.credential(pair, kinds)
+	}
+	return found
+}
+
+// credential reads one entry. Its kind says which keys it may have.
+func (p *parser) credential(entry pair, kinds map[string]kind) *Credential {
+	c := &Credential{name: entry.key, fingerprintKey: p.options.FingerprintKey}
+	key := "credentials." + entry.key
+	known := strings.Join(slices.Sorted(maps.Keys(kinds)), ", ")
+	for _, pair := range entry.value.pairs {
+		if pair.key == "kind" {
+			c.kind = pair.value.text
+		}
+	}
+	kind, ok := kinds[c.kind]
+	switch {
+	case c.kind == "":
+		p.fail(entry.line, key, "key %q is missing; the kinds are %s", "kind", known)
+		return c
+	case !ok:
+		p.fail(entry.line, key+".kind", "unknown kind %s; the kinds are %s", show(c.kind), known)
+		return c
+	}
+	s, _ := p.section(entry.value, key, append([]string{"kind"}, kind.keys...))
+	s.line = entry.line
+	kind.decode(s, c)
+	return c
+}
+
+// Warnings returns what is worth a look although the file can be used, each as
+// "file:line: key: what; what to try".
+func (s *Set) Warnings() []string {
+	if s == nil {
+		return nil
+	}
+	return slices.Clone(s.warnings)
+}
 
 // Names returns the credentials' names, sorted.
-func (s *Set) Names() []string { return nil }
+func (s *Set) Names() []string {
+	if s == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(s.credentials))
+}
 
 // Lookup returns the credential of that name, or nil, which refuses everything.
-func (s *Set) Lookup(name string) *Credential { return nil }
+func (s *Set) Lookup(name string) *Credential {
+	if s == nil {
+		return nil
+	}
+	return s.credentials[name]
+}
 
-// AgentAuthHeaders returns the canonical names of headers that agents authenticate with.
-func (s *Set) AgentAuthHeaders() []string { return nil }
+// AgentAuthHeaders returns the canonical names of the headers that agents may try to
+// authenticate with: the usual ones, and every header that a credential writes.
+func (s *Set) AgentAuthHeaders() []string {
+	names := []string{"Authorization", "Proxy-Authorization", "X-Api-Key", "Api-Key"}
+	return s.places(names, func(p placement) string { return p.header })
+}
 
 // AgentAuthParameters returns the query parameters that credentials write.
-func (s *Set) AgentAuthParameters() []string { return nil }
+func (s *Set) AgentAuthParameters() []string {
+	return s.places(nil, func(p placement) string { return p.parameter })
+}
 
-// EnvNames returns the variables that env: secrets read.
-func (s *Set) EnvNames() []string { return nil }
+func (s *Set) places(names []string, of func(placement) string) []string {
+	if s != nil {
+		for _, c := range s.credentials {
+			if name := of(c.place); name != "" {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// EnvNames returns the variables that env: secrets read, sorted: what must not reach
+// an agent's environment.
+func (s *Set) EnvNames() []string {
+	if s == nil {
+		return nil
+	}
+	return slices.Clone(s.env)
+}
+
+// hosts reads the patterns that a credential is bound to.
+func (s *section) hosts() []host.Pattern {
+	const example = "[api.example.com]"
+	var patterns []host.Pattern
+	for _, item := range s.texts("hosts", example) {
+		pattern, err := host.ParsePattern(item.text)
+		if err != nil {
+			s.fail(item.line, s.sub("hosts"), "%v; write hosts: %s", err, example)
+			continue
+		}
+		if text := pattern.String(); text == "*" || strings.HasPrefix(text, "*:") {
+			s.fail(item.line, s.sub("hosts"), "%q would give the secret to every host; name the hosts that need it", text)
+			continue
+		}
+		patterns = append(patterns, pattern)
+	}
+	return patterns
+}

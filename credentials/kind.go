@@ -1,0 +1,121 @@
+package credentials
+
+import (
+	"encoding/base64"
+	"errors"
+	"net/textproto"
+	"slices"
+	"strings"
+)
+
+// kind is one way to apply a secret: the keys its entries have, and how they are read.
+// decode reports what is wrong through the section and leaves c half done then.
+type kind struct {
+	keys   []string
+	decode func(s *section, c *Credential)
+}
+
+// kinds is the one list of them.
+func kinds() map[string]kind {
+	return map[string]kind{
+		"header": {[]string{"header", "prefix", "secret", "hosts"}, decodeHeader},
+		"bearer": {[]string{"secret", "hosts"}, decodeBearer},
+		"basic":  {[]string{"username", "secret", "hosts"}, decodeBasic},
+		"query":  {[]string{"parameter", "secret", "hosts"}, decodeQuery},
+	}
+}
+
+// placement is where a secret is written, and in what form.
+type placement struct {
+	header    string // canonical name, or
+	parameter string // name of a query parameter
+	form      func(secret string) (string, error)
+}
+
+func decodeHeader(s *section, c *Credential) {
+	name, ok := s.text("header", "x-api-key")
+	name = textproto.CanonicalMIMEHeaderKey(name)
+	if ok && !validToken(name) {
+		s.wrong("header", "is not a header name; write header: x-api-key")
+	}
+	if ok && slices.Contains(framing(), name) {
+		s.wrong("header", "%s frames or routes the message and cannot hold a secret; name the header that the service reads its key from", name)
+	}
+	prefix := ""
+	if s.has("prefix") {
+		if prefix, ok = s.text("prefix", `"Token "`); ok && !validValue(prefix) {
+			s.wrong("prefix", "holds a byte that no header value may have")
+		}
+	}
+	s.decodePlaced(c, placement{header: name, form: prefixed(prefix)})
+}
+
+func decodeBearer(s *section, c *Credential) {
+	s.decodePlaced(c, placement{header: "Authorization", form: prefixed("Bearer ")})
+}
+
+func decodeBasic(s *section, c *Credential) {
+	username, ok := s.text("username", "x-access-token")
+	if ok && (strings.Contains(username, ":") || !validValue(username)) {
+		// RFC 7617 section 2: the first colon ends the user-id.
+		s.wrong("username", "holds a colon or a control character, which Basic authentication cannot carry")
+	}
+	s.decodePlaced(c, placement{header: "Authorization", form: func(secret string) (string, error) {
+		return "Basic " + base64.StdEncoding.EncodeToString([]byte(username+":"+secret)), nil
+	}})
+}
+
+func decodeQuery(s *section, c *Credential) {
+	name, ok := s.text("parameter", "key")
+	if ok && (name == "" || !validValue(name)) {
+		s.wrong("parameter", "is not the name of a query parameter; write parameter: key")
+	}
+	s.decodePlaced(c, placement{parameter: name, form: func(secret string) (string, error) {
+		return escape(secret), nil
+	}})
+}
+
+// decodePlaced reads what every kind with one secret in one place has.
+func (s *section) decodePlaced(c *Credential, place placement) {
+	c.place = place
+	c.source = s.source("secret")
+	c.hosts = s.hosts()
+}
+
+// prefixed writes the secret as it is. White space at its ends would not survive:
+// RFC 9110 section 5.5 leaves it out of a field's value.
+func prefixed(prefix string) func(string) (string, error) {
+	return func(secret string) (string, error) {
+		if strings.TrimSpace(secret) != secret {
+			return "", errors.New("its secret starts or ends with white space, which a header cannot carry; correct what its source gives")
+		}
+		return prefix + secret, nil
+	}
+}
+
+// framing lists the headers that decide where a message ends or goes.
+func framing() []string {
+	return []string{
+		"Connection", "Content-Length", "Expect", "Host", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization",
+		"Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+	}
+}
+
+// validToken reports whether s is a field name (RFC 9110 section 5.6.2).
+func validToken(s string) bool {
+	const symbols = "!#$%&'*+-.^_`|~"
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && !strings.ContainsRune(symbols, r)
+	})
+}
+
+// validValue reports whether s can stand in a field value: visible characters,
+// spaces, and bytes above ASCII (RFC 9110 section 5.5), but no tab, which no secret has.
+func validValue(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] == 0x7f {
+			return false
+		}
+	}
+	return true
+}

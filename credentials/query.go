@@ -1,0 +1,100 @@
+package credentials
+
+import "strings"
+
+// RemoveParameter returns the raw query without the pairs of the named parameter,
+// however their name is spelled (percent-encoded, "+" for a space). Every other byte
+// stays as it is. ";" separates pairs too: some servers still read it so, and would
+// find the agent's own value behind it.
+func RemoveParameter(rawQuery, name string) string {
+	if rawQuery == "" || !mayHold(rawQuery, name) {
+		return rawQuery
+	}
+	var kept strings.Builder
+	first := true
+	for start := 0; start <= len(rawQuery); {
+		end := len(rawQuery)
+		if n := strings.IndexAny(rawQuery[start:], "&;"); n >= 0 {
+			end = start + n
+		}
+		spelled, _, _ := strings.Cut(rawQuery[start:end], "=")
+		if !spells(spelled, name) {
+			from := start
+			if !first {
+				from-- // with the separator before it
+			}
+			first = false
+			kept.WriteString(rawQuery[from:end])
+		}
+		start = end + 1
+	}
+	return kept.String()
+}
+
+// mayHold is a quick no for most queries.
+func mayHold(rawQuery, name string) bool {
+	return strings.ContainsAny(rawQuery, "%+") || strings.Contains(rawQuery, name)
+}
+
+// spells reports whether s decodes to name. An invalid escape stands for itself.
+func spells(s, name string) bool {
+	n := 0
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case c == '+':
+			c = ' '
+		case c == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]):
+			c = unhex(s[i+1])<<4 | unhex(s[i+2])
+			i += 2
+		}
+		if n == len(name) || name[n] != c && !(c == ' ' && name[n] == '+' && s[i] == '+') {
+			return false
+		}
+		n++
+	}
+	return n == len(name)
+}
+
+// setParameter replaces every pair of the parameter by one at the end. value and
+// the parameter's spelling are escaped already.
+func setParameter(rawQuery, name, value string) string {
+	rest := RemoveParameter(rawQuery, name)
+	if rest != "" && !strings.HasSuffix(rest, "&") {
+		rest += "&"
+	}
+	return rest + escape(name) + "=" + value
+}
+
+// escape encodes all but RFC 3986's unreserved characters.
+func escape(s string) string {
+	const hex = "0123456789ABCDEF"
+	escaped := make([]byte, 0, len(s)+16)
+	for i := range len(s) {
+		if c := s[i]; unreserved(c) {
+			escaped = append(escaped, c)
+		} else {
+			escaped = append(escaped, '%', hex[c>>4], hex[c&15])
+		}
+	}
+	return string(escaped)
+}
+
+func unreserved(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_' || c == '~'
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+}
+
+func unhex(c byte) byte {
+	switch {
+	case c <= '9':
+		return c - '0'
+	case c >= 'a':
+		return c - 'a' + 10
+	default:
+		return c - 'A' + 10
+	}
+}

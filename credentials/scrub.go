@@ -1,0 +1,228 @@
+package credentials
+
+import (
+	"bytes"
+	"encoding/base64"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// shortSecret is the length below which a secret is too likely to stand in a value
+// by chance: it is searched for as a whole word only. Redacting every "abc" would
+// break answers, and would tell an agent that can make a server echo its guesses
+// which of them is right.
+const shortSecret = 8
+
+// minBase64 is the shortest piece of base64 that is taken for the secret.
+const minBase64 = 8
+
+// rounds is how many layers of escapes are looked through: a URL in JSON in a URL.
+const rounds = 3
+
+// scrubber finds one secret in header values. It is immutable.
+type scrubber struct {
+	needles  []needle
+	shortest int
+}
+
+// needle is one form of the secret.
+type needle struct {
+	text          []byte
+	before, after int  // base64 digits at each side that hold bits of the secret too
+	word          bool // only where no letter or digit touches it
+}
+
+// newScrubber prepares the search for a secret, and for the form it is written in.
+func newScrubber(secret, written string) *scrubber {
+	s := &scrubber{}
+	short := len(secret) < shortSecret
+	s.add(needle{text: []byte(secret), word: short})
+	s.add(needle{text: []byte(strings.ReplaceAll(secret, " ", "+")), word: short}) // as a form writes it
+	if !strings.Contains(written, secret) {
+		_, token, _ := strings.Cut(written, " ")
+		s.add(needle{text: []byte(token)}) // of "Basic TOKEN"
+	}
+	for shift := range 3 {
+		s.add(aligned(base64.RawStdEncoding, secret, shift))
+		s.add(aligned(base64.RawURLEncoding, secret, shift))
+	}
+	return s
+}
+
+// aligned is what the secret always looks like in the base64 of a text in which it
+// begins at a byte whose index is shift modulo 3: without the digits at either end
+// that depend on its neighbours.
+func aligned(encoding *base64.Encoding, secret string, shift int) needle {
+	digits := encoding.EncodeToString(append(make([]byte, shift), secret...))
+	n := needle{}
+	if shift > 0 {
+		digits, n.before = digits[shift+1:], 1
+	}
+	if (shift+len(secret))%3 != 0 && digits != "" {
+		digits, n.after = digits[:len(digits)-1], 1
+	}
+	if len(digits) >= minBase64 {
+		n.text = []byte(digits)
+	}
+	return n
+}
+
+func (s *scrubber) add(n needle) {
+	same := func(o needle) bool { return bytes.Equal(o.text, n.text) }
+	if len(n.text) == 0 || slices.ContainsFunc(s.needles, same) {
+		return
+	}
+	s.needles = append(s.needles, n)
+	if s.shortest == 0 || len(n.text) < s.shortest {
+		s.shortest = len(n.text)
+	}
+}
+
+// header redacts the values of h in place. Names are not looked at: no server makes
+// them of a secret without lower-casing it. It allocates only where there is a hit.
+func (s *scrubber) header(h http.Header) (hits int) {
+	for _, values := range h {
+		for i, value := range values {
+			// An escaped form is never shorter than what it stands for.
+			if len(value) < s.shortest || !s.in(value) {
+				continue
+			}
+			var n int
+			values[i], n = s.redact(value)
+			hits += n
+		}
+	}
+	return hits
+}
+
+// in reports whether the secret is in value, through its layers of escapes.
+func (s *scrubber) in(value string) bool {
+	var buffer [1024]byte
+	text := append(buffer[:0], value...)
+	for range rounds {
+		for i := range s.needles {
+			if start, _ := s.needles[i].next(text, 0); start >= 0 {
+				return true
+			}
+		}
+		if bytes.IndexByte(text, '%') < 0 && bytes.IndexByte(text, '\\') < 0 {
+			return false
+		}
+		text = unescape(text, nil)
+	}
+	return false
+}
+
+// span is a part of a header value.
+type span struct{ start, end int }
+
+// redact replaces every hit in value.
+func (s *scrubber) redact(value string) (string, int) {
+	text := []byte(value)
+	origin := make([]int, len(text)+1) // where each byte of text begins in value
+	for i := range origin {
+		origin[i] = i
+	}
+	var spans []span
+	for range rounds {
+		for _, n := range s.needles {
+			for from := 0; ; {
+				start, end := n.next(text, from)
+				if start < 0 {
+					break
+				}
+				spans = append(spans, span{origin[start], origin[end]})
+				from = end
+			}
+		}
+		text = unescape(text, origin)
+	}
+	return cut(value, spans)
+}
+
+// cut puts "[redacted]" in the place of each run of overlapping spans.
+func cut(value string, spans []span) (string, int) {
+	slices.SortFunc(spans, func(a, b span) int { return a.start - b.start })
+	var out strings.Builder
+	hits, end := 0, 0
+	for _, sp := range spans {
+		if hits == 0 || sp.start >= end {
+			out.WriteString(value[end:sp.start])
+			out.WriteString(redacted)
+			hits++
+		}
+		end = max(end, sp.end)
+	}
+	out.WriteString(value[end:])
+	return out.String(), hits
+}
+
+// next finds the needle in text from an index on, with the base64 digits that belong
+// to it. start is -1 when there is none.
+func (n *needle) next(text []byte, from int) (start, end int) {
+	for {
+		at := bytes.Index(text[from:], n.text)
+		if at < 0 {
+			return -1, -1
+		}
+		start, end = from+at, from+at+len(n.text)
+		if !n.word || !alphanumericAt(text, start-1) && !alphanumericAt(text, end) {
+			break
+		}
+		from = start + 1
+	}
+	for range n.before {
+		if start > from {
+			start--
+		}
+	}
+	for i := 0; i < n.after && end < len(text) && base64At(text, end); i++ {
+		end++
+	}
+	return start, end
+}
+
+func alphanumericAt(text []byte, i int) bool {
+	if i < 0 || i >= len(text) {
+		return false
+	}
+	c := text[i]
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}
+
+func base64At(text []byte, i int) bool {
+	return alphanumericAt(text, i) || strings.IndexByte("+/-_", text[i]) >= 0
+}
+
+// unescape decodes, in place, %XX and the escapes of JSON strings; what is not a
+// whole escape stays. origin, if given, is kept in step.
+func unescape(text []byte, origin []int) []byte {
+	to := 0
+	for from := 0; from < len(text); to++ {
+		c, length := unescapeAt(text, from)
+		text[to] = c
+		if origin != nil {
+			origin[to] = origin[from]
+		}
+		from += length
+	}
+	if origin != nil {
+		origin[to] = origin[len(text)]
+	}
+	return text[:to]
+}
+
+// unescapeAt returns the byte that text[i:] begins with and how long its form is.
+func unescapeAt(text []byte, i int) (c byte, length int) {
+	rest := text[i:]
+	switch {
+	case rest[0] == '%' && len(rest) >= 3 && isHex(rest[1]) && isHex(rest[2]):
+		return unhex(rest[1])<<4 | unhex(rest[2]), 3
+	case rest[0] == '\\' && len(rest) >= 6 && rest[1] == 'u' && rest[2] == '0' && rest[3] == '0' && isHex(rest[4]) && isHex(rest[5]):
+		return unhex(rest[4])<<4 | unhex(rest[5]), 6
+	case rest[0] == '\\' && len(rest) >= 2 && strings.IndexByte(`"\/`, rest[1]) >= 0:
+		return rest[1], 2
+	}
+	return rest[0], 1
+}

@@ -1,0 +1,158 @@
+package credentials
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"time"
+)
+
+// maxSecret is the most that any source may give.
+const maxSecret = 64 << 10
+
+// source is where a secret comes from.
+type source interface {
+	// read returns the secret as it is now. As long as it is the same secret, the
+	// same pointer comes back. Errors name the source and the step, and hold
+	// nothing of what the source gave.
+	read(ctx context.Context) (*reading, error)
+}
+
+// reading is one value of a secret.
+type reading struct{ secret Secret }
+
+// newReading takes what a source gave, less one line break at its end, which
+// editors and commands add.
+func newReading(raw []byte) (*reading, error) {
+	if n := len(raw); n > 0 && raw[n-1] == '\n' {
+		raw = bytes.TrimSuffix(raw[:n-1], []byte("\r"))
+	}
+	switch {
+	case len(raw) == 0:
+		return nil, errors.New("it is empty")
+	case len(raw) > maxSecret:
+		return nil, fmt.Errorf("it is larger than %d KiB", maxSecret>>10)
+	case !validValue(string(raw)):
+		return nil, errors.New("it holds a line break or another control character; keep one line with the secret alone")
+	}
+	return &reading{secret: NewSecret(raw)}, nil
+}
+
+// environ is the source env: NAME. It was read when the file was parsed.
+type environ struct {
+	name  string
+	value *reading
+	err   error
+}
+
+func (e *environ) read(context.Context) (*reading, error) { return e.value, e.err }
+
+var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+const sourceForms = "{env: NAME}, {file: PATH} or {exec: [CMD, ARG]}"
+
+// source reads the reference to a secret at key: exactly one source, never the
+// secret itself.
+func (s *section) source(key string) source {
+	pair, ok := s.pairs[key]
+	if !ok {
+		s.fail(s.line, s.key, "key %q is missing; write %s: %s", key, key, sourceForms)
+		return nil
+	}
+	if pair.value.shape == scalar {
+		s.wrong(key, "a secret is never written in this file; refer to it as %s, and replace it, since it has been in a file", sourceForms)
+		return nil
+	}
+	from, ok := s.section(pair.value, s.sub(key), []string{"env", "file", "exec", "refresh"})
+	if !ok {
+		return nil
+	}
+	from.line = pair.line
+	count := 0
+	for _, form := range []string{"env", "file", "exec"} {
+		if from.has(form) {
+			count++
+		}
+	}
+	if count != 1 {
+		s.wrong(key, "needs exactly one source; write %s", sourceForms)
+		return nil
+	}
+	if from.has("refresh") && !from.has("exec") {
+		from.wrong("refresh", "belongs to exec only; leave it out: env is read once, a file when it changes")
+	}
+	switch {
+	case from.has("env"):
+		return from.environ()
+	case from.has("file"):
+		return from.secretFile()
+	default:
+		return from.command()
+	}
+}
+
+func (s *section) environ() source {
+	name, ok := s.text("env", "ANTHROPIC_API_KEY")
+	if !ok {
+		return nil
+	}
+	if !variable.MatchString(name) {
+		s.wrong("env", "is not the name of an environment variable; a secret itself must not stand here")
+		return nil
+	}
+	s.parser.env = append(s.parser.env, name)
+	e := &environ{name: name}
+	if e.value, e.err = newReading([]byte(s.options.Getenv(name))); e.err != nil {
+		e.err = fmt.Errorf("read environment variable %s: %w", name, e.err)
+		s.caution("env", "%v; until it is set, requests that need it are refused", e.err)
+	}
+	return e
+}
+
+func (s *section) secretFile() source {
+	path, ok := s.text("file", "acme.key")
+	if !ok || path == "" {
+		s.wrong("file", "must be a path, relative to the home folder")
+		return nil
+	}
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(s.options.Home, path)
+	}
+	f := &file{path: path, now: s.options.Now}
+	loose, err := f.check()
+	var untrusted *untrustedError
+	switch {
+	case errors.As(err, &untrusted):
+		s.wrong("file", "%v", err)
+	case err != nil:
+		s.caution("file", "%v; until that is mended, requests that need it are refused", err)
+	case loose:
+		s.caution("file", "%s can be read by others; run chmod go-r on it", path)
+	}
+	return f
+}
+
+func (s *section) command() source {
+	var argv []string
+	for _, item := range s.texts("exec", "[vault, read, -field=key, secret/acme]") {
+		argv = append(argv, item.text)
+	}
+	refresh := 5 * time.Minute
+	if s.has("refresh") {
+		text, _ := s.text("refresh", "5m")
+		var err error
+		if refresh, err = time.ParseDuration(text); err != nil || refresh < time.Second {
+			s.wrong("refresh", "must be a duration of at least 1s; write refresh: 5m")
+		}
+	}
+	if len(argv) == 0 || argv[0] == "" {
+		return nil
+	}
+	return &command{
+		argv: argv, home: s.options.Home, refresh: refresh, now: s.options.Now,
+		path: s.options.Getenv("PATH"), environ: minimal(s.options.Getenv),
+	}
+}
