@@ -1,0 +1,116 @@
+package crash_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// smallState mounts a tmpfs where HOME/state will be.
+func smallState(t *testing.T, size string) (home, state string) {
+	t.Helper()
+	home = filepath.Join(t.TempDir(), "home")
+	state = filepath.Join(home, "state")
+	require.NoError(t, os.MkdirAll(state, 0o700))
+	err := syscall.Mount("tmpfs", state, "tmpfs", 0, "mode=0700,size="+size)
+	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) {
+		t.Skip("needs the right to mount a small file system: run as root")
+	}
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		assert.NoError(t, syscall.Unmount(state, syscall.MNT_DETACH))
+	})
+	return home, state
+}
+
+// TestDiskFull: when the trail cannot grow, requests are refused with 503 and
+// nothing is forwarded; when there is room again, they are served.
+func TestDiskFull(t *testing.T) {
+	t.Parallel()
+	home, state := smallState(t, "16m")
+	w := newWorld(t, home)
+	srv := w.serve(t)
+	client := w.client(t)
+	status, text := call(t.Context(), client, "/before")
+	require.Equal(t, http.StatusOK, status, text+srv.Log())
+
+	filler := filepath.Join(state, "filler")
+	fill(t, filler)
+	// What the write-ahead log has allocated already can still be used.
+	refused := 0
+	for n := 0; refused == 0 && n < 20000; n++ {
+		if status, text = call(t.Context(), client, fmt.Sprintf("/full/%d", n)); status != http.StatusOK {
+			refused = status
+		}
+	}
+	require.Equal(t, http.StatusServiceUnavailable, refused, text+srv.Log())
+	assert.Contains(t, text, "urn:sallyport:refusal:trail")
+	_, before := w.upstream.seen()
+	for n := range 10 {
+		status, _ = call(t.Context(), client, fmt.Sprintf("/never/%d", n))
+		assert.Equal(t, http.StatusServiceUnavailable, status)
+	}
+	_, after := w.upstream.seen()
+	assert.Equal(t, before, after, "a request without an intent reached the upstream")
+	assert.Contains(t, ready(t, w.settings.Health), "trail")
+
+	require.NoError(t, os.Remove(filler))
+	w.recovers(t, client)
+	w.check(t)
+	require.NoError(t, srv.Stop())
+}
+
+// fill writes until the file system has no byte left.
+func fill(t *testing.T, name string) {
+	t.Helper()
+	f, err := os.Create(name)
+	require.NoError(t, err)
+	defer f.Close()
+	for size := 1 << 16; size > 0; {
+		if _, err = f.Write(make([]byte, size)); err != nil {
+			require.ErrorIs(t, err, syscall.ENOSPC)
+			size /= 2
+		}
+	}
+}
+
+// ready is what /readyz says when the server is not ready.
+func ready(t *testing.T, address string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/readyz", nil)
+	require.NoError(t, err)
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
+	return string(text)
+}
+
+// TestReadOnlyState: a server that cannot write its trail does not start, says
+// which folder is at fault, and forwards nothing.
+func TestReadOnlyState(t *testing.T) {
+	t.Parallel()
+	home, state := smallState(t, "16m")
+	w := newWorld(t, home)
+	require.NoError(t, syscall.Mount("", state, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
+	srv, err := w.home.Start(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(srv.Kill)
+	require.Error(t, srv.Wait(10*time.Second), "a server without a writable trail must not run")
+	assert.Contains(t, srv.Log(), "state")
+	assert.True(t, strings.Contains(srv.Log(), "read-only") || strings.Contains(srv.Log(), "readonly"), srv.Log())
+	_, total := w.upstream.seen()
+	assert.Zero(t, total)
+}
