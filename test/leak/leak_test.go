@@ -67,7 +67,7 @@ func policyFile() string {
 
 // echo is an upstream that gives away, in every place but the body, whatever
 // secret it was sent: bodies are a stated limit of the threat model.
-type echo struct{ arrived bytes.Buffer }
+type echo struct{ arrived rig.Log }
 
 func (e *echo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	secret := secretOf(r)
@@ -253,9 +253,8 @@ func (w *world) request(t *testing.T, client *http.Client, method, target string
 	for k, v := range header {
 		req.Header.Set(k, v)
 	}
-	rest := strings.TrimPrefix(target, "https://")
-	host, _, _ := strings.Cut(rest, "/")
-	req.URL = &url.URL{Scheme: "https", Host: host, Opaque: "//" + rest} // the path as it is, also a bad one
+	host, path, _ := strings.Cut(strings.TrimPrefix(target, "https://"), "/")
+	req.URL = &url.URL{Scheme: "https", Host: host, Opaque: "/" + path} // as it is, also a bad one
 	resp, err := client.Do(req.WithContext(t.Context()))
 	if err != nil {
 		w.saw(place, []byte(err.Error()))
