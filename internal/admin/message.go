@@ -28,17 +28,17 @@ type StatusRequest struct {
 
 // Agent is an agent as people and scripts see it.
 type Agent struct {
-	ID          uuid.UUID  `json:"id"`
-	Name        string     `json:"name"`
-	Policy      string     `json:"policy"`
-	Owner       string     `json:"owner"`
-	Accountable *string    `json:"accountable"` // the person now answerable; null for a team
-	Status      string     `json:"status"`      // active | suspended | revoked | expired
-	Reason      *string    `json:"reason"`
-	CreatedAt   time.Time  `json:"created_at"`
-	ChangedAt   time.Time  `json:"changed_at"`
-	ExpiresAt   *time.Time `json:"expires_at"`
-	SPIFFEID    string     `json:"spiffe_id"`
+	ID          uuid.UUID `json:"id"`
+	Name        string    `json:"name"`
+	Policy      string    `json:"policy"`
+	Owner       string    `json:"owner"`
+	Accountable *string   `json:"accountable"` // the person now answerable; null for a team
+	Status      string    `json:"status"`      // active | suspended | revoked | expired
+	Reason      *string   `json:"reason"`
+	CreatedAt   time.Time `json:"created_at"`
+	ChangedAt   time.Time `json:"changed_at"`
+	ExpiresAt   time.Time `json:"expires_at"`
+	SPIFFEID    string    `json:"spiffe_id"`
 }
 
 // Certificate is one certificate that was issued to an agent.

@@ -95,9 +95,11 @@ func parseConfig(data []byte, home string, checkTrustDomain func(string) error, 
 				v.fail("%v", err)
 			}
 		},
-		"listen":   func(v value) { c.Listen = v.listen() },
-		"names":    func(v value) { v.list(func(v value) { c.Names = v.appendName(c.Names) }) },
-		"health":   func(v value) { v.fields(map[string]func(value){"listen": func(v value) { c.HealthListen = v.listen() }}) },
+		"listen": func(v value) { c.Listen = v.listen() },
+		"names":  func(v value) { v.list(func(v value) { c.Names = v.appendName(c.Names) }) },
+		"health": func(v value) {
+			v.fields(map[string]func(value){"listen": func(v value) { c.HealthListen = v.listen() }})
+		},
 		"upstream": func(v value) { c.Upstream.parse(v, home) },
 		"audit":    func(v value) { v.fields(map[string]func(value){"durability": c.parseDurability}) },
 		"limits":   func(v value) { v.fields(map[string]func(value){"per_agent": c.Limits.parse}) },

@@ -12,7 +12,7 @@ type Store struct {
 	options Options
 	current atomic.Pointer[Set]
 
-	failed  atomic.Pointer[error] // what is wrong with the files as they were judged last; nil if they are in force
+	failed atomic.Pointer[error] // what is wrong with the files as they were judged last; nil if they are in force
 
 	mu   sync.Mutex // held over a whole reload, so that sets come into force in order
 	seen digest     // the state of the files that was judged last

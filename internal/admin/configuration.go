@@ -1,0 +1,79 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"sallyport/credentials"
+)
+
+// checkTimeout bounds the loading or minting of one credential.
+const checkTimeout = 20 * time.Second
+
+// Reload parses all files and puts them in force if all are right.
+func (s *Session) Reload(context.Context) (Configuration, error) {
+	if s.service.Config.Reload == nil {
+		return Configuration{}, fmt.Errorf("reload: %w", ErrNoServer)
+	}
+	return s.service.Config.Reload(s.caller)
+}
+
+// Credentials lists what is configured, by name.
+func (s *Session) Credentials(context.Context) ([]Credential, error) {
+	view := s.service.View()
+	list := []Credential{}
+	for _, name := range view.Credentials.Names() {
+		c := view.Credentials.Lookup(name)
+		one := Credential{Name: name, Kind: c.Kind(), Hosts: []string{}, Policies: view.policiesUsing(name)}
+		for _, h := range c.Hosts() {
+			one.Hosts = append(one.Hosts, h.String())
+		}
+		list = append(list, one)
+	}
+	return list, nil
+}
+
+func (v View) policiesUsing(credential string) []string {
+	names := []string{}
+	for _, name := range slices.Sorted(maps.Keys(v.Policies)) {
+		for _, use := range v.Policies[name].CredentialUses() {
+			if use.Credential == credential {
+				names = append(names, name)
+				break
+			}
+		}
+	}
+	return names
+}
+
+// CheckCredential loads or mints a credential once and says whether it works;
+// that it does not is an answer, not an error.
+func (s *Session) CheckCredential(ctx context.Context, name string) (CredentialCheck, error) {
+	view := s.service.View()
+	c := view.Credentials.Lookup(name)
+	if c == nil {
+		return CredentialCheck{}, unknown("credential", name, view.Credentials.Names(), "credentials.yaml has none in force")
+	}
+	check := CredentialCheck{Name: name, Kind: c.Kind()}
+	payload := map[string]any{"credential": name, "kind": c.Kind()}
+	// A mint reaches out, so it is on the record before.
+	if err := s.record(ctx, "credential.checked", payload); err != nil {
+		return CredentialCheck{}, err
+	}
+	injection, err := retrieve(ctx, c)
+	if err != nil {
+		check.Error = optional(err.Error())
+		return check, nil
+	}
+	check.OK, check.Fingerprint = true, optional(injection.Fingerprint())
+	return check, nil
+}
+
+func retrieve(ctx context.Context, c *credentials.Credential) (*credentials.Injection, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	return c.Retrieve(ctx)
+}

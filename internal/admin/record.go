@@ -1,0 +1,49 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	"sallyport/audit"
+	"sallyport/identity"
+)
+
+// recordTimeout bounds the wait for the trail. The command has its own patience;
+// an event must not hang on a caller who gives up.
+const recordTimeout = 5 * time.Second
+
+// record puts an event into the trail together with who asked for it.
+func (s *Session) record(ctx context.Context, event string, payload map[string]any) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	payload = maps.Clone(payload)
+	maps.Copy(payload, s.caller.payload())
+	if err := s.service.Trail.Record(ctx, audit.Event{Type: event, Payload: payload}); err != nil {
+		return fmt.Errorf("record %s in the audit trail: %w", event, err)
+	}
+	return nil
+}
+
+// payload names the local user in an event.
+func (c Caller) payload() map[string]any {
+	return map[string]any{"uid": c.UID, "user": c.User, "via": c.Via}
+}
+
+func (s *Session) recordAgent(ctx context.Context, event string, view View, a identity.Agent) error {
+	payload := map[string]any{
+		"agent": a.ID.String(), "name": a.Name, "policy": a.Policy, "owner": a.Owner,
+		"status": string(a.Status), "expires_at": stamp(a.ExpiresAt),
+	}
+	if accountable := view.Owners.Accountable(a.Owner); accountable != "" {
+		payload["accountable"] = accountable
+	}
+	if a.Reason != "" {
+		payload["reason"] = a.Reason
+	}
+	return s.record(ctx, event, payload)
+}
+
+// stamp is a time as the trail writes it.
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }

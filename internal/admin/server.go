@@ -1,0 +1,143 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// maxRequest bounds what a caller sends.
+const maxRequest = 1 << 20
+
+// Server answers the commands of one HOME. It speaks HTTP on connections whose
+// peer [Listen] has checked.
+type Server struct {
+	http http.Server
+}
+
+type callerKey struct{}
+
+// NewServer returns a server for service. What the service does not know by
+// path goes to other, for the health and metrics pages.
+func NewServer(service *Service, other http.Handler, log *slog.Logger) *Server {
+	return &Server{http: http.Server{
+		Handler:           handler(service, other),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			if p, ok := c.(*peerConn); ok {
+				return context.WithValue(ctx, callerKey{}, p.caller)
+			}
+			return ctx
+		},
+	}}
+}
+
+// Serve answers on ln until Shutdown; nil is the end by Shutdown.
+func (s *Server) Serve(ln net.Listener) error {
+	if err := s.http.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Shutdown stops listening and waits for commands under way.
+func (s *Server) Shutdown(ctx context.Context) error { return s.http.Shutdown(ctx) }
+
+func handler(s *Service, other http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("POST /v1/agents", handle(s, (*Session).CreateAgent))
+	mux.Handle("POST /v1/agents/renew", handle(s, (*Session).RenewAgent))
+	mux.Handle("POST /v1/agents/suspend", handle(s, (*Session).SuspendAgent))
+	mux.Handle("POST /v1/agents/resume", handle(s, (*Session).ResumeAgent))
+	mux.Handle("POST /v1/agents/revoke", handle(s, (*Session).RevokeAgent))
+	mux.Handle("GET /v1/agents", ask(s, func(c *Session, r *http.Request) (any, error) {
+		return c.Agents(r.Context())
+	}))
+	mux.Handle("GET /v1/agents/{id}", ask(s, func(c *Session, r *http.Request) (any, error) {
+		return c.Agent(r.Context(), r.PathValue("id"))
+	}))
+	mux.Handle("POST /v1/reload", ask(s, func(c *Session, r *http.Request) (any, error) {
+		return c.Reload(r.Context())
+	}))
+	mux.Handle("GET /v1/credentials", ask(s, func(c *Session, r *http.Request) (any, error) {
+		return c.Credentials(r.Context())
+	}))
+	mux.Handle("POST /v1/credentials/check", handle(s, func(c *Session, ctx context.Context, r nameRequest) (CredentialCheck, error) {
+		return c.CheckCredential(ctx, r.Name)
+	}))
+	mux.Handle("/", other)
+	return mux
+}
+
+// handle serves a command with a JSON body.
+func handle[Request, Answer any](s *Service, do func(*Session, context.Context, Request) (Answer, error)) http.Handler {
+	return ask(s, func(c *Session, r *http.Request) (any, error) {
+		var request Request
+		dec := json.NewDecoder(io.LimitReader(r.Body, maxRequest))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&request); err != nil {
+			return nil, &Error{
+				Kind: Invalid, Msg: "the request cannot be read: " + err.Error(),
+				Try: "use the same sallyport version for the server and the command",
+			}
+		}
+		return do(c, r.Context(), request)
+	})
+}
+
+// ask serves a command on behalf of the connection's peer.
+func ask(s *Service, do func(*Session, *http.Request) (any, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		caller, ok := r.Context().Value(callerKey{}).(Caller)
+		if !ok { // a connection that nobody checked changes nothing
+			answer(w, http.StatusForbidden, problem{Kind: Failed, Error: "the caller is unknown"})
+			return
+		}
+		result, err := do(s.As(caller), r)
+		if err != nil {
+			status, p := describe(err)
+			answer(w, status, p)
+			return
+		}
+		answer(w, http.StatusOK, result)
+	})
+}
+
+// describe turns an error into what the caller, a local administrator, reads.
+func describe(err error) (int, problem) {
+	p := problem{Kind: Failed, Error: err.Error()}
+	var hint interface{ Hint() string }
+	if errors.As(err, &hint) {
+		p.Hint = hint.Hint()
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		p.Kind = e.Kind
+	}
+	switch p.Kind {
+	case Invalid:
+		return http.StatusBadRequest, p
+	case Unknown:
+		return http.StatusNotFound, p
+	case Conflict:
+		return http.StatusConflict, p
+	case Failed:
+	}
+	return http.StatusInternalServerError, p
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	// An error here is a caller who left; there is nobody to tell.
+	_ = json.NewEncoder(w).Encode(v)
+}

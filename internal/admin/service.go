@@ -1,0 +1,290 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"sallyport/audit"
+	"sallyport/certs"
+	"sallyport/credentials"
+	"sallyport/identity"
+	"sallyport/policy"
+)
+
+// Recorder is the audit trail, as far as administration needs it.
+type Recorder interface {
+	Record(ctx context.Context, e audit.Event) error
+}
+
+// View is the configuration in force, as far as administration needs it.
+type View struct {
+	TrustDomain string
+	Policies    map[string]*policy.Policy
+	Owners      *identity.Owners
+	Credentials *credentials.Set
+}
+
+// Config is what a [Service] works with. The caller owns and closes all of it.
+type Config struct {
+	Registry       *identity.Registry
+	Trail          Recorder
+	AgentCA        *certs.Authority
+	InterceptionCA *certs.Authority
+	View           func() View
+	Proxy          func() string                       // where agents reach the listener; "" if unknown
+	Cut            func(agent uuid.UUID, state string) // ends what the agent has open; nil if nothing can be open
+	Reload         func(Caller) (Configuration, error) // nil if no server is running
+	Now            func() time.Time
+}
+
+// Service makes the changes. It is safe for concurrent use.
+type Service struct{ Config }
+
+// NewService returns a service that works with c.
+func NewService(c Config) *Service {
+	if c.Cut == nil {
+		c.Cut = func(uuid.UUID, string) {}
+	}
+	return &Service{c}
+}
+
+// As returns the service for one caller, whose name goes into the trail.
+func (s *Service) As(c Caller) *Session { return &Session{service: s, caller: c} }
+
+// Session is the service on behalf of one local user.
+type Session struct {
+	service *Service
+	caller  Caller
+}
+
+// longestTTL keeps a typing slip from making an agent immortal.
+const longestTTL = 366 * 24 * time.Hour
+
+func checkTTL(ttl time.Duration) error {
+	if ttl <= 0 || ttl > longestTTL {
+		return &Error{Kind: Invalid, Msg: fmt.Sprintf("a lifetime of %s is not possible", ttl), Try: "give --ttl more than 0 and at most 8784h (a year), for example 24h"}
+	}
+	return nil
+}
+
+// CreateAgent registers an agent and issues its first certificate. Nothing is
+// handed over before the trail knows of it; if that fails the agent is revoked.
+func (s *Session) CreateAgent(ctx context.Context, r CreateRequest) (Enrolment, error) {
+	view := s.service.View()
+	if err := errors.Join(checkTTL(time.Duration(r.TTL)), view.checkPolicy(r.Policy), view.checkOwner(r.Owner)); err != nil {
+		return Enrolment{}, err
+	}
+	agent, err := s.service.Registry.Create(ctx, identity.Agent{
+		Name: r.Name, Policy: r.Policy, Owner: r.Owner,
+		ExpiresAt: s.service.Now().Add(time.Duration(r.TTL)),
+	})
+	if err != nil {
+		return Enrolment{}, err
+	}
+	enrolment, err := s.enrol(ctx, view, agent, "agent.created")
+	if err != nil {
+		return Enrolment{}, errors.Join(err, s.abandon(ctx, agent.ID))
+	}
+	return enrolment, nil
+}
+
+// RenewAgent issues a new certificate and moves the agent's expiry.
+func (s *Session) RenewAgent(ctx context.Context, r RenewRequest) (Enrolment, error) {
+	if err := checkTTL(time.Duration(r.TTL)); err != nil {
+		return Enrolment{}, err
+	}
+	agent, err := s.find(r.ID)
+	if err != nil {
+		return Enrolment{}, err
+	}
+	before := agent.ExpiresAt
+	agent, err = s.service.Registry.Renew(ctx, agent.ID, s.service.Now().Add(time.Duration(r.TTL)))
+	if err != nil {
+		return Enrolment{}, err
+	}
+	enrolment, err := s.enrol(ctx, s.service.View(), agent, "agent.renewed")
+	if err != nil {
+		return Enrolment{}, errors.Join(err, s.restoreExpiry(ctx, agent, before))
+	}
+	return enrolment, nil
+}
+
+// enrol issues, registers and records a certificate for agent, in this order.
+func (s *Session) enrol(ctx context.Context, view View, agent identity.Agent, event string) (Enrolment, error) {
+	now := s.service.Now()
+	issued, err := s.service.AgentCA.IssueClient(identity.AgentURI(view.TrustDomain, agent.ID), agent.ExpiresAt.Sub(now), now)
+	if err != nil {
+		return Enrolment{}, fmt.Errorf("issue certificate: %w", err)
+	}
+	bundle, err := certs.Bundle(s.service.InterceptionCA.CertificatePEM())
+	if err != nil {
+		return Enrolment{}, fmt.Errorf("make CA bundle: %w", err)
+	}
+	certificate := identity.Certificate{Serial: issued.Serial, Agent: agent.ID, NotAfter: issued.NotAfter}
+	if err := s.service.Registry.AddCertificate(ctx, certificate); err != nil {
+		return Enrolment{}, err
+	}
+	if err := s.recordAgent(ctx, event, view, agent); err != nil {
+		return Enrolment{}, err
+	}
+	err = s.record(ctx, "certificate.issued", map[string]any{
+		"agent": agent.ID.String(), "serial": issued.Serial, "not_after": stamp(issued.NotAfter),
+		"spiffe_id": identity.AgentURI(view.TrustDomain, agent.ID),
+	})
+	if err != nil {
+		return Enrolment{}, err
+	}
+	return Enrolment{
+		Agent: s.shown(view, agent), TrustDomain: view.TrustDomain, Proxy: s.service.Proxy(),
+		Certificate: issued.CertPEM, Key: issued.KeyPEM, CA: s.service.AgentCA.CertificatePEM(), Bundle: bundle,
+	}, nil
+}
+
+// abandon makes sure that an agent nobody got the key of stays unusable.
+func (s *Session) abandon(ctx context.Context, id uuid.UUID) error {
+	_, err := s.service.Registry.Revoke(context.WithoutCancel(ctx), id, "its creation could not be completed")
+	return err
+}
+
+func (s *Session) restoreExpiry(ctx context.Context, agent identity.Agent, before time.Time) error {
+	if !before.After(s.service.Now()) {
+		return nil // it had expired; the registry keeps no past expiry, and nobody holds the new key
+	}
+	_, err := s.service.Registry.Renew(context.WithoutCancel(ctx), agent.ID, before)
+	return err
+}
+
+// Agents lists all agents, oldest first.
+func (s *Session) Agents(context.Context) ([]Agent, error) {
+	view := s.service.View()
+	agents := []Agent{}
+	for _, a := range s.service.Registry.List() {
+		agents = append(agents, s.shown(view, a))
+	}
+	return agents, nil
+}
+
+// Agent returns one agent by UUID or name.
+func (s *Session) Agent(_ context.Context, id string) (AgentDetail, error) {
+	agent, err := s.find(id)
+	if err != nil {
+		return AgentDetail{}, err
+	}
+	detail := AgentDetail{Agent: s.shown(s.service.View(), agent), Certificates: []Certificate{}}
+	for _, c := range slices.Backward(s.service.Registry.Certificates(agent.ID)) {
+		detail.Certificates = append(detail.Certificates, Certificate{
+			Serial: c.Serial, NotAfter: c.NotAfter.UTC(), Generation: c.Generation, Revoked: c.Revoked,
+		})
+	}
+	return detail, nil
+}
+
+// SuspendAgent stops an agent until it is resumed. It is stopped even if the
+// trail cannot record it, which is then the error.
+func (s *Session) SuspendAgent(ctx context.Context, r StatusRequest) (Agent, error) {
+	return s.stop(ctx, "agent.suspended", r, s.service.Registry.Suspend)
+}
+
+// RevokeAgent stops an agent for good, on the terms of SuspendAgent.
+func (s *Session) RevokeAgent(ctx context.Context, r StatusRequest) (Agent, error) {
+	return s.stop(ctx, "agent.revoked", r, s.service.Registry.Revoke)
+}
+
+type transition func(ctx context.Context, id uuid.UUID, reason string) (identity.Agent, error)
+
+func (s *Session) stop(ctx context.Context, event string, r StatusRequest, apply transition) (Agent, error) {
+	agent, err := s.find(r.ID)
+	if err != nil {
+		return Agent{}, err
+	}
+	agent, err = apply(ctx, agent.ID, r.Reason)
+	if err != nil {
+		return Agent{}, err
+	}
+	s.service.Cut(agent.ID, string(agent.Status))
+	view := s.service.View()
+	if err := s.recordAgent(ctx, event, view, agent); err != nil {
+		return Agent{}, fmt.Errorf("agent %s is %s, but: %w", agent.ID, agent.Status, err)
+	}
+	return s.shown(view, agent), nil
+}
+
+// ResumeAgent lets a suspended agent work again. If the trail cannot record
+// it, the agent stays suspended.
+func (s *Session) ResumeAgent(ctx context.Context, r StatusRequest) (Agent, error) {
+	before, err := s.find(r.ID)
+	if err != nil {
+		return Agent{}, err
+	}
+	agent, err := s.service.Registry.Resume(ctx, before.ID)
+	if err != nil {
+		return Agent{}, err
+	}
+	view := s.service.View()
+	if err := s.recordAgent(ctx, "agent.resumed", view, agent); err != nil {
+		_, undo := s.service.Registry.Suspend(context.WithoutCancel(ctx), agent.ID, before.Reason)
+		s.service.Cut(agent.ID, string(identity.Suspended))
+		return Agent{}, errors.Join(err, undo)
+	}
+	return s.shown(view, agent), nil
+}
+
+func (s *Session) find(id string) (identity.Agent, error) {
+	agent, err := s.service.Registry.Find(id)
+	if errors.Is(err, identity.ErrUnknownAgent) {
+		return agent, &Error{Kind: Unknown, Msg: err.Error()}
+	}
+	return agent, err
+}
+
+// shown is an agent as people see it.
+func (s *Session) shown(view View, a identity.Agent) Agent {
+	shown := Agent{
+		ID: a.ID, Name: a.Name, Policy: a.Policy, Owner: a.Owner,
+		Accountable: optional(view.Owners.Accountable(a.Owner)), Status: a.State(s.service.Now()), Reason: optional(a.Reason),
+		CreatedAt: a.CreatedAt.UTC(), ChangedAt: a.ChangedAt.UTC(), ExpiresAt: a.ExpiresAt.UTC(),
+		SPIFFEID: identity.AgentURI(view.TrustDomain, a.ID),
+	}
+	return shown
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func (v View) checkPolicy(name string) error {
+	if _, ok := v.Policies[name]; ok {
+		return nil
+	}
+	return unknown("policy", name, slices.Sorted(maps.Keys(v.Policies)), "HOME/policies has none in force")
+}
+
+func (v View) checkOwner(ref string) error {
+	if v.Owners.Has(ref) {
+		return nil
+	}
+	return unknown("owner", ref, v.Owners.Refs(), "owners.yaml has none in force; an owner is written person:NAME or team:NAME")
+}
+
+// unknown says what there is instead, if that is short enough to read.
+func unknown(what, name string, known []string, none string) error {
+	const shown = 20
+	hint := none
+	switch {
+	case len(known) > shown:
+		hint = fmt.Sprintf("there are %d, among them %s", len(known), strings.Join(known[:shown], ", "))
+	case len(known) > 0:
+		hint = "there is " + strings.Join(known, ", ")
+	}
+	return &Error{Kind: Unknown, Msg: fmt.Sprintf("unknown %s %q", what, name), Try: hint}
+}
