@@ -1,17 +1,22 @@
 package policy
 
+import (
+	"fmt"
+
+	"sallyport/internal/host"
+)
+
 // Policy is one compiled policy file. It is immutable and safe for concurrent
 // use; a nil *Policy denies everything.
 type Policy struct {
+	file        string
 	name        string
 	description string
 	hash        string
-}
-
-// Parse compiles the policy file named file from its bytes. On failure the error
-// is an Errors with every problem of the file.
-func Parse(file string, data []byte) (*Policy, error) {
-	return nil, Errors{{File: file, Line: 1, Msg: "not supported yet"}}
+	rules       []rule
+	tests       []test
+	index       index
+	silence     Decision // when no rule matched
 }
 
 // Name returns the policy's name, which is also the file's.
@@ -23,17 +28,24 @@ func (p *Policy) Description() string { return p.description }
 // Hash returns the SHA-256 of the file's bytes in lower-case hex.
 func (p *Policy) Hash() string { return p.hash }
 
-// Decide answers a query.
-func (p *Policy) Decide(q Query) Decision { return Decision{} }
-
-// Explain answers a query and says of every rule why it did or did not decide.
-func (p *Policy) Explain(q Query) Explanation { return Explanation{} }
-
-// RunTests runs the tests inside the file.
-func (p *Policy) RunTests() []TestFailure { return nil }
-
-// Warnings returns what is legal but likely a mistake.
-func (p *Policy) Warnings() []Error { return nil }
-
 // CredentialUses lists the rules that name a credential.
-func (p *Policy) CredentialUses() []CredentialUse { return nil }
+func (p *Policy) CredentialUses() []CredentialUse {
+	var uses []CredentialUse
+	for i := range p.rules {
+		r := &p.rules[i]
+		if r.credential == "" {
+			continue
+		}
+		// A credential is applied over https only, so 443 is its default port.
+		var hosts []host.Pattern
+		for _, pattern := range r.matcher.patterns() {
+			hosts = append(hosts, pattern.Reduce(httpsPort))
+		}
+		uses = append(uses, CredentialUse{Rule: r.name, Credential: r.credential, Line: r.credentialLine, Hosts: hosts, Scheme: "https"})
+	}
+	return uses
+}
+
+func silence(name string) Decision {
+	return Decision{Reason: fmt.Sprintf("no rule of policy %s allows this request", name)}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -133,7 +134,7 @@ func mapped(s string) (string, error) {
 	profile := idna.New(idna.MapForLookup(), idna.Transitional(false), idna.BidiRule(), idna.CheckJoiners(true),
 		idna.CheckHyphens(false), idna.StrictDomainName(false))
 	text, err := profile.ToASCII(s)
-	if err != nil {
+	if err != nil || !utf8.ValidString(s) {
 		return "", errors.New("not a valid internationalised name")
 	}
 	text = strings.TrimRight(text, ".")

@@ -152,6 +152,9 @@ func (p Pattern) Reduce(defaultPort uint16) Pattern {
 	return p
 }
 
+// HasPort reports whether a port, or :*, is written.
+func (p Pattern) HasPort() bool { return p.ports != portDefault }
+
 // Exact returns the name or address if the pattern is for just one.
 func (p Pattern) Exact() (Name, bool) { return p.name, p.kind == matchExact }
 

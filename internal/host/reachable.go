@@ -47,6 +47,7 @@ func isISATAP(addr netip.Addr) bool {
 	return b[8]&^0x02 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe
 }
 
+//nolint:gochecknoglobals // constants in all but syntax
 var (
 	nat64         = netip.MustParsePrefix("64:ff9b::/96") // RFC 6052
 	globalUnicast = netip.MustParsePrefix("2000::/3")     // the only IPv6 unicast space that IANA hands out (RFC 4291, section 2.4)
@@ -64,6 +65,8 @@ func exception(prefix string) special { return special{netip.MustParsePrefix(pre
 // special4 is the IANA IPv4 Special-Purpose Address Registry, with multicast.
 // Rows that the registry calls reachable are listed only inside a block that is
 // not.
+//
+//nolint:gochecknoglobals // a constant in all but syntax
 var special4 = []special{
 	block("0.0.0.0/8"),         // this network, RFC 791
 	block("10.0.0.0/8"),        // private use, RFC 1918
@@ -88,6 +91,8 @@ var special4 = []special{
 // lies in 2000::/3; everything outside is refused without it (loopback,
 // unspecified, ::/96, 64:ff9b:1::/48, 100::/64, 100:0:0:1::/64, 5f00::/16,
 // fc00::/7, fe80::/10, fec0::/10, ff00::/8).
+//
+//nolint:gochecknoglobals // a constant in all but syntax
 var special6 = []special{
 	exception("2001:1::1/128"),   // Port Control Protocol anycast, RFC 7723
 	exception("2001:1::2/128"),   // TURN anycast, RFC 8155

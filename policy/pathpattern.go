@@ -1,0 +1,150 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+)
+
+const maxPathPattern = 4096
+
+// pathPattern is a compiled path pattern. Matching remembers at most one place
+// to go back to on each level, so that its time is bounded by the product of the
+// lengths of pattern and path, whatever the pattern.
+type pathPattern struct {
+	raw      string
+	segments []segment
+}
+
+// segment matches one segment of a path, or any number of them.
+type segment struct {
+	deep bool // **
+	// parts are the texts between the stars, decoded: "a*b" is ["a","b"], a
+	// segment without stars has one part.
+	parts []string
+}
+
+func parsePathPattern(s string) (*pathPattern, error) {
+	if s[0] != '/' {
+		return nil, fmt.Errorf("path %q does not begin with /", s)
+	}
+	if len(s) > maxPathPattern {
+		return nil, fmt.Errorf("path is longer than %d bytes", maxPathPattern)
+	}
+	if strings.ContainsRune(s, '?') {
+		return nil, fmt.Errorf("path %q has a ?; write what follows it under query, as in query: {state: [open]}", s)
+	}
+	// The same checks as for the path of a request: a pattern with a dot segment
+	// could never match.
+	if _, err := ParsePath(s); err != nil {
+		return nil, err
+	}
+	p := &pathPattern{raw: s}
+	for _, text := range strings.Split(s[1:], "/") {
+		seg, err := parseSegment(text)
+		if err != nil {
+			return nil, err
+		}
+		p.segments = append(p.segments, seg)
+	}
+	return p, nil
+}
+
+func parseSegment(s string) (segment, error) {
+	if s == "**" {
+		return segment{deep: true}, nil
+	}
+	if strings.Contains(s, "**") {
+		return segment{}, fmt.Errorf("%q: ** stands alone between slashes, as in /v1/**; use * inside a segment", s)
+	}
+	parts := strings.Split(s, "*") // before decoding: %2A is a star that means itself
+	for i := range parts {
+		var err error
+		if parts[i], err = decodePath(parts[i]); err != nil {
+			return segment{}, err
+		}
+	}
+	return segment{parts: parts}, nil
+}
+
+func (p *pathPattern) String() string { return p.raw }
+
+// match is certain about the path as it was sent, and in doubt about the path as
+// a lenient server reads it.
+func (p *pathPattern) match(path Path) verdict {
+	switch {
+	case p.matchText(path.text):
+		return matched
+	case path.lenient != path.text && p.matchText(path.lenient):
+		return doubtful
+	}
+	return mismatch
+}
+
+// matchText walks pattern and path once, going back only to the last "**".
+func (p *pathPattern) matchText(text string) bool {
+	if text == "" {
+		return false // the zero Path
+	}
+	i, pos := 0, 1 // next segment of the pattern; start of the next segment of the path
+	deep, retry := -1, 0
+	for pos <= len(text) {
+		if i < len(p.segments) && p.segments[i].deep {
+			if i == len(p.segments)-1 {
+				return true
+			}
+			deep, retry = i, pos
+			i++
+			continue
+		}
+		end := segmentEnd(text, pos)
+		if i < len(p.segments) && p.segments[i].match(text[pos:end]) {
+			i, pos = i+1, end+1
+			continue
+		}
+		if deep < 0 {
+			return false
+		}
+		retry = segmentEnd(text, retry) + 1
+		i, pos = deep+1, retry
+	}
+	for i < len(p.segments) && p.segments[i].deep {
+		i++
+	}
+	return i == len(p.segments)
+}
+
+func segmentEnd(text string, from int) int {
+	if i := strings.IndexByte(text[from:], '/'); i >= 0 {
+		return from + i
+	}
+	return len(text)
+}
+
+// match compares one decoded segment. A lone "*" is one segment and so not an
+// empty one: servers that merge slashes would see no segment there.
+func (s segment) match(text string) bool {
+	first, last := s.parts[0], s.parts[len(s.parts)-1]
+	if len(s.parts) == 1 {
+		return text == first
+	}
+	if s.isStar() {
+		return text != ""
+	}
+	if len(text) < len(first)+len(last) || !strings.HasPrefix(text, first) || !strings.HasSuffix(text, last) {
+		return false
+	}
+	text = text[len(first) : len(text)-len(last)]
+	// The leftmost place for each part leaves the most room for the rest.
+	for _, part := range s.parts[1 : len(s.parts)-1] {
+		i := strings.Index(text, part)
+		if i < 0 {
+			return false
+		}
+		text = text[i+len(part):]
+	}
+	return true
+}
+
+func (s segment) isStar() bool {
+	return len(s.parts) == 2 && s.parts[0] == "" && s.parts[1] == ""
+}

@@ -1,0 +1,108 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+
+	"sallyport/internal/host"
+)
+
+// request is the matcher of host rules. Its zero fields match anything.
+type request struct {
+	host        host.Pattern
+	anyHost     bool   // no host key
+	defaultPort uint16 // what a host without a port means; 0 for any port
+	scheme      string
+	methods     []string
+	path        *pathPattern
+	query       []parameter
+}
+
+func (m *request) patterns() []host.Pattern {
+	if m.anyHost {
+		return nil
+	}
+	return []host.Pattern{m.host}
+}
+
+// match asks the cheapest questions first. The query comes last, so that it is
+// unreadable only to a rule that would otherwise match.
+func (m *request) match(q Query) verdict {
+	if m.scheme != "" && m.scheme != q.Scheme || !m.matchesHost(q.Authority) {
+		return mismatch
+	}
+	result := matchMethod(m.methods, q.Method)
+	if result == mismatch {
+		return mismatch
+	}
+	if m.path != nil {
+		if result = min(result, m.path.match(q.Path)); result == mismatch {
+			return mismatch
+		}
+	}
+	if len(m.query) > 0 {
+		return matchQuery(m.query, q.RawQuery, result)
+	}
+	return result
+}
+
+func (m *request) matchesHost(a host.Authority) bool {
+	if m.anyHost {
+		return m.defaultPort == 0 || a.Port == m.defaultPort
+	}
+	return m.host.Matches(a, m.defaultPort)
+}
+
+// matchMethod compares case-sensitively (RFC 9110, section 9.1). Servers exist
+// that do not, so another case is doubtful rather than different.
+func matchMethod(methods []string, method string) verdict {
+	if len(methods) == 0 {
+		return matched
+	}
+	result := mismatch
+	for _, m := range methods {
+		if m == method {
+			return matched
+		}
+		if strings.EqualFold(m, method) {
+			result = doubtful
+		}
+	}
+	return result
+}
+
+func (m *request) explain(q Query) string {
+	if m.scheme != "" && m.scheme != q.Scheme {
+		return fmt.Sprintf("scheme %s does not match %s", m.scheme, q.Scheme)
+	}
+	if !m.matchesHost(q.Authority) {
+		return m.explainHost(q.Authority)
+	}
+	switch matchMethod(m.methods, q.Method) {
+	case mismatch:
+		return fmt.Sprintf("methods [%s] do not include %s", strings.Join(m.methods, ", "), q.Method)
+	case doubtful:
+		return fmt.Sprintf("methods [%s] include %s only in another case", strings.Join(m.methods, ", "), q.Method)
+	case matched, unreadable:
+	}
+	if m.path != nil {
+		switch m.path.match(q.Path) {
+		case mismatch:
+			return fmt.Sprintf("path %s does not match %s", m.path, q.Path)
+		case doubtful:
+			return fmt.Sprintf("path %s matches %s only if slashes are merged or decoded", m.path, q.Path)
+		case matched, unreadable:
+		}
+	}
+	return explainQuery(m.query, q.RawQuery)
+}
+
+func (m *request) explainHost(a host.Authority) string {
+	if !m.anyHost && !m.host.MatchesName(a.Name) {
+		return fmt.Sprintf("host %s does not match %s", m.host, a.Name)
+	}
+	if m.anyHost || !m.host.HasPort() {
+		return fmt.Sprintf("without a port the rule means port %d, not %d", m.defaultPort, a.Port)
+	}
+	return fmt.Sprintf("host %s does not match port %d", m.host, a.Port)
+}

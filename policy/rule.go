@@ -1,0 +1,74 @@
+package policy
+
+import (
+	"fmt"
+
+	"sallyport/internal/host"
+)
+
+// verdict is what a matcher says about a request. Where servers may read a
+// request in two ways, the careful answer depends on the rule's effect, so that
+// matchers report the doubt and Decide resolves it.
+type verdict uint8
+
+const (
+	mismatch   verdict = iota
+	doubtful           // a lenient server may read the request as one that the rule names
+	matched            // it is one that the rule names
+	unreadable         // the rule needs a part of the request that has no single reading
+)
+
+// matcher is the question that a rule asks of a request. Kinds of rules differ
+// in nothing else.
+type matcher interface {
+	// patterns returns the hosts at which the matcher can match; none means any.
+	patterns() []host.Pattern
+	match(q Query) verdict
+	// explain says why match did not say matched, in the words of the file.
+	explain(q Query) string
+}
+
+// rule is one compiled rule.
+type rule struct {
+	name        string
+	description string
+	line        int
+	effect      Effect
+	matcher     matcher
+
+	credential     string
+	credentialLine int
+	agentAuth      bool
+	cookies        bool
+
+	// Decisions are made at load, so that deciding formats nothing.
+	decision Decision
+	refusal  Decision // for a request that is unreadable to the matcher
+}
+
+func (r *rule) decide() {
+	r.decision = Decision{
+		Effect: r.effect, Rule: r.name, Credential: r.credential,
+		AgentAuth: r.agentAuth, Cookies: r.cookies, Reason: r.reason(),
+	}
+	r.refusal = Decision{
+		Rule:   r.name,
+		Reason: fmt.Sprintf("rule %s reads the query, and this query has no single reading: it has a ; or an invalid percent-escape", r.name),
+	}
+}
+
+func (r *rule) reason() string {
+	var text string
+	switch r.effect {
+	case Allow:
+		text = fmt.Sprintf("rule %s allows this request", r.name)
+	case Ask:
+		text = fmt.Sprintf("rule %s asks a person for approval of this request, and an approval is needed before it may go out", r.name)
+	case Deny:
+		text = fmt.Sprintf("rule %s denies this request", r.name)
+	}
+	if r.description != "" {
+		text += ": " + r.description
+	}
+	return text
+}
