@@ -1,0 +1,160 @@
+package github
+
+import (
+	"net/url"
+	"strings"
+	"unicode/utf8"
+)
+
+// segment is one part of a path between slashes.
+type segment struct {
+	raw   string // as sent
+	value string // percent-decoded once
+	upper bool   // raw holds an upper-case letter
+	slash bool   // value holds an encoded slash
+}
+
+type segments []segment
+
+const (
+	// maxSegments and maxPath are far above what GitHub accepts (8 KiB of URL).
+	maxSegments = 256
+	maxPath     = 8 << 10
+)
+
+// splitPath divides an escaped path into segments, appended to buf. It refuses every form
+// whose reading depends on who reads it.
+func splitPath(path string, buf segments) (segments, *Unresolved) {
+	if path == "" || path[0] != '/' {
+		return nil, unresolved(ReasonPath, "the path does not start with a slash")
+	}
+	if len(path) > maxPath {
+		return nil, unresolved(ReasonTooLarge, "the path is longer than GitHub accepts")
+	}
+	if path == "/" {
+		return append(buf, segment{}), nil
+	}
+	for rest := path[1:]; ; {
+		raw, after, more := strings.Cut(rest, "/")
+		s, err := parseSegment(raw)
+		if err != nil {
+			return nil, err
+		}
+		if len(buf) == maxSegments {
+			return nil, unresolved(ReasonTooLarge, "the path has more segments than GitHub accepts")
+		}
+		buf = append(buf, s)
+		if !more {
+			return buf, nil
+		}
+		rest = after
+	}
+}
+
+func parseSegment(raw string) (segment, *Unresolved) {
+	s := segment{raw: raw, value: raw}
+	if raw == "" {
+		return s, unresolved(ReasonPath, "the path has an empty segment or ends in a slash; GitHub has no such path")
+	}
+	escaped := false
+	for i := range len(raw) {
+		switch c := raw[i]; {
+		case 'A' <= c && c <= 'Z':
+			s.upper = true
+		case c == '%':
+			escaped = true
+		case c <= ' ' || c >= 0x7f || c == '\\' || c == '?' || c == '#':
+			return s, unresolved(ReasonPath, "the path holds a character that has to be percent-encoded")
+		}
+	}
+	if escaped {
+		if err := s.decode(); err != nil {
+			return s, err
+		}
+	}
+	if isDots(s.value) {
+		return s, unresolved(ReasonPath, "the path has a dot segment")
+	}
+	return s, nil
+}
+
+// decode percent-decodes the segment once.
+func (s *segment) decode() *Unresolved {
+	value, err := url.PathUnescape(s.raw)
+	if err != nil {
+		return unresolved(ReasonPath, "the path has an invalid percent-encoding")
+	}
+	if !utf8.ValidString(value) {
+		return unresolved(ReasonPath, "the path is not UTF-8 after percent-decoding")
+	}
+	for i := 0; i+2 < len(s.raw); i++ {
+		if s.raw[i] != '%' {
+			continue
+		}
+		// RFC 3986 section 2.3: unreserved characters are not encoded. Who encodes one
+		// wants the proxy to see another word than GitHub does.
+		if c := unhex(s.raw[i+1])<<4 | unhex(s.raw[i+2]); isAlphanumeric(c) || c == '-' || c == '.' || c == '_' {
+			return unresolved(ReasonPath, "the path percent-encodes a character that needs no encoding")
+		}
+	}
+	for i := range len(value) {
+		switch c := value[i]; {
+		case c < ' ' || c == 0x7f || c == '\\':
+			return unresolved(ReasonPath, "the path holds a control character or a backslash")
+		case c == '/':
+			s.slash = true
+		case c == '%' && i+2 < len(value) && isHex(value[i+1]) && isHex(value[i+2]):
+			return unresolved(ReasonPath, "the path is percent-encoded twice")
+		}
+	}
+	if s.slash {
+		for part := range strings.SplitSeq(value, "/") {
+			if part == "" || isDots(part) {
+				return unresolved(ReasonPath, "the path has a dot segment or an empty segment behind an encoded slash")
+			}
+		}
+	}
+	s.value = value
+	return nil
+}
+
+func isDots(s string) bool { return s == "." || s == ".." }
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+}
+
+func unhex(c byte) byte {
+	switch {
+	case c <= '9':
+		return c - '0'
+	case c <= 'F':
+		return c - 'A' + 10
+	}
+	return c - 'a' + 10
+}
+
+// slashed reports whether a segment holds an encoded slash.
+func (p segments) slashed() bool {
+	for i := range p {
+		if p[i].slash {
+			return true
+		}
+	}
+	return false
+}
+
+// apart returns the path as one reads it who decodes slashes before splitting.
+func (p segments) apart() segments {
+	var all segments
+	for _, s := range p {
+		if !s.slash {
+			all = append(all, s)
+			continue
+		}
+		for part := range strings.SplitSeq(s.value, "/") {
+			all = append(all, segment{raw: part, value: part})
+		}
+	}
+	return all
+}

@@ -1,0 +1,144 @@
+package github
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Pattern matches operation names: "pulls/create", "pulls/*", "*/delete*",
+// "graphql/mutation.*", or "*" for every operation. A star is any run of characters but
+// "/". It is immutable; the zero value matches nothing.
+type Pattern struct {
+	text           string
+	category, name string
+	also           []string // other names of the same requests
+}
+
+// ParsePattern reads a pattern and checks that it matches at least one operation. Its
+// error names the nearest one.
+func ParsePattern(s string) (Pattern, error) {
+	category, name, found := strings.Cut(s, "/")
+	if s == "*" {
+		category, name, found = "*", "*", true
+	}
+	if !found || category == "" || name == "" || strings.Contains(name, "/") {
+		return Pattern{}, fmt.Errorf("operation pattern %q: want CATEGORY/NAME, each with or without *; did you mean %q", s, nearest(s))
+	}
+	p := Pattern{text: s, category: category, name: name}
+	matched := false
+	for _, known := range operationsTable().names {
+		if p.matches(known) || p.Catches(known) {
+			matched = true
+			p.also = append(p.also, otherNames(known)...)
+		}
+	}
+	if !matched {
+		return Pattern{}, fmt.Errorf("operation pattern %q matches no operation of GitHub's; did you mean %q", s, nearest(s))
+	}
+	return p, nil
+}
+
+// otherNames: GitHub's descriptions hold one request twice, under an older and a newer
+// name. Which of them a policy uses must not matter.
+func otherNames(name string) []string {
+	switch name {
+	case "repos/compare-commits":
+		return []string{"repos/compare-commits-with-basehead"}
+	case "repos/compare-commits-with-basehead":
+		return []string{"repos/compare-commits"}
+	}
+	return nil
+}
+
+func (p Pattern) String() string { return p.text }
+
+// Exact reports whether the pattern is one name, without a star.
+func (p Pattern) Exact() bool { return p.text != "" && !strings.Contains(p.text, "*") }
+
+// Matches reports whether the pattern names the operation: what an allow goes by.
+func (p Pattern) Matches(operation string) bool {
+	if p.matches(operation) {
+		return true
+	}
+	for _, other := range p.also {
+		if other == operation {
+			return true
+		}
+	}
+	return false
+}
+
+func (p Pattern) matches(operation string) bool {
+	category, name, found := strings.Cut(operation, "/")
+	return found && p.text != "" && glob(p.category, category) && glob(p.name, name)
+}
+
+// Catches is Matches and more: what a deny goes by. A GraphQL operation is caught by its
+// field alone as well, so that "*/delete*" catches graphql/mutation.deleteRef.
+func (p Pattern) Catches(operation string) bool {
+	if p.Matches(operation) {
+		return true
+	}
+	kind, field, found := strings.Cut(operation, ".")
+	category, _, _ := strings.Cut(kind, "/")
+	return found && p.text != "" && category == "graphql" && glob(p.category, category) && glob(p.name, field)
+}
+
+// glob compares with stars, in time linear in the text for each star.
+func glob(pattern, text string) bool {
+	head, rest, star := strings.Cut(pattern, "*")
+	if !star {
+		return pattern == text
+	}
+	text, found := strings.CutPrefix(text, head)
+	if !found {
+		return false
+	}
+	for {
+		part, after, more := strings.Cut(rest, "*")
+		if !more {
+			return strings.HasSuffix(text, part)
+		}
+		i := strings.Index(text, part)
+		if i < 0 {
+			return false
+		}
+		text, rest = text[i+len(part):], after
+	}
+}
+
+// nearest is the known name with the fewest edits to s, stars left out of the count.
+func nearest(s string) string {
+	best, distance := "", len(s)+1000
+	bare := strings.ReplaceAll(s, "*", "")
+	if len(bare) > 100 {
+		bare = bare[:100]
+	}
+	for _, name := range operationsTable().names {
+		if d := edits(bare, name); d < distance {
+			best, distance = name, d
+		}
+	}
+	return best
+}
+
+// edits is the Levenshtein distance.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diagonal := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := diagonal
+			if a[i-1] != b[j-1] {
+				cost++
+			}
+			diagonal = row[j]
+			row[j] = min(cost, row[j]+1, row[j-1]+1)
+		}
+	}
+	return row[len(b)]
+}
