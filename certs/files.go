@@ -217,7 +217,10 @@ func createFile(file string, data []byte, mode fs.FileMode) (err error) {
 		}
 		return err
 	}
-	return syncFolder(dir)
+	if err := syncFolder(dir); err != nil {
+		return errors.Join(err, os.Remove(file))
+	}
+	return nil
 }
 
 func fill(f *os.File, data []byte, mode fs.FileMode) error {

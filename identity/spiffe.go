@@ -73,16 +73,7 @@ func ParsePeer(cert *x509.Certificate, trustDomain string) (Peer, error) {
 	if cert == nil {
 		return Peer{}, errors.New("no client certificate")
 	}
-	names, err := alternativeNames(cert)
-	if err != nil {
-		return Peer{}, err
-	}
-	// An agent listens nowhere: a DNS name or address beside the URI would
-	// only make its certificate useful for posing as a server.
-	if len(names) > 1 {
-		return Peer{}, fmt.Errorf("client certificate has %d subject alternative names; an agent has one URI and nothing else", len(names))
-	}
-	uri, err := onlyURI(names)
+	uri, err := onlyURI(cert)
 	if err != nil {
 		return Peer{}, err
 	}
@@ -90,34 +81,10 @@ func ParsePeer(cert *x509.Certificate, trustDomain string) (Peer, error) {
 	if err != nil {
 		return Peer{}, err
 	}
-	if err := checkLeaf(cert, x509.ExtKeyUsageClientAuth, "clientAuth"); err != nil {
+	if err := checkEnd(cert); err != nil {
 		return Peer{}, err
 	}
 	return Peer{Agent: id, Serial: cert.SerialNumber.Text(16)}, nil
-}
-
-// CheckServer accepts the certificate of the proxy of trustDomain, verified
-// against the agents' authority before: one URI, [ServerURI], beside any host
-// names, for serverAuth.
-func CheckServer(cert *x509.Certificate, trustDomain string) error {
-	if cert == nil {
-		return errors.New("no server certificate")
-	}
-	names, err := alternativeNames(cert)
-	if err != nil {
-		return err
-	}
-	uri, err := onlyURI(names)
-	if err != nil {
-		return err
-	}
-	if err := ValidateTrustDomain(trustDomain); err != nil {
-		return err
-	}
-	if want := ServerURI(trustDomain); uri != want {
-		return fmt.Errorf("the server is %q, not %q", shorten(uri), want)
-	}
-	return checkLeaf(cert, x509.ExtKeyUsageServerAuth, "serverAuth")
 }
 
 // parseAgentURI returns the agent that uri names, which is the inverse of
@@ -148,8 +115,9 @@ func parseAgentURI(uri, trustDomain string) (uuid.UUID, error) {
 	return agent, nil
 }
 
-// checkLeaf applies the X509-SVID rules for the certificate of an end.
-func checkLeaf(cert *x509.Certificate, usage x509.ExtKeyUsage, usageName string) error {
+// checkEnd applies the X509-SVID rules for the certificate of an end, rules 3
+// to 6 of [ParsePeer].
+func checkEnd(cert *x509.Certificate) error {
 	switch {
 	case cert.Version != 3:
 		return fmt.Errorf("certificate is version %d, not 3", cert.Version)
@@ -165,8 +133,8 @@ func checkLeaf(cert *x509.Certificate, usage x509.ExtKeyUsage, usageName string)
 		return errors.New("certificate lacks key usage digitalSignature")
 	case !isCritical(cert, oidKeyUsage):
 		return errors.New("certificate's key usage is not marked critical")
-	case !slices.Contains(cert.ExtKeyUsage, usage):
-		return fmt.Errorf("certificate lacks extended key usage %s", usageName)
+	case !slices.Contains(cert.ExtKeyUsage, x509.ExtKeyUsageClientAuth):
+		return errors.New("certificate lacks extended key usage clientAuth")
 	case len(cert.UnhandledCriticalExtensions) > 0:
 		return fmt.Errorf("certificate has critical extension %s, which is unknown here", cert.UnhandledCriticalExtensions[0])
 	}
@@ -182,40 +150,32 @@ func isCritical(cert *x509.Certificate, oid asn1.ObjectIdentifier) bool {
 	return slices.ContainsFunc(cert.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(oid) && e.Critical })
 }
 
-// alternativeNames returns the GeneralNames of the subject alternative name
-// extension as they stand in the certificate. The parsed fields of
-// x509.Certificate will not do: they leave out kinds that Go does not know
-// (otherName, directoryName), and url.URL does not keep every byte.
-func alternativeNames(cert *x509.Certificate) ([]asn1.RawValue, error) {
+// onlyURI returns the URI of a certificate whose alternative names are one URI.
+// An agent listens nowhere: a DNS name or an address beside it would only help
+// to pose as a server.
+//
+// It reads the extension itself, because the fields of x509.Certificate leave
+// out kinds of names that Go does not know, and a url.URL does not keep every
+// byte.
+func onlyURI(cert *x509.Certificate) (string, error) {
 	i := slices.IndexFunc(cert.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(oidSubjectAltName) })
 	if i < 0 {
-		return nil, errors.New("certificate has no subject alternative name, so it names nobody")
+		return "", errors.New("certificate has no subject alternative name, so it names nobody")
 	}
 	ext := cert.Extensions[i]
 	// RFC 5280, 4.2.1.6.
 	if len(cert.Subject.Names) == 0 && !ext.Critical {
-		return nil, errors.New("certificate has an empty subject, so its subject alternative name must be critical")
+		return "", errors.New("certificate has an empty subject, so its subject alternative name must be critical")
 	}
 	var names []asn1.RawValue
 	if rest, err := asn1.Unmarshal(ext.Value, &names); err != nil || len(rest) > 0 {
-		return nil, errors.New("certificate's subject alternative name cannot be read")
+		return "", errors.New("certificate's subject alternative name cannot be read")
 	}
-	return names, nil
-}
-
-// onlyURI returns the one URI among names.
-func onlyURI(names []asn1.RawValue) (string, error) {
 	const uniformResourceIdentifier = 6 // RFC 5280, GeneralName
-	var uris []string
-	for _, name := range names {
-		if name.Class == asn1.ClassContextSpecific && name.Tag == uniformResourceIdentifier {
-			uris = append(uris, string(name.Bytes))
-		}
+	if len(names) != 1 || names[0].Class != asn1.ClassContextSpecific || names[0].Tag != uniformResourceIdentifier {
+		return "", fmt.Errorf("certificate has %d subject alternative names; an agent's is one URI and nothing else", len(names))
 	}
-	if len(uris) != 1 {
-		return "", fmt.Errorf("certificate has %d URIs in its subject alternative name, not exactly one", len(uris))
-	}
-	return uris[0], nil
+	return string(names[0].Bytes), nil
 }
 
 // shorten keeps hostile input out of logs in bulk.

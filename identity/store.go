@@ -58,7 +58,9 @@ BEGIN SELECT RAISE(ABORT, 'certificates are kept for the trail'); END;
 
 // openStore opens the database and brings it to the current schema.
 func openStore(ctx context.Context, path string) (*sql.DB, error) {
-	db, err := sqlite.Open(path, sqlite.Options{Synchronous: sqlite.Full})
+	// One connection is enough: changes come one at a time, and questions are
+	// answered from memory.
+	db, err := sqlite.Open(path, sqlite.Options{Synchronous: sqlite.Full, Connections: 1})
 	if err != nil {
 		return nil, explain(err)
 	}
