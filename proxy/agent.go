@@ -1,0 +1,174 @@
+package proxy
+
+import (
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/time/rate"
+
+	"sallyport/audit"
+)
+
+// agent is what the proxy holds for one agent while it is at work: its open
+// tunnels and exchanges, its own upstream connections, and its limits. None of
+// it is shared between agents, so that no agent can block or starve another.
+type agent struct {
+	id uuid.UUID
+
+	mu        sync.Mutex
+	gone      bool // evicted; ask agents.get again
+	used      time.Time
+	tunnels   map[*tunnel]struct{}
+	exchanges map[*exchange]struct{}
+	upstream  *agentTransport
+	expiry    *time.Timer
+
+	limits   Limits
+	requests *rate.Limiter
+	newHosts *rate.Limiter
+	hosts    map[string]struct{} // hosts met, at most maxKnownHosts
+	excess   *excess             // refusals for excess since the last row about them
+}
+
+const (
+	maxKnownHosts = 1024
+	agentIdle     = 10 * time.Minute // without tunnel or exchange before its state is dropped
+)
+
+// agents are all agents at work.
+type agents struct {
+	mu sync.RWMutex
+	at map[uuid.UUID]*agent
+}
+
+// get returns the agent's state, locked; the caller unlocks it.
+func (a *agents) get(id uuid.UUID) *agent {
+	for {
+		a.mu.RLock()
+		found := a.at[id]
+		a.mu.RUnlock()
+		if found == nil {
+			found = a.add(id)
+		}
+		found.mu.Lock()
+		if !found.gone {
+			return found
+		}
+		found.mu.Unlock()
+	}
+}
+
+func (a *agents) add(id uuid.UUID) *agent {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if found := a.at[id]; found != nil {
+		return found
+	}
+	added := &agent{
+		id:        id,
+		tunnels:   map[*tunnel]struct{}{},
+		exchanges: map[*exchange]struct{}{},
+		hosts:     map[string]struct{}{},
+	}
+	a.at[id] = added
+	return added
+}
+
+func (a *agents) all() []*agent {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	all := make([]*agent, 0, len(a.at))
+	for _, one := range a.at {
+		all = append(all, one)
+	}
+	return all
+}
+
+// evict drops an agent that has been idle since before.
+func (a *agents) evict(one *agent, before time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	if len(one.tunnels) > 0 || len(one.exchanges) > 0 || one.excess != nil || one.used.After(before) {
+		return
+	}
+	one.gone = true
+	one.rest()
+	delete(a.at, one.id)
+}
+
+// shut ends what the agents keep between exchanges.
+func (a *agents) shut() {
+	for _, one := range a.all() {
+		one.mu.Lock()
+		one.rest()
+		one.mu.Unlock()
+	}
+}
+
+// rest stops the timer and closes idle connections. The caller holds a.mu.
+func (a *agent) rest() {
+	if a.expiry != nil {
+		a.expiry.Stop()
+	}
+	if a.upstream != nil {
+		a.upstream.close()
+	}
+}
+
+// watchExpiry cuts the agent when its time is over. The caller holds a.mu.
+func (a *agent) watchExpiry(at, now time.Time, expired func()) {
+	if a.expiry != nil || at.IsZero() {
+		return
+	}
+	a.expiry = time.AfterFunc(at.Sub(now), func() {
+		a.mu.Lock()
+		a.expiry = nil // the next exchange or tunnel watches a renewed agent anew
+		a.mu.Unlock()
+		expired()
+	})
+}
+
+// setLimits follows the configuration. The caller holds a.mu.
+func (a *agent) setLimits(l Limits) {
+	l = l.withDefaults()
+	if a.limits == l {
+		return
+	}
+	a.limits = l
+	a.requests = rate.NewLimiter(rate.Limit(l.RequestsPerSecond), max(1, int(l.RequestsPerSecond)))
+	a.newHosts = rate.NewLimiter(rate.Limit(float64(l.NewHostsPerMinute)/60), l.NewHostsPerMinute)
+}
+
+// admit takes one request to the host from the agent's limits. The caller holds
+// a.mu. It returns which limit is exceeded and when to try again, or "".
+func (a *agent) admit(host string, now time.Time) (limit string, retryAfter time.Duration) {
+	if len(a.exchanges) > a.limits.Exchanges {
+		return "exchanges", time.Second
+	}
+	if !a.requests.AllowN(now, 1) {
+		return "requests_per_second", time.Second
+	}
+	if _, met := a.hosts[host]; met {
+		return "", 0
+	}
+	if !a.newHosts.AllowN(now, 1) {
+		return "new_hosts_per_minute", time.Minute/time.Duration(a.limits.NewHostsPerMinute) + time.Second
+	}
+	if len(a.hosts) >= maxKnownHosts {
+		clear(a.hosts) // meeting them again costs new_hosts_per_minute, never more memory
+	}
+	a.hosts[host] = struct{}{}
+	return "", 0
+}
+
+// excess sums up refusals for one limit, which get one row together, so that a
+// runaway agent cannot fill the trail.
+type excess struct {
+	id    uuid.UUID // the row's, and the one that every such answer names
+	since time.Time
+	count int          // beside the one that opened the window, which has a row of its own
+	first audit.Intent // what the first of them was
+}

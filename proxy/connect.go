@@ -1,0 +1,266 @@
+package proxy
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/elazarl/goproxy"
+
+	"sallyport/audit"
+	"sallyport/internal/host"
+)
+
+// newFront sets goproxy up as the door for CONNECT and for nothing else: none of
+// its defaults (an upstream transport, interception with a CA of its own, the
+// environment's proxies) is within reach.
+func (p *Proxy) newFront() http.Handler {
+	front := goproxy.NewProxyHttpServer()
+	front.Logger = log.New(io.Discard, "", 0)
+	front.Tr = &http.Transport{DialContext: refuseDial}
+	front.ConnectDial = func(string, string) (net.Conn, error) { return refuseDial(context.Background(), "", "") }
+	front.NonproxyHandler = http.NotFoundHandler()
+	front.OnRequest().HandleConnectFunc(p.connect)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodConnect {
+			p.ServeHTTP(w, r)
+			return
+		}
+		front.ServeHTTP(&connectWriter{ResponseWriter: w}, r)
+	})
+}
+
+func refuseDial(context.Context, string, string) (net.Conn, error) {
+	return nil, errors.New("only the exchange may dial")
+}
+
+// connectWriter gives goproxy a connection that still has what the agent sent
+// right behind its CONNECT; goproxy itself drops it.
+type connectWriter struct{ http.ResponseWriter }
+
+func (w *connectWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffered, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, fmt.Errorf("take over connection: %w", err)
+	}
+	_ = conn.SetDeadline(time.Time{})
+	if h, ok := conn.(*headReader); ok {
+		conn = h.Conn // the header section is over
+	}
+	return replay(conn, buffered.Reader), buffered, nil
+}
+
+// replay returns conn with the bytes that reader has buffered put back in front.
+func replay(conn net.Conn, reader *bufio.Reader) net.Conn {
+	n := reader.Buffered()
+	if n == 0 {
+		return conn
+	}
+	early, _ := reader.Peek(n)
+	return &replayed{Conn: conn, early: bytes.NewReader(bytes.Clone(early))}
+}
+
+type replayed struct {
+	net.Conn
+	early *bytes.Reader
+}
+
+func (r *replayed) Read(b []byte) (int, error) {
+	if r.early.Len() > 0 {
+		return r.early.Read(b)
+	}
+	return r.Conn.Read(b)
+}
+
+// connect judges a CONNECT. It is refused only for an unusable authority, an
+// inactive agent or too many tunnels; whatever else is wrong is answered inside
+// the tunnel, where the agent can read why.
+func (p *Proxy) connect(_ string, c *goproxy.ProxyCtx) (*goproxy.ConnectAction, string) {
+	t, refusal := p.newTunnel(c.Req)
+	if refusal != nil {
+		c.Resp = p.refuseConnect(c.Req, t, refusal)
+		return &goproxy.ConnectAction{Action: goproxy.ConnectReject}, ""
+	}
+	take := func(_ *http.Request, conn net.Conn, _ *goproxy.ProxyCtx) { p.take(t, conn) }
+	return &goproxy.ConnectAction{Action: goproxy.ConnectHijack, Hijack: take}, ""
+}
+
+// newTunnel registers a tunnel and only then reads the agent's status.
+func (p *Proxy) newTunnel(r *http.Request) (*tunnel, *refusal) {
+	s := sessionOf(r)
+	t := &tunnel{peer: s.peer, client: s.client, serial: s.peer.Serial}
+	_, _, headErr := s.head.check(r)
+	authority, err := host.ParseAuthority(r.RequestURI, 0)
+	switch {
+	case headErr != nil:
+		return t, malformedRequest.because("The header section is ambiguous: " + headErr.Error() + ".")
+	case err != nil:
+		return t, malformedRequest.causedBy("CONNECT needs a host and a port, as in CONNECT api.example.com:443.", err)
+	case r.ContentLength > 0 || len(r.TransferEncoding) > 0:
+		return t, malformedRequest.because("CONNECT has no body.")
+	}
+	t.authority = authority
+	t.agent = p.agents.get(s.peer.Agent)
+	t.agent.setLimits(p.generation().Limits)
+	full := len(t.agent.tunnels) >= t.agent.limits.Tunnels
+	if !full {
+		t.agent.tunnels[t] = struct{}{}
+	}
+	t.agent.mu.Unlock()
+	if full {
+		f := overLimit.because("The agent has too many tunnels open.")
+		f.retryAfter = time.Second
+		return t, f
+	}
+	if refusal := p.mayConnect(t); refusal != nil {
+		t.release()
+		return t, refusal
+	}
+	return t, nil
+}
+
+func (p *Proxy) mayConnect(t *tunnel) *refusal {
+	record, found := p.registry.Lookup(t.peer.Agent)
+	if !found {
+		return unknownIdentity.because("No agent has this certificate's identity.")
+	}
+	now := p.now()
+	if refusal := inactive(record.State(now)); refusal != nil {
+		return refusal
+	}
+	if p.registry.CertificateRevoked(t.serial) {
+		return agentRevoked.because("This certificate has been revoked.")
+	}
+	t.agent.mu.Lock()
+	t.agent.watchExpiry(record.ExpiresAt, now, func() { p.Cut(t.peer.Agent) })
+	t.agent.mu.Unlock()
+	return nil
+}
+
+// take answers CONNECT and ends the TLS inside with a leaf for its authority.
+func (p *Proxy) take(t *tunnel, conn net.Conn) {
+	t.attach(conn)
+	_ = t.SetDeadline(time.Now().Add(headTimeout))
+	if _, err := io.WriteString(conn, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
+		t.Close()
+		return
+	}
+	inner := tls.Server(t, p.innerTLS)
+	if err := inner.Handshake(); err != nil {
+		p.refuseTunnel(t, err)
+		t.Close()
+		return
+	}
+	_ = t.SetDeadline(time.Time{})
+	if inner.ConnectionState().NegotiatedProtocol == "h2" {
+		p.innerConns.push(inner)
+		return
+	}
+	h := newHeadReader(inner, &session{peer: t.peer, client: t.client, tunnel: t})
+	h.refuse = p.refuseUnparsed
+	p.innerConns.push(h)
+}
+
+// innerTLSConfig ends the TLS of every tunnel. Both hooks run on resumed
+// sessions too, so a ticket for one host opens no tunnel to another.
+func (p *Proxy) innerTLSConfig() *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		NextProtos: []string{"h2", "http/1.1"},
+		// The tunnel is inside the listener's TLS, which has the post-quantum
+		// exchange already; here it would cost CPU and protect nothing more.
+		CurvePreferences: []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384},
+		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			return nil, hello.Conn.(*tunnel).checkSNI(hello.ServerName)
+		},
+		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return p.leaves.Certificate(hello.Conn.(*tunnel).authority.Name)
+		},
+	}
+}
+
+// refuseConnect records a refused CONNECT and returns its answer.
+func (p *Proxy) refuseConnect(r *http.Request, t *tunnel, f *refusal) *http.Response {
+	id := audit.NewID()
+	f = p.recordRefusal(p.tunnelIntent(t, id), f)
+	return f.response(r, id)
+}
+
+// refuseTunnel records why nothing came of a tunnel after its CONNECT. Silence
+// and broken connections are no requests.
+func (p *Proxy) refuseTunnel(t *tunnel, err error) {
+	var f *refusal
+	switch {
+	case errors.Is(err, errNotTLS):
+		f = malformedRequest.causedBy("Only TLS is let through a tunnel.", err)
+	case errors.As(err, new(*sniError)):
+		f = wrongAuthority.causedBy(err.Error(), err)
+	default:
+		p.log.Debug("no TLS in tunnel", "agent", t.peer.Agent, "authority", t.authority.String(), "error", err)
+		return
+	}
+	id := audit.NewID()
+	f = p.recordRefusal(p.tunnelIntent(t, id), f)
+	if errors.Is(err, errNotTLS) {
+		_ = f.response(nil, id).Write(t.Conn)
+	}
+}
+
+func (p *Proxy) tunnelIntent(t *tunnel, id [16]byte) *audit.Intent {
+	g := p.generation()
+	record, _ := p.registry.Lookup(t.peer.Agent)
+	in := &audit.Intent{
+		ID: id, StartedAt: p.now(), Agent: t.peer.Agent, AgentName: record.Name, Owner: record.Owner, Policy: record.Policy,
+		Accountable: g.Owners.Accountable(record.Owner), Method: http.MethodConnect,
+		CertSerial: t.serial, ClientAddr: t.client, HTTPVersion: "1.1",
+	}
+	if policy := g.Policies[record.Policy]; policy != nil {
+		in.PolicyHash = policy.Hash()
+	}
+	if t.authority.Port != 0 {
+		in.Host, in.Port = t.authority.Name.String(), t.authority.Port
+	}
+	return in
+}
+
+// recordRefusal commits a refusal that has no exchange of its own; if it cannot,
+// the answer says so instead.
+func (p *Proxy) recordRefusal(in *audit.Intent, f *refusal) *refusal {
+	in.Refusal = f.word
+	out := refusedOutcome(f, p.now())
+	p.metrics.Exchange("", audit.OutcomeRefused, 0)
+	if err := p.trail.Refused(context.Background(), in, &out); err != nil {
+		p.log.Error("audit trail cannot be written", "exchange", in.ID, "error", err)
+		return trailUnavailable.because("The request could not be recorded, so it was not let out.")
+	}
+	return f
+}
+
+// refuseUnparsed records a request that net/http could not parse and returns the
+// answer to it.
+func (p *Proxy) refuseUnparsed(s *session, head []byte, status int) []byte {
+	t := s.tunnel
+	if t == nil {
+		t = &tunnel{peer: s.peer, client: s.client, serial: s.peer.Serial}
+	}
+	f := malformedRequest.because("The request cannot be parsed: " + http.StatusText(status) + ".")
+	f.status = status
+	id := audit.NewID()
+	in := p.tunnelIntent(t, id)
+	in.Method, in.Path = requestLine(head)
+	if t.authority.Port != 0 {
+		in.Scheme = "https"
+	}
+	f = p.recordRefusal(in, f)
+	var answer bytes.Buffer
+	_ = f.response(nil, id).Write(&answer) // a buffer takes everything
+	return answer.Bytes()
+}

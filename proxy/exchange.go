@@ -1,0 +1,269 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"sallyport/audit"
+	"sallyport/credentials"
+	"sallyport/identity"
+	"sallyport/policy"
+)
+
+// ServeHTTP carries one request of an agent to its answer. Plain requests come
+// from the listener, intercepted ones out of a tunnel; both are alike here.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := p.open(w, r)
+	defer x.close()
+	if refusal := x.authorize(); refusal != nil {
+		x.refuse(refusal)
+		return
+	}
+	// No row, no request: the intent is committed before anything leaves, be it
+	// only a question to a name server.
+	if refusal := x.begin(); refusal != nil {
+		x.answer(refusal)
+		return
+	}
+	// Deferred, because forward panics to break off an answer that is cut short.
+	defer x.end()
+	if refusal := x.confirm(); refusal != nil {
+		x.answer(refusal)
+		return
+	}
+	x.forward()
+}
+
+// exchange is one request and its answer.
+type exchange struct {
+	p       *Proxy
+	w       http.ResponseWriter
+	control *http.ResponseController
+	r       *http.Request
+	session *session
+	ctx     context.Context //nolint:containedctx // an exchange is the scope of its context; abort needs it from outside
+	cancel  context.CancelCauseFunc
+
+	id         uuid.UUID
+	started    time.Time
+	generation *Generation
+	agent      *agent
+	record     identity.Agent // as it was when the exchange began
+	target     target
+	policy     *policy.Policy
+	decision   policy.Decision
+	decided    bool
+	credential string
+	injection  *credentials.Injection
+	details    map[string]any
+
+	intent  audit.Intent
+	outcome audit.Outcome
+
+	sent, received atomic.Int64
+	progress       atomic.Int64 // nanoseconds since started at which a byte last moved
+	bodyEnded      atomic.Bool  // the agent's body has been read to its end
+	bodyFailed     atomic.Pointer[bodyError]
+	confirmed      atomic.Bool // what decide has found is final; others may read it
+
+	mu       sync.Mutex
+	answered bool // the transport has returned; no more 1xx answers
+	done     bool // the handler is about to return; its deadlines must not be touched
+}
+
+// The causes with which an exchange is cut.
+var (
+	errStopping = errors.New("sallyport is stopping")
+	errStalled  = errors.New("no byte moved for too long")
+)
+
+// cutError cuts an exchange because its agent may no longer do it.
+type cutError struct{ refusal *refusal }
+
+func (e *cutError) Error() string { return e.refusal.detail }
+
+// open registers the exchange with its agent. What cuts an agent marks it first
+// and then looks for its exchanges, and an exchange registers first and then
+// reads the mark, so that none slips through.
+func (p *Proxy) open(w http.ResponseWriter, r *http.Request) *exchange {
+	s := sessionOf(r)
+	ctx, cancel := context.WithCancelCause(r.Context())
+	x := &exchange{
+		p: p, w: w, r: r, session: s, control: http.NewResponseController(w),
+		ctx: ctx, cancel: cancel,
+		id: audit.NewID(), started: p.now(), generation: p.generation(),
+	}
+	x.agent = p.agents.get(s.peer.Agent)
+	x.agent.exchanges[x] = struct{}{}
+	x.agent.setLimits(x.generation.Limits)
+	x.agent.mu.Unlock()
+	return x
+}
+
+func (x *exchange) close() {
+	x.mu.Lock()
+	x.done = true
+	x.mu.Unlock()
+	x.cancel(nil)
+	x.agent.mu.Lock()
+	delete(x.agent.exchanges, x)
+	x.agent.used = x.p.now()
+	x.agent.mu.Unlock()
+}
+
+// authorize asks who, where, how much, whether and with what, and stops at the
+// first no.
+func (x *exchange) authorize() *refusal {
+	defer func() { x.intent.AuthorizeMS = x.sinceStart() - x.intent.CredentialMS }()
+	if refusal := x.identify(); refusal != nil {
+		return refusal
+	}
+	if refusal := x.locate(); refusal != nil {
+		return refusal
+	}
+	if refusal := x.admit(); refusal != nil {
+		return refusal
+	}
+	if refusal := x.decide(); refusal != nil {
+		return refusal
+	}
+	return x.retrieve()
+}
+
+// identify looks the agent up, on every request: a tunnel outlives a suspension.
+func (x *exchange) identify() *refusal {
+	found := false
+	x.record, found = x.p.registry.Lookup(x.session.peer.Agent)
+	if !found {
+		return unknownIdentity.because("No agent has this certificate's identity.")
+	}
+	now := x.p.now()
+	if refusal := inactive(x.record.State(now)); refusal != nil {
+		return refusal
+	}
+	if x.p.registry.CertificateRevoked(x.session.peer.Serial) {
+		return agentRevoked.because("This certificate has been revoked.")
+	}
+	x.agent.mu.Lock()
+	x.agent.watchExpiry(x.record.ExpiresAt, now, func() { x.p.Cut(x.agent.id) })
+	x.agent.mu.Unlock()
+	return nil
+}
+
+// admit takes the request from the agent's limits.
+func (x *exchange) admit() *refusal {
+	x.agent.mu.Lock()
+	limit, retryAfter := x.agent.admit(x.target.authority.Name.String(), x.started)
+	x.agent.mu.Unlock()
+	if limit == "" {
+		return nil
+	}
+	refusal := overLimit.because("The agent is over its limit " + limit + ".")
+	refusal.retryAfter = retryAfter
+	x.details = map[string]any{"limit": limit}
+	return refusal
+}
+
+// decide asks the agent's policy.
+func (x *exchange) decide() *refusal {
+	x.policy = x.generation.Policies[x.record.Policy]
+	x.decision = x.policy.Decide(x.target.query())
+	x.decided = true
+	var refusal *refusal
+	switch x.decision.Effect {
+	case policy.Allow:
+		return nil
+	case policy.Ask:
+		refusal = needsApproval.because(x.decision.Reason)
+	default:
+		refusal = deniedByPolicy.because(x.decision.Reason)
+	}
+	refusal.rule = x.decision.Rule
+	return refusal
+}
+
+// retrieve gets the credential that the rule names.
+func (x *exchange) retrieve() *refusal {
+	x.credential = x.decision.Credential
+	if x.credential == "" {
+		return nil
+	}
+	if x.target.scheme != "https" {
+		return credentialUnavailable.because("No credential is ever applied in clear text.")
+	}
+	start := time.Now()
+	injection, err := x.generation.Credentials.Lookup(x.credential).Retrieve(x.ctx)
+	x.intent.CredentialMS = milliseconds(time.Since(start))
+	if err != nil {
+		x.p.metrics.CredentialFailed(x.credential)
+		x.p.log.Warn("credential cannot be had", "credential", x.credential, "exchange", x.id, "error", err)
+		return credentialUnavailable.causedBy("The credential "+x.credential+" cannot be had.", err)
+	}
+	x.injection = injection
+	return nil
+}
+
+// begin commits the intent.
+func (x *exchange) begin() *refusal {
+	start := time.Now()
+	x.fillIntent()
+	err := x.p.trail.Begin(context.WithoutCancel(x.ctx), &x.intent)
+	x.outcome.Timings.Audit = milliseconds(time.Since(start))
+	if err != nil {
+		return x.unrecorded(err)
+	}
+	return nil
+}
+
+// confirm looks at status and configuration once more, after the intent and
+// before the first byte: what has changed since the decision counts.
+func (x *exchange) confirm() *refusal {
+	x.confirmed.Store(true) // before the newest generation is read, so that Recheck finds the exchange or it finds the reload
+	record, found := x.p.registry.Lookup(x.record.ID)
+	if !found {
+		return unknownIdentity.because("No agent has this certificate's identity.")
+	}
+	if refusal := inactive(record.State(x.p.now())); refusal != nil {
+		return refusal
+	}
+	newest := x.p.generation()
+	if newest == x.generation || x.allowedBy(newest) {
+		return nil
+	}
+	return deniedByPolicy.because("The configuration has changed and no longer allows this request.")
+}
+
+// allowedBy reports whether another generation lets the exchange go on as it is:
+// the same credential, by a rule that still allows it.
+func (x *exchange) allowedBy(g *Generation) bool {
+	decision := g.Policies[x.record.Policy].Decide(x.target.query())
+	return decision.Effect == policy.Allow && decision.Credential == x.decision.Credential
+}
+
+// abort breaks the exchange off from outside its handler.
+func (x *exchange) abort(cause error) {
+	x.cancel(cause)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.done {
+		return
+	}
+	// A handler that is blocked on the agent does not see its context.
+	_ = x.control.SetReadDeadline(time.Unix(1, 0))
+	_ = x.control.SetWriteDeadline(time.Now().Add(abortGrace))
+}
+
+// abortGrace is how long an answer that says why may take.
+const abortGrace = 500 * time.Millisecond
+
+func (x *exchange) moved() { x.progress.Store(int64(time.Since(x.started))) }
+
+func (x *exchange) sinceStart() float64 { return milliseconds(time.Since(x.started)) }
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -1,0 +1,285 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"sallyport/audit"
+)
+
+// forward sends the request and streams the answer back.
+func (x *exchange) forward() {
+	out, refusal := x.outbound()
+	if refusal != nil {
+		x.answer(refusal)
+		return
+	}
+	response, err := x.roundTrip(out)
+	if err != nil {
+		x.fail(err)
+		return
+	}
+	defer response.Body.Close()
+	x.outcome.Status = response.StatusCode
+	x.outcome.UpstreamRequestID = upstreamRequestID(response.Header)
+	if response.StatusCode == http.StatusSwitchingProtocols {
+		x.upgrade(response)
+		return
+	}
+	x.respond(response)
+}
+
+// outbound builds the request that leaves. It is a new one: what the agent's
+// request carries besides method, target, fields and body (Close, the hop-by-hop
+// fields, its own authentication) ends here.
+func (x *exchange) outbound() (*http.Request, *refusal) {
+	target, refusal := x.outboundURL()
+	if refusal != nil {
+		return nil, refusal
+	}
+	out := (&http.Request{
+		Method:        x.r.Method,
+		URL:           target,
+		Host:          x.target.hostField(),
+		Header:        x.outboundHeader(),
+		ContentLength: x.r.ContentLength,
+		Body:          http.NoBody,
+		Proto:         "HTTP/1.1",
+		ProtoMajor:    1,
+		ProtoMinor:    1,
+	}).WithContext(x.outboundContext())
+	if x.r.Body != http.NoBody && x.r.ContentLength != 0 {
+		x.attachBody(out)
+	}
+	if !x.decision.AgentAuth {
+		x.generation.agentAuth().strip(out)
+	}
+	if x.injection != nil {
+		// The only line where a secret meets a request, and the last before the wire.
+		if err := x.injection.Apply(out); err != nil {
+			return nil, credentialUnavailable.causedBy("The credential "+x.credential+" cannot be applied to this request.", err)
+		}
+	}
+	return out, nil
+}
+
+// outboundURL keeps path and query byte for byte: net/url would encode what it
+// finds unusual.
+func (x *exchange) outboundURL() (*url.URL, *refusal) {
+	t := &x.target
+	u := &url.URL{
+		Scheme: t.scheme, Host: t.authority.String(),
+		RawQuery: t.rawQuery, ForceQuery: t.forceQuery,
+	}
+	path, err := url.PathUnescape(t.rawPath)
+	if err != nil {
+		return nil, malformedRequest.causedBy("The path has an invalid escape.", err)
+	}
+	u.Path, u.RawPath = path, t.rawPath
+	if u.EscapedPath() == t.rawPath {
+		return u, nil
+	}
+	if len(t.rawPath) > 1 && t.rawPath[1] == '/' {
+		// Opaque would read this as an authority.
+		return nil, malformedRequest.because("The path begins with // and holds characters that must be percent-encoded.")
+	}
+	u.Path, u.RawPath, u.Opaque = "", "", t.rawPath
+	return u, nil
+}
+
+// hostField is the Host field of the request that leaves: without the port where
+// it is the scheme's own.
+func (t *target) hostField() string {
+	full := t.authority.String()
+	if t.scheme == "https" && t.authority.Port == 443 || t.scheme == "http" && t.authority.Port == 80 {
+		return full[:strings.LastIndexByte(full, ':')]
+	}
+	return full
+}
+
+// attachBody hands the agent's body on, with its trailers.
+func (x *exchange) attachBody(out *http.Request) {
+	body := &requestBody{x: x, from: x.r.Body}
+	if len(x.r.Trailer) > 0 {
+		body.trailer = make(http.Header, len(x.r.Trailer))
+		for name := range x.r.Trailer {
+			if httpTrailerAllowed(name) {
+				body.trailer[name] = nil
+			}
+		}
+		out.Trailer = body.trailer
+	}
+	out.Body = body
+	if x.r.ProtoMajor == 1 {
+		_ = x.control.EnableFullDuplex() // the answer may begin before the body ends
+	}
+}
+
+// outboundContext carries what the transport tells us on the way.
+func (x *exchange) outboundContext() context.Context {
+	ctx := x.ctx
+	if x.target.isUpgrade() {
+		ctx = context.WithValue(ctx, upgradeKey{}, true)
+	}
+	var asked time.Time
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn: func(string) { asked = time.Now() },
+		GotConn: func(info httptrace.GotConnInfo) {
+			x.outcome.Timings.Connect = milliseconds(time.Since(asked))
+			x.outcome.UpstreamAddr = info.Conn.RemoteAddr().String()
+		},
+		GotFirstResponseByte: func() { x.outcome.Timings.FirstByte = x.sinceStart() },
+		Got1xxResponse:       x.informational,
+	})
+}
+
+// roundTrip sends the request and holds 1xx answers back once it has returned.
+func (x *exchange) roundTrip(out *http.Request) (*http.Response, error) {
+	response, err := x.agent.transport(x.p.dialler(x.generation.Upstream)).RoundTrip(out)
+	x.mu.Lock()
+	x.answered = true
+	x.mu.Unlock()
+	return response, err
+}
+
+// informational passes 103 and its like on. The transport calls it from its own
+// goroutine, possibly after RoundTrip has given up.
+func (x *exchange) informational(code int, header textproto.MIMEHeader) error {
+	if code == http.StatusContinue || !x.r.ProtoAtLeast(1, 1) {
+		return nil
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.answered || x.done {
+		return nil
+	}
+	h := x.w.Header()
+	for name, values := range header {
+		h[name] = values
+	}
+	stripHopByHop(h)
+	if x.injection != nil {
+		x.scrub(h)
+	}
+	x.w.WriteHeader(code)
+	clear(h)
+	return nil
+}
+
+// fail answers for an upstream that gave no answer.
+func (x *exchange) fail(err error) {
+	if cause := context.Cause(x.ctx); cause != nil {
+		x.interrupted(cause, err)
+		return
+	}
+	if failed := x.bodyFailed.Load(); failed != nil {
+		x.answer(malformedRequest.causedBy("The request's body could not be read.", failed))
+		x.outcome.Outcome = audit.OutcomeClientGone
+		return
+	}
+	if refusal := refusalOf(err); refusal != nil {
+		x.answer(refusal)
+		return
+	}
+	refusal := upstreamFailure(err)
+	x.answer(refusal)
+	x.outcome.Outcome = audit.OutcomeUpstreamFailed
+	if refusal.status == http.StatusGatewayTimeout {
+		x.outcome.Outcome = audit.OutcomeTimedOut
+	}
+}
+
+// interrupted tells the agent, if it is still there, why its exchange was cut
+// before there was an answer. What came of it is for settle to name.
+func (x *exchange) interrupted(cause, err error) {
+	var cut *cutError
+	switch {
+	case errors.As(cause, &cut):
+		x.answer(cut.refusal)
+	case errors.Is(cause, errStalled):
+		x.answer(upstreamSlow.because("No byte has moved for too long."))
+	case errors.Is(cause, errStopping):
+		x.answer(upstreamUnreachable.because("Sallyport is stopping."))
+	default:
+		x.outcome.Error = err.Error()
+		x.outcome.Outcome = audit.OutcomeClientGone
+		panic(http.ErrAbortHandler)
+	}
+	x.outcome.Outcome = ""
+}
+
+// upstreamFailure classifies why there is no answer. The agent learns the class,
+// the row the error.
+func upstreamFailure(err error) *refusal {
+	f := upstreamUnreachable.causedBy("The upstream could not be reached.", err)
+	var dns *net.DNSError
+	var verification *tls.CertificateVerificationError
+	var timeout net.Error
+	switch {
+	case errors.As(err, &dns):
+		f.proxy, f.detail = "dns_error", "The host's name could not be resolved."
+	case errors.As(err, &verification):
+		f.proxy, f.detail = "tls_certificate_error", "The upstream's certificate could not be verified."
+	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, os.ErrDeadlineExceeded):
+		f = upstreamSlow.causedBy("The upstream did not answer in time.", err)
+	case isRefusedConnection(err):
+		f.proxy, f.detail = "connection_refused", "The upstream refused the connection."
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), isReset(err):
+		f.proxy, f.detail = "connection_terminated", "The upstream broke the connection off."
+	}
+	return f
+}
+
+// bodyError is a failure to read the agent's body, as opposed to the upstream's.
+type bodyError struct{ err error }
+
+func (e *bodyError) Error() string { return "request body: " + e.err.Error() }
+
+// requestBody is the agent's body on its way out.
+type requestBody struct {
+	x       *exchange
+	from    io.ReadCloser
+	trailer http.Header // announced names, filled in at the end
+}
+
+func (b *requestBody) Read(p []byte) (int, error) {
+	n, err := b.from.Read(p)
+	if n > 0 {
+		b.x.sent.Add(int64(n))
+		b.x.moved()
+	}
+	switch {
+	case err == nil:
+	case errors.Is(err, io.EOF):
+		for name := range b.trailer {
+			b.trailer[name] = b.x.r.Trailer[name]
+		}
+		b.x.bodyEnded.Store(true)
+		if b.x.session.head != nil {
+			b.x.session.head.bodyRead()
+		}
+	default:
+		b.x.bodyFailed.Store(&bodyError{err})
+	}
+	return n, err
+}
+
+// Close does not close the agent's body: the server does when the handler
+// returns, and until then a read may be under way.
+func (b *requestBody) Close() error { return nil }
+
+// buffers are what answers are copied through.
+var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
+
+const bufferSize = 64 << 10

@@ -1,0 +1,94 @@
+package proxy
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+
+	"sallyport/credentials"
+	"sallyport/identity"
+	"sallyport/policy"
+)
+
+// Generation is one consistent set of all configuration files. It is immutable:
+// an exchange works with the one it started with, and is checked against the
+// newest before it leaves and after every reload.
+type Generation struct {
+	Number      uint64
+	TrustDomain string
+	Policies    map[string]*policy.Policy // by name; a missing one denies
+	Credentials *credentials.Set
+	Owners      *identity.Owners
+	Upstream    *Upstream
+	Limits      Limits
+
+	once sync.Once
+	auth agentAuth
+}
+
+// agentAuth is where agents may try to authenticate by themselves.
+type agentAuth struct {
+	headers    map[string]struct{} // canonical names
+	parameters []string
+}
+
+func (g *Generation) agentAuth() *agentAuth {
+	g.once.Do(func() {
+		g.auth.headers = map[string]struct{}{}
+		for _, name := range g.Credentials.AgentAuthHeaders() {
+			g.auth.headers[name] = struct{}{}
+		}
+		g.auth.parameters = g.Credentials.AgentAuthParameters()
+	})
+	return &g.auth
+}
+
+// strip removes the agent's own authentication from a request: a placeholder
+// stands for what Sallyport injects, and is never forwarded.
+func (a *agentAuth) strip(r *http.Request) {
+	for name := range r.Header {
+		canonical := name
+		if strings.Contains(name, "_") {
+			// CGI and its heirs cannot tell X_Api_Key from X-Api-Key.
+			canonical = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+		}
+		if _, found := a.headers[canonical]; found {
+			delete(r.Header, name)
+		}
+	}
+	for _, name := range a.parameters {
+		r.URL.RawQuery = credentials.RemoveParameter(r.URL.RawQuery, name)
+	}
+}
+
+// Limits bound what one agent may take. A zero field means the default.
+type Limits struct {
+	Tunnels           int     // open at once; default 256
+	Exchanges         int     // open at once; default 512
+	RequestsPerSecond float64 // with a burst of one second; default 200
+	NewHostsPerMinute int     // hosts not met before; default 120
+}
+
+// Defaults of Limits.
+const (
+	DefaultTunnels           = 256
+	DefaultExchanges         = 512
+	DefaultRequestsPerSecond = 200
+	DefaultNewHostsPerMinute = 120
+)
+
+func (l Limits) withDefaults() Limits {
+	if l.Tunnels == 0 {
+		l.Tunnels = DefaultTunnels
+	}
+	if l.Exchanges == 0 {
+		l.Exchanges = DefaultExchanges
+	}
+	if l.RequestsPerSecond == 0 {
+		l.RequestsPerSecond = DefaultRequestsPerSecond
+	}
+	if l.NewHostsPerMinute == 0 {
+		l.NewHostsPerMinute = DefaultNewHostsPerMinute
+	}
+	return l
+}

@@ -1,0 +1,68 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+)
+
+// errFraming and its kin are what makes a header section ambiguous: two parsers
+// may see different requests in it (RFC 9112 sections 2.2, 5.2, 6.1 and 6.3).
+var (
+	errFraming  = errors.New("both Content-Length and Transfer-Encoding are present (RFC 9112 section 6.1)")
+	errBareLF   = errors.New("a header line ends without a carriage return (RFC 9112 section 2.2)")
+	errFolded   = errors.New("a header line is folded (RFC 9112 section 5.2)")
+	errTwoHosts = errors.New("the Host header is missing or repeated (RFC 9112 section 3.2)")
+)
+
+// checkHead looks at a header section as sent and returns its Host field.
+func checkHead(head []byte) (hostField string, err error) {
+	var length, encoding bool
+	hosts := 0
+	_, rest, _ := bytes.Cut(head, []byte("\n"))
+	if i := bytes.IndexByte(head, '\n'); i < 1 || head[i-1] != '\r' {
+		return "", errBareLF
+	}
+	for len(rest) > 0 {
+		line, next, _ := bytes.Cut(rest, []byte("\n"))
+		rest = next
+		if len(line) == 0 || line[len(line)-1] != '\r' {
+			return "", errBareLF
+		}
+		if line[0] == ' ' || line[0] == '\t' {
+			return "", errFolded
+		}
+		name, value, _ := bytes.Cut(line[:len(line)-1], []byte(":"))
+		switch {
+		case fieldIs(name, "content-length"):
+			length = true
+		case fieldIs(name, "transfer-encoding"):
+			encoding = true
+		case fieldIs(name, "host"):
+			hosts++
+			hostField = strings.Trim(string(value), " \t")
+		}
+	}
+	if length && encoding {
+		return "", errFraming
+	}
+	if hosts > 1 {
+		return "", errTwoHosts
+	}
+	return hostField, nil
+}
+
+func fieldIs(name []byte, lower string) bool {
+	return len(name) == len(lower) && strings.EqualFold(string(name), lower)
+}
+
+// requestLine returns the method and target of a header section that may be
+// malformed; what cannot be told is empty.
+func requestLine(head []byte) (method, target string) {
+	line, _, _ := bytes.Cut(bytes.TrimLeft(head, "\r\n"), []byte("\n"))
+	fields := strings.Fields(string(line))
+	if len(fields) < 2 {
+		return "", ""
+	}
+	return fields[0], fields[1]
+}

@@ -1,0 +1,78 @@
+package proxy
+
+import (
+	"errors"
+	"net/http"
+	"net/textproto"
+	"strings"
+	"syscall"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// hopByHop are the fields of one connection (RFC 9110 section 7.6.1), with those
+// that clients still send for it.
+var hopByHop = []string{
+	"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection",
+	"Te", "Trailer", "Transfer-Encoding", "Upgrade", "Http2-Settings",
+}
+
+func stripHopByHop(h http.Header) {
+	for _, field := range h["Connection"] {
+		for name := range strings.SplitSeq(field, ",") {
+			if name = textproto.TrimString(name); name != "" {
+				h.Del(name)
+			}
+		}
+	}
+	for _, name := range hopByHop {
+		delete(h, name)
+	}
+}
+
+// outboundHeader copies the agent's fields without those that end here.
+func (x *exchange) outboundHeader() http.Header {
+	from := x.r.Header
+	h := make(http.Header, len(from)+2)
+	for name, values := range from {
+		h[name] = values
+	}
+	stripHopByHop(h)
+	if httpguts.HeaderValuesContainsToken(from["Te"], "trailers") {
+		h["Te"] = []string{"trailers"} // gRPC insists on it
+	}
+	if x.target.isUpgrade() {
+		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
+	}
+	if _, sent := h["User-Agent"]; !sent {
+		h["User-Agent"] = nil // net/http would add its own
+	}
+	return h
+}
+
+// httpTrailerAllowed reports whether a request trailer may pass: one that could
+// authenticate or frame is no trailer (RFC 9110 section 6.5.1).
+func httpTrailerAllowed(name string) bool {
+	switch name {
+	case "Authorization", "Proxy-Authorization", "Cookie", "X-Api-Key", "Api-Key", "Host", "Content-Length", "Transfer-Encoding":
+		return false
+	}
+	return httpguts.ValidTrailerHeader(name)
+}
+
+func isRefusedConnection(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }
+
+func isReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// isExhausted reports whether the process or the host is out of descriptors or
+// memory, which passes.
+func isExhausted(err error) bool {
+	for _, passing := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
+		if errors.Is(err, passing) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,323 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/google/uuid"
+
+	"sallyport/audit"
+	"sallyport/certs"
+	"sallyport/identity"
+	"sallyport/internal/metrics"
+)
+
+// Deadlines and bounds of the agent's side. There is no limit on the whole of a
+// request or an answer: streams may last for hours.
+const (
+	headTimeout       = 10 * time.Second // a handshake, and a header section
+	listenerIdle      = 2 * time.Minute
+	tunnelIdle        = 10 * time.Minute
+	maxHeaderBytes    = 64 << 10
+	headerSlop        = 4 << 10 // net/http allows this much more than it is told
+	maxStreams        = 250
+	cutGrace          = 5 * time.Second // for handlers to record their outcomes after a cut
+	handshakeLogEvery = time.Second
+	handshakeLogBurst = 5
+)
+
+// Config is what a Proxy works with. Every field but OwnListeners, StallTimeout
+// and Now is required.
+type Config struct {
+	Registry    *identity.Registry
+	Trail       *audit.Trail
+	Leaves      *certs.Leaves           // for the interception of tunnels
+	Certificate func() *tls.Certificate // the listener's
+	ClientCAs   *x509.CertPool          // the agent-identity CA alone
+	Generation  func() *Generation      // the configuration in force
+	Metrics     *metrics.Metrics
+	Log         *slog.Logger
+
+	OwnListeners func() []netip.AddrPort // never dialled, beside the one that Serve gets
+	StallTimeout time.Duration           // cuts an exchange in which no byte moves; default 10 minutes
+	Now          func() time.Time
+}
+
+// Proxy carries the exchanges of all agents. It owns its two servers, the open
+// tunnels and every upstream connection; the registry, the trail and the rest of
+// Config stay its caller's.
+type Proxy struct {
+	registry     *identity.Registry
+	trail        *audit.Trail
+	leaves       *certs.Leaves
+	generation   func() *Generation
+	metrics      *metrics.Metrics
+	log          *slog.Logger
+	ownListeners func() []netip.AddrPort
+	stallTimeout time.Duration
+	now          func() time.Time
+
+	agents       agents
+	outer, inner *http.Server // for the listener, and for what comes out of tunnels
+	outerTLS     *tls.Config
+	innerTLS     *tls.Config
+	outerConns   *handed
+	innerConns   *handed
+	handshakeLog *rate.Limiter
+	handshakes   sync.WaitGroup
+	stopped      chan struct{} // closed when Shutdown is done
+
+	mu       sync.Mutex
+	listener net.Listener
+	stopping bool
+	dial     *dialler // for the upstream configuration in force
+}
+
+// New checks the configuration and returns a Proxy that is ready to serve.
+func New(c Config) (*Proxy, error) {
+	if c.Registry == nil || c.Trail == nil || c.Leaves == nil || c.Certificate == nil || c.ClientCAs == nil ||
+		c.Generation == nil || c.Metrics == nil || c.Log == nil {
+		return nil, errors.New("new proxy: a required field of Config is missing")
+	}
+	p := &Proxy{
+		registry: c.Registry, trail: c.Trail, leaves: c.Leaves, generation: c.Generation,
+		metrics: c.Metrics, log: c.Log, ownListeners: c.OwnListeners, stallTimeout: c.StallTimeout, now: c.Now,
+		agents:       agents{at: map[uuid.UUID]*agent{}},
+		stopped:      make(chan struct{}),
+		handshakeLog: rate.NewLimiter(rate.Every(handshakeLogEvery), handshakeLogBurst),
+	}
+	if p.stallTimeout == 0 {
+		p.stallTimeout = stallTimeout
+	}
+	if p.now == nil {
+		p.now = time.Now
+	}
+	p.outerTLS = p.outerTLSConfig(c)
+	p.innerTLS = p.innerTLSConfig()
+	p.outer = p.server(p.newFront(), listenerIdle)
+	p.inner = p.server(p, tunnelIdle)
+	p.inner.TLSConfig = p.innerTLS // makes the server speak HTTP/2; its handshake is done before
+	p.metrics.Watch("sallyport_tunnels_open", "Open tunnels.", func() float64 { _, n := p.count(); return float64(n) })
+	p.metrics.Watch("sallyport_exchanges_open", "Open exchanges.", func() float64 { n, _ := p.count(); return float64(n) })
+	return p, nil
+}
+
+func (p *Proxy) count() (exchanges, tunnels int) {
+	for _, a := range p.agents.all() {
+		a.mu.Lock()
+		exchanges += len(a.exchanges)
+		tunnels += len(a.tunnels)
+		a.mu.Unlock()
+	}
+	return exchanges, tunnels
+}
+
+// outerTLSConfig is the listener's. Only HTTP/1.1 is offered: clients that would
+// negotiate HTTP/2 with a proxy still write their CONNECT in HTTP/1.1.
+func (p *Proxy) outerTLSConfig(c Config) *tls.Config {
+	return &tls.Config{
+		MinVersion:       tls.VersionTLS13,
+		NextProtos:       []string{"http/1.1"},
+		ClientAuth:       tls.RequireAndVerifyClientCert,
+		ClientCAs:        c.ClientCAs,
+		VerifyConnection: p.verifyPeer,
+		GetCertificate:   func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.Certificate(), nil },
+	}
+}
+
+func (p *Proxy) server(handler http.Handler, idle time.Duration) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(handler == p)
+	return &http.Server{
+		Handler:                      handler,
+		ReadHeaderTimeout:            headTimeout,
+		IdleTimeout:                  idle,
+		MaxHeaderBytes:               maxHeaderBytes - headerSlop,
+		DisableGeneralOptionsHandler: true,
+		ConnContext:                  connContext,
+		ConnState:                    connState,
+		Protocols:                    protocols,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams:          maxStreams,
+			MaxReceiveBufferPerStream:     http2StreamWindow,
+			MaxReceiveBufferPerConnection: http2ConnectionWindow,
+			SendPingTimeout:               time.Minute,
+			PingTimeout:                   headTimeout,
+		},
+		ErrorLog: log.New(serverLog{p.log}, "", 0),
+	}
+}
+
+func connState(c net.Conn, state http.ConnState) {
+	if h, ok := c.(*headReader); ok && state == http.StateActive {
+		h.active()
+	}
+}
+
+// serverLog brings net/http's own messages into the log. They name addresses and
+// parse errors, never a field's value.
+type serverLog struct{ log *slog.Logger }
+
+func (l serverLog) Write(b []byte) (int, error) {
+	l.log.Debug("http server", "message", string(b))
+	return len(b), nil
+}
+
+// Serve accepts agents on the listener until Shutdown, then returns nil.
+func (p *Proxy) Serve(ln net.Listener) error {
+	p.mu.Lock()
+	if p.stopping || p.listener != nil {
+		p.mu.Unlock()
+		return errors.New("serve: the proxy is already serving or stopped")
+	}
+	p.listener = ln
+	p.outerConns, p.innerConns = newHanded(ln.Addr()), newHanded(ln.Addr())
+	p.mu.Unlock()
+	ctx, stop := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	group.Go(func() { p.sweep(ctx) })
+	group.Go(func() { _ = p.outer.Serve(p.outerConns) }) // ends with Shutdown, and only so
+	group.Go(func() { _ = p.inner.Serve(p.innerConns) })
+	err := p.accept(ln)
+	p.handshakes.Wait()
+	<-p.stopped // an accept that fails for good still leaves open exchanges their time
+	stop()
+	group.Wait()
+	return err
+}
+
+// acceptPause is how long Serve waits when the process is out of descriptors.
+const acceptPause = 50 * time.Millisecond
+
+func (p *Proxy) accept(ln net.Listener) error {
+	for {
+		conn, err := ln.Accept()
+		if err == nil {
+			p.handshakes.Add(1)
+			go p.authenticate(conn)
+			continue
+		}
+		if p.isStopping() {
+			return nil
+		}
+		if !isExhausted(err) {
+			p.log.Error("accept failed for good", "error", err)
+			return fmt.Errorf("accept: %w", err)
+		}
+		p.log.Warn("accept failed", "error", err)
+		time.Sleep(acceptPause)
+	}
+}
+
+func (p *Proxy) isStopping() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stopping
+}
+
+// Shutdown stops accepting and lets open exchanges end; when ctx ends it cuts
+// what is left. Every exchange has its outcome recorded when it returns, as far
+// as the trail can be written.
+func (p *Proxy) Shutdown(ctx context.Context) error {
+	p.mu.Lock()
+	ln, again := p.listener, p.stopping
+	p.stopping = true
+	p.mu.Unlock()
+	if ln == nil || again {
+		return nil
+	}
+	err := ln.Close()
+	_ = p.outer.Shutdown(ctx)
+	_ = p.inner.Shutdown(ctx)
+	if !p.drained(ctx) {
+		p.cutAll()
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), cutGrace)
+		defer cancel()
+		p.drained(grace)
+	}
+	p.closeTunnels()
+	_ = p.outer.Close()
+	_ = p.inner.Close()
+	p.agents.shut()
+	close(p.stopped)
+	return err
+}
+
+// drainPoll is how often Shutdown looks whether the last exchange has ended.
+const drainPoll = 10 * time.Millisecond
+
+// drained waits until no exchange is open, upgraded ones included, which the
+// servers do not track, or until ctx ends.
+func (p *Proxy) drained(ctx context.Context) bool {
+	ticker := time.NewTicker(drainPoll)
+	defer ticker.Stop()
+	for {
+		if exchanges, _ := p.count(); exchanges == 0 {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-ticker.C:
+		}
+	}
+}
+
+func (p *Proxy) cutAll() {
+	for _, a := range p.agents.all() {
+		exchanges, _ := a.open()
+		for _, x := range exchanges {
+			x.abort(errStopping)
+		}
+	}
+}
+
+func (p *Proxy) closeTunnels() {
+	for _, a := range p.agents.all() {
+		_, tunnels := a.open()
+		for _, t := range tunnels {
+			_ = t.cut()
+		}
+	}
+}
+
+// dialler returns the dialler for an upstream configuration; one configuration
+// has one dialler, so that transports built with it can be told apart.
+func (p *Proxy) dialler(u *Upstream) *dialler {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dial == nil || p.dial.upstream != u {
+		p.dial = &dialler{upstream: u, own: p.own}
+	}
+	return p.dial
+}
+
+// own lists Sallyport's own listeners.
+func (p *Proxy) own() []netip.AddrPort {
+	p.mu.Lock()
+	ln := p.listener
+	p.mu.Unlock()
+	var own []netip.AddrPort
+	if p.ownListeners != nil {
+		own = p.ownListeners()
+	}
+	if ln != nil {
+		if a, err := netip.ParseAddrPort(ln.Addr().String()); err == nil {
+			own = append(own, a)
+		}
+	}
+	return own
+}

@@ -1,0 +1,211 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// refusal is our own answer in place of an upstream's. Compare it to nil only
+// as *refusal: a nil one in an error would not be nil.
+type refusal struct {
+	reason
+	detail     string        // what happened, for the agent; no secret, no internal address
+	rule       string        // the policy rule that decided, if one did
+	hint       string        // replaces the reason's
+	retryAfter time.Duration // for 429 and 503
+	cause      error         // for the log and the row, never for the agent
+}
+
+// reason is one row of the table below.
+type reason struct {
+	word   string // the last part of the problem's type, and the row's refusal
+	status int
+	title  string
+	proxy  string // Proxy-Status error type (RFC 9209 section 2.3)
+	hint   string
+}
+
+// The one table from the reason of a refusal to its answer. A status keeps its
+// registered meaning; 407 is never used, because a client certificate cannot be
+// asked for again.
+var (
+	malformedRequest = reason{"malformed", http.StatusBadRequest, "The request is malformed", "http_request_error",
+		"Correct the request; sending it again unchanged will not help."}
+	unknownIdentity = reason{"identity", http.StatusForbidden, "The agent is not known", "http_request_denied",
+		"The client certificate names no agent of this proxy. Ask the platform team for a new identity."}
+	agentSuspended = reason{"suspended", http.StatusForbidden, "The agent is suspended", "http_request_denied",
+		"Stop, and ask the agent's owner. Nothing will be let out until they resume the agent."}
+	agentRevoked = reason{"revoked", http.StatusForbidden, "The agent is revoked", "http_request_denied",
+		"Stop. This identity is gone for good."}
+	agentExpired = reason{"expired", http.StatusForbidden, "The agent has expired", "http_request_denied",
+		"Ask the agent's owner to renew it."}
+	deniedByPolicy = reason{"policy", http.StatusForbidden, "The policy does not allow this request", "http_request_denied",
+		"Do something that the policy allows, or ask the agent's owner to change it."}
+	needsApproval = reason{"approval", http.StatusForbidden, "The request needs an approval", "http_request_denied",
+		"Ask the agent's owner to approve it."}
+	wrongAuthority = reason{"authority", http.StatusMisdirectedRequest, "The request names another host than its tunnel", "http_request_denied",
+		"Open a tunnel (CONNECT) for the host that the request is for."}
+	addressNotAllowed = reason{"address", http.StatusForbidden, "The host's address must not be dialled", "destination_ip_prohibited",
+		"The host resolves to an address that is not globally reachable. The platform team can allow its network."}
+	overLimit = reason{"limit", http.StatusTooManyRequests, "The agent is over its limit", "http_request_denied",
+		"Wait as long as Retry-After says, then go slower."}
+	credentialUnavailable = reason{"credential", http.StatusBadGateway, "The credential cannot be had", "proxy_configuration_error",
+		"Try again later; if it lasts, tell the platform team the credential's name."}
+	upstreamUnreachable = reason{"upstream", http.StatusBadGateway, "The upstream failed", "destination_unavailable",
+		"The request was allowed, but the upstream could not be reached or broke off. Try again later."}
+	upstreamSlow = reason{"upstream", http.StatusGatewayTimeout, "The upstream did not answer in time", "connection_timeout",
+		"Try again later."}
+	trailUnavailable = reason{"trail", http.StatusServiceUnavailable, "The audit trail cannot be written", "proxy_internal_error",
+		"Nothing is let out that cannot be recorded. Try again later."}
+)
+
+func (r reason) because(detail string) *refusal { return &refusal{reason: r, detail: detail} }
+
+func (r reason) causedBy(detail string, cause error) *refusal {
+	return &refusal{reason: r, detail: detail, cause: cause}
+}
+
+// inactive maps an agent's state to its refusal; nil means active.
+func inactive(state string) *refusal {
+	switch state {
+	case "active":
+		return nil
+	case "suspended":
+		return agentSuspended.because("This agent has been suspended.")
+	case "revoked":
+		return agentRevoked.because("This agent has been revoked.")
+	case "expired":
+		return agentExpired.because("This agent's time is over.")
+	}
+	return unknownIdentity.because("The agent's status is not known.")
+}
+
+// problem is the body of a refusal (RFC 9457).
+type problem struct {
+	Type     string `json:"type"`
+	Title    string `json:"title"`
+	Status   int    `json:"status"`
+	Detail   string `json:"detail"`
+	Exchange string `json:"exchange"`
+	Rule     string `json:"rule,omitempty"`
+	Hint     string `json:"hint,omitempty"`
+}
+
+const problemType = "application/problem+json"
+
+func (f *refusal) body(exchange uuid.UUID) []byte {
+	p := problem{
+		Type:     "urn:sallyport:refusal:" + f.word,
+		Title:    f.title,
+		Status:   f.status,
+		Detail:   f.detail,
+		Exchange: exchange.String(),
+		Rule:     f.rule,
+		Hint:     f.hintText(),
+	}
+	b, err := json.MarshalIndent(p, "", "  ")
+	if err != nil { // strings and an int always marshal
+		return []byte("{}\n")
+	}
+	return append(b, '\n')
+}
+
+func (f *refusal) hintText() string {
+	if f.hint != "" {
+		return f.hint
+	}
+	return f.reason.hint
+}
+
+func (f *refusal) proxyStatus() string {
+	return "sallyport; error=" + f.proxy + `; details="` + f.word + `"`
+}
+
+// header writes the fields that every form of a refusal carries.
+func (f *refusal) header(h http.Header) {
+	h.Set("Proxy-Status", f.proxyStatus())
+	h.Set("Cache-Control", "no-store")
+	if f.retryAfter > 0 {
+		seconds := int64((f.retryAfter + time.Second - 1) / time.Second)
+		h.Set("Retry-After", strconv.FormatInt(seconds, 10))
+	}
+}
+
+// write answers a request with the refusal, in the form its client reads.
+func (f *refusal) write(w http.ResponseWriter, r *http.Request, exchange uuid.UUID) {
+	f.header(w.Header())
+	if isGRPC(r) {
+		f.writeGRPC(w, exchange)
+		return
+	}
+	body := f.body(exchange)
+	w.Header().Set("Content-Type", problemType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(f.status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // the agent may be gone; the row is written either way
+	}
+}
+
+// response is the refusal where there is no handler to write it: for CONNECT, and
+// for what could not be parsed.
+func (f *refusal) response(r *http.Request, exchange uuid.UUID) *http.Response {
+	body := f.body(exchange)
+	response := &http.Response{
+		StatusCode: f.status, ProtoMajor: 1, ProtoMinor: 1, Request: r, Close: true,
+		Header:        http.Header{"Content-Type": {problemType}},
+		ContentLength: int64(len(body)),
+		Body:          io.NopCloser(bytes.NewReader(body)),
+	}
+	f.header(response.Header)
+	return response
+}
+
+// gRPC status codes (grpc.io "Status codes and their use in gRPC").
+const (
+	grpcPermissionDenied = "7"
+	grpcUnavailable      = "14"
+)
+
+func isGRPC(r *http.Request) bool {
+	return r.ProtoMajor == 2 && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")
+}
+
+// writeGRPC answers with trailers only, since gRPC clients read nothing else.
+func (f *refusal) writeGRPC(w http.ResponseWriter, exchange uuid.UUID) {
+	code := grpcPermissionDenied
+	switch f.status {
+	case http.StatusBadGateway, http.StatusGatewayTimeout, http.StatusServiceUnavailable, http.StatusTooManyRequests:
+		code = grpcUnavailable
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/grpc")
+	h.Set("Grpc-Status", code)
+	h.Set("Grpc-Message", url.PathEscape(f.title+": "+f.detail+" (exchange "+exchange.String()+")"))
+	w.WriteHeader(http.StatusOK)
+}
+
+// errText is the private cause for the row's error column.
+func (f *refusal) errText() string {
+	if f.cause == nil {
+		return f.detail
+	}
+	return f.cause.Error()
+}
+
+// refusalOf finds a refusal inside an error, as the dialler returns one.
+func refusalOf(err error) *refusal {
+	if errors.Is(err, errAddress) {
+		return addressNotAllowed.causedBy("The host's address must not be dialled from here.", err)
+	}
+	return nil
+}

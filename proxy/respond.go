@@ -1,0 +1,168 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"sallyport/audit"
+)
+
+// respond streams the upstream's answer to the agent.
+func (x *exchange) respond(response *http.Response) {
+	if response.StatusCode < 200 || response.StatusCode > 999 {
+		x.fail(errors.New("the upstream's status is not one"))
+		return
+	}
+	h := x.w.Header()
+	announced := x.copyHeader(h, response)
+	x.w.WriteHeader(response.StatusCode)
+	if hasNoBody(x.r.Method, response.StatusCode) {
+		// Go's HTTP/2 client reports an error for the body of a 304 that has a
+		// Content-Length; there is none to read.
+		x.completed()
+		return
+	}
+	if err := x.copyBody(response); err != nil {
+		x.brokenOff(err)
+	}
+	x.copyTrailer(h, response.Trailer, announced)
+	x.completed()
+}
+
+func hasNoBody(method string, status int) bool {
+	return method == http.MethodHead || status == http.StatusNoContent || status == http.StatusNotModified
+}
+
+// copyHeader writes the answer's header and returns how many trailers it announces.
+func (x *exchange) copyHeader(h http.Header, response *http.Response) int {
+	for name, values := range response.Header {
+		h[name] = values
+	}
+	stripHopByHop(h)
+	if x.injection != nil {
+		x.scrub(h)
+		if !x.decision.Cookies {
+			delete(h, "Set-Cookie")
+		}
+	}
+	for name := range response.Trailer {
+		h.Add("Trailer", name)
+	}
+	return len(response.Trailer)
+}
+
+// scrub takes the injected value out of what an upstream sends back.
+func (x *exchange) scrub(h http.Header) {
+	if hits := x.injection.Scrub(h); hits > 0 {
+		x.p.log.Warn("upstream returned the injected credential; redacted", "exchange", x.id, "credential", x.credential, "hits", hits)
+		if x.outcome.Details == nil {
+			x.outcome.Details = map[string]any{}
+		}
+		x.outcome.Details["redacted"] = hits
+	}
+}
+
+// copyBody streams. What comes without a length is passed on as it comes; the
+// rest is batched by the server's buffer.
+func (x *exchange) copyBody(response *http.Response) error {
+	buffer := buffers.Get().(*[bufferSize]byte)
+	defer buffers.Put(buffer)
+	live := response.ContentLength < 0 || strings.HasPrefix(response.Header.Get("Content-Type"), "text/event-stream")
+	if live {
+		if err := x.control.Flush(); err != nil {
+			return &writeError{err}
+		}
+	}
+	for {
+		n, readErr := response.Body.Read(buffer[:])
+		if n > 0 {
+			x.received.Add(int64(n))
+			x.moved()
+			if _, err := x.w.Write(buffer[:n]); err != nil {
+				return &writeError{err}
+			}
+		}
+		if errors.Is(readErr, io.EOF) {
+			return nil
+		}
+		if readErr != nil {
+			return readErr
+		}
+		if live {
+			if err := x.control.Flush(); err != nil {
+				return &writeError{err}
+			}
+		}
+	}
+}
+
+// writeError is a failure to write to the agent, as opposed to reading upstream.
+type writeError struct{ err error }
+
+func (e *writeError) Error() string { return "write to agent: " + e.err.Error() }
+
+// brokenOff ends an answer that was cut short so that the agent cannot take it
+// for whole: the stream is reset, the connection closed.
+func (x *exchange) brokenOff(err error) {
+	x.outcome.Error = err.Error()
+	var write *writeError
+	if errors.As(err, &write) || context.Cause(x.ctx) != nil {
+		x.outcome.Outcome = audit.OutcomeClientGone
+	} else {
+		x.outcome.Outcome = audit.OutcomeUpstreamFailed
+	}
+	_ = x.control.Flush() // what did arrive is the agent's
+	panic(http.ErrAbortHandler)
+}
+
+// copyTrailer passes trailers on: those announced by their names, late ones by
+// the server's prefix.
+func (x *exchange) copyTrailer(h, trailer http.Header, announced int) {
+	if len(trailer) == 0 {
+		return
+	}
+	if x.injection != nil {
+		x.scrub(trailer)
+	}
+	late := len(trailer) != announced
+	if !late && announced > 0 {
+		_ = x.control.Flush() // forces chunked, which alone can carry trailers
+	}
+	for name, values := range trailer {
+		if late {
+			name = http.TrailerPrefix + name
+		}
+		for _, value := range values {
+			h.Add(name, value)
+		}
+	}
+}
+
+// completed marks the exchange as done. A body that the upstream did not want to
+// read is given up, for waiting for it would keep the agent's answer open.
+func (x *exchange) completed() {
+	x.outcome.Outcome = audit.OutcomeCompleted
+	if x.r.Body == http.NoBody || x.r.ProtoMajor != 1 || x.bodyEnded.Load() {
+		return
+	}
+	_ = x.control.SetReadDeadline(time.Unix(1, 0))
+}
+
+// upstreamRequestIDs are the fields in which services name a request, the most
+// specific first.
+var upstreamRequestIDs = []string{
+	"X-Github-Request-Id", "X-Amzn-Requestid", "X-Amz-Request-Id", "X-Request-Id", "Request-Id", "X-Correlation-Id", "Cf-Ray",
+}
+
+func upstreamRequestID(h http.Header) string {
+	for _, name := range upstreamRequestIDs {
+		if values := h[name]; len(values) > 0 {
+			return values[0]
+		}
+	}
+	return ""
+}

@@ -1,0 +1,332 @@
+package proxy_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"sallyport/audit"
+	"sallyport/certs"
+	"sallyport/credentials"
+	"sallyport/identity"
+	"sallyport/internal/host"
+	"sallyport/internal/metrics"
+	"sallyport/policy"
+	"sallyport/proxy"
+)
+
+const (
+	trustDomain = "agents.test"
+	canary      = "canary-secret-4f1d9c"
+)
+
+// defaults of a rig's files; a test replaces what it is about.
+const (
+	rigPolicy = `
+policy: operator
+rules:
+  - name: injected
+    allow: {host: api.test, path: /**}
+    credential: key
+  - name: plain
+    allow: {host: open.test, path: /**}
+  - name: sockets
+    allow: {host: api.test, methods: [WEBSOCKET]}
+    credential: key
+  - name: clear
+    allow: {host: clear.test, scheme: http}
+  - name: ask-first
+    ask: {host: ask.test}
+  - name: never
+    deny: {host: api.test, path: /forbidden/**}
+`
+	rigCredentials = `
+credentials:
+  key: {kind: bearer, secret: {env: RIG_KEY}, hosts: [api.test]}
+`
+	rigOwners = `
+people:
+  dana: {name: Dana Ito, email: dana@example.com}
+`
+)
+
+// rig is a whole proxy in this process, on loopback, with real stores.
+type rig struct {
+	t         testing.TB
+	dir       string
+	proxy     *proxy.Proxy
+	registry  *identity.Registry
+	trail     *audit.Trail
+	metrics   *metrics.Metrics
+	address   string
+	agentCA   *certs.Authority
+	mitmCA    *certs.Authority
+	originCA  *certs.Authority
+	log       *logBuffer
+	resolve   map[host.Authority]string
+	current   atomic.Pointer[proxy.Generation]
+	number    uint64
+	limits    proxy.Limits
+	networks  []proxy.Network
+	stall     time.Duration
+	stop      func()
+	stopOnce  sync.Once
+	trailPath string
+}
+
+// logBuffer collects what is logged.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func newRig(t testing.TB, options ...func(*rig)) *rig {
+	t.Helper()
+	r := &rig{t: t, dir: t.TempDir(), log: &logBuffer{}, resolve: map[host.Authority]string{}, metrics: metrics.New()}
+	r.limits = proxy.Limits{RequestsPerSecond: 1e6}
+	for _, option := range options {
+		option(r)
+	}
+	now := time.Now()
+	r.agentCA = r.authority("agents", "spiffe://"+trustDomain, now)
+	r.mitmCA = r.authority("interception", "", now)
+	r.originCA = r.authority("origin", "", now)
+	var err error
+	r.registry, err = identity.Open(t.Context(), filepath.Join(r.dir, "identity.db"), time.Now)
+	require.NoError(t, err)
+	r.trailPath = filepath.Join(r.dir, "audit.db")
+	r.trail, err = audit.Open(t.Context(), audit.Config{Path: r.trailPath, Durability: audit.DurabilityCommit, Instance: "rig", Log: r.logger(), Now: time.Now})
+	require.NoError(t, err)
+	r.configure(rigPolicy)
+	r.start()
+	t.Cleanup(r.close)
+	return r
+}
+
+func (r *rig) authority(name, uri string, now time.Time) *certs.Authority {
+	ca, err := certs.CreateAuthority(certs.Template{CommonName: name, URI: uri, Lifetime: 24 * time.Hour}, now)
+	require.NoError(r.t, err)
+	return ca
+}
+
+func (r *rig) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+func (r *rig) start() {
+	t := r.t
+	listener, err := r.agentCA.IssueListener(certs.ListenerSpec{URI: identity.ServerURI(trustDomain), Names: []string{"localhost", "127.0.0.1"}}, time.Hour, time.Now())
+	require.NoError(t, err)
+	r.proxy, err = proxy.New(proxy.Config{
+		Registry: r.registry, Trail: r.trail, Leaves: certs.NewLeaves(r.mitmCA, 64, time.Now),
+		Certificate: func() *tls.Certificate { return &listener.TLS }, ClientCAs: r.agentCA.Pool(),
+		Generation: r.current.Load, Metrics: r.metrics, Log: r.logger(), StallTimeout: r.stall,
+	})
+	require.NoError(t, err)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	r.address = ln.Addr().String()
+	served := make(chan error, 1)
+	go func() { served <- r.proxy.Serve(ln) }()
+	r.stop = func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+		defer cancel()
+		_ = r.proxy.Shutdown(ctx)
+		require.NoError(t, <-served)
+	}
+}
+
+// shutdown stops the proxy and leaves the stores open.
+func (r *rig) shutdown() { r.stopOnce.Do(r.stop) }
+
+func (r *rig) close() {
+	r.shutdown()
+	_ = r.trail.Close(context.Background())
+	_ = r.registry.Close()
+}
+
+// configure swaps in a new generation with the policy as "operator".
+func (r *rig) configure(text string) {
+	t := r.t
+	p, err := policy.Parse("operator.yaml", []byte(text))
+	require.NoError(t, err)
+	set, err := credentials.Parse("credentials.yaml", []byte(rigCredentials), credentials.Options{
+		Home: r.dir, Getenv: func(string) string { return canary }, FingerprintKey: []byte("rig"), Now: time.Now,
+	})
+	require.NoError(t, err)
+	owners, err := identity.ParseOwners("owners.yaml", []byte(rigOwners))
+	require.NoError(t, err)
+	upstream, err := proxy.NewUpstream([]proxy.RootSet{{Certificates: []*x509.Certificate{r.originCA.Certificate()}}}, r.resolve, r.networks)
+	require.NoError(t, err)
+	r.number++
+	r.current.Store(&proxy.Generation{
+		Number: r.number, TrustDomain: trustDomain, Policies: map[string]*policy.Policy{"operator": p},
+		Credentials: set, Owners: owners, Upstream: upstream, Limits: r.limits,
+	})
+}
+
+// agent is a registered agent with its certificate.
+type agent struct {
+	identity.Agent
+	certificate tls.Certificate
+	serial      string
+}
+
+func (r *rig) agent(name string) agent {
+	t := r.t
+	a, err := r.registry.Create(t.Context(), identity.Agent{
+		ID: uuid.New(), Name: name, Policy: "operator", Owner: "person:dana", ExpiresAt: time.Now().Add(time.Hour),
+	})
+	require.NoError(t, err)
+	return r.certify(a)
+}
+
+func (r *rig) certify(a identity.Agent) agent {
+	issued, err := r.agentCA.IssueClient(identity.AgentURI(trustDomain, a.ID), time.Hour, time.Now())
+	require.NoError(r.t, err)
+	require.NoError(r.t, r.registry.AddCertificate(r.t.Context(), identity.Certificate{Serial: issued.Serial, Agent: a.ID, NotAfter: issued.NotAfter}))
+	return agent{Agent: a, certificate: issued.TLS, serial: issued.Serial}
+}
+
+// roots are what an agent trusts: the listener and the interception CA.
+func (r *rig) roots() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(r.agentCA.Certificate())
+	pool.AddCert(r.mitmCA.Certificate())
+	return pool
+}
+
+func (r *rig) tlsConfig(a agent) *tls.Config {
+	config := &tls.Config{RootCAs: r.roots(), ServerName: "127.0.0.1"}
+	if a.certificate.Certificate != nil {
+		config.Certificates = []tls.Certificate{a.certificate}
+	}
+	return config
+}
+
+// client is an ordinary HTTP client of the agent's, over HTTP/1.1 or HTTP/2
+// inside the tunnel.
+func (r *rig) client(a agent, http2 bool) *http.Client {
+	config := r.tlsConfig(a)
+	config.ServerName = ""
+	transport := &http.Transport{
+		Proxy:             http.ProxyURL(&url.URL{Scheme: "https", Host: r.address}),
+		TLSClientConfig:   config,
+		ForceAttemptHTTP2: http2,
+	}
+	r.t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// dial opens an authenticated connection to the listener.
+func (r *rig) dial(a agent) *tls.Conn {
+	conn, err := tls.Dial("tcp", r.address, r.tlsConfig(a))
+	require.NoError(r.t, err)
+	r.t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// connect opens a tunnel and its TLS.
+func (r *rig) connect(a agent, authority, sni string) *tls.Conn {
+	outer := r.dial(a)
+	_, err := io.WriteString(outer, "CONNECT "+authority+" HTTP/1.1\r\nHost: "+authority+"\r\n\r\n")
+	require.NoError(r.t, err)
+	answer := make([]byte, len("HTTP/1.1 200 Connection established\r\n\r\n"))
+	_, err = io.ReadFull(outer, answer)
+	require.NoError(r.t, err)
+	require.Contains(r.t, string(answer), " 200 ")
+	return tls.Client(outer, &tls.Config{RootCAs: r.roots(), ServerName: sni, InsecureSkipVerify: sni == "", NextProtos: []string{"http/1.1"}})
+}
+
+// upstream starts a TLS server that answers for the names.
+func (r *rig) upstream(handler http.HandlerFunc, http2 bool, names ...string) *httptest.Server {
+	t := r.t
+	issued, err := r.originCA.IssueListener(certs.ListenerSpec{URI: "spiffe://origin/x", Names: names}, time.Hour, time.Now())
+	if err != nil {
+		issued, err = r.originCA.IssueListener(certs.ListenerSpec{Names: names}, time.Hour, time.Now())
+	}
+	require.NoError(t, err)
+	server := httptest.NewUnstartedServer(handler)
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{issued.TLS}}
+	server.EnableHTTP2 = http2
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	for _, name := range names {
+		r.point(name+":443", server.Listener.Addr().String())
+	}
+	r.configure(rigPolicy)
+	return server
+}
+
+func (r *rig) point(authority, address string) {
+	a, err := host.ParseAuthority(authority, 0)
+	require.NoError(r.t, err)
+	resolve := map[host.Authority]string{a: address}
+	for key, value := range r.resolve {
+		if key != a {
+			resolve[key] = value
+		}
+	}
+	r.resolve = resolve
+}
+
+// rows returns the trail's exchanges, newest first, once none is open.
+func (r *rig) rows() []audit.Exchange {
+	t := r.t
+	reader, err := audit.OpenReader(r.trailPath)
+	require.NoError(t, err)
+	defer reader.Close()
+	var rows []audit.Exchange
+	require.Eventually(t, func() bool {
+		rows, err = reader.List(t.Context(), audit.Filter{})
+		require.NoError(t, err)
+		for _, row := range rows {
+			if !row.Ended {
+				return false
+			}
+		}
+		return true
+	}, 5*time.Second, 5*time.Millisecond, "an exchange stays open")
+	return rows
+}
+
+func body(t testing.TB, response *http.Response) string {
+	defer response.Body.Close()
+	b, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return string(b)
+}
+
+func pemOf(ca *certs.Authority) string {
+	return strings.TrimSpace(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.Certificate().Raw})))
+}

@@ -1,0 +1,142 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"sallyport/audit"
+	"sallyport/policy"
+)
+
+// fillIntent writes what is known of the exchange into its intent.
+func (x *exchange) fillIntent() {
+	in := &x.intent
+	in.ID, in.StartedAt = x.id, x.started
+	in.Agent, in.AgentName, in.Owner, in.Policy = x.session.peer.Agent, x.record.Name, x.record.Owner, x.record.Policy
+	in.Accountable = x.generation.Owners.Accountable(x.record.Owner)
+	if x.policy != nil {
+		in.PolicyHash = x.policy.Hash()
+	}
+	if x.decided {
+		in.Rule, in.Decision = x.decision.Rule, x.decision.Effect.String()
+	}
+	in.Method, in.Scheme, in.Path = x.r.Method, x.target.scheme, x.target.rawPath
+	if x.target.authority.Port != 0 {
+		in.Host, in.Port = x.target.authority.Name.String(), x.target.authority.Port
+	}
+	if x.injection != nil {
+		in.Credential, in.CredentialFingerprint = x.credential, x.injection.Fingerprint()
+	} else {
+		in.Credential = x.credential
+	}
+	in.CertSerial, in.ClientAddr, in.HTTPVersion = x.session.peer.Serial, x.session.client, httpVersion(x.r)
+	if x.decision.Effect == policy.Allow && x.decision.AgentAuth {
+		x.detail("agent_auth", "pass")
+	}
+	in.Details = x.details
+}
+
+func (x *exchange) detail(key string, value any) {
+	if x.details == nil {
+		x.details = map[string]any{}
+	}
+	x.details[key] = value
+}
+
+func httpVersion(r *http.Request) string {
+	switch {
+	case r.ProtoMajor == 2:
+		return "2"
+	case r.ProtoMinor == 0:
+		return "1.0"
+	}
+	return "1.1"
+}
+
+// refuse records a refusal and answers with it. Both events are one commit:
+// nothing has left.
+func (x *exchange) refuse(f *refusal) {
+	if f.word == overLimit.word {
+		if own, id := x.summarise(); !own {
+			x.write(f, id)
+			return
+		}
+	}
+	x.fillIntent()
+	x.intent.Refusal = f.word
+	x.outcome = refusedOutcome(f, x.p.now())
+	x.outcome.Timings.Total = x.sinceStart()
+	// The row does not depend on the agent waiting for it.
+	if err := x.p.trail.Refused(context.WithoutCancel(x.ctx), &x.intent, &x.outcome); err != nil {
+		f = x.unrecorded(err)
+	}
+	x.p.metrics.Exchange(x.intent.Decision, audit.OutcomeRefused, time.Since(x.started))
+	x.write(f, x.id)
+}
+
+func refusedOutcome(f *refusal, now time.Time) audit.Outcome {
+	return audit.Outcome{EndedAt: now, Refusal: f.word, Status: f.status, Outcome: audit.OutcomeRefused, Error: f.errText()}
+}
+
+// unrecorded is the refusal for a trail that cannot be written: a fixed text,
+// because the cause is the operator's business and not the agent's.
+func (x *exchange) unrecorded(err error) *refusal {
+	x.p.log.Error("audit trail cannot be written", "exchange", x.id, "error", err)
+	refusal := trailUnavailable.because("The request could not be recorded, so it was not let out.")
+	refusal.retryAfter = 2 * time.Second
+	return refusal
+}
+
+// answer answers with a refusal after the intent was committed, or after it
+// could not be.
+func (x *exchange) answer(f *refusal) {
+	x.outcome.Refusal, x.outcome.Status, x.outcome.Error = f.word, f.status, f.errText()
+	x.outcome.Outcome = audit.OutcomeRefused
+	x.write(f, x.id)
+}
+
+// write sends a refusal. A body that nobody will read ends the connection, so
+// that its bytes are never taken for the next request.
+func (x *exchange) write(f *refusal, id uuid.UUID) {
+	if x.r.ProtoMajor == 1 && x.r.Body != http.NoBody && !x.bodyEnded.Load() {
+		x.closeAfter()
+	}
+	f.write(x.w, x.r, id)
+}
+
+// end records the outcome, whatever way out was taken. It does not wait.
+func (x *exchange) end() {
+	out := &x.outcome
+	x.settle(context.Cause(x.ctx))
+	out.EndedAt = x.p.now()
+	out.BytesSent, out.BytesReceived = x.sent.Load(), x.received.Load()
+	out.Timings.Authorize, out.Timings.Credential = x.intent.AuthorizeMS, x.intent.CredentialMS
+	out.Timings.Total = x.sinceStart()
+	x.p.trail.End(x.id, out)
+	x.p.metrics.Exchange(x.intent.Decision, out.Outcome, time.Since(x.started))
+}
+
+// settle names what came of an exchange that was cut: why it was cut tells more
+// than where it was noticed.
+func (x *exchange) settle(cause error) {
+	out := &x.outcome
+	var cut *cutError
+	switch {
+	case out.Outcome == audit.OutcomeCompleted || out.Outcome == audit.OutcomeRefused || cause == nil:
+	case errors.As(cause, &cut):
+		out.Outcome, out.Refusal, out.Error = audit.OutcomeRevoked, cut.refusal.word, cut.refusal.detail
+	case errors.Is(cause, errStopping):
+		out.Outcome, out.Error = audit.OutcomeInterrupted, errStopping.Error()
+	case errors.Is(cause, errStalled):
+		out.Outcome, out.Error = audit.OutcomeTimedOut, errStalled.Error()
+	case out.Outcome == "" || out.Outcome == audit.OutcomeUpstreamFailed:
+		out.Outcome = audit.OutcomeClientGone
+	}
+	if out.Outcome == "" { // a way out that forgot to say; never leave the row open
+		out.Outcome = audit.OutcomeUpstreamFailed
+	}
+}

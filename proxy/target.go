@@ -1,0 +1,228 @@
+package proxy
+
+import (
+	"net/http"
+	"net/textproto"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+
+	"sallyport/internal/host"
+	"sallyport/policy"
+)
+
+// methodWebSocket is what a policy calls an upgrade to WebSocket.
+const methodWebSocket = "WEBSOCKET"
+
+// target is where a request goes, parsed once.
+type target struct {
+	method     string // as the policy sees it
+	scheme     string
+	authority  host.Authority
+	path       policy.Path
+	rawPath    string // as sent, without the query
+	rawQuery   string // as sent
+	forceQuery bool   // "?" was sent with nothing behind it
+}
+
+func (t *target) query() policy.Query {
+	return policy.Query{Method: t.method, Scheme: t.scheme, Authority: t.authority, Path: t.path, RawQuery: t.rawQuery}
+}
+
+func (t *target) isUpgrade() bool { return t.method == methodWebSocket }
+
+// locate finds where the request goes and refuses what two parsers could read
+// in two ways.
+func (x *exchange) locate() *refusal {
+	t := &x.target
+	if x.session.tunnel != nil {
+		t.scheme, t.authority = "https", x.session.tunnel.authority
+	} else {
+		t.scheme = "http"
+	}
+	t.rawPath, t.rawQuery, t.forceQuery = splitTarget(x.r)
+	hostField, refusal := x.checkFraming()
+	if refusal != nil {
+		return refusal
+	}
+	if refusal := x.checkMethod(); refusal != nil {
+		return refusal
+	}
+	if refusal := x.checkAuthority(hostField); refusal != nil {
+		return refusal
+	}
+	if refusal := x.checkUpgrade(); refusal != nil {
+		return refusal
+	}
+	return x.checkPath()
+}
+
+// splitTarget returns path and query of the request target byte for byte.
+// net/url keeps only what it would have written itself.
+func splitTarget(r *http.Request) (path, query string, force bool) {
+	path = r.RequestURI
+	if r.URL.IsAbs() {
+		if _, rest, found := strings.Cut(path, "://"); found {
+			path = rest
+		}
+		end := strings.IndexAny(path, "/?")
+		if end < 0 {
+			return "/", "", false
+		}
+		path = path[end:]
+	}
+	path, query, found := strings.Cut(path, "?")
+	if path == "" {
+		path = "/"
+	}
+	return path, query, found && query == ""
+}
+
+// checkFraming refuses a header section that is ambiguous as sent.
+func (x *exchange) checkFraming() (hostField string, _ *refusal) {
+	r := x.r
+	chunked := len(r.TransferEncoding) > 0
+	if r.ProtoMajor == 1 && !r.ProtoAtLeast(1, 1) && chunked {
+		return "", malformedRequest.because("HTTP/1.0 has no Transfer-Encoding.")
+	}
+	if x.session.head == nil {
+		return r.Host, nil
+	}
+	hostField, known, err := x.session.head.check(r)
+	if err != nil {
+		x.closeAfter()
+		return "", malformedRequest.because("The header section is ambiguous: " + err.Error() + ".")
+	}
+	if known {
+		return hostField, nil
+	}
+	if chunked || r.URL.IsAbs() {
+		x.closeAfter()
+		return "", malformedRequest.because("The request was sent before the one before it was answered, so its framing cannot be checked.")
+	}
+	return r.Host, nil
+}
+
+// closeAfter ends the connection after the answer: what follows on it cannot be
+// trusted to be a request.
+func (x *exchange) closeAfter() { x.w.Header().Set("Connection", "close") }
+
+// overrideHeaders let an upstream treat a request as another method than the
+// one that the policy saw.
+var overrideHeaders = []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
+
+func (x *exchange) checkMethod() *refusal {
+	x.target.method = x.r.Method
+	switch x.r.Method {
+	case http.MethodConnect:
+		return malformedRequest.because("CONNECT inside a tunnel is refused: open another tunnel.")
+	case http.MethodTrace:
+		return malformedRequest.because("TRACE is refused, since it would show the credential.")
+	case methodWebSocket:
+		return malformedRequest.because("WEBSOCKET is not a method.")
+	}
+	for _, name := range overrideHeaders {
+		if _, found := x.r.Header[name]; found {
+			return malformedRequest.because(name + " is refused: send the method itself.")
+		}
+	}
+	return nil
+}
+
+// checkAuthority holds the request to its tunnel: the authority, the Host field
+// and (in the handshake) the SNI must all name what CONNECT named.
+func (x *exchange) checkAuthority(hostField string) *refusal {
+	r, t := x.r, &x.target
+	if r.RequestURI == "*" {
+		return malformedRequest.because("The target * is refused.")
+	}
+	if r.URL.User != nil || strings.Contains(authorityPart(r.RequestURI), "@") {
+		return malformedRequest.because("The target holds user information; send an Authorization header instead.")
+	}
+	if r.Host == "" {
+		return malformedRequest.because("The Host header is missing.")
+	}
+	defaultPort := uint16(443)
+	if x.session.tunnel == nil {
+		if refusal := x.checkPlain(); refusal != nil {
+			return refusal
+		}
+		defaultPort = 80
+	} else if r.URL.IsAbs() && !strings.EqualFold(r.URL.Scheme, "https") {
+		return malformedRequest.because("Requests in a tunnel are https.")
+	}
+	named, err := host.ParseAuthority(r.Host, defaultPort)
+	if err != nil {
+		return malformedRequest.causedBy("The Host header is not a valid authority.", err)
+	}
+	if x.session.tunnel == nil {
+		t.authority = named
+	}
+	if named != t.authority {
+		return wrongAuthority.because("The tunnel is for " + t.authority.String() + ", but the request names " + named.String() + ".")
+	}
+	if hostField != r.Host {
+		if field, err := host.ParseAuthority(hostField, defaultPort); err != nil || field != t.authority {
+			return wrongAuthority.because("The Host header differs from the request's target, " + t.authority.String() + ".")
+		}
+	}
+	return nil
+}
+
+// checkPlain refuses what reaches the listener without a tunnel and is not a
+// request for a plain http:// resource.
+func (x *exchange) checkPlain() *refusal {
+	if !x.r.URL.IsAbs() {
+		f := malformedRequest.because("This is a proxy; it has no resources of its own.")
+		f.hint = "Set HTTPS_PROXY and HTTP_PROXY to this address (or to a sidecar) instead of requesting from it."
+		return f
+	}
+	if !strings.EqualFold(x.r.URL.Scheme, "http") {
+		f := malformedRequest.because("Only http:// can be requested without a tunnel.")
+		f.hint = "Use CONNECT for https:// (most clients do so when HTTPS_PROXY is set)."
+		return f
+	}
+	return nil
+}
+
+func authorityPart(requestURI string) string {
+	_, rest, found := strings.Cut(requestURI, "://")
+	if !found || strings.HasPrefix(requestURI, "/") {
+		return ""
+	}
+	if end := strings.IndexAny(rest, "/?"); end >= 0 {
+		return rest[:end]
+	}
+	return rest
+}
+
+// checkUpgrade lets only a WebSocket handshake (RFC 6455 section 4.1) change
+// the protocol.
+func (x *exchange) checkUpgrade() *refusal {
+	h := x.r.Header
+	upgrade, asked := h["Upgrade"]
+	if !asked && !httpguts.HeaderValuesContainsToken(h["Connection"], "upgrade") {
+		return nil
+	}
+	valid := len(upgrade) == 1 && strings.EqualFold(textproto.TrimString(upgrade[0]), "websocket") &&
+		httpguts.HeaderValuesContainsToken(h["Connection"], "upgrade") &&
+		x.r.Method == http.MethodGet && x.r.ProtoMajor == 1 && x.r.ProtoMinor == 1 && x.r.Body == http.NoBody
+	if !valid {
+		return malformedRequest.because("Only an upgrade of a GET request to websocket over HTTP/1.1 is let through.")
+	}
+	x.target.method = methodWebSocket
+	return nil
+}
+
+func (x *exchange) checkPath() *refusal {
+	t := &x.target
+	if strings.Contains(t.rawPath, "#") || strings.Contains(t.rawQuery, "#") {
+		return malformedRequest.because("The target holds a fragment.")
+	}
+	path, err := policy.ParsePath(t.rawPath)
+	if err != nil {
+		return malformedRequest.causedBy("The path is refused: "+err.Error()+".", err)
+	}
+	t.path = path
+	return nil
+}

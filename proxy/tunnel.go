@@ -1,0 +1,115 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+
+	"sallyport/identity"
+	"sallyport/internal/host"
+)
+
+// tunnel is one CONNECT: the agent's connection after it, fixed to one agent and
+// one authority. As a net.Conn it carries the inner TLS.
+type tunnel struct {
+	net.Conn  // set by attach; reads and writes happen only after it
+	peer      identity.Peer
+	serial    string
+	client    string
+	authority host.Authority
+	agent     *agent
+	begun     bool // the first byte has been seen
+
+	mu     sync.Mutex
+	closed bool
+	raw    net.Conn // the socket below the listener's TLS
+}
+
+var errNotTLS = errors.New("bytes in the tunnel are not TLS")
+
+// attach gives the tunnel its connection, unless it has been cut meanwhile.
+func (t *tunnel) attach(conn net.Conn) {
+	t.Conn = conn
+	t.mu.Lock()
+	t.raw = rawConn(conn)
+	closed := t.closed
+	t.mu.Unlock()
+	if closed {
+		_ = t.raw.Close()
+	}
+}
+
+// rawConn finds the socket. Closing it cannot block; ending TLS can, on a peer
+// that does not read.
+func rawConn(conn net.Conn) net.Conn {
+	if r, ok := conn.(*replayed); ok {
+		conn = r.Conn
+	}
+	if wrapped, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = wrapped.NetConn()
+	}
+	if g, ok := conn.(*guarded); ok {
+		conn = g.Conn
+	}
+	return conn
+}
+
+func (t *tunnel) Read(b []byte) (int, error) {
+	n, err := t.Conn.Read(b)
+	if t.begun || n == 0 {
+		return n, err
+	}
+	t.begun = true
+	if b[0] != tlsHandshake {
+		return 0, errNotTLS
+	}
+	return n, err
+}
+
+// Close ends the listener's TLS properly, since some clients report an error
+// otherwise, closes the socket and takes the tunnel out of its agent's.
+func (t *tunnel) Close() error {
+	t.release()
+	err := t.Conn.Close()
+	_ = t.cut()
+	return err
+}
+
+// cut closes the socket. It may be called from anywhere, at any time.
+func (t *tunnel) cut() error {
+	t.mu.Lock()
+	raw, already := t.raw, t.closed
+	t.closed = true
+	t.mu.Unlock()
+	if raw == nil || already {
+		return nil
+	}
+	return raw.Close()
+}
+
+func (t *tunnel) release() {
+	t.agent.mu.Lock()
+	delete(t.agent.tunnels, t)
+	t.agent.mu.Unlock()
+}
+
+// sniError is a handshake that names another host than CONNECT did.
+type sniError struct{ sni, authority string }
+
+func (e *sniError) Error() string {
+	return fmt.Sprintf("The tunnel is for %s, but its TLS handshake names %q.", e.authority, e.sni)
+}
+
+// checkSNI holds the handshake to the CONNECT authority. No SNI is allowed: it
+// cannot be sent for an address, and some clients never do.
+func (t *tunnel) checkSNI(sni string) error {
+	if sni == "" {
+		return nil
+	}
+	name, err := host.ParseName(sni)
+	if err != nil || name != t.authority.Name {
+		return &sniError{sni: sni, authority: t.authority.String()}
+	}
+	return nil
+}
