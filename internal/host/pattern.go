@@ -89,7 +89,7 @@ func (p Pattern) Matches(a Authority, defaultPort uint16) bool {
 func (p Pattern) MatchesName(n Name) bool {
 	switch p.kind {
 	case matchExact:
-		return n == p.name
+		return n.text == p.name.text // the text of a Name decides its address
 	case matchBelow:
 		return n.isBelow(p.name)
 	case matchNames:
