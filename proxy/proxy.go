@@ -180,8 +180,12 @@ func (l serverLog) Write(b []byte) (int, error) {
 func (p *Proxy) Serve(ln net.Listener) error {
 	p.mu.Lock()
 	if p.stopping || p.listener != nil {
+		stopping := p.stopping
 		p.mu.Unlock()
-		return errors.New("serve: the proxy is already serving or stopped")
+		if stopping {
+			return ln.Close()
+		}
+		return errors.New("serve: the proxy is already serving")
 	}
 	p.listener = ln
 	p.outerConns, p.innerConns = newHanded(ln.Addr()), newHanded(ln.Addr())

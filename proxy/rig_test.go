@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"io"
 	"log/slog"
 	"net"
@@ -13,7 +12,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -119,7 +117,7 @@ func newRig(t testing.TB, options ...func(*rig)) *rig {
 	now := time.Now()
 	r.agentCA = r.authority("agents", "spiffe://"+trustDomain, now)
 	r.mitmCA = r.authority("interception", "", now)
-	r.originCA = r.authority("origin", "", now)
+	r.originCA = r.authority("origin", "spiffe://origin.test", now)
 	var err error
 	r.registry, err = identity.Open(t.Context(), filepath.Join(r.dir, "identity.db"), time.Now)
 	require.NoError(t, err)
@@ -270,10 +268,7 @@ func (r *rig) connect(a agent, authority, sni string) *tls.Conn {
 // upstream starts a TLS server that answers for the names.
 func (r *rig) upstream(handler http.HandlerFunc, http2 bool, names ...string) *httptest.Server {
 	t := r.t
-	issued, err := r.originCA.IssueListener(certs.ListenerSpec{URI: "spiffe://origin/x", Names: names}, time.Hour, time.Now())
-	if err != nil {
-		issued, err = r.originCA.IssueListener(certs.ListenerSpec{Names: names}, time.Hour, time.Now())
-	}
+	issued, err := r.originCA.IssueListener(certs.ListenerSpec{URI: "spiffe://origin.test/upstream", Names: names}, time.Hour, time.Now())
 	require.NoError(t, err)
 	server := httptest.NewUnstartedServer(handler)
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{issued.TLS}}
@@ -327,6 +322,3 @@ func body(t testing.TB, response *http.Response) string {
 	return string(b)
 }
 
-func pemOf(ca *certs.Authority) string {
-	return strings.TrimSpace(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.Certificate().Raw})))
-}

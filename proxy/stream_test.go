@@ -142,6 +142,12 @@ func TestEarlyAnswerSavesTheUpload(t *testing.T) {
 		require.NoError(t, err)
 		defer response.Body.Close()
 		assert.Equal(t, http.StatusRequestEntityTooLarge, response.StatusCode)
+		if agentSide {
+			// net/http hides Expect from the handlers of HTTP/2 requests, so that
+			// what fits the windows may move before the answer stops it.
+			assert.Less(t, read.Load(), int64(4<<20))
+			return
+		}
 		assert.Zero(t, read.Load())
 	})
 }
