@@ -30,7 +30,7 @@ const (
 
 // newService serves the bare repositories below root.
 func newService(modelKey, gitToken, root string) (*service, error) {
-	out, err := exec.Command("git", "--exec-path").Output() //nolint:noctx // answers at once
+	out, err := exec.Command("git", "--exec-path").Output()
 	if err != nil {
 		return nil, fmt.Errorf("find git: %w", err)
 	}

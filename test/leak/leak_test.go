@@ -276,13 +276,22 @@ func (w *world) request(t *testing.T, client *http.Client, method, target string
 func (w *world) driveOperator(t *testing.T) {
 	t.Helper()
 	for _, args := range [][]string{
-		{"credential", "list"}, {"credential", "list", "-o", "json"},
-		{"credential", "check", "header"}, {"credential", "check", "basic"}, {"credential", "check", "query"},
-		{"credential", "check", "stderr"}, {"credential", "check", "broken"},
-		{"policy", "check"}, {"policy", "explain", "--policy", "leak", "https://up.test/bearer/x"},
-		{"agent", "list", "-o", "json"}, {"agent", "show", w.agent.ID},
-		{"audit", "list", "--limit", "0"}, {"audit", "list", "--limit", "0", "-o", "json"},
-		{"audit", "events"}, {"audit", "verify"}, {"reload"},
+		{"credential", "list"},
+		{"credential", "list", "-o", "json"},
+		{"credential", "check", "header"},
+		{"credential", "check", "basic"},
+		{"credential", "check", "query"},
+		{"credential", "check", "stderr"},
+		{"credential", "check", "broken"},
+		{"policy", "check"},
+		{"policy", "explain", "--policy", "leak", "https://up.test/bearer/x"},
+		{"agent", "list", "-o", "json"},
+		{"agent", "show", w.agent.ID},
+		{"audit", "list", "--limit", "0"},
+		{"audit", "list", "--limit", "0", "-o", "json"},
+		{"audit", "events"},
+		{"audit", "verify"},
+		{"reload"},
 	} {
 		out, err := w.home.Run(t.Context(), args...)
 		w.saw("what commands print", []byte(out))

@@ -46,7 +46,7 @@ func Build(ctx context.Context, dir string) (string, error) {
 
 // FreeAddress is a loopback address that nothing listened on a moment ago.
 func FreeAddress() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed at once
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", fmt.Errorf("find a free port: %w", err)
 	}

@@ -38,7 +38,7 @@ func NewUpstream(dir string, names []string, handler http.Handler) (*Upstream, e
 	if err := os.WriteFile(u.Roots, block, 0o600); err != nil {
 		return nil, fmt.Errorf("write the upstream's CA: %w", err)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // loopback
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
