@@ -13,14 +13,14 @@ import (
 	"sallyport/credentials"
 )
 
-func request(t *testing.T, url string) *http.Request {
+func request(t testing.TB, url string) *http.Request {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
 	require.NoError(t, err)
 	return r
 }
 
-func injection(t *testing.T, secret, entry string) *credentials.Injection {
+func injection(t testing.TB, secret, entry string) *credentials.Injection {
 	t.Helper()
 	set := parse(t, "credentials: {a: {secret: {env: A}, "+entry+"}}", options(t, "A", secret))
 	i, err := set.Lookup("a").Retrieve(t.Context())

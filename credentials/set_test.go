@@ -25,20 +25,20 @@ func environment(pairs ...string) func(string) string {
 	}
 }
 
-func options(t *testing.T, env ...string) credentials.Options {
+func options(t testing.TB, env ...string) credentials.Options {
 	t.Helper()
 	env = append(env, "PATH", os.Getenv("PATH"))
 	return credentials.Options{Home: t.TempDir(), Getenv: environment(env...), FingerprintKey: []byte("key")}
 }
 
-func parse(t *testing.T, text string, o credentials.Options) *credentials.Set {
+func parse(t testing.TB, text string, o credentials.Options) *credentials.Set {
 	t.Helper()
 	set, err := credentials.Parse("credentials.yaml", []byte(text), o)
 	require.NoError(t, err)
 	return set
 }
 
-func pattern(t *testing.T, text string) host.Pattern {
+func pattern(t testing.TB, text string) host.Pattern {
 	t.Helper()
 	p, err := host.ParsePattern(text)
 	require.NoError(t, err)
