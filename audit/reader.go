@@ -2,66 +2,229 @@ package audit
 
 import (
 	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
+
+	"sallyport/internal/sqlite"
 )
 
-// Filter selects exchanges; an empty field matches everything.
-type Filter struct {
-	Agent     uuid.UUID
-	Owner     string
-	Host      string
-	Operation string
-	Decision  string
-	Since     time.Time
-	Until     time.Time
-	Limit     int // 0 means all
-}
+// ErrNotFound is what Show returns for an id that is not in the trail.
+var ErrNotFound = errors.New("no exchange with this id")
 
-// EventFilter selects events; an empty field matches everything.
-type EventFilter struct {
-	Type  string
-	After uint64 // only events after this seq
-	Limit int    // 0 means all
-}
+// errStop ends an iteration that has all it wants.
+var errStop = errors.New("stop")
 
-// Reader reads a trail, from any process, while another writes it.
-type Reader struct{}
-
-// Report is what Verify found.
-type Report struct {
-	Events    uint64   `json:"events"`
-	Exchanges uint64   `json:"exchanges"`
-	Live      uint64   `json:"live"` // open exchanges of the running process
-	OK        bool     `json:"ok"`
-	Problems  []string `json:"problems"` // the first names the first bad event
+// Reader reads a trail, from any process, while another writes it. It never
+// changes anything and holds no lock that a writer waits for. It is safe for
+// concurrent use.
+type Reader struct {
+	path string
+	db   *sql.DB
 }
 
 // OpenReader opens the trail at path for reading only.
-func OpenReader(path string) (*Reader, error) { return nil, errNotBuilt }
+func OpenReader(path string) (*Reader, error) {
+	db, err := sqlite.Open(path, sqlite.Options{ReadOnly: true})
+	if err != nil {
+		return nil, fmt.Errorf("audit trail: %w", err)
+	}
+	return &Reader{path: path, db: db}, nil
+}
 
 // Close closes the reader.
-func (r *Reader) Close() error { return nil }
+func (r *Reader) Close() error { return r.db.Close() }
 
-// List returns the newest exchanges that match, newest first.
-func (r *Reader) List(ctx context.Context, f Filter) ([]Exchange, error) { return nil, errNotBuilt }
-
-// Show returns one exchange and its events.
-func (r *Reader) Show(ctx context.Context, id uuid.UUID) (Exchange, []EventRow, error) {
-	return Exchange{}, nil, errNotBuilt
+// List returns the newest exchanges that match, newest first. An exchange
+// committed before the call is in it, projected or not.
+func (r *Reader) List(ctx context.Context, f Filter) ([]Exchange, error) {
+	list := []Exchange{}
+	err := r.Each(ctx, f, func(x *Exchange) error {
+		list = append(list, *x)
+		return nil
+	})
+	return list, err
 }
+
+// Each calls fn for the exchanges of List, one by one.
+func (r *Reader) Each(ctx context.Context, f Filter, fn func(*Exchange) error) error {
+	return r.snapshot(ctx, func(s *snapshot) error {
+		left := f.Limit
+		err := s.each(ctx, &f, func(x *Exchange) error {
+			if err := fn(x); err != nil {
+				return err
+			}
+			if left--; left == 0 {
+				return errStop
+			}
+			return nil
+		})
+		if errors.Is(err, errStop) {
+			return nil
+		}
+		return err
+	})
+}
+
+// Show returns one exchange and all its events, oldest first.
+func (r *Reader) Show(ctx context.Context, id uuid.UUID) (Exchange, []EventRow, error) {
+	var x Exchange
+	var events []EventRow
+	err := r.snapshot(ctx, func(s *snapshot) error {
+		found, err := s.find(ctx, id)
+		if err != nil {
+			return err
+		}
+		x = *found
+		events, err = s.events(ctx, found)
+		return err
+	})
+	return x, events, err
+}
+
+// eventPage bounds a read transaction of Events, so that a slow reader does
+// not keep the write-ahead log from being reused.
+const eventPage = 1000
 
 // Events calls fn for every matching event, oldest first.
 func (r *Reader) Events(ctx context.Context, f EventFilter, fn func(EventRow) error) error {
-	return errNotBuilt
+	left := f.Limit
+	for {
+		page := eventPage
+		if f.Limit > 0 {
+			page = min(page, left)
+		}
+		events, err := r.eventPage(ctx, f, page)
+		if err != nil {
+			return err
+		}
+		for _, e := range events {
+			row, err := decodeEvent(e)
+			if err != nil {
+				return err
+			}
+			if err := fn(row); err != nil {
+				return err
+			}
+			f.After = e.seq
+		}
+		left -= len(events)
+		if len(events) < page || (f.Limit > 0 && left == 0) {
+			return nil
+		}
+	}
 }
 
-// Tail calls fn for the newest exchanges and, when follow is set, for each one
-// as it ends, until ctx is done.
+func (r *Reader) eventPage(ctx context.Context, f EventFilter, n int) ([]*event, error) {
+	c := condition{}
+	c.add("seq > ?", int64(f.After))
+	c.text("type", f.Type)
+	var events []*event
+	query := selectEvents + " WHERE " + c.String() + " ORDER BY seq LIMIT ?"
+	err := eachEvent(ctx, r.db, query, append(c.args, n), func(e *event) error {
+		events = append(events, e)
+		return nil
+	})
+	return events, err
+}
+
+const (
+	// tailLength exchanges are shown before those to come.
+	tailLength = 10
+	// tailPoll is how often a followed trail is looked at.
+	tailPoll = 250 * time.Millisecond
+)
+
+// Tail calls fn for the last ten exchanges, oldest first. With follow set it
+// tells only exchanges that have ended, and goes on with each one as it ends,
+// until ctx is done, which is no error.
 func (r *Reader) Tail(ctx context.Context, follow bool, fn func(Exchange) error) error {
-	return errNotBuilt
+	last, err := r.tailStart(ctx, follow, fn)
+	if err != nil || !follow {
+		return err
+	}
+	ticker := time.NewTicker(tailPoll)
+	defer ticker.Stop()
+	for {
+		if last, err = r.tailNext(ctx, last, fn); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
 }
 
-// Verify checks the trail against itself.
-func (r *Reader) Verify(ctx context.Context) (Report, error) { return Report{}, errNotBuilt }
+// tailStart tells the last exchanges and returns the seq they go up to.
+func (r *Reader) tailStart(ctx context.Context, ended bool, fn func(Exchange) error) (int64, error) {
+	var head int64
+	var list []Exchange
+	err := r.snapshot(ctx, func(s *snapshot) error {
+		head = s.head
+		return s.each(ctx, &Filter{}, func(x *Exchange) error {
+			if !ended || x.Ended {
+				list = append(list, *x)
+			}
+			if len(list) == tailLength {
+				return errStop
+			}
+			return nil
+		})
+	})
+	if err != nil && !errors.Is(err, errStop) {
+		return 0, err
+	}
+	slices.Reverse(list)
+	for _, x := range list {
+		if err := fn(x); err != nil {
+			return 0, err
+		}
+	}
+	return head, nil
+}
+
+// tailNext tells the exchanges that ended after seq last.
+func (r *Reader) tailNext(ctx context.Context, last int64, fn func(Exchange) error) (int64, error) {
+	var list []Exchange
+	err := r.snapshot(ctx, func(s *snapshot) error {
+		query := selectEvents + " WHERE seq > ? AND type = 'outcome' ORDER BY seq LIMIT ?"
+		var ended []*event
+		err := eachEvent(ctx, s.conn, query, []any{last, eventPage}, func(e *event) error {
+			ended = append(ended, e)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		last = s.head
+		if len(ended) == eventPage {
+			last = int64(ended[eventPage-1].seq)
+		}
+		for _, e := range ended {
+			x, err := s.find(ctx, e.exchange)
+			if err != nil {
+				return err
+			}
+			list = append(list, *x)
+		}
+		return nil
+	})
+	if err != nil {
+		return last, err
+	}
+	for _, x := range list {
+		if err := fn(x); err != nil {
+			return last, err
+		}
+	}
+	return last, nil
+}

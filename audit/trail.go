@@ -1,9 +1,9 @@
-// Package audit is the append-only trail.
 package audit
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -16,6 +16,9 @@ const (
 	DurabilityFsync  = "fsync"  // survives a loss of power
 )
 
+// beginLimit bounds the wait for a commit. Whoever waited longer is refused.
+const beginLimit = 2 * time.Second
+
 // Config says where the trail is and how safe a commit must be.
 type Config struct {
 	Path       string
@@ -25,42 +28,221 @@ type Config struct {
 	Now        func() time.Time
 }
 
-// Trail writes the audit trail. It is safe for concurrent use.
-type Trail struct{}
+// Trail writes the audit trail. It is safe for concurrent use. It owns the
+// database, a lock file beside it and one goroutine, all released by Close.
+type Trail struct {
+	config Config
+	queue  *queue
+	pools  *pools
+	writer *writer
+	lock   *fileLock
+}
 
 // Stats describes the writer's work since Open.
 type Stats struct {
-	Queue      int           // events waiting for the next commit
-	Backlog    int           // outcomes kept after a failed commit
-	Events     uint64        // events committed
-	Commits    uint64        // group commits
+	Queue      int           // calls and outcomes waiting for the next commit
+	Backlog    int           // of these, outcomes kept after a failed commit
+	Events     uint64        // events in the trail
+	Commits    uint64        // group commits since Open
 	LastCommit time.Duration // how long the last one took
 	AvgCommit  time.Duration // moving average
 	Lag        uint64        // events not yet projected
 }
 
-var errNotBuilt = errors.New("audit trail is not built yet")
+// Open opens or creates the trail, brings its schema up to date, projects what
+// is not projected yet and closes the intents that a crash left open as
+// interrupted. A second writer on the same trail is refused.
+func Open(ctx context.Context, c Config) (*Trail, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	lock, err := lockFile(c.Path + lockSuffix)
+	if err != nil {
+		return nil, fmt.Errorf("audit trail %s: %w", c.Path, err)
+	}
+	t := &Trail{config: c, queue: newQueue(), pools: new(pools), lock: lock}
+	t.writer, err = newWriter(ctx, c, t.queue, t.pools)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("audit trail %s: %w", c.Path, err), lock.release())
+	}
+	go t.writer.run()
+	return t, nil
+}
 
-// Open opens the trail.
-func Open(ctx context.Context, c Config) (*Trail, error) { return nil, errNotBuilt }
+func (c Config) withDefaults() (Config, error) {
+	if c.Path == "" {
+		return c, errors.New("audit trail: no path")
+	}
+	switch c.Durability {
+	case "":
+		c.Durability = DurabilityCommit
+	case DurabilityCommit, DurabilityFsync:
+	default:
+		return c, fmt.Errorf("audit trail: durability %q is not %s or %s", c.Durability, DurabilityCommit, DurabilityFsync)
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c, nil
+}
 
-// Close flushes what is queued and waits for it.
-func (t *Trail) Close(ctx context.Context) error { return errNotBuilt }
+// Close commits what is queued, closes what is still open as interrupted and
+// waits for the writer, until ctx is done. Calls that come later are refused.
+func (t *Trail) Close(ctx context.Context) error {
+	t.queue.close()
+	select {
+	case <-t.writer.done:
+	case <-ctx.Done():
+		t.writer.abort.Store(true)
+		t.queue.signal()
+		// The writer may hang in the file system: its store stays open, and
+		// the next start closes what it leaves.
+		return fmt.Errorf("close audit trail: %w", errors.Join(ctx.Err(), t.Err()))
+	}
+	return errors.Join(t.writer.close(), t.lock.release())
+}
 
-// Begin commits the intent.
-func (t *Trail) Begin(ctx context.Context, in *Intent) error { return errNotBuilt }
+// Begin commits the intent of an exchange. Nothing of its request may leave
+// before Begin has returned nil. After an error nothing may leave at all; an
+// intent that was committed all the same is closed by the trail itself.
+func (t *Trail) Begin(ctx context.Context, in *Intent) error {
+	if err := t.ready(ctx); err != nil {
+		return err
+	}
+	e := t.pools.entry()
+	e.intent(in, t.config.Instance, t.config.Now)
+	return t.commit(ctx, e)
+}
 
-// End records what came of an exchange, without waiting.
-func (t *Trail) End(id uuid.UUID, out *Outcome) {}
+// End records what came of an exchange that Begin has committed. It never
+// waits: the outcome is kept in memory until it is written.
+func (t *Trail) End(id uuid.UUID, out *Outcome) {
+	e := t.pools.entry()
+	e.outcome(id, t.config.Now(), out)
+	t.queue.push(e)
+}
 
-// Refused commits both events of an exchange that was refused.
-func (t *Trail) Refused(ctx context.Context, in *Intent, out *Outcome) error { return errNotBuilt }
+// Refused commits both events of an exchange that was refused before anything
+// could leave.
+func (t *Trail) Refused(ctx context.Context, in *Intent, out *Outcome) error {
+	if err := t.ready(ctx); err != nil {
+		return err
+	}
+	e := t.pools.entry()
+	e.intent(in, t.config.Instance, t.config.Now)
+	e.outcome(in.ID, t.config.Now(), out)
+	return t.commit(ctx, e)
+}
 
-// Record commits an event.
-func (t *Trail) Record(ctx context.Context, e Event) error { return errNotBuilt }
+// Record commits an event that is not an exchange.
+func (t *Trail) Record(ctx context.Context, ev Event) error {
+	if err := ev.check(); err != nil {
+		return err
+	}
+	payload, err := encodeMap(ev.Payload)
+	if err != nil {
+		return fmt.Errorf("record %s: %w", ev.Type, err)
+	}
+	if err := t.ready(ctx); err != nil {
+		return err
+	}
+	e := t.pools.entry()
+	e.n = 1
+	e.events[0].fill(ev.Type, NewID(), ev.Exchange, t.config.Now())
+	e.events[0].payload = append(e.events[0].payload[:0], payload...)
+	return t.commit(ctx, e)
+}
+
+func (ev *Event) check() error {
+	switch {
+	case ev.Type == "" || len(ev.Type) > maxType:
+		return fmt.Errorf("record: type %q is empty or longer than %d bytes", ev.Type, maxType)
+	case ev.Type == typeIntent || ev.Type == typeOutcome:
+		return fmt.Errorf("record: type %q belongs to exchanges", ev.Type)
+	}
+	return nil
+}
+
+// ready refuses at once what cannot be committed now.
+func (t *Trail) ready(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := t.writer.broken.Load(); err != nil {
+		return *err
+	}
+	if _, outcomes := t.queue.lengths(); outcomes+int(t.writer.stats.retained.Load()) >= maxBacklog {
+		return errBacklog
+	}
+	return nil
+}
+
+// commit hands e to the writer and waits for its answer.
+func (t *Trail) commit(ctx context.Context, e *entry) error {
+	w := t.pools.waiter(beginLimit)
+	e.waiter = w
+	if !t.queue.push(e) {
+		return errClosed
+	}
+	err, owned := w.wait(ctx.Done(), ctx.Err)
+	if owned {
+		t.pools.releaseWaiter(w)
+	}
+	return err
+}
 
 // Err returns nil when the trail can be written, otherwise why not.
-func (t *Trail) Err() error { return errNotBuilt }
+func (t *Trail) Err() error {
+	if err := t.writer.broken.Load(); err != nil {
+		return *err
+	}
+	if _, outcomes := t.queue.lengths(); outcomes+int(t.writer.stats.retained.Load()) >= maxBacklog {
+		return errBacklog
+	}
+	return nil
+}
 
 // Stats describes the writer's work since Open.
-func (t *Trail) Stats() Stats { return Stats{} }
+func (t *Trail) Stats() Stats {
+	waiting, outcomes := t.queue.lengths()
+	s := &t.writer.stats
+	retained := int(s.retained.Load())
+	return Stats{
+		Queue:      waiting + outcomes + retained,
+		Backlog:    retained,
+		Events:     uint64(s.events.Load()),
+		Commits:    uint64(s.commits.Load()),
+		LastCommit: time.Duration(s.last.Load()),
+		AvgCommit:  time.Duration(s.avg.Load()),
+		Lag:        uint64(max(s.lag.Load(), 0)),
+	}
+}
+
+// intent makes e's first event the intent in.
+func (e *entry) intent(in *Intent, instance string, now func() time.Time) {
+	ev := &e.events[0]
+	at := in.StartedAt
+	if at.IsZero() {
+		at = now()
+	}
+	// The exchange's id is also the intent's: one is made, one is stored.
+	ev.fill(typeIntent, in.ID, in.ID, at)
+	ev.payload = appendIntent(ev.payload[:0], in, instance)
+	e.n = 1
+}
+
+// outcome makes e's next event the outcome of exchange id.
+func (e *entry) outcome(id uuid.UUID, now time.Time, out *Outcome) {
+	ev := &e.events[e.n]
+	at := out.EndedAt
+	if at.IsZero() {
+		at = now
+	}
+	ev.fill(typeOutcome, NewID(), id, at)
+	ev.payload = appendOutcome(ev.payload[:0], out)
+	e.n++
+}

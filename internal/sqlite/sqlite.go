@@ -11,6 +11,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -49,6 +50,9 @@ type Options struct {
 	CacheKiB int
 	// Connections bounds the pool; 0 means 4 for readers and 2 otherwise.
 	Connections int
+	// ManualCheckpoint leaves moving the write-ahead log into the database to
+	// the caller, who knows when nobody waits.
+	ManualCheckpoint bool
 }
 
 // Open opens the database at path, creating it (mode 0600) unless
@@ -70,17 +74,21 @@ func Open(path string, o Options) (*sql.DB, error) {
 }
 
 // prepare creates the file itself, because SQLite would create it with the
-// process's umask, and whoever can write the file can rewrite the record.
+// process's umask, and whoever can write the file can rewrite the record. A
+// file that exists is not opened here: closing it again would drop the POSIX
+// locks that another connection of this process holds on it.
 func prepare(path string, readOnly bool) error {
-	if readOnly {
-		if _, err := os.Stat(path); err != nil {
-			return fmt.Errorf("open database: %w", err)
-		}
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	} else if readOnly || !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("open database: %w", err)
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return fmt.Errorf("open database: %w", err)
+		return fmt.Errorf("create database: %w", err)
 	}
 	return f.Close()
 }
@@ -118,6 +126,9 @@ func dsn(path string, o Options) string {
 		}
 		v.Add("_pragma", "journal_mode(WAL)")
 		v.Add("_pragma", "synchronous("+sync+")")
+		if o.ManualCheckpoint {
+			v.Add("_pragma", "wal_autocheckpoint(0)")
+		}
 		v.Set("_txlock", "immediate")
 	}
 	abs, err := filepath.Abs(path)
@@ -137,6 +148,11 @@ func Migrate(ctx context.Context, db *sql.DB, migrations []string) error {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	defer func() { _ = conn.Close() }()
+	return MigrateConn(ctx, conn, migrations)
+}
+
+// MigrateConn is Migrate on a connection the caller already has.
+func MigrateConn(ctx context.Context, conn *sql.Conn, migrations []string) error {
 	version, err := userVersion(ctx, conn)
 	if err != nil {
 		return err

@@ -1,0 +1,89 @@
+package audit
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// Types of the two events of an exchange. Every other type is the caller's.
+const (
+	typeIntent  = "intent"
+	typeOutcome = "outcome"
+)
+
+// event is one row of the events table, apart from its hashes.
+type event struct {
+	seq      uint64
+	id       uuid.UUID
+	exchange uuid.UUID // Nil when it belongs to none
+	kind     string
+	at       int64 // Unix microseconds
+	version  int64
+	payload  []byte
+	removed  bool // retention has removed the payload
+}
+
+// recordForm is the first byte of a record, the bytes that are hashed.
+const recordForm = 1
+
+// appendRecord appends what the tree hashes for e: every column, each of fixed
+// length or behind its length, the payload by its own hash, so that a record
+// can still be recomputed when retention has removed the payload.
+//
+//	1 || seq (8) || at (8) || encoding_version (4) || id (16) || exchange (16) ||
+//	length of type (1) || type || SHA-256 of payload (32)
+func appendRecord(b []byte, e *event, payload [sha256.Size]byte) []byte {
+	b = append(b, recordForm)
+	b = binary.BigEndian.AppendUint64(b, e.seq)
+	b = binary.BigEndian.AppendUint64(b, uint64(e.at))
+	b = binary.BigEndian.AppendUint32(b, uint32(e.version))
+	b = append(b, e.id[:]...)
+	b = append(b, e.exchange[:]...)
+	b = append(b, byte(len(e.kind)))
+	b = append(b, e.kind...)
+	return append(b, payload[:]...)
+}
+
+// recordHash is the leaf of e in the tree.
+func recordHash(e *event, payload [sha256.Size]byte) tlog.Hash {
+	var buf [128 + maxType]byte
+	return tlog.RecordHash(appendRecord(buf[:0], e, payload))
+}
+
+// maxType bounds an event's type, so that its length fits one byte.
+const maxType = 64
+
+// toMicros is how the trail keeps a time; the zero time is 0.
+func toMicros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func fromMicros(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}
+
+// timeFormat is how the trail writes a time: RFC 3339, UTC, microseconds.
+const timeFormat = "2006-01-02T15:04:05.000000Z07:00"
+
+func formatTime(t time.Time) string { return t.UTC().Format(timeFormat) }
+
+// decodeVersion refuses a payload that a newer program wrote.
+func decodeVersion(e *event) error {
+	if e.version != encodingVersion {
+		return fmt.Errorf("event %d: encoding version %d is not known: use the newer program", e.seq, e.version)
+	}
+	return nil
+}
+
+func eventError(seq uint64, err error) error { return fmt.Errorf("event %d: %w", seq, err) }

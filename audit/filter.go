@@ -1,0 +1,150 @@
+package audit
+
+import (
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Filter selects exchanges. An empty field matches everything.
+type Filter struct {
+	Agent      uuid.UUID
+	AgentName  string
+	Owner      string
+	Host       string
+	Operation  string // * stands for any run of characters
+	Credential string
+	Policy     string
+	Rule       string
+	Decision   string
+	Outcome    string
+	Status     int
+	Since      time.Time // started at or after
+	Until      time.Time // started before
+	Before     uint64    // intents before this seq only: the cursor for the next page
+	Limit      int       // 0 means all
+}
+
+// matches decides exactly; the SQL below only narrows.
+func (f *Filter) matches(x *Exchange) bool {
+	return (f.Agent == uuid.Nil || f.Agent == x.Agent) &&
+		isOrEmpty(f.AgentName, x.AgentName) &&
+		isOrEmpty(f.Owner, x.Owner) &&
+		isOrEmpty(f.Host, x.Host) &&
+		(f.Operation == "" || globMatch(f.Operation, x.Operation)) &&
+		isOrEmpty(f.Credential, x.Credential) &&
+		isOrEmpty(f.Policy, x.Policy) &&
+		isOrEmpty(f.Rule, x.Rule) &&
+		isOrEmpty(f.Decision, x.Decision) &&
+		isOrEmpty(f.Outcome, x.Outcome.Outcome) &&
+		(f.Status == 0 || f.Status == x.Outcome.Status) &&
+		(f.Since.IsZero() || !x.StartedAt.Before(f.Since)) &&
+		(f.Until.IsZero() || x.StartedAt.Before(f.Until)) &&
+		(f.Before == 0 || x.Seq < f.Before)
+}
+
+func isOrEmpty(want, have string) bool { return want == "" || want == have }
+
+// globMatch matches s against a pattern in which * is any run of characters.
+func globMatch(pattern, s string) bool {
+	first, rest, wild := strings.Cut(pattern, "*")
+	if !wild {
+		return pattern == s
+	}
+	s, ok := strings.CutPrefix(s, first)
+	for ok {
+		first, rest, wild = strings.Cut(rest, "*")
+		if !wild {
+			return strings.HasSuffix(s, first)
+		}
+		_, s, ok = strings.Cut(s, first)
+	}
+	return false
+}
+
+// condition is a part of a WHERE clause and its arguments.
+type condition struct {
+	terms []string
+	args  []any
+}
+
+func (c *condition) add(term string, args ...any) {
+	c.terms = append(c.terms, term)
+	c.args = append(c.args, args...)
+}
+
+func (c *condition) text(column, value string) {
+	if value != "" {
+		c.add(column+" = ?", value)
+	}
+}
+
+func (c *condition) String() string {
+	if len(c.terms) == 0 {
+		return "1"
+	}
+	return strings.Join(c.terms, " AND ")
+}
+
+// kinds narrows the kinds an exchange may be of.
+func (f *Filter) kinds() condition {
+	var c condition
+	if f.Agent != uuid.Nil {
+		c.add("agent = ?", f.Agent[:])
+	}
+	c.text("agent_name", f.AgentName)
+	c.text("owner", f.Owner)
+	c.text("host", f.Host)
+	c.text("credential", f.Credential)
+	c.text("policy", f.Policy)
+	c.text("rule", f.Rule)
+	c.text("decision", f.Decision)
+	if prefix, _, wild := strings.Cut(f.Operation, "*"); !wild {
+		c.text("operation", f.Operation)
+	} else if prefix != "" {
+		c.add("substr(operation, 1, ?) = ?", len([]rune(prefix)), prefix)
+	}
+	return c
+}
+
+// rows narrows the rows of exchanges (as x) apart from their kind. A row that
+// is open may have ended after the projection, so it always passes.
+func (f *Filter) rows() condition {
+	var c condition
+	if !f.Since.IsZero() {
+		c.add("x.started_at >= ?", toMicros(f.Since))
+	}
+	if !f.Until.IsZero() {
+		c.add("x.started_at <= ?", toMicros(f.Until))
+	}
+	if f.Outcome != "" {
+		c.add("(x.outcome_seq IS NULL OR x.outcome = ?)", f.Outcome)
+	}
+	if f.Status != 0 {
+		c.add("(x.outcome_seq IS NULL OR x.status = ?)", f.Status)
+	}
+	return c
+}
+
+// blocks narrows the blocks of exchanges by what they say of their rows.
+func (f *Filter) blocks() condition {
+	var c condition
+	if !f.Since.IsZero() {
+		c.add("max_started >= ?", toMicros(f.Since))
+	}
+	if !f.Until.IsZero() {
+		c.add("min_started <= ?", toMicros(f.Until))
+	}
+	if f.Before != 0 {
+		c.add("first_seq < ?", int64(f.Before))
+	}
+	return c
+}
+
+// EventFilter selects events. An empty field matches everything.
+type EventFilter struct {
+	Type  string
+	After uint64 // only events after this seq
+	Limit int    // 0 means all
+}

@@ -1,0 +1,211 @@
+package audit
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+)
+
+// projectionBatch collects the exchanges of one projector transaction, so that
+// one begun and ended within it is written once and whole.
+type projectionBatch struct {
+	p     *projector
+	store *store
+	rows  []row
+	bySeq map[uint64]int
+	byID  map[uuid.UUID]int // only for events read back from the table
+	args  [16]any
+}
+
+func newBatch(p *projector, s *store) *projectionBatch {
+	return &projectionBatch{p: p, store: s, bySeq: make(map[uint64]int), byID: make(map[uuid.UUID]int)}
+}
+
+// add takes one event. intentSeq is the seq of the intent an outcome closes, 0
+// when it is the one just before, or not known.
+func (b *projectionBatch) add(e *event, intentSeq uint64) error {
+	switch e.kind {
+	case typeIntent:
+		b.bySeq[e.seq], b.byID[e.exchange] = len(b.rows), len(b.rows)
+		b.rows = append(b.rows, row{seq: e.seq, id: e.exchange, started: e.at, payload: e.payload})
+	case typeOutcome:
+		return b.addOutcome(e, intentSeq)
+	}
+	return nil
+}
+
+func (b *projectionBatch) addOutcome(e *event, intentSeq uint64) error {
+	outcome, status, err := result(e.payload)
+	if err != nil {
+		return fmt.Errorf("event %d: %w", e.seq, err)
+	}
+	i, ok := b.bySeq[intentSeq]
+	if !ok && intentSeq == 0 {
+		i, ok = b.byID[e.exchange]
+	}
+	if ok {
+		r := &b.rows[i]
+		if r.outcomeSeq == 0 {
+			r.outcomeSeq, r.outcome, r.status = e.seq, outcome, status
+		}
+		return nil
+	}
+	ctx := context.Background()
+	if intentSeq == 0 {
+		err := b.store.conn.QueryRowContext(ctx, "SELECT seq FROM exchanges WHERE id = ? AND outcome_seq IS NULL", e.exchange[:]).Scan(&intentSeq)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil // an outcome without intent is for Verify to name
+		}
+		if err != nil {
+			return err
+		}
+	}
+	_, err = b.p.stmts[endExchange].ExecContext(ctx, int64(e.seq), outcome, status, int64(intentSeq))
+	return err
+}
+
+// result reads the two fields of an outcome that queries filter by; they come
+// first.
+func result(payload []byte) (outcome string, status int64, err error) {
+	f := fields{rest: payload}
+	for tag, v, ok := f.next(); ok && tag <= tagStatus; tag, v, ok = f.next() {
+		switch tag {
+		case tagOutcome:
+			outcome = word(v)
+		case tagStatus:
+			status = f.int(v)
+		}
+	}
+	return outcome, status, f.err
+}
+
+// word returns one of the few outcomes without a copy for each exchange.
+func word(v []byte) string {
+	for _, w := range [...]string{
+		OutcomeCompleted, OutcomeRefused, OutcomeUpstreamFailed, OutcomeTimedOut,
+		OutcomeClientGone, OutcomeRevoked, OutcomeInterrupted,
+	} {
+		if string(v) == w {
+			return w
+		}
+	}
+	return string(v)
+}
+
+// flush writes the rows and moves the cursor.
+func (b *projectionBatch) flush(cursor int64) error {
+	ctx := context.Background()
+	for i := range b.rows {
+		if err := b.write(ctx, &b.rows[i]); err != nil {
+			return fmt.Errorf("project event %d: %w", b.rows[i].seq, err)
+		}
+	}
+	if len(b.rows) > 0 {
+		if err := b.writeBlock(ctx); err != nil {
+			return err
+		}
+	}
+	_, err := b.p.stmts[moveCursor].ExecContext(ctx, cursor)
+	return err
+}
+
+func (b *projectionBatch) write(ctx context.Context, r *row) error {
+	key, err := kindBytes(r.payload)
+	if err != nil {
+		return err
+	}
+	kind, ok := b.p.kinds[string(key)]
+	if !ok {
+		if kind, err = b.kindID(ctx, key); err != nil {
+			return err
+		}
+	}
+	if err := b.place(ctx, r, kind); err != nil {
+		return err
+	}
+	a := b.args[:7]
+	a[0], a[1], a[2], a[3], a[4], a[5], a[6] = int64(r.seq), r.id[:], r.started, kind, nil, nil, nil
+	if r.outcomeSeq != 0 {
+		a[4], a[5], a[6] = int64(r.outcomeSeq), r.outcome, r.status
+	}
+	_, err = b.p.stmts[addExchange].ExecContext(ctx, a...)
+	return err
+}
+
+// place adds r to the last block, or begins the next one.
+func (b *projectionBatch) place(ctx context.Context, r *row, kind int64) error {
+	bl := &b.p.block
+	if bl.n >= blockSize {
+		if err := b.writeBlock(ctx); err != nil {
+			return err
+		}
+		*bl = block{id: bl.id, kinds: bl.kinds}
+		clear(bl.kinds)
+	}
+	if bl.n == 0 {
+		bl.id++
+		bl.first, bl.minStarted, bl.maxStarted, bl.minID, bl.maxID = int64(r.seq), r.started, r.started, r.id, r.id
+	}
+	bl.n++
+	bl.last = int64(r.seq)
+	bl.minStarted, bl.maxStarted = min(bl.minStarted, r.started), max(bl.maxStarted, r.started)
+	if less(r.id, bl.minID) {
+		bl.minID = r.id
+	}
+	if less(bl.maxID, r.id) {
+		bl.maxID = r.id
+	}
+	if bl.kinds[kind] {
+		return nil
+	}
+	bl.kinds[kind] = true
+	_, err := b.p.stmts[addBlockKind].ExecContext(ctx, kind, bl.id)
+	return err
+}
+
+func (b *projectionBatch) writeBlock(ctx context.Context) error {
+	bl := &b.p.block
+	_, err := b.p.stmts[putBlock].ExecContext(ctx, bl.id, bl.first, bl.last, bl.n, bl.minStarted, bl.maxStarted, bl.minID[:], bl.maxID[:])
+	return err
+}
+
+// kindID finds or adds a kind that is not remembered.
+func (b *projectionBatch) kindID(ctx context.Context, key []byte) (int64, error) {
+	var id int64
+	err := b.p.stmts[findKind].QueryRowContext(ctx, key).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		id, err = b.addKind(ctx, key)
+	}
+	if err != nil {
+		return 0, err
+	}
+	if len(b.p.kinds) >= maxKinds {
+		clear(b.p.kinds)
+	}
+	b.p.kinds[string(key)] = id
+	return id, nil
+}
+
+func (b *projectionBatch) addKind(ctx context.Context, key []byte) (int64, error) {
+	var in Intent
+	var instance string
+	if err := decodeIntent(key, &in, &instance); err != nil {
+		return 0, err
+	}
+	var agent []byte
+	if in.Agent != uuid.Nil {
+		agent = in.Agent[:]
+	}
+	if key == nil {
+		key = []byte{}
+	}
+	res, err := b.p.stmts[addKind].ExecContext(ctx, key, agent, in.AgentName, in.Owner, in.Accountable, in.Policy, in.Rule,
+		in.Decision, in.Refusal, in.Method, in.Scheme, in.Host, int64(in.Port), in.Operation, in.Credential)
+	if err != nil {
+		return 0, err
+	}
+	return res.LastInsertId()
+}

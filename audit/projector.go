@@ -1,0 +1,242 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+const (
+	// projectBatch events are projected at once, however busy the writer is.
+	projectBatch = 512
+	// projectAfter is how long events may stay unprojected while it is quiet.
+	projectAfter = 100 * time.Millisecond
+	// projectRetry is the pause after a projection that failed.
+	projectRetry = time.Second
+	// blockSize exchanges share the entries that queries find them by.
+	blockSize = 256
+	// maxKinds bounds the kinds remembered, since agents choose hosts.
+	maxKinds = 4096
+)
+
+// projector turns committed events into the rows that queries read. It runs on
+// the writer's goroutine and connection, in transactions of its own, and can
+// fail without harm: readers take what it has not reached from the events.
+type projector struct {
+	pending []*entry // committed and not projected, in order
+	// cursor is the last projected seq; state is loaded when loaded is set.
+	cursor int64
+	loaded bool
+	block  block
+	kinds  map[string]int64
+	stmts  []*sql.Stmt // by the constants below
+}
+
+// Indexes of projector.stmts.
+const (
+	addExchange = iota
+	endExchange
+	findKind
+	addKind
+	putBlock
+	addBlockKind
+	moveCursor
+)
+
+func projectorQueries() []string {
+	return []string{
+		addExchange:  "INSERT INTO exchanges VALUES (?, ?, ?, ?, ?, ?, ?)",
+		endExchange:  "UPDATE exchanges SET outcome_seq = ?, outcome = ?, status = ? WHERE seq = ? AND outcome_seq IS NULL",
+		findKind:     "SELECT id FROM kinds WHERE key = ?",
+		addKind:      "INSERT INTO kinds VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		putBlock:     "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+		addBlockKind: "INSERT OR IGNORE INTO block_kinds VALUES (?, ?)",
+		moveCursor:   "UPDATE projection SET cursor = ?",
+	}
+}
+
+// block is a run of exchanges in the order of their intents.
+type block struct {
+	id, first, last, n     int64
+	minStarted, maxStarted int64
+	minID, maxID           uuid.UUID
+	kinds                  map[int64]bool
+}
+
+// row is an exchange on its way into the projection.
+type row struct {
+	seq        uint64
+	id         uuid.UUID
+	started    int64
+	payload    []byte
+	outcomeSeq uint64
+	outcome    string
+	status     int64
+}
+
+func (p *projector) add(e *entry) { p.pending = append(p.pending, e) }
+
+// reset forgets what is in memory; the next run reads it from the database.
+func (p *projector) reset() {
+	for _, stmt := range p.stmts {
+		_ = stmt.Close() // its connection may be gone already
+	}
+	p.pending, p.loaded, p.kinds, p.stmts = nil, false, nil, nil
+}
+
+// project runs the projector when there is enough to do or, in a quiet moment,
+// anything that has waited long enough.
+func (w *writer) project(quiet, closing bool) {
+	lag := w.tree.size - w.projector.cursor
+	w.stats.lag.Store(lag)
+	if lag == 0 {
+		w.projectAt = time.Time{}
+		return
+	}
+	now := time.Now()
+	if w.projectAt.IsZero() {
+		w.projectAt = now.Add(projectAfter)
+	}
+	due := quiet && !now.Before(w.projectAt)
+	if !due && !closing && lag < projectBatch {
+		return
+	}
+	if lag >= projectBatch && now.Before(w.projectAt) && len(w.projector.pending) == 0 {
+		return // it failed a moment ago
+	}
+	w.projectAt = time.Time{}
+	if err := w.projector.run(w.store, w.tree.size, w.pools); err != nil {
+		w.projector.reset()
+		w.projectAt = now.Add(projectRetry)
+		w.log.Warn("audit trail: projection failed, queries read events instead", "error", err)
+	}
+	w.stats.lag.Store(w.tree.size - w.projector.cursor)
+}
+
+// run projects everything up to head.
+func (p *projector) run(s *store, head int64, pools *pools) error {
+	if err := p.load(s); err != nil {
+		return err
+	}
+	if !p.follows(head) {
+		return p.catchUp(s, head)
+	}
+	err := s.inTx(func() error {
+		batch := newBatch(p, s)
+		for _, e := range p.pending {
+			for i := range e.list() {
+				if err := batch.add(&e.events[i], e.closes(i)); err != nil {
+					return err
+				}
+			}
+		}
+		return batch.flush(head)
+	})
+	if err != nil {
+		return err
+	}
+	p.cursor = head
+	for _, e := range p.pending {
+		pools.release(e)
+	}
+	clear(p.pending)
+	p.pending = p.pending[:0]
+	return nil
+}
+
+// follows reports whether pending is exactly what lies between cursor and head.
+func (p *projector) follows(head int64) bool {
+	return len(p.pending) > 0 && p.pending[0].events[0].seq == uint64(p.cursor+1) && int64(p.pending[len(p.pending)-1].lastSeq()) == head
+}
+
+// closes is the seq of the intent that event i closes, 0 when it is none or
+// not known.
+func (e *entry) closes(i int) uint64 {
+	if i == 0 {
+		return e.intentSeq
+	}
+	return e.events[0].seq
+}
+
+func (e *entry) lastSeq() uint64 { return e.events[e.n-1].seq }
+
+// catchUp projects from the table what is not in memory any more.
+func (p *projector) catchUp(s *store, head int64) error {
+	clear(p.pending)
+	p.pending = p.pending[:0]
+	for p.cursor < head {
+		to := min(p.cursor+4*projectBatch, head)
+		err := s.inTx(func() error {
+			batch := newBatch(p, s)
+			query := selectEvents + " WHERE seq > ? AND seq <= ? ORDER BY seq"
+			err := eachEvent(context.Background(), s.conn, query, []any{p.cursor, to}, func(e *event) error {
+				return batch.add(e, 0)
+			})
+			if err != nil {
+				return err
+			}
+			return batch.flush(to)
+		})
+		if err != nil {
+			return err
+		}
+		p.cursor = to
+	}
+	return nil
+}
+
+// load reads the cursor and the last block.
+func (p *projector) load(s *store) error {
+	if p.loaded {
+		return nil
+	}
+	ctx := context.Background()
+	if err := s.conn.QueryRowContext(ctx, "SELECT cursor FROM projection").Scan(&p.cursor); err != nil {
+		return fmt.Errorf("read the projection's cursor: %w", err)
+	}
+	if err := p.prepare(s); err != nil {
+		return err
+	}
+	p.kinds = make(map[string]int64)
+	p.block = block{kinds: make(map[int64]bool)}
+	if err := p.loadBlock(ctx, s); err != nil {
+		return fmt.Errorf("read the projection's last block: %w", err)
+	}
+	p.loaded = true
+	return nil
+}
+
+func (p *projector) loadBlock(ctx context.Context, s *store) error {
+	b := &p.block
+	var minID, maxID []byte
+	err := s.conn.QueryRowContext(ctx, "SELECT id, first_seq, last_seq, exchanges, min_started, max_started, min_id, max_id FROM blocks ORDER BY id DESC LIMIT 1").
+		Scan(&b.id, &b.first, &b.last, &b.n, &b.minStarted, &b.maxStarted, &minID, &maxID)
+	if err == sql.ErrNoRows {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	copy(b.minID[:], minID)
+	copy(b.maxID[:], maxID)
+	// Its kinds need no reading: adding one twice changes nothing.
+	return nil
+}
+
+func (p *projector) prepare(s *store) error {
+	for _, query := range projectorQueries() {
+		stmt, err := s.conn.PrepareContext(context.Background(), query)
+		if err != nil {
+			return fmt.Errorf("prepare %q: %w", query, err)
+		}
+		p.stmts = append(p.stmts, stmt)
+	}
+	return nil
+}
+
+// less orders ids as SQLite orders blobs.
+func less(a, b uuid.UUID) bool { return bytes.Compare(a[:], b[:]) < 0 }

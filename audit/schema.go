@@ -1,0 +1,93 @@
+package audit
+
+// migrations brings audit.db from each user_version to the next.
+//
+// events is the truth and is only ever appended to. exchanges, kinds, blocks
+// and block_kinds are the projection: what queries read, rebuilt from events
+// at will. A row of exchanges is narrow: everything it shares with many others
+// (who, by which rule, to where) is one row of kinds, and instead of an index
+// entry for every exchange and column, a block of consecutive exchanges lists
+// the kinds, times and ids found in it. An exchange therefore costs one narrow
+// insert where six indexes would cost six times as much.
+func migrations() []string {
+	return []string{`
+CREATE TABLE events (
+	seq              INTEGER PRIMARY KEY,
+	id               BLOB NOT NULL,
+	exchange         BLOB,
+	type             TEXT NOT NULL,
+	at               INTEGER NOT NULL,
+	encoding_version INTEGER NOT NULL,
+	payload          BLOB,
+	hashes           BLOB NOT NULL
+);
+CREATE INDEX events_exchange ON events (exchange)
+	WHERE type NOT IN ('intent', 'outcome') AND exchange IS NOT NULL;
+CREATE TRIGGER events_no_update BEFORE UPDATE ON events
+	BEGIN SELECT RAISE (ABORT, 'events are append-only'); END;
+CREATE TRIGGER events_no_delete BEFORE DELETE ON events
+	BEGIN SELECT RAISE (ABORT, 'events are append-only'); END;
+
+CREATE TABLE documents (
+	hash BLOB PRIMARY KEY,
+	text BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TRIGGER documents_no_update BEFORE UPDATE ON documents
+	BEGIN SELECT RAISE (ABORT, 'documents are append-only'); END;
+CREATE TRIGGER documents_no_delete BEFORE DELETE ON documents
+	BEGIN SELECT RAISE (ABORT, 'documents are append-only'); END;
+
+CREATE TABLE exchanges (
+	seq         INTEGER PRIMARY KEY,
+	id          BLOB NOT NULL,
+	started_at  INTEGER NOT NULL,
+	kind        INTEGER NOT NULL,
+	outcome_seq INTEGER,
+	outcome     TEXT,
+	status      INTEGER
+);
+CREATE INDEX exchanges_open ON exchanges (id) WHERE outcome_seq IS NULL;
+CREATE TABLE kinds (
+	id         INTEGER PRIMARY KEY,
+	key        BLOB NOT NULL UNIQUE,
+	agent      BLOB,
+	agent_name TEXT NOT NULL,
+	owner      TEXT NOT NULL,
+	accountable TEXT NOT NULL,
+	policy     TEXT NOT NULL,
+	rule       TEXT NOT NULL,
+	decision   TEXT NOT NULL,
+	refusal    TEXT NOT NULL,
+	method     TEXT NOT NULL,
+	scheme     TEXT NOT NULL,
+	host       TEXT NOT NULL,
+	port       INTEGER NOT NULL,
+	operation  TEXT NOT NULL,
+	credential TEXT NOT NULL
+);
+CREATE INDEX kinds_agent ON kinds (agent);
+CREATE INDEX kinds_owner ON kinds (owner);
+CREATE INDEX kinds_host ON kinds (host);
+CREATE INDEX kinds_operation ON kinds (operation);
+CREATE TABLE blocks (
+	id          INTEGER PRIMARY KEY,
+	first_seq   INTEGER NOT NULL,
+	last_seq    INTEGER NOT NULL,
+	exchanges   INTEGER NOT NULL,
+	min_started INTEGER NOT NULL,
+	max_started INTEGER NOT NULL,
+	min_id      BLOB NOT NULL,
+	max_id      BLOB NOT NULL
+);
+CREATE TABLE block_kinds (
+	kind  INTEGER NOT NULL,
+	block INTEGER NOT NULL,
+	PRIMARY KEY (kind, block)
+) WITHOUT ROWID;
+CREATE TABLE projection (
+	one    INTEGER PRIMARY KEY CHECK (one = 1),
+	cursor INTEGER NOT NULL
+);
+INSERT INTO projection VALUES (1, 0);
+`}
+}

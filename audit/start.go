@@ -1,0 +1,143 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"sallyport/internal/sqlite"
+)
+
+// newWriter opens the store and brings it to where a writer can go on from.
+func newWriter(ctx context.Context, c Config, q *queue, p *pools) (*writer, error) {
+	s, err := openStore(c.Path, c.Durability)
+	if err != nil {
+		return nil, err
+	}
+	w := &writer{
+		store: s, durability: c.Durability, queue: q, pools: p, log: c.Log, now: c.Now,
+		open: make(map[uuid.UUID]uint64), done: make(chan struct{}),
+	}
+	if err := w.start(ctx); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return w, nil
+}
+
+func (w *writer) start(ctx context.Context) error {
+	if err := sqlite.MigrateConn(ctx, w.store.conn, migrations()); err != nil {
+		return err
+	}
+	if err := w.store.prepare(); err != nil {
+		return err
+	}
+	var err error
+	if w.tree, err = w.store.load(); err != nil {
+		return err
+	}
+	if err := w.projector.run(w.store, w.tree.size, w.pools); err != nil {
+		return fmt.Errorf("project: %w", err)
+	}
+	if err := w.loadOpen(ctx); err != nil {
+		return fmt.Errorf("read open intents: %w", err)
+	}
+	n, err := w.interruptOpen("the process ended before the exchange did")
+	if err != nil {
+		return fmt.Errorf("close open intents: %w", err)
+	}
+	if n > 0 {
+		w.log.Warn("closed exchanges that a crash left open", "exchanges", n)
+	}
+	w.stats.events.Store(w.tree.size)
+	return nil
+}
+
+// loadOpen reads the intents without outcome.
+func (w *writer) loadOpen(ctx context.Context) error {
+	rows, err := w.store.conn.QueryContext(ctx, "SELECT seq, id FROM exchanges WHERE outcome_seq IS NULL")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var seq uint64
+		var id []byte
+		if err := rows.Scan(&seq, &id); err != nil {
+			return err
+		}
+		key, err := uuid.FromBytes(id)
+		if err != nil {
+			return fmt.Errorf("event %d: %w", seq, err)
+		}
+		w.open[key] = seq
+	}
+	return rows.Err()
+}
+
+// interruptOpen commits an outcome for everything that is open.
+func (w *writer) interruptOpen(why string) (int, error) {
+	n := len(w.open)
+	var batch []*entry
+	for id := range w.open {
+		e := w.pools.entry()
+		e.outcome(id, w.now(), &Outcome{Outcome: OutcomeInterrupted, BytesSent: -1, BytesReceived: -1, Error: why})
+		batch = append(batch, e)
+	}
+	for len(batch) > 0 {
+		part := w.claim(batch[:min(len(batch), maxBatch)])
+		batch = batch[len(part):]
+		after, err := w.store.append(w.tree, part)
+		if err != nil {
+			return n, err
+		}
+		w.tree = after
+		for _, e := range part {
+			w.committed(e)
+		}
+	}
+	return n, w.projector.run(w.store, w.tree.size, w.pools)
+}
+
+// close ends what is still open and closes the store; run has returned.
+func (w *writer) close() error {
+	var err error
+	if w.broken.Load() == nil && !w.abort.Load() {
+		_, err = w.interruptOpen("the process was stopped before the exchange ended")
+	}
+	w.projector.reset()
+	return errors.Join(err, w.store.checkpoint("TRUNCATE"), w.store.close())
+}
+
+// Rebuild makes the projection anew from the events of a trail that no process
+// writes.
+func Rebuild(ctx context.Context, path string) error {
+	lock, err := lockFile(path + lockSuffix)
+	if err != nil {
+		return fmt.Errorf("audit trail %s: %w", path, err)
+	}
+	defer func() { _ = lock.release() }()
+	s, err := reopenStore(path, DurabilityCommit)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = s.close() }()
+	err = s.inTx(func() error {
+		_, err := s.conn.ExecContext(ctx, "DELETE FROM exchanges; DELETE FROM kinds; DELETE FROM blocks; DELETE FROM block_kinds; UPDATE projection SET cursor = 0")
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("rebuild the projection: %w", err)
+	}
+	head, err := s.head()
+	if err != nil {
+		return err
+	}
+	var p projector
+	if err := p.run(s, head, new(pools)); err != nil {
+		return fmt.Errorf("rebuild the projection: %w", err)
+	}
+	p.reset()
+	return nil
+}

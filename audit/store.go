@@ -1,0 +1,316 @@
+package audit
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"sallyport/internal/sqlite"
+)
+
+// store is the one connection that writes. Only the writer goroutine uses it,
+// so it has no lock; no method takes a context that can end, because a watcher
+// goroutine for every statement would cost more than the statement.
+type store struct {
+	path string
+	db   *sql.DB
+	conn *sql.Conn
+	file os.FileInfo // what path named when it was opened
+	wal  os.FileInfo // what path-wal named, once seen
+
+	begin, commit, rollback *sql.Stmt
+	insert, probe, document *sql.Stmt
+
+	args   [8]any
+	hashes []byte
+}
+
+const (
+	// busyTimeout bounds the wait for another process's lock: under the two
+	// seconds that Begin promises.
+	busyTimeout = 1500 * time.Millisecond
+	cacheKiB    = 1024
+)
+
+func openStore(path, durability string) (*store, error) {
+	o := sqlite.Options{Synchronous: sqlite.Normal, BusyTimeout: busyTimeout, CacheKiB: cacheKiB, Connections: 1, ManualCheckpoint: true}
+	if durability == DurabilityFsync {
+		o.Synchronous = sqlite.Full
+	}
+	db, err := sqlite.Open(path, o)
+	if err != nil {
+		return nil, err
+	}
+	s := &store{path: path, db: db}
+	if s.file, err = os.Stat(path); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	if s.conn, err = db.Conn(context.Background()); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+// prepare readies the statements; the schema must be there.
+func (s *store) prepare() error {
+	for _, p := range []struct {
+		stmt **sql.Stmt
+		text string
+	}{
+		{&s.begin, "BEGIN IMMEDIATE"},
+		{&s.commit, "COMMIT"},
+		{&s.rollback, "ROLLBACK"},
+		{&s.insert, "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)"},
+		{&s.probe, "UPDATE projection SET cursor = cursor"},
+		{&s.document, "INSERT INTO documents VALUES (?, ?) ON CONFLICT DO NOTHING"},
+	} {
+		var err error
+		if *p.stmt, err = s.conn.PrepareContext(context.Background(), p.text); err != nil {
+			return fmt.Errorf("prepare %q: %w", p.text, err)
+		}
+	}
+	return nil
+}
+
+func (s *store) close() error {
+	var err error
+	if s.conn != nil {
+		err = s.conn.Close()
+	}
+	return errors.Join(err, s.db.Close())
+}
+
+// inTx runs fn between BEGIN IMMEDIATE and COMMIT.
+func (s *store) inTx(fn func() error) error {
+	ctx := context.Background()
+	if _, err := s.begin.ExecContext(ctx); err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	if err := fn(); err != nil {
+		_, _ = s.rollback.ExecContext(ctx) // SQLite may have rolled back already
+		return err
+	}
+	if _, err := s.commit.ExecContext(ctx); err != nil {
+		_, _ = s.rollback.ExecContext(ctx)
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+// append writes the events of entries after t, all or none, and returns the
+// tree with them. An error after the commit itself (the file is no longer at
+// its path) leaves rows behind that nobody may rely on; see resync.
+func (s *store) append(t tree, entries []*entry) (tree, error) {
+	if err := s.inPlace(); err != nil {
+		return t, err
+	}
+	after := t
+	err := s.inTx(func() error {
+		for _, e := range entries {
+			if err := s.appendEntry(&after, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return t, err
+	}
+	if err := s.inPlace(); err != nil {
+		return t, err
+	}
+	return after, nil
+}
+
+func (s *store) appendEntry(t *tree, e *entry) error {
+	if e.document != nil {
+		if _, err := s.document.ExecContext(context.Background(), e.document.hash[:], e.document.text); err != nil {
+			return fmt.Errorf("store document: %w", err)
+		}
+	}
+	for i := range e.list() {
+		if err := s.appendEvent(t, &e.events[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *store) appendEvent(t *tree, e *event) error {
+	e.seq = uint64(t.size + 1)
+	s.hashes = t.append(s.hashes[:0], recordHash(e, sha256.Sum256(e.payload)))
+	a := &s.args
+	a[0], a[1], a[2] = int64(e.seq), e.id[:], nil
+	if e.exchange != uuid.Nil {
+		a[2] = e.exchange[:]
+	}
+	a[3], a[4], a[5], a[6], a[7] = e.kind, e.at, e.version, e.payload, s.hashes
+	if len(e.payload) == 0 {
+		a[6] = []byte{} // an empty payload; NULL means removed
+	}
+	if _, err := s.insert.ExecContext(context.Background(), a[:]...); err != nil {
+		return fmt.Errorf("insert event %d: %w", e.seq, err)
+	}
+	return nil
+}
+
+// inPlace checks that what is open is still what the path names. SQLite in WAL
+// mode goes on writing into a file that was deleted, renamed or replaced.
+func (s *store) inPlace() error {
+	fi, err := os.Stat(s.path)
+	if err != nil {
+		return fmt.Errorf("database is gone: %w", err)
+	}
+	if !os.SameFile(fi, s.file) {
+		return fmt.Errorf("database %s was replaced by another file", s.path)
+	}
+	wal, err := os.Stat(s.path + "-wal")
+	if err != nil {
+		return fmt.Errorf("write-ahead log is gone: %w", err)
+	}
+	if s.wal == nil {
+		s.wal = wal
+	}
+	if !os.SameFile(wal, s.wal) {
+		return fmt.Errorf("write-ahead log %s-wal was replaced by another file", s.path)
+	}
+	return nil
+}
+
+// probeWrite commits a change that changes nothing, to see whether one can.
+func (s *store) probeWrite() error {
+	if err := s.inPlace(); err != nil {
+		return err
+	}
+	return s.inTx(func() error {
+		_, err := s.probe.ExecContext(context.Background())
+		return err
+	})
+}
+
+// checkpoint moves what it can from the write-ahead log into the database.
+func (s *store) checkpoint(mode string) error {
+	var busy, log, done int
+	return s.conn.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint("+mode+")").Scan(&busy, &log, &done)
+}
+
+// head returns the last seq, 0 when there is no event.
+func (s *store) head() (int64, error) {
+	var seq int64
+	err := s.conn.QueryRowContext(context.Background(), "SELECT coalesce(max(seq), 0) FROM events").Scan(&seq)
+	if err != nil {
+		return 0, fmt.Errorf("read the last event: %w", err)
+	}
+	return seq, nil
+}
+
+// rowHashes reads stored hashes through conn.
+func (s *store) rowHashes() rowHashes {
+	return func(seq int64) ([]byte, error) {
+		var row []byte
+		err := s.conn.QueryRowContext(context.Background(), "SELECT hashes FROM events WHERE seq = ?", seq).Scan(&row)
+		if err != nil {
+			return nil, fmt.Errorf("event %d: read hashes: %w", seq, err)
+		}
+		return row, nil
+	}
+}
+
+// load reads the tree as the database has it.
+func (s *store) load() (tree, error) {
+	size, err := s.head()
+	if err != nil {
+		return tree{}, err
+	}
+	return loadTree(size, s.rowHashes())
+}
+
+// holds reports whether the database's tree starts with t.
+func (s *store) holds(t tree) error {
+	then, err := loadTree(t.size, s.rowHashes())
+	if err != nil {
+		return fmt.Errorf("database lacks events that were committed: %w", err)
+	}
+	if then.root() != t.root() {
+		return fmt.Errorf("database holds other events than were committed: root %s, not %s", tlog.Hash(then.root()), tlog.Hash(t.root()))
+	}
+	return nil
+}
+
+// reopenStore opens a trail that must exist already.
+func reopenStore(path, durability string) (*store, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("database is gone: %w", err)
+	}
+	s, err := openStore(path, durability)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.prepare(); err != nil {
+		return nil, errors.Join(fmt.Errorf("database %s was replaced by another file: %w", path, err), s.close())
+	}
+	return s, nil
+}
+
+// each calls fn for every event after seq, oldest first. The event is fn's
+// only until it returns.
+func (s *store) each(after int64, fn func(*event) error) error {
+	return eachEvent(context.Background(), s.conn, selectEvents+" WHERE seq > ? ORDER BY seq", []any{after}, fn)
+}
+
+const selectEvents = "SELECT seq, id, exchange, type, at, encoding_version, payload FROM events"
+
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+func eachEvent(ctx context.Context, q querier, query string, args []any, fn func(*event) error) error {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return fmt.Errorf("read events: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var e event
+		if err := scanEvent(rows, &e); err != nil {
+			return err
+		}
+		if err := fn(&e); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read events: %w", err)
+	}
+	return nil
+}
+
+// scanEvent reads a row of selectEvents, in whatever state somebody may have
+// put it.
+func scanEvent(rows *sql.Rows, e *event) error {
+	var id, exchange, payload []byte
+	if err := rows.Scan(&e.seq, &id, &exchange, &e.kind, &e.at, &e.version, &payload); err != nil {
+		return fmt.Errorf("read an event: %w", err)
+	}
+	if err := fillIDs(e, id, exchange); err != nil {
+		return err
+	}
+	e.payload, e.removed = payload, payload == nil
+	return nil
+}
+
+func fillIDs(e *event, id, exchange []byte) error {
+	if len(id) != len(e.id) || (exchange != nil && len(exchange) != len(e.exchange)) {
+		return fmt.Errorf("event %d: id or exchange is not 16 bytes", e.seq)
+	}
+	copy(e.id[:], id)
+	copy(e.exchange[:], exchange)
+	return nil
+}

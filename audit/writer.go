@@ -1,0 +1,404 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+const (
+	// maxBatch bounds the entries of one commit, and with it the wait of the
+	// first of them.
+	maxBatch = 1024
+	// outcomesAtOnce outcomes are committed without waiting for company.
+	outcomesAtOnce = 256
+	// linger is how long outcomes wait for an intent to share a commit with:
+	// nobody waits for them, and a commit of their own costs as much as an
+	// intent's.
+	linger = 10 * time.Millisecond
+	// maxBacklog bounds the outcomes kept in memory while they cannot be
+	// written. Beyond it nothing new begins.
+	maxBacklog = 8192
+	// retryAfter is the pause between attempts while the trail is broken.
+	retryAfter = 200 * time.Millisecond
+	// checkpointAfter bytes of events the write-ahead log is moved into the
+	// database, after the callers have their answer.
+	checkpointAfter = 1 << 20
+)
+
+var (
+	errTimeout = errors.New("audit trail: the commit took longer than 2 s")
+	errClosed  = errors.New("audit trail is closed")
+	errBacklog = fmt.Errorf("audit trail: more than %d outcomes wait to be written", maxBacklog)
+)
+
+// writer owns the store. All its fields but the counters belong to the one
+// goroutine in run.
+type writer struct {
+	store      *store
+	durability string
+	queue      *queue
+	pools      *pools
+	log        *slog.Logger
+	now        func() time.Time
+
+	tree     tree
+	open     map[uuid.UUID]uint64 // begun and not ended: id to the intent's seq
+	retained []*entry             // outcomes of failed commits, oldest first
+	batch    []*entry
+	retryAt  time.Time
+	lingerAt time.Time // when the outcomes in the queue are due
+	unsynced int       // bytes since the last checkpoint
+
+	projector projector
+	projectAt time.Time // when the projection is due
+
+	broken atomic.Pointer[error]
+	abort  atomic.Bool // Close has given up
+	stats  counters
+	done   chan struct{}
+}
+
+// counters are read by other goroutines.
+type counters struct {
+	retained, commits, events, lag, last, avg atomic.Int64
+}
+
+// run commits what is queued until the queue is closed and empty.
+func (w *writer) run() {
+	defer close(w.done)
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		closing := w.queue.isClosed()
+		w.turn(closing)
+		if (closing && w.drained()) || w.abort.Load() {
+			return
+		}
+		if !w.idle() {
+			continue
+		}
+		timer.Reset(w.nap(closing))
+		select {
+		case <-w.queue.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+// turn does what is due now: commit, then, with nobody waiting, the rest.
+func (w *writer) turn(closing bool) {
+	now := time.Now()
+	if w.broken.Load() != nil && now.Before(w.retryAt) && !closing {
+		w.refuseWaiting()
+		return
+	}
+	if w.broken.Load() != nil && !w.heal() {
+		w.refuseWaiting()
+		return
+	}
+	_, outcomes := w.queue.lengths()
+	if outcomes > 0 && w.lingerAt.IsZero() {
+		w.lingerAt = now.Add(linger)
+	}
+	all := closing || (!w.lingerAt.IsZero() && !now.Before(w.lingerAt))
+	w.batch = w.queue.take(w.batch[:0], maxBatch, all)
+	if len(w.batch) > 0 {
+		w.lingerAt = time.Time{}
+		w.commitBatch(w.batch)
+	}
+	w.afterCommit(closing)
+}
+
+// idle reports whether nothing is left that turn would do at once.
+func (w *writer) idle() bool {
+	waiting, outcomes := w.queue.lengths()
+	if w.broken.Load() != nil {
+		return waiting == 0
+	}
+	return waiting == 0 && outcomes < outcomesAtOnce
+}
+
+// nap is how long run may sleep when nothing is queued meanwhile.
+func (w *writer) nap(closing bool) time.Duration {
+	if w.broken.Load() != nil {
+		return max(time.Until(w.retryAt), time.Millisecond)
+	}
+	if _, outcomes := w.queue.lengths(); outcomes > 0 && w.lingerAt.IsZero() {
+		w.lingerAt = time.Now().Add(linger)
+	}
+	nap := time.Hour
+	for _, at := range []time.Time{w.lingerAt, w.projectAt} {
+		if !at.IsZero() {
+			nap = min(nap, time.Until(at))
+		}
+	}
+	if closing {
+		nap = 0
+	}
+	return max(nap, 0)
+}
+
+// drained reports whether everything is written; while the trail is broken,
+// run goes on trying until Close gives up on it.
+func (w *writer) drained() bool {
+	waiting, outcomes := w.queue.lengths()
+	return waiting+outcomes+len(w.retained) == 0 && w.broken.Load() == nil
+}
+
+// commitBatch commits what is still wanted of batch and answers its callers.
+func (w *writer) commitBatch(batch []*entry) {
+	batch = w.claim(batch)
+	if len(batch) == 0 {
+		return
+	}
+	start := time.Now()
+	after, err := w.store.append(w.tree, batch)
+	if err != nil {
+		w.fail(err)
+		w.giveBack(batch, err)
+		return
+	}
+	w.tree = after
+	w.measure(time.Since(start))
+	for _, e := range batch {
+		w.committed(e)
+	}
+}
+
+// claim drops the entries whose callers have left and the outcomes that close
+// nothing.
+func (w *writer) claim(batch []*entry) []*entry {
+	kept := batch[:0]
+	for _, e := range batch {
+		switch {
+		case e.waiter != nil && !e.waiter.claim():
+			w.pools.release(e)
+			continue
+		case e.outcomeOnly() && e.intentSeq == 0:
+			seq, ok := w.open[e.events[0].exchange]
+			if !ok {
+				w.log.Warn("outcome without an open exchange dropped", "exchange", e.events[0].exchange)
+				w.pools.release(e)
+				continue
+			}
+			delete(w.open, e.events[0].exchange)
+			e.intentSeq = seq
+		}
+		kept = append(kept, e)
+	}
+	return kept
+}
+
+// committed answers e's caller and keeps e for the projection.
+func (w *writer) committed(e *entry) {
+	first := &e.events[0]
+	begun := e.n == 1 && first.kind == typeIntent
+	if begun {
+		w.open[first.exchange] = first.seq
+	}
+	for _, ev := range e.list() {
+		w.unsynced += len(ev.payload) + 160
+	}
+	waiter := e.waiter
+	e.waiter = nil
+	id := first.exchange
+	w.projector.add(e)
+	if waiter != nil && !waiter.answer(nil) && begun {
+		w.abandon(id)
+	}
+}
+
+// abandon closes an intent that was committed after its caller had given up
+// and sent nothing.
+func (w *writer) abandon(id uuid.UUID) {
+	e := w.pools.entry()
+	e.outcome(id, w.now(), &Outcome{
+		Outcome: OutcomeInterrupted, BytesSent: -1, BytesReceived: -1,
+		Error: "the intent was committed after its caller had given up; nothing was sent",
+	})
+	w.queue.push(e)
+}
+
+// giveBack answers the callers of a failed batch and keeps its outcomes.
+func (w *writer) giveBack(batch []*entry, err error) {
+	for _, e := range batch {
+		if e.waiter != nil {
+			e.waiter.answer(err)
+			w.pools.release(e)
+			continue
+		}
+		w.retained = append(w.retained, e)
+	}
+	w.stats.retained.Store(int64(len(w.retained)))
+}
+
+// refuseWaiting answers those who came while the trail is broken.
+func (w *writer) refuseWaiting() {
+	err := w.broken.Load()
+	for _, e := range w.queue.take(nil, maxBatch, false) {
+		if e.waiter == nil {
+			w.retained = append(w.retained, e)
+			continue
+		}
+		if e.waiter.claim() {
+			e.waiter.answer(*err)
+		}
+		w.pools.release(e)
+	}
+	w.stats.retained.Store(int64(len(w.retained)))
+}
+
+func (w *writer) fail(err error) {
+	err = fmt.Errorf("audit trail cannot be written: %w", err)
+	if w.broken.Swap(&err) == nil {
+		w.log.Error("audit trail cannot be written, new requests are refused", "error", err)
+	}
+	w.retryAt = time.Now().Add(retryAfter)
+}
+
+// heal tries to write again. The database must be the one that was written
+// before, or a copy that holds all of it; then the retained outcomes go first.
+func (w *writer) heal() bool {
+	if err := w.reopen(); err != nil {
+		w.fail(err)
+		return false
+	}
+	for len(w.retained) > 0 {
+		batch := w.claimRetained()
+		after, err := w.store.append(w.tree, batch)
+		if err != nil {
+			w.fail(err)
+			return false
+		}
+		w.tree = after
+		w.retained = w.retained[len(batch):]
+		for _, e := range batch {
+			w.committed(e)
+		}
+	}
+	w.retained = nil
+	w.stats.retained.Store(0)
+	w.broken.Store(nil)
+	w.log.Info("audit trail can be written again")
+	return true
+}
+
+// claimRetained returns the next retained outcomes; those taken from the queue
+// while the trail was broken have not been matched to their intents yet.
+func (w *writer) claimRetained() []*entry {
+	w.retained = w.claim(w.retained)
+	return w.retained[:min(len(w.retained), maxBatch)]
+}
+
+// reopen makes sure that the store writes to what the path names, and that it
+// holds exactly what was committed.
+func (w *writer) reopen() error {
+	if err := w.store.inPlace(); err != nil {
+		fresh, err := w.openAgain()
+		if err != nil {
+			return err
+		}
+		_ = w.store.close() // it holds a file that is not the trail any more
+		w.store = fresh
+		w.projector.reset()
+	}
+	if err := w.store.probeWrite(); err != nil {
+		return err
+	}
+	return w.resync()
+}
+
+// openAgain opens what the path names now and checks that it is this trail.
+func (w *writer) openAgain() (*store, error) {
+	// A missing file is never made anew here: that would hide the loss.
+	s, err := reopenStore(w.store.path, w.durability)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.holds(w.tree); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+// resync adopts rows that a failed commit left behind after all: their
+// intents were refused, so they are closed; their outcomes are written, so
+// they are not written again.
+func (w *writer) resync() error {
+	head, err := w.store.head()
+	if err != nil || head == w.tree.size {
+		return err
+	}
+	if err := w.store.holds(w.tree); err != nil {
+		return err
+	}
+	written := make(map[uuid.UUID]bool)
+	var ghosts []uuid.UUID
+	err = w.store.each(w.tree.size, func(e *event) error {
+		switch e.kind {
+		case typeIntent:
+			w.open[e.exchange] = e.seq
+			ghosts = append(ghosts, e.exchange)
+		case typeOutcome:
+			written[e.exchange] = true
+			delete(w.open, e.exchange)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	t, err := w.store.load()
+	if err != nil {
+		return err
+	}
+	w.tree = t
+	w.projector.reset()
+	w.dropWritten(written)
+	for _, id := range ghosts {
+		if !written[id] {
+			w.abandon(id)
+		}
+	}
+	return nil
+}
+
+func (w *writer) dropWritten(written map[uuid.UUID]bool) {
+	kept := w.retained[:0]
+	for _, e := range w.retained {
+		if written[e.events[0].exchange] {
+			w.pools.release(e)
+			continue
+		}
+		kept = append(kept, e)
+	}
+	w.retained = kept
+}
+
+// afterCommit does what nobody waits for.
+func (w *writer) afterCommit(closing bool) {
+	waiting, _ := w.queue.lengths()
+	w.project(waiting == 0, closing)
+	if w.unsynced >= checkpointAfter {
+		w.unsynced = 0
+		if err := w.store.checkpoint("PASSIVE"); err != nil {
+			w.log.Warn("audit trail: checkpoint of the write-ahead log", "error", err)
+		}
+	}
+}
+
+func (w *writer) measure(d time.Duration) {
+	w.stats.commits.Add(1)
+	w.stats.events.Store(w.tree.size)
+	w.stats.last.Store(int64(d))
+	avg := w.stats.avg.Load()
+	if avg == 0 {
+		avg = int64(d)
+	}
+	w.stats.avg.Store(avg + (int64(d)-avg)/16)
+}
