@@ -229,6 +229,11 @@ func (p *ownersParser) syntax(err error) {
 	if m := yamlLine.FindStringSubmatch(msg); m != nil {
 		line, _ = strconv.Atoi(m[1]) // 0 when the parser does not say
 		msg = msg[len(m[0]):]
+		// The library counts lines from 0 in errors of its parser, from 1 in
+		// those of its scanner.
+		if line > 0 && strings.HasPrefix(msg, "did not find expected") {
+			line++
+		}
 	}
 	p.fail(line, "", "%s", msg)
 }

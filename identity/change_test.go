@@ -1,0 +1,210 @@
+package identity_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sallyport/identity"
+	"sallyport/internal/sqlite"
+)
+
+// steps are the changes of an agent, by name.
+func steps(r *identity.Registry) map[string]func(context.Context, uuid.UUID) (identity.Agent, error) {
+	return map[string]func(context.Context, uuid.UUID) (identity.Agent, error){
+		"suspend": func(ctx context.Context, id uuid.UUID) (identity.Agent, error) {
+			return r.Suspend(ctx, id, "looks odd")
+		},
+		"resume": r.Resume,
+		"revoke": func(ctx context.Context, id uuid.UUID) (identity.Agent, error) {
+			return r.Revoke(ctx, id, "key leaked")
+		},
+		"renew": func(ctx context.Context, id uuid.UUID) (identity.Agent, error) {
+			return r.Renew(ctx, id, start.Add(48*time.Hour))
+		},
+	}
+}
+
+func TestTransitions(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		before []string
+		step   string
+		want   identity.Status // "" if it is refused
+		reason string          // or what the error says
+	}{
+		"suspend an active agent":     {nil, "suspend", identity.Suspended, "looks odd"},
+		"suspend a suspended agent":   {[]string{"suspend"}, "suspend", "", "suspended already, since 2026-03-04T05:06:08Z"},
+		"suspend a revoked agent":     {[]string{"revoke"}, "suspend", "", "which is final; create a new agent"},
+		"resume an active agent":      {nil, "resume", "", "nothing to resume"},
+		"resume a suspended agent":    {[]string{"suspend"}, "resume", identity.Active, ""},
+		"resume a revoked agent":      {[]string{"revoke"}, "resume", "", "revoked at 2026-03-04T05:06:08Z"},
+		"revoke an active agent":      {nil, "revoke", identity.Revoked, "key leaked"},
+		"revoke a suspended agent":    {[]string{"suspend"}, "revoke", identity.Revoked, "key leaked"},
+		"revoke a revoked agent":      {[]string{"suspend", "revoke"}, "revoke", "", "final"},
+		"renew an active agent":       {nil, "renew", identity.Active, ""},
+		"renew a suspended agent":     {[]string{"suspend"}, "renew", identity.Suspended, "looks odd"},
+		"renew a revoked agent":       {[]string{"revoke"}, "renew", "", "final"},
+		"suspend again after resume":  {[]string{"suspend", "resume"}, "suspend", identity.Suspended, "looks odd"},
+		"resume again after all that": {[]string{"suspend", "resume", "suspend"}, "resume", identity.Active, ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path, clk := database(t), &clock{}
+			r := open(t, path, clk.now)
+			before := create(t, r, operator())
+			for _, step := range test.before {
+				clk.advance(time.Second)
+				var err error
+				before, err = steps(r)[step](t.Context(), before.ID)
+				require.NoError(t, err)
+			}
+			clk.offset.Store(int64(time.Hour))
+			after, err := steps(r)[test.step](t.Context(), before.ID)
+			current, ok := r.Lookup(before.ID)
+			require.True(t, ok)
+			if test.want == "" {
+				require.ErrorContains(t, err, test.step+" agent "+before.ID.String()+": ")
+				require.ErrorContains(t, err, test.reason)
+				assert.Zero(t, after)
+				assert.Equal(t, before, current)
+			} else {
+				require.NoError(t, err)
+				assert.Equal(t, test.want, after.Status)
+				assert.Equal(t, test.reason, after.Reason)
+				assert.Equal(t, clk.now().Truncate(time.Microsecond), after.ChangedAt)
+				assert.Equal(t, after, current)
+			}
+			require.NoError(t, r.Close())
+			stored, ok := open(t, path, clk.now).Lookup(before.ID)
+			require.True(t, ok)
+			assert.Equal(t, current, stored)
+		})
+	}
+}
+
+func TestChangesOfNobody(t *testing.T) {
+	t.Parallel()
+	r := open(t, database(t), (&clock{}).now)
+	for name, step := range steps(r) {
+		_, err := step(t.Context(), uuid.New())
+		assert.ErrorIs(t, err, identity.ErrUnknownAgent, name)
+	}
+}
+
+func TestRenew(t *testing.T) {
+	t.Parallel()
+	clk := &clock{}
+	r := open(t, database(t), clk.now)
+	a := create(t, r, operator())
+	clk.advance(30 * time.Hour)
+	require.Equal(t, identity.Expired, a.State(clk.now()))
+	a, err := r.Renew(t.Context(), a.ID, clk.now().Add(time.Hour))
+	require.NoError(t, err)
+	assert.Equal(t, "active", a.State(clk.now()))
+	_, err = r.Renew(t.Context(), a.ID, clk.now())
+	assert.ErrorContains(t, err, "not in the future")
+}
+
+func TestReasons(t *testing.T) {
+	t.Parallel()
+	r := open(t, database(t), (&clock{}).now)
+	a := create(t, r, operator())
+	for _, bad := range []string{"line\nbreak", "\x1b[31m", "\xff", string(make([]byte, 2000))} {
+		_, err := r.Suspend(t.Context(), a.ID, bad)
+		require.ErrorContains(t, err, "reason")
+		_, err = r.Revoke(t.Context(), a.ID, bad)
+		require.ErrorContains(t, err, "reason")
+	}
+	after, err := r.Suspend(t.Context(), a.ID, "Grüße, 'quoted'; DROP TABLE agents")
+	require.NoError(t, err)
+	assert.Equal(t, "Grüße, 'quoted'; DROP TABLE agents", after.Reason)
+}
+
+// A change that cannot be written is not seen.
+func TestFailedWritesLeaveTheView(t *testing.T) {
+	t.Parallel()
+	fail := map[string]func(t *testing.T, path string, r *identity.Registry) context.Context{
+		"closed": func(t *testing.T, _ string, r *identity.Registry) context.Context {
+			require.NoError(t, r.Close())
+			return t.Context()
+		},
+		"cancelled": func(t *testing.T, _ string, _ *identity.Registry) context.Context {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			return ctx
+		},
+		"the database refuses": func(t *testing.T, path string, _ *identity.Registry) context.Context {
+			execute(t, path, `CREATE TRIGGER a BEFORE UPDATE ON agents BEGIN SELECT RAISE(ABORT, 'no'); END;
+				CREATE TRIGGER b BEFORE INSERT ON agents BEGIN SELECT RAISE(ABORT, 'no'); END;
+				CREATE TRIGGER c BEFORE INSERT ON certificates BEGIN SELECT RAISE(ABORT, 'no'); END`)
+			return t.Context()
+		},
+	}
+	for name, spoil := range fail {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := database(t)
+			r := open(t, path, (&clock{}).now)
+			a := create(t, r, operator())
+			ctx := spoil(t, path, r)
+			for step, change := range steps(r) {
+				if _, err := change(ctx, a.ID); step != "resume" {
+					assert.Error(t, err, step)
+				}
+			}
+			_, err := r.Create(ctx, operator())
+			require.Error(t, err)
+			require.Error(t, r.AddCertificate(ctx, identity.Certificate{Serial: "abc", Agent: a.ID, NotAfter: start.Add(time.Hour)}))
+			assert.Equal(t, []identity.Agent{a}, r.List())
+			assert.True(t, r.CertificateRevoked("abc"))
+		})
+	}
+}
+
+// What is final is final in the database too, whoever holds the pen.
+func TestTheDatabaseKeepsItsPromises(t *testing.T) {
+	t.Parallel()
+	path := database(t)
+	r := open(t, path, (&clock{}).now)
+	a, b := create(t, r, operator()), create(t, r, operator())
+	certify(t, r, a.ID, "abc")
+	_, err := r.Revoke(t.Context(), a.ID, "")
+	require.NoError(t, err)
+	db, err := sqlite.Open(path, sqlite.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = db.Close() })
+	for _, statement := range []string{
+		`UPDATE agents SET status = 'active' WHERE status = 'revoked'`,
+		`UPDATE certificates SET revoked = 0`,
+		`DELETE FROM agents`,
+		`DELETE FROM certificates`,
+		`UPDATE agents SET status = 'idle'`,
+		`UPDATE agents SET id = upper(id) WHERE id = '` + b.ID.String() + `'`,
+		`INSERT INTO certificates VALUES ('` + uuid.NewString() + `', 1, 'def', 0, 0)`,
+	} {
+		_, err := db.ExecContext(t.Context(), statement)
+		assert.Error(t, err, statement)
+	}
+}
+
+// Another process's change is found out before it can be undone.
+func TestAStaleViewCannotReviveAnAgent(t *testing.T) {
+	t.Parallel()
+	path := database(t)
+	stale, other := open(t, path, (&clock{}).now), open(t, path, (&clock{}).now)
+	a := create(t, stale, operator())
+	_, err := stale.Suspend(t.Context(), a.ID, "")
+	require.NoError(t, err)
+	_, err = other.Revoke(t.Context(), a.ID, "leaked")
+	require.NoError(t, err)
+	_, err = stale.Resume(t.Context(), a.ID)
+	require.ErrorContains(t, err, "final")
+	current, _ := stale.Lookup(a.ID)
+	assert.Equal(t, identity.Revoked, current.Status, "and the view has learnt it")
+}

@@ -1,0 +1,96 @@
+package identity_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sallyport/identity"
+)
+
+const owners = `
+people:
+  dana: {name: Dana Ito, email: dana@example.com}
+  kim.lee-2: {name: "Kim Lee"}
+  "007": {email: bond@example.com}
+teams:
+  platform: {members: [dana, kim.lee-2, "007"]}
+  dana: {members: [dana]}
+`
+
+func TestParseOwners(t *testing.T) {
+	t.Parallel()
+	o, err := identity.ParseOwners("owners.yaml", []byte(owners))
+	require.NoError(t, err)
+	for ref, accountable := range map[string]string{
+		"person:dana": "person:dana", "person:kim.lee-2": "person:kim.lee-2", "person:007": "person:007",
+		"team:platform": "", "team:dana": "",
+	} {
+		assert.True(t, o.Has(ref), ref)
+		assert.Equal(t, accountable, o.Accountable(ref), ref)
+	}
+	for _, ref := range []string{
+		"", "dana", "person:", "team:", "person:platform", "team:kim.lee-2", "person:Dana", "Person:dana", " person:dana",
+		"person:dana ", "person:dana\x00", "person:person:dana", "agent:dana", "people:dana",
+	} {
+		assert.False(t, o.Has(ref), "%q", ref)
+		assert.Empty(t, o.Accountable(ref), "%q", ref)
+	}
+	var nobody *identity.Owners
+	assert.False(t, nobody.Has("person:dana"))
+	assert.Empty(t, nobody.Accountable("person:dana"))
+}
+
+// Each file says in its first lines what its errors begin with.
+func TestParseOwnersNamesWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/owners/*.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			data, err := os.ReadFile(file)
+			require.NoError(t, err)
+			o, err := identity.ParseOwners("HOME/owners.yaml", data)
+			require.Error(t, err)
+			assert.Nil(t, o)
+			var all identity.Errors
+			require.ErrorAs(t, err, &all)
+			var wants int
+			for line := range strings.Lines(string(data)) {
+				want, ok := strings.CutPrefix(line, "# want: ")
+				if !ok {
+					break
+				}
+				wants++
+				assert.ErrorContains(t, err, strings.TrimSuffix(want, "\n"))
+			}
+			assert.Len(t, all, wants, "%v", err)
+			for line := range strings.Lines(err.Error()) {
+				assert.True(t, strings.HasPrefix(line, "HOME/owners.yaml:"), line)
+			}
+		})
+	}
+}
+
+func TestParseOwnersRefusesHugeFiles(t *testing.T) {
+	t.Parallel()
+	_, err := identity.ParseOwners("owners.yaml", make([]byte, 5<<20))
+	assert.ErrorContains(t, err, "larger")
+	_, err = identity.ParseOwners("owners.yaml", []byte(strings.Repeat("[", 100_000)))
+	assert.Error(t, err)
+}
+
+func TestErrorsCanBeTakenApart(t *testing.T) {
+	t.Parallel()
+	_, err := identity.ParseOwners("f", []byte("people: {dana: {name: 1}}"))
+	var one identity.Error
+	require.True(t, errors.As(err, &one))
+	assert.Equal(t, identity.Error{File: "f", Line: 1, Key: "people.dana.name", Msg: "1 is not text; put it in quotes"}, one)
+}
