@@ -34,48 +34,68 @@ func splitPath(path string, buf segments) (segments, *Unresolved) {
 	if path == "/" {
 		return append(buf, segment{}), nil
 	}
-	for rest := path[1:]; ; {
-		raw, after, more := strings.Cut(rest, "/")
-		s, err := parseSegment(raw)
-		if err != nil {
-			return nil, err
+	var seen class
+	start := 1
+	for i := 1; ; i++ {
+		if i < len(path) && path[i] != '/' {
+			seen |= classes[path[i]]
+			continue
 		}
 		if len(buf) == maxSegments {
 			return nil, unresolved(ReasonTooLarge, "the path has more segments than GitHub accepts")
 		}
+		s := segment{raw: path[start:i], value: path[start:i], upper: seen&upperCase != 0}
+		if err := s.check(seen); err != nil {
+			return nil, err
+		}
 		buf = append(buf, s)
-		if !more {
+		if i == len(path) {
 			return buf, nil
 		}
-		rest = after
+		start, seen = i+1, 0
 	}
 }
 
-func parseSegment(raw string) (segment, *Unresolved) {
-	s := segment{raw: raw, value: raw}
-	if raw == "" {
-		return s, unresolved(ReasonPath, "the path has an empty segment or ends in a slash; GitHub has no such path")
-	}
-	escaped := false
-	for i := range len(raw) {
-		switch c := raw[i]; {
+// class is what a byte of a path means for the segment that holds it.
+type class uint8
+
+const (
+	upperCase class = 1 << iota
+	escape
+	forbidden // not in a path as sent (RFC 3986 section 3.3), or read as a slash by some
+)
+
+//nolint:gochecknoglobals // a constant table
+var classes = func() (t [256]class) {
+	for i := range t {
+		switch c := byte(i); {
 		case 'A' <= c && c <= 'Z':
-			s.upper = true
+			t[i] = upperCase
 		case c == '%':
-			escaped = true
+			t[i] = escape
 		case c <= ' ' || c >= 0x7f || c == '\\' || c == '?' || c == '#':
-			return s, unresolved(ReasonPath, "the path holds a character that has to be percent-encoded")
+			t[i] = forbidden
 		}
 	}
-	if escaped {
+	return t
+}()
+
+// check completes a segment that holds the classes seen.
+func (s *segment) check(seen class) *Unresolved {
+	switch {
+	case s.raw == "":
+		return unresolved(ReasonPath, "the path has an empty segment or ends in a slash; GitHub has no such path")
+	case seen&forbidden != 0:
+		return unresolved(ReasonPath, "the path holds a character that has to be percent-encoded")
+	case seen&escape != 0:
 		if err := s.decode(); err != nil {
-			return s, err
+			return err
 		}
 	}
 	if isDots(s.value) {
-		return s, unresolved(ReasonPath, "the path has a dot segment")
+		return unresolved(ReasonPath, "the path has a dot segment")
 	}
-	return s, nil
+	return nil
 }
 
 // decode percent-decodes the segment once.

@@ -25,7 +25,7 @@ func (s Service) Resolve(r Request) (Operation, error) {
 
 func (s Service) resolve(r Request) (Operation, *Unresolved) {
 	if overridesMethod(r.Query) {
-		return Operation{}, unresolved(ReasonQuery, "the query names a method (_method); send the method itself")
+		return Operation{}, unresolved(ReasonQuery, "the query names a method (_method) or cannot be read; send the method itself")
 	}
 	t := operationsTable()
 	switch s.Surface(r.Host, r.Path) {
@@ -87,7 +87,7 @@ func resolveREST(root *node, r Request, path string) (Operation, *Unresolved) {
 	if split.slashed() {
 		// Whether GitHub splits before or after decoding must not matter.
 		other := match{method: method, path: split.apart()}
-		if other.walk(root, 0) && (other.route != m.route || other.owner != m.owner || other.repo != m.repo || other.acct != m.acct) {
+		if other.walk(root, 0) && (other.route != m.route || other.operation().Resource() != m.operation().Resource()) {
 			return Operation{}, unresolved(ReasonPath, "the path means another operation once its encoded slashes are decoded")
 		}
 	}
@@ -109,12 +109,10 @@ func unknown(method string, path segments) *Unresolved {
 func (m *match) operation() Operation {
 	o := m.route.op
 	switch {
-	case m.repo != "":
-		o.Owner, o.Repo = fullName(m.owner, m.repo)
-	case m.owner != "":
-		o.Owner = strings.ToLower(m.owner)
-	default:
-		o.Owner = strings.ToLower(m.acct)
+	case m.repo != 0:
+		o.Owner, o.Repo = fullName(m.path[m.owner].value, m.path[m.repo].value)
+	case m.account != 0:
+		o.Owner = strings.ToLower(m.path[m.account].value)
 	}
 	return o
 }
@@ -127,7 +125,7 @@ func fullName(owner, repo string) (lowerOwner, full string) {
 // overridesMethod finds the parameter by which some frameworks replace the method. The
 // name is looked for encoded as well, and in any form that is close enough.
 func overridesMethod(query string) bool {
-	if query == "" {
+	if !strings.ContainsAny(query, "%_") {
 		return false
 	}
 	for pair := range strings.FieldsFuncSeq(query, func(r rune) bool { return r == '&' || r == ';' }) {

@@ -142,8 +142,10 @@ type match struct {
 	method string
 	path   segments
 
-	route             *route
-	owner, repo, acct string
+	route *route
+	// Which segments name the owner, the repository and the account; 0 is none, for a
+	// template's first segment is fixed. Indices, so that the segments stay on the stack.
+	owner, repo, account int
 	// caseOnly: a parameter took a value that differs from a fixed segment beside it in
 	// case only. GitHub's routes are case-sensitive; that the next hop's are is not known.
 	caseOnly bool
@@ -177,7 +179,7 @@ func (m *match) take(n *node, b *branch, i int) bool {
 		if !m.walk(b.next, i+1) {
 			return false
 		}
-		m.remember(b.role, s.value)
+		m.remember(b.role, i)
 	} else if !m.takeMany(b, i) {
 		return false
 	}
@@ -190,8 +192,11 @@ func (m *match) take(n *node, b *branch, i int) bool {
 // takeMany leaves as many segments as possible to what follows the parameter, so that
 // .../branches/a/protection is the protection of a and not the branch a/protection.
 func (m *match) takeMany(b *branch, i int) bool {
-	dots := b.kind == kindMany
-	for end := i + 1; end <= len(m.path); end++ {
+	dots, end := b.kind == kindMany, i+1
+	if dots && b.next.fixed == nil {
+		end = len(m.path) // nothing follows it
+	}
+	for ; end <= len(m.path); end++ {
 		dots = dots || strings.Contains(m.path[end-1].value, "...")
 		if dots && m.walk(b.next, end) {
 			return true
@@ -200,16 +205,16 @@ func (m *match) takeMany(b *branch, i int) bool {
 	return false
 }
 
-func (m *match) remember(r role, value string) {
+func (m *match) remember(r role, i int) {
 	switch r {
 	case roleRepoOwner:
-		m.owner = value
+		m.owner = i
 	case roleRepoName:
-		m.repo = value
+		m.repo = i
 	case roleAccount:
 		// Of two accounts in one path the first is what is acted in: walk returns
 		// outwards, so it is remembered last.
-		m.acct = value
+		m.account = i
 	case roleNone:
 	}
 }
