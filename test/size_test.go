@@ -16,15 +16,18 @@ import (
 )
 
 // A function longer than a screen says more than one thing; a longer file
-// holds more than one noun.
-const (
-	longestFunction = 70
-	longestFile     = 400
-)
+// holds more than one noun. Tests hold tables, which may be a little longer.
+func longest(file string) (function, lines int) {
+	if strings.HasSuffix(file, "_test.go") {
+		return 90, 500
+	}
+	return 70, 400
+}
 
 func TestFilesAndFunctionsFitOnAScreen(t *testing.T) {
 	t.Parallel()
 	for _, file := range sources(t) {
+		longestFunction, longestFile := longest(file)
 		data, err := os.ReadFile(file)
 		require.NoError(t, err)
 		if lines := bytes.Count(data, []byte("\n")); lines > longestFile {

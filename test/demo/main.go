@@ -30,7 +30,7 @@ func main() {
 	if err := run(ctx, *binary, os.Stdout); err != nil {
 		fmt.Fprintf(os.Stderr, "\ndemo: %v\n", err)
 		stop()
-		os.Exit(1) //nolint:gocritic // stop has run
+		os.Exit(1)
 	}
 	fmt.Printf("\nAll of it happened as told, in %.1f s. Nothing is left behind.\n", time.Since(started).Seconds())
 }
