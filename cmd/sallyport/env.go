@@ -1,13 +1,116 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
+
+	"sallyport/internal/agentenv"
 )
 
-func newEnvCommand(*app) *cobra.Command {
-	return &cobra.Command{Use: "env", Hidden: true, RunE: func(*cobra.Command, []string) error {
-		return errors.New("env: not in this build")
-	}}
+func newEnvCommand(a *app) *cobra.Command {
+	var proxy, identity, format string
+	cmd := &cobra.Command{
+		Use:   "env [--proxy URL] [--identity DIR]",
+		Short: "Print the environment in which ordinary clients use the proxy",
+		Long: `Prints every variable that makes ordinary clients use the proxy, trust the certificates
+it presents, and send placeholders where they insist on a secret. It reads nothing but
+its flags and the identity folder.
+
+Without --proxy the variables name Sallyport's own listener, which only clients that can
+present a certificate to a proxy are able to use: curl (with flags), git, Claude Code.`,
+		Example: `  eval "$(sallyport env --proxy "$URL" --identity ./builder)"
+  sallyport env --proxy "$URL" --identity ./builder --format dotenv > agent.env`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			switch format {
+			case agentenv.Shell, agentenv.Dotenv, agentenv.JSON:
+			default:
+				return usagef("unknown format %q: use shell, dotenv or json", format)
+			}
+			variables, err := a.environment(proxy, identity)
+			if err != nil {
+				return err
+			}
+			return agentenv.Write(a.stdout, format, variables)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&proxy, "proxy", "", "the sidecar's proxy URL (default the listener that agent.json names)")
+	flags.StringVar(&identity, "identity", ".", "identity folder of the agent")
+	flags.StringVar(&format, "format", agentenv.Shell, "shell, dotenv or json")
+	return cmd
+}
+
+// environment lists the variables for the identity in dir.
+func (a *app) environment(proxy, dir string) ([]agentenv.Variable, error) {
+	d, err := readDescription(dir)
+	if err != nil {
+		return nil, err
+	}
+	c, err := environmentConfig(d, dir)
+	if err != nil {
+		return nil, err
+	}
+	if proxy == "" {
+		if d.Proxy == "" {
+			return nil, usagef("the identity folder does not say where the proxy is: give --proxy URL")
+		}
+		proxy = "https://" + d.Proxy
+		fmt.Fprintln(a.stderr, "sallyport: no --proxy: most clients cannot present a certificate to a proxy; start a sidecar and give its URL")
+	}
+	if c.Proxy, err = url.Parse(proxy); err != nil {
+		// The error would repeat the URL and the password in it.
+		return nil, usagef("the proxy URL cannot be parsed: write it as http://agent:PASSWORD@HOST:PORT")
+	}
+	for _, path := range []string{c.Bundle, c.CA, c.Truststore} {
+		if _, err := os.Stat(path); err != nil {
+			return nil, withHint(fmt.Errorf("identity folder: %w", err), "sallyport agent renew %s --out %s writes all files anew", d.ID, dir)
+		}
+	}
+	variables, err := agentenv.New(c)
+	if err != nil {
+		return nil, &usageError{msg: err.Error()}
+	}
+	return variables, nil
+}
+
+// environmentConfig points to the files of an identity folder.
+func environmentConfig(d description, dir string) (agentenv.Config, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return agentenv.Config{}, fmt.Errorf("find identity folder %s: %w", dir, err)
+	}
+	return agentenv.Config{
+		Bundle:             filepath.Join(abs, fileBundle),
+		CA:                 filepath.Join(abs, fileCA),
+		Truststore:         filepath.Join(abs, fileTruststore),
+		TruststorePassword: d.TruststorePassword,
+		Certificate:        filepath.Join(abs, fileCertificate),
+		Key:                filepath.Join(abs, fileKey),
+		Region:             d.Region,
+	}, nil
+}
+
+// readDescription reads agent.json of an identity folder.
+func readDescription(dir string) (description, error) {
+	var d description
+	file := filepath.Join(dir, fileDescription)
+	data, err := os.ReadFile(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return d, withHint(fmt.Errorf("%s: no such file", file), "give --identity DIR, a folder that sallyport agent create wrote")
+	case err != nil:
+		return d, fmt.Errorf("read identity: %w", err)
+	}
+	if err := json.Unmarshal(data, &d); err != nil {
+		return d, fmt.Errorf("%s: %w", file, err)
+	}
+	return d, nil
 }

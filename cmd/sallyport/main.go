@@ -76,10 +76,17 @@ credential the rule names, and writes the request to an audit trail before it le
 	flags.StringVar(&a.home, "home", "", "folder of the configuration and state (default $SALLYPORT_HOME or ~/.sallyport)")
 	flags.StringVarP(&a.output, "output", "o", outputText, "output for people (text) or scripts (json)")
 	root.AddCommand(
-		newVersionCommand(a),
+		newInitCommand(a),
+		newServeCommand(a),
+		newReloadCommand(a),
+		newAgentCommand(a),
 		newSidecarCommand(a),
 		newEnvCommand(a),
 		newRunCommand(a),
+		newPolicyCommand(a),
+		newCredentialCommand(a),
+		newAuditCommand(a),
+		newVersionCommand(a),
 	)
 	return withUsage(root)
 }

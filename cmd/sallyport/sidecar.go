@@ -1,13 +1,104 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
+
+	"sallyport/internal/sidecar"
 )
 
-func newSidecarCommand(*app) *cobra.Command {
-	return &cobra.Command{Use: "sidecar", Hidden: true, RunE: func(*cobra.Command, []string) error {
-		return errors.New("sidecar: not in this build")
-	}}
+// sidecarGrace is how long open tunnels may go on after a signal: less than
+// what container runtimes wait before they kill.
+const sidecarGrace = 5 * time.Second
+
+func newSidecarCommand(a *app) *cobra.Command {
+	var o sidecarOptions
+	cmd := &cobra.Command{
+		Use:   "sidecar --proxy HOST:PORT --identity DIR",
+		Short: "Run the loopback proxy of one sandbox, which adds mutual TLS",
+		Long: `Runs a plain HTTP proxy for one sandbox and carries its connections to Sallyport with
+the agent's certificate. The first line on standard output is its proxy URL, which
+holds a random password: give it to the sandbox and to nobody else.
+
+It reads nothing but its flags and the identity folder, starts although the proxy is
+down, and follows a renewed certificate.`,
+		Example: `  sallyport sidecar --proxy proxy.internal:8443 --identity ./builder
+  sallyport sidecar --proxy proxy.internal:8443 --identity ./builder --listen unix:/run/builder/proxy.sock`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			// A second signal ends the process at once.
+			defer context.AfterFunc(ctx, stop)()
+			return a.sidecar(ctx, o)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.proxy, "proxy", "", "host:port of Sallyport's listener (default what agent.json says)")
+	flags.StringVar(&o.identity, "identity", "", "identity folder of the agent (required)")
+	flags.StringVar(&o.listen, "listen", "127.0.0.1:0", "where clients connect: HOST:PORT, or unix:PATH (mode 0600)")
+	flags.BoolVar(&o.open, "no-auth", false, "ask for no password; only in a network namespace of its own")
+	require(cmd, "identity")
+	return cmd
+}
+
+type sidecarOptions struct {
+	proxy, identity, listen string
+	open                    bool
+}
+
+func (a *app) sidecar(ctx context.Context, o sidecarOptions) error {
+	log := slog.New(slog.NewTextHandler(a.stderr, nil))
+	source, err := sidecar.OpenDirectory(o.identity, log)
+	if err != nil {
+		return err
+	}
+	if o.proxy == "" {
+		if o.proxy, err = knownProxy(o.identity); err != nil {
+			return err
+		}
+	}
+	config := sidecar.Config{Proxy: o.proxy, Identity: source, Grace: sidecarGrace, Log: log}
+	if !o.open {
+		config.Password = sidecar.NewPassword()
+	}
+	s, err := sidecar.New(config)
+	if err != nil {
+		return &usageError{msg: err.Error()}
+	}
+	l, err := sidecar.Listen(ctx, o.listen)
+	if err != nil {
+		return err
+	}
+	if !sidecar.Loopback(l.Addr()) {
+		if o.open {
+			return errors.Join(usagef("--no-auth on %s would let the network act as the agent; listen on loopback, or ask for a password", l.Addr()), l.Close())
+		}
+		log.Warn("other hosts can reach the sidecar, and its password travels in clear text", "listen", l.Addr().String())
+	}
+	if _, err := fmt.Fprintln(a.stdout, sidecar.URL(l.Addr(), config.Password)); err != nil {
+		return errors.Join(fmt.Errorf("print the proxy URL: %w", err), l.Close())
+	}
+	log.Info("sidecar ready", "listen", l.Addr().String(), "proxy", o.proxy, "agent", source.Identity().String(), "not_after", source.Identity().NotAfter())
+	return s.Serve(ctx, l)
+}
+
+// knownProxy is the listener's address as it was when the identity was made.
+func knownProxy(dir string) (string, error) {
+	d, err := readDescription(dir)
+	if err != nil {
+		return "", err
+	}
+	if d.Proxy == "" {
+		return "", usagef("the identity folder does not say where the proxy is: give --proxy HOST:PORT")
+	}
+	return d.Proxy, nil
 }

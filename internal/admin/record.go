@@ -19,15 +19,15 @@ func (s *Session) record(ctx context.Context, event string, payload map[string]a
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	payload = maps.Clone(payload)
-	maps.Copy(payload, s.caller.payload())
+	maps.Copy(payload, s.caller.Payload())
 	if err := s.service.Trail.Record(ctx, audit.Event{Type: event, Payload: payload}); err != nil {
 		return fmt.Errorf("record %s in the audit trail: %w", event, err)
 	}
 	return nil
 }
 
-// payload names the local user in an event.
-func (c Caller) payload() map[string]any {
+// Payload names the local user in an event.
+func (c Caller) Payload() map[string]any {
 	return map[string]any{"uid": c.UID, "user": c.User, "via": c.Via}
 }
 

@@ -39,7 +39,7 @@ type Config struct {
 	InterceptionCA *certs.Authority
 	View           func() View
 	Proxy          func() string                       // where agents reach the listener; "" if unknown
-	Cut            func(agent uuid.UUID, state string) // ends what the agent has open; nil if nothing can be open
+	Cut            func(agent uuid.UUID)               // ends what the agent has open; nil if nothing can be open
 	Reload         func(Caller) (Configuration, error) // nil if no server is running
 	Now            func() time.Time
 }
@@ -50,7 +50,7 @@ type Service struct{ Config }
 // NewService returns a service that works with c.
 func NewService(c Config) *Service {
 	if c.Cut == nil {
-		c.Cut = func(uuid.UUID, string) {}
+		c.Cut = func(uuid.UUID) {}
 	}
 	return &Service{c}
 }
@@ -208,7 +208,7 @@ func (s *Session) stop(ctx context.Context, event string, r StatusRequest, apply
 	if err != nil {
 		return Agent{}, err
 	}
-	s.service.Cut(agent.ID, string(agent.Status))
+	s.service.Cut(agent.ID)
 	view := s.service.View()
 	if err := s.recordAgent(ctx, event, view, agent); err != nil {
 		return Agent{}, fmt.Errorf("agent %s is %s, but: %w", agent.ID, agent.Status, err)
@@ -230,7 +230,7 @@ func (s *Session) ResumeAgent(ctx context.Context, r StatusRequest) (Agent, erro
 	view := s.service.View()
 	if err := s.recordAgent(ctx, "agent.resumed", view, agent); err != nil {
 		_, undo := s.service.Registry.Suspend(context.WithoutCancel(ctx), agent.ID, before.Reason)
-		s.service.Cut(agent.ID, string(identity.Suspended))
+		s.service.Cut(agent.ID)
 		return Agent{}, errors.Join(err, undo)
 	}
 	return s.shown(view, agent), nil

@@ -55,10 +55,10 @@ func withShortPath(path string, use func(string) error) error {
 }
 
 func throughLink(dir, link, path, short string, use func(string) error) error {
-	defer os.Remove(dir) //nolint:errcheck // an empty folder left in the temporary folder does no harm
+	defer os.Remove(dir)
 	if err := os.Symlink(filepath.Dir(path), link); err != nil {
 		return fmt.Errorf("make a short path to %s: %w", path, err)
 	}
-	defer os.Remove(link) //nolint:errcheck // as above
+	defer os.Remove(link)
 	return use(short)
 }

@@ -172,3 +172,12 @@ func (v value) appendName(names []host.Name) []host.Name {
 	}
 	return names
 }
+
+// KnownAddress is where clients reach the listener, as far as the file alone
+// tells; "" if the port is chosen at the start.
+func (c *Config) KnownAddress() string {
+	if _, port, err := net.SplitHostPort(c.Listen); err != nil || port == "0" {
+		return ""
+	}
+	return c.ReachableAt(c.Listen)
+}

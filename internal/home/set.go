@@ -67,6 +67,15 @@ func load(l Layout, o Options, known *digest) (*Set, digest, error) {
 	return set, set.digest, nil
 }
 
+// LoadConfig parses sallyport.yaml alone.
+func LoadConfig(l Layout) (*Config, error) {
+	s, err := readSource(l, l.Config())
+	if err != nil {
+		return nil, missing(l.Config(), err, "run `sallyport init`, or check --home")
+	}
+	return (&snapshot{config: s}).parseConfig(l)
+}
+
 // parseConfig reads sallyport.yaml and the root files it names, because their
 // bytes belong to the set: a changed root file is a changed configuration.
 func (s *snapshot) parseConfig(l Layout) (*Config, error) {
@@ -141,32 +150,19 @@ func (set *Set) parsePolicies(sources []source) ([]parsedPolicy, error) {
 	var parsed []parsedPolicy
 	var errs []error
 	set.Policies = make(map[string]*policy.Policy, len(sources))
-	from := map[string]string{}
 	for _, s := range sources {
 		p, err := policy.Parse(s.path, s.data)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		if first, twice := from[p.Name()]; twice {
-			errs = append(errs, &Problem{File: s.path, Key: "policy", Msg: fmt.Sprintf("%s is also the name in %s", p.Name(), first), Hint: "give each policy its own name"})
-			continue
+		set.Policies[p.Name()] = p // the name is the file's, so there is no second one
+		for _, w := range p.Warnings() {
+			set.Warnings = append(set.Warnings, w.Error())
 		}
-		from[p.Name()] = s.path
-		set.Policies[p.Name()] = p
-		set.warnPolicy(s, p)
 		parsed = append(parsed, parsedPolicy{path: s.path, policy: p})
 	}
 	return parsed, errors.Join(errs...)
-}
-
-func (set *Set) warnPolicy(s source, p *policy.Policy) {
-	if want := p.Name() + ".yaml"; filepath.Base(s.path) != want {
-		set.Warnings = append(set.Warnings, fmt.Sprintf("%s: holds policy %s; name the file %s", s.path, p.Name(), want))
-	}
-	for _, w := range p.Warnings() {
-		set.Warnings = append(set.Warnings, w.Error())
-	}
 }
 
 // checkUses finds what only two files together get wrong: a credential that

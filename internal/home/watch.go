@@ -30,7 +30,7 @@ func (s *Store) Watch(ctx context.Context, changed func(), failed func(error)) {
 		failed(fmt.Errorf("watch %s: %w; changes are noticed every %s", s.layout.Dir, err, poll))
 		w = &fsnotify.Watcher{} // its channels are nil: never ready
 	} else {
-		defer w.Close() //nolint:errcheck // nothing is left to lose
+		defer w.Close()
 	}
 	watched := watches{watcher: w, off: err != nil, failed: failed, dirs: map[string]os.FileInfo{}}
 	watched.set(s.folders())

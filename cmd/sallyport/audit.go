@@ -1,0 +1,177 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"sallyport/audit"
+)
+
+func newAuditCommand(a *app) *cobra.Command {
+	group := withUsage(&cobra.Command{
+		Use:   "audit",
+		Short: "Read and verify the trail",
+		Long: `Reads the trail: who did what, on whose responsibility, by which rule, with which
+credential, and what came of it. Reading needs no server and disturbs none.`,
+		Example: "  sallyport audit list --since 2h --decision deny",
+	})
+	group.AddCommand(
+		newAuditListCommand(a),
+		newAuditShowCommand(a),
+		newAuditTailCommand(a),
+		newAuditEventsCommand(a),
+		newAuditVerifyCommand(a),
+	)
+	return group
+}
+
+// readTrail calls read with the trail, opened for reading only.
+func (a *app) readTrail(read func(*audit.Reader) error) error {
+	l, err := a.layout()
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(l.Trail()); errors.Is(err, fs.ErrNotExist) {
+		return withHint(fmt.Errorf("%s: there is no trail yet", l.Trail()), "it begins when `sallyport serve` first runs; check --home")
+	}
+	r, err := audit.OpenReader(l.Trail())
+	if err != nil {
+		return err
+	}
+	return errors.Join(read(r), r.Close())
+}
+
+// auditFlags are the filters of list, as typed.
+type auditFlags struct {
+	agent, owner, host, operation, decision, since, until string
+	limit                                                 int
+}
+
+func newAuditListCommand(a *app) *cobra.Command {
+	var f auditFlags
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "List exchanges, newest first",
+		Example: "  sallyport audit list --owner team:platform --host api.github.com --since 2h",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			filter, err := f.filter(a.now())
+			if err != nil {
+				return err
+			}
+			return a.readTrail(func(r *audit.Reader) error {
+				list, err := r.List(cmd.Context(), filter)
+				if err != nil {
+					return err
+				}
+				return a.printExchanges(list)
+			})
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.agent, "agent", "", "only of this agent (UUID)")
+	flags.StringVar(&f.owner, "owner", "", "only of this owner, as person:dana")
+	flags.StringVar(&f.host, "host", "", "only to this host")
+	flags.StringVar(&f.operation, "operation", "", "only this operation, as github:pulls/create")
+	flags.StringVar(&f.decision, "decision", "", "only with this decision: allow, deny or ask")
+	flags.StringVar(&f.since, "since", "", "only started at this time or later: 2026-01-31T09:00:00Z, or 2h for two hours ago")
+	flags.StringVar(&f.until, "until", "", "only started before this time, written as for --since")
+	flags.IntVar(&f.limit, "limit", 100, "at most so many; 0 for all")
+	return cmd
+}
+
+func (f auditFlags) filter(now time.Time) (audit.Filter, error) {
+	filter := audit.Filter{Owner: f.owner, Host: f.host, Operation: f.operation, Decision: f.decision, Limit: f.limit}
+	var err error
+	if f.agent != "" {
+		if filter.Agent, err = uuid.Parse(f.agent); err != nil {
+			return filter, withHint(usagef("--agent %q is not a UUID", f.agent), "`sallyport agent list` shows them")
+		}
+	}
+	switch f.decision {
+	case "", audit.DecisionAllow, audit.DecisionDeny, audit.DecisionAsk:
+	default:
+		return filter, usagef("--decision %q is not allow, deny or ask", f.decision)
+	}
+	if f.limit < 0 {
+		return filter, usagef("--limit must not be negative")
+	}
+	if filter.Since, err = parseMoment("--since", f.since, now); err != nil {
+		return filter, err
+	}
+	filter.Until, err = parseMoment("--until", f.until, now)
+	return filter, err
+}
+
+// parseMoment reads a time, or a duration as that long ago.
+func parseMoment(flag, s string, now time.Time) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if ago, err := time.ParseDuration(s); err == nil && ago >= 0 {
+		return now.Add(-ago), nil
+	}
+	for _, layout := range []string{time.RFC3339Nano, time.DateOnly} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, usagef("%s %q is not a time: write 2h for two hours ago, 2026-01-31 or 2026-01-31T09:00:00Z", flag, s)
+}
+
+func (a *app) printExchanges(list []audit.Exchange) error {
+	if a.json() {
+		if list == nil {
+			list = []audit.Exchange{} // an empty array, not null
+		}
+		return writeJSON(a.stdout, list)
+	}
+	rows := make([][]string, 0, len(list))
+	for i := range list {
+		rows = append(rows, exchangeRow(&list[i]))
+	}
+	return table(a.stdout, []string{"STARTED", "AGENT", "DECISION", "RULE", "REQUEST", "STATUS", "OUTCOME", "ID"}, rows)
+}
+
+// exchangeRow is one exchange as people read it in a list.
+func exchangeRow(x *audit.Exchange) []string {
+	outcome := x.Outcome.Outcome
+	if !x.Ended {
+		outcome = "open"
+	}
+	if refusal := refusalOf(x); refusal != "" {
+		outcome += " (" + refusal + ")"
+	}
+	status := ""
+	if x.Outcome.Status != 0 {
+		status = strconv.Itoa(x.Outcome.Status)
+	}
+	return []string{
+		moment(x.StartedAt), x.AgentName, x.Decision, x.Rule, requestLine(x), status, outcome, x.ID.String(),
+	}
+}
+
+func refusalOf(x *audit.Exchange) string {
+	if x.Outcome.Refusal != "" {
+		return x.Outcome.Refusal
+	}
+	return x.Refusal
+}
+
+func requestLine(x *audit.Exchange) string {
+	target := x.Host
+	if x.Port != 0 {
+		target += ":" + strconv.Itoa(int(x.Port))
+	}
+	if x.Scheme != "" {
+		target = x.Scheme + "://" + target
+	}
+	return x.Method + " " + target + x.Path
+}

@@ -1,0 +1,256 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"sallyport/audit"
+)
+
+func newAuditShowCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:     "show ID",
+		Short:   "Show one exchange and its events",
+		Long:    "Shows one exchange by its id, which every refusal carries in its `exchange` field, and its events.",
+		Example: "  sallyport audit show 0198c0de-7b5a-7c3e-9f1a-2b3c4d5e6f70",
+		Args:    oneArg("ID"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := uuid.Parse(args[0])
+			if err != nil {
+				return usagef("%q is not the id of an exchange, which is a UUID", args[0])
+			}
+			return a.readTrail(func(r *audit.Reader) error {
+				x, events, err := r.Show(cmd.Context(), id)
+				if err != nil {
+					return err
+				}
+				return a.printExchange(x, events)
+			})
+		},
+	}
+}
+
+func (a *app) printExchange(x audit.Exchange, events []audit.EventRow) error {
+	data, err := json.Marshal(x)
+	if err != nil {
+		return fmt.Errorf("encode exchange: %w", err)
+	}
+	ordered, err := orderedFields(data)
+	if err != nil {
+		return err
+	}
+	if a.json() {
+		rows, err := json.Marshal(append([]audit.EventRow{}, events...))
+		if err != nil {
+			return fmt.Errorf("encode events: %w", err)
+		}
+		whole := string(data[:len(data)-1]) + `,"events":` + string(rows) + "}"
+		return writeJSON(a.stdout, json.RawMessage(whole))
+	}
+	if err := fields(a.stdout, ordered...); err != nil {
+		return err
+	}
+	fmt.Fprintln(a.stdout)
+	return a.printEvents(events)
+}
+
+// orderedFields reads a JSON object into names and values, in its order.
+func orderedFields(data []byte) ([]string, error) {
+	dec := json.NewDecoder(strings.NewReader(string(data)))
+	if _, err := dec.Token(); err != nil {
+		return nil, fmt.Errorf("read exchange: %w", err)
+	}
+	var pairs []string
+	for dec.More() {
+		name, err := dec.Token()
+		if err != nil {
+			return nil, fmt.Errorf("read exchange: %w", err)
+		}
+		var raw json.RawMessage
+		if err := dec.Decode(&raw); err != nil {
+			return nil, fmt.Errorf("read exchange: %w", err)
+		}
+		pairs = append(pairs, fmt.Sprint(name), plain(raw))
+	}
+	return pairs, nil
+}
+
+// plain is a JSON value as people read it.
+func plain(raw json.RawMessage) string {
+	var s string
+	switch {
+	case string(raw) == "null":
+		return ""
+	case json.Unmarshal(raw, &s) == nil:
+		return s
+	}
+	return string(raw)
+}
+
+func (a *app) printEvents(events []audit.EventRow) error {
+	rows := make([][]string, 0, len(events))
+	for _, e := range events {
+		payload, err := eventPayload(e)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, []string{strconv.FormatUint(e.Seq, 10), moment(e.At), e.Type, payload})
+	}
+	return table(a.stdout, []string{"SEQ", "AT", "EVENT", "PAYLOAD"}, rows)
+}
+
+func eventPayload(e audit.EventRow) (string, error) {
+	if len(e.Payload) == 0 {
+		return "", nil
+	}
+	payload, err := json.Marshal(e.Payload)
+	if err != nil {
+		return "", fmt.Errorf("encode event %d: %w", e.Seq, err)
+	}
+	return string(payload), nil
+}
+
+func newAuditTailCommand(a *app) *cobra.Command {
+	var follow bool
+	cmd := &cobra.Command{
+		Use:     "tail",
+		Short:   "Print the newest exchanges as JSON lines, and new ones as they end",
+		Long:    "Prints the newest exchanges, oldest first, one JSON object a line; -o text prints one line for people instead.",
+		Example: "  sallyport audit tail --follow | jq .path",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			asText := cmd.Flags().Changed("output") && !a.json()
+			return a.readTrail(func(r *audit.Reader) error {
+				err := r.Tail(ctx, follow, func(x audit.Exchange) error { return a.printLine(x, asText) })
+				if ctx.Err() != nil || errors.Is(err, syscall.EPIPE) {
+					return nil // the reader has seen enough
+				}
+				return err
+			})
+		},
+	}
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on until interrupted")
+	return cmd
+}
+
+func (a *app) printLine(x audit.Exchange, asText bool) error {
+	if !asText {
+		return json.NewEncoder(a.stdout).Encode(x)
+	}
+	cells := exchangeRow(&x)
+	for i, c := range cells {
+		if cells[i] = printable(c); c == "" {
+			cells[i] = "-"
+		}
+	}
+	_, err := fmt.Fprintln(a.stdout, strings.Join(cells, "  "))
+	return err
+}
+
+func newAuditEventsCommand(a *app) *cobra.Command {
+	var f audit.EventFilter
+	cmd := &cobra.Command{
+		Use:   "events",
+		Short: "Print the log itself, oldest first",
+		Long: `Prints the append-only log that everything else is derived from: intents and outcomes,
+agents created and revoked, configuration loaded, starts and stops. With -o json, one array.`,
+		Example: "  sallyport audit events --type agent.revoked",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.readTrail(func(r *audit.Reader) error {
+				if a.json() {
+					return a.streamEvents(cmd, r, f)
+				}
+				return r.Events(cmd.Context(), f, func(e audit.EventRow) error {
+					payload, err := eventPayload(e)
+					if err != nil {
+						return err
+					}
+					_, err = fmt.Fprintf(a.stdout, "%d  %s  %s  %s\n", e.Seq, moment(e.At), printable(e.Type), printable(payload))
+					return err
+				})
+			})
+		},
+	}
+	cmd.Flags().StringVar(&f.Type, "type", "", "only events of this type")
+	cmd.Flags().Uint64Var(&f.After, "after", 0, "only events after this sequence number")
+	cmd.Flags().IntVar(&f.Limit, "limit", 0, "at most so many; 0 for all")
+	return cmd
+}
+
+// streamEvents prints one array without holding it, one event a line.
+func (a *app) streamEvents(cmd *cobra.Command, r *audit.Reader, f audit.EventFilter) error {
+	separator := "[\n"
+	err := r.Events(cmd.Context(), f, func(e audit.EventRow) error {
+		data, err := json.Marshal(e)
+		if err != nil {
+			return fmt.Errorf("encode event %d: %w", e.Seq, err)
+		}
+		_, err = fmt.Fprintf(a.stdout, "%s%s", separator, data)
+		separator = ",\n"
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if separator == "[\n" {
+		fmt.Fprint(a.stdout, "[")
+	}
+	_, err = fmt.Fprintln(a.stdout, "\n]")
+	return err
+}
+
+func newAuditVerifyCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "verify",
+		Short: "Check the trail against itself",
+		Long: `Checks that the log has no gap, that every intent has an outcome or is live, and that the
+table that queries use agrees with the log. Exit code 1 and the first bad event if not.`,
+		Example: "  sallyport audit verify",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.readTrail(func(r *audit.Reader) error {
+				report, err := r.Verify(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return a.printReport(report)
+			})
+		},
+	}
+}
+
+func (a *app) printReport(r audit.Report) error {
+	if a.json() {
+		if r.Problems == nil {
+			r.Problems = []string{}
+		}
+		if err := writeJSON(a.stdout, r); err != nil {
+			return err
+		}
+	} else {
+		for _, p := range r.Problems {
+			fmt.Fprintln(a.stdout, printable(p))
+		}
+		verdict := "the trail is whole"
+		if !r.OK {
+			verdict = "the trail is DAMAGED"
+		}
+		fmt.Fprintf(a.stdout, "%s: %d events, %d exchanges, %d of them open\n", verdict, r.Events, r.Exchanges, r.Live)
+	}
+	if !r.OK {
+		return exitCode(exitFailed)
+	}
+	return nil
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"maps"
+	"time"
+
+	"sallyport/audit"
+	"sallyport/internal/admin"
+	"sallyport/internal/home"
+	"sallyport/internal/host"
+	"sallyport/proxy"
+)
+
+// newGeneration is a set of files as the proxy works with it.
+func newGeneration(set *home.Set) (*proxy.Generation, error) {
+	upstream, err := newUpstream(&set.Config.Upstream)
+	if err != nil {
+		return nil, err
+	}
+	return &proxy.Generation{
+		Number:      set.Number,
+		TrustDomain: set.Config.TrustDomain,
+		Policies:    set.Policies,
+		Credentials: set.Credentials,
+		Owners:      set.Owners,
+		Upstream:    upstream,
+		Limits:      proxy.Limits(set.Config.Limits),
+	}, nil
+}
+
+func newUpstream(u *home.Upstream) (*proxy.Upstream, error) {
+	var roots []proxy.RootSet
+	for _, r := range u.Roots {
+		certificates, err := parseCertificates(r.PEM)
+		if err != nil {
+			return nil, fmt.Errorf("upstream.roots: %s: %w", r.File, err)
+		}
+		roots = append(roots, proxy.RootSet{Certificates: certificates, Hosts: r.Hosts})
+	}
+	resolve := make(map[host.Authority]string, len(u.Resolve))
+	for from, to := range u.Resolve {
+		resolve[from] = to.String()
+	}
+	networks := make([]proxy.Network, 0, len(u.AllowNetworks))
+	for _, n := range u.AllowNetworks {
+		networks = append(networks, proxy.Network{Prefix: n.Prefix, Hosts: n.Hosts})
+	}
+	return proxy.NewUpstream(roots, resolve, networks)
+}
+
+func parseCertificates(data []byte) ([]*x509.Certificate, error) {
+	var der bytes.Buffer
+	for {
+		var block *pem.Block
+		if block, data = pem.Decode(data); block == nil {
+			return x509.ParseCertificates(der.Bytes())
+		}
+		der.Write(block.Bytes)
+	}
+}
+
+// filesChanged is called when the files may have changed.
+func (s *server) filesChanged() { _, _ = s.reload("change", nil) } // logged there
+
+// reload puts the files in force if they are right, and says so, or what is
+// wrong, once in the log. by is the local user who asked, if one did.
+func (s *server) reload(source string, by *admin.Caller) (admin.Configuration, error) {
+	r, err := s.files.Reload(func(set *home.Set) error {
+		g, err := newGeneration(set)
+		if err != nil {
+			return err
+		}
+		if err := s.certificate.issue(set.Config); err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := s.recordConfiguration(ctx, set, source, by); err != nil {
+			return err
+		}
+		s.generation.Store(g)
+		return nil
+	})
+	switch {
+	case err != nil && r.News:
+		s.log.Error("configuration not loaded; the last good one stays in force", "source", source, "generation", r.Set.Number, "error", err)
+	case r.Changed:
+		s.proxy.Recheck()
+		s.log.Info("configuration loaded", "source", source, "generation", r.Set.Number, "files", len(r.Set.Files))
+		for _, w := range r.Set.Warnings {
+			s.log.Warn("configuration", "warning", w)
+		}
+	case r.News:
+		s.log.Info("configuration is again what is in force", "source", source, "generation", r.Set.Number)
+	}
+	if err != nil {
+		return admin.Configuration{}, &admin.Error{
+			Kind: admin.Invalid, Msg: err.Error(),
+			Try: fmt.Sprintf("generation %d stays in force until this is mended", r.Set.Number),
+		}
+	}
+	return describeSet(r.Set, r.Changed), nil
+}
+
+func describeSet(set *home.Set, changed bool) admin.Configuration {
+	c := admin.Configuration{
+		Generation: set.Number, Changed: changed, Files: []admin.File{},
+		Warnings: append([]string{}, set.Warnings...),
+	}
+	for _, f := range set.Files {
+		c.Files = append(c.Files, admin.File(f))
+	}
+	return c
+}
+
+// recordConfiguration puts into the trail which files are about to decide.
+func (s *server) recordConfiguration(ctx context.Context, set *home.Set, source string, by *admin.Caller) error {
+	files := map[string]any{}
+	for _, f := range set.Files {
+		files[f.Path] = f.SHA256
+	}
+	payload := map[string]any{"generation": int64(set.Number), "source": source, "files": files}
+	if by != nil {
+		maps.Copy(payload, by.Payload())
+	}
+	if err := s.trail.Record(ctx, audit.Event{Type: "configuration.loaded", Payload: payload}); err != nil {
+		return fmt.Errorf("record the configuration in the audit trail: %w", err)
+	}
+	return nil
+}

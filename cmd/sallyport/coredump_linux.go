@@ -1,0 +1,24 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// forbidCoreDumps also keeps other processes of the same user from attaching to
+// this one and reading its memory (prctl(2), PR_SET_DUMPABLE).
+func forbidCoreDumps() error {
+	return errors.Join(
+		wrapped("set RLIMIT_CORE", unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})),
+		wrapped("set PR_SET_DUMPABLE", unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)),
+	)
+}
+
+func wrapped(step string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", step, err)
+}

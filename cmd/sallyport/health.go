@@ -1,0 +1,120 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// statusPages serves /healthz, /readyz and /metrics.
+func (s *server) statusPages() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, "ok")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		r := s.readiness()
+		w.Header().Set("Content-Type", "application/json")
+		if r.Status == statusFailed {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		enc := json.NewEncoder(w)
+		enc.SetEscapeHTML(false)
+		_ = enc.Encode(r) // an error here is a client who left
+	})
+	mux.Handle("GET /metrics", s.metrics.Handler())
+	return mux
+}
+
+func newPagesServer(pages http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           pages,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+	}
+}
+
+// The states of /readyz. A warning answers 200: a bad edit must not take a proxy
+// that works out of service.
+const (
+	statusOK      = "ok"
+	statusWarning = "warning"
+	statusFailed  = "failed"
+)
+
+// readiness is the JSON of /readyz.
+type readiness struct {
+	Status string  `json:"status"` // the worst of the checks
+	Checks []check `json:"checks"`
+}
+
+type check struct {
+	Name   string  `json:"name"`
+	Status string  `json:"status"`
+	Detail *string `json:"detail"`
+}
+
+func (s *server) readiness() readiness {
+	r := readiness{Status: statusOK}
+	r.add("trail", statusFailed, s.trail.Err())
+	r.add("configuration", statusWarning, s.files.Err())
+	var stopping error
+	if s.draining.Load() {
+		stopping = errors.New("draining")
+	}
+	r.add("listener", statusFailed, stopping)
+	return r
+}
+
+func (r *readiness) add(name, otherwise string, err error) {
+	if err == nil {
+		r.Checks = append(r.Checks, check{Name: name, Status: statusOK})
+		return
+	}
+	detail := err.Error()
+	r.Checks = append(r.Checks, check{Name: name, Status: otherwise, Detail: &detail})
+	if r.Status != statusFailed {
+		r.Status = otherwise
+	}
+}
+
+// watchMetrics exposes what the parts beside the proxy know of themselves.
+func (s *server) watchMetrics() {
+	m := s.metrics
+	m.Watch("sallyport_config_generation", "Number of the configuration in force.",
+		func() float64 { return float64(s.files.Current().Number) })
+	m.Watch("sallyport_config_broken", "1 while the files as they are cannot be put in force.",
+		func() float64 { return truth(s.files.Err() != nil) })
+	m.Watch("sallyport_audit_broken", "1 while the trail cannot be written and every request is refused.",
+		func() float64 { return truth(s.trail.Err() != nil) })
+	m.Watch("sallyport_audit_queue", "Events that wait for the next commit.",
+		func() float64 { return float64(s.trail.Stats().Queue) })
+	m.Watch("sallyport_audit_backlog", "Outcomes kept in memory after a failed commit.",
+		func() float64 { return float64(s.trail.Stats().Backlog) })
+	m.Watch("sallyport_audit_projection_lag", "Events that queries do not see yet.",
+		func() float64 { return float64(s.trail.Stats().Lag) })
+	m.Watch("sallyport_audit_commit_seconds", "Moving average of the time a commit takes.",
+		func() float64 { return s.trail.Stats().AvgCommit.Seconds() })
+	m.WatchTotal("sallyport_audit_events_total", "Events committed.",
+		func() float64 { return float64(s.trail.Stats().Events) })
+	m.WatchTotal("sallyport_audit_commits_total", "Group commits.",
+		func() float64 { return float64(s.trail.Stats().Commits) })
+	m.Watch("sallyport_leaf_cache_size", "Certificates kept for intercepted hosts.",
+		func() float64 { size, _, _ := s.leaves.Stats(); return float64(size) })
+	m.WatchTotal("sallyport_leaf_issued_total", "Certificates issued for intercepted hosts.",
+		func() float64 { _, issued, _ := s.leaves.Stats(); return float64(issued) })
+	m.WatchTotal("sallyport_leaf_cache_hits_total", "Certificates for intercepted hosts taken from the cache.",
+		func() float64 { _, _, hits := s.leaves.Stats(); return float64(hits) })
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"sallyport/internal/home"
+	"sallyport/policy"
+)
+
+func newPolicyCommand(a *app) *cobra.Command {
+	group := withUsage(&cobra.Command{
+		Use:     "policy",
+		Short:   "Check policies and explain their decisions",
+		Example: "  sallyport policy explain --policy example https://www.python.org/",
+	})
+	group.AddCommand(newPolicyCheckCommand(a), newPolicyExplainCommand(a))
+	return group
+}
+
+func newPolicyCheckCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "check [FILE...]",
+		Short: "Report every error, and run the tests inside the files",
+		Long: `Without FILE, checks all of HOME as the server would load it: sallyport.yaml, owners,
+credentials, policies, and each against the others. With FILE, checks these policies by
+themselves. Then runs the tests inside the policies. Exit code 1 if anything is wrong.`,
+		Example: "  sallyport policy check\n  sallyport policy check policies/operator.yaml",
+		RunE: func(_ *cobra.Command, args []string) error {
+			c, err := a.checkPolicies(args)
+			if err != nil {
+				c.Errors = strings.Split(err.Error(), "\n")
+			}
+			c.OK = len(c.Errors)+len(c.Failures) == 0
+			return a.printPolicyCheck(c)
+		},
+	}
+}
+
+// policyCheck is the JSON of `policy check`.
+type policyCheck struct {
+	OK       bool            `json:"ok"`
+	Errors   []string        `json:"errors"`   // file:line: key: what
+	Warnings []string        `json:"warnings"` // likewise
+	Failures []testFailure   `json:"failures"`
+	Policies []checkedPolicy `json:"policies"` // those that could be read
+}
+
+type checkedPolicy struct {
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"`
+}
+
+type testFailure struct {
+	File     string  `json:"file"`
+	Line     int     `json:"line"`
+	Request  string  `json:"request"`
+	Expected string  `json:"expected"`
+	Got      string  `json:"got"` // allow | deny | ask
+	Rule     *string `json:"rule"`
+	Reason   string  `json:"reason"`
+}
+
+func (a *app) checkPolicies(files []string) (policyCheck, error) {
+	c := policyCheck{Errors: []string{}, Warnings: []string{}, Failures: []testFailure{}, Policies: []checkedPolicy{}}
+	if len(files) == 0 {
+		set, err := a.loadHome()
+		if err != nil {
+			return c, err
+		}
+		c.Warnings = append(c.Warnings, set.Warnings...)
+		for _, name := range slices.Sorted(maps.Keys(set.Policies)) {
+			c.add(set.Policies[name])
+		}
+		return c, nil
+	}
+	var errs []error
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		p, err := policy.Parse(file, data)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		for _, w := range p.Warnings() {
+			c.Warnings = append(c.Warnings, w.Error())
+		}
+		c.add(p)
+	}
+	return c, errors.Join(errs...)
+}
+
+// add runs the policy's own tests.
+func (c *policyCheck) add(p *policy.Policy) {
+	c.Policies = append(c.Policies, checkedPolicy{Name: p.Name(), SHA256: p.Hash()})
+	for _, f := range p.RunTests() {
+		failure := testFailure{
+			File: f.File, Line: f.Line, Request: f.Request, Expected: f.Expected,
+			Got: f.Got.Effect.String(), Reason: f.Got.Reason,
+		}
+		if f.Got.Rule != "" {
+			failure.Rule = &f.Got.Rule
+		}
+		c.Failures = append(c.Failures, failure)
+	}
+}
+
+func (a *app) printPolicyCheck(c policyCheck) error {
+	if a.json() {
+		if err := writeJSON(a.stdout, c); err != nil {
+			return err
+		}
+	} else {
+		for _, line := range c.Errors {
+			fmt.Fprintf(a.stderr, "sallyport: %s\n", printable(line))
+		}
+		for _, w := range c.Warnings {
+			fmt.Fprintf(a.stderr, "warning: %s\n", printable(w))
+		}
+		for _, f := range c.Failures {
+			fmt.Fprintf(a.stdout, "%s\n", printable(f.String()))
+		}
+		for _, p := range c.Policies {
+			fmt.Fprintf(a.stdout, "policy %s is well-formed\n", printable(p.Name))
+		}
+	}
+	if !c.OK {
+		return exitCode(exitFailed)
+	}
+	return nil
+}
+
+func (f testFailure) String() string {
+	got := f.Got
+	if f.Rule != nil {
+		got += " by " + *f.Rule
+	}
+	return f.File + ":" + strconv.Itoa(f.Line) + ": " + f.Request + ": expected " + f.Expected + ", got " + got + " (" + f.Reason + ")"
+}
+
+// loadHome reads HOME's files as the server would. A home that was never
+// started has no key for fingerprints, and none are made here.
+func (a *app) loadHome() (*home.Set, error) {
+	l, err := a.layout()
+	if err != nil {
+		return nil, err
+	}
+	return home.Load(l, home.Options{Getenv: a.getenv, FingerprintKey: make([]byte, fingerprintKeySize), Now: a.now})
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"sallyport/internal/admin"
+)
+
+func newReloadCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "reload",
+		Short: "Make the running server read its files again",
+		Long: `Makes the running server parse all files and put them in force, if all are right. If
+not, it says what is wrong and keeps what it has. The server does the same by itself when
+files change, and on SIGHUP.`,
+		Example: "  sallyport reload",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := a.connect(cmd.Context())
+			if errors.Is(err, admin.ErrNoServer) {
+				return withHint(err, "`sallyport policy check` checks the files without one")
+			}
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			c, err := client.Reload(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return a.printConfiguration(c)
+		},
+	}
+}
+
+func (a *app) printConfiguration(c admin.Configuration) error {
+	if a.json() {
+		return writeJSON(a.stdout, c)
+	}
+	for _, w := range c.Warnings {
+		fmt.Fprintf(a.stderr, "warning: %s\n", printable(w))
+	}
+	what := "was in force already"
+	if c.Changed {
+		what = "is now in force"
+	}
+	_, err := fmt.Fprintf(a.stdout, "generation %d (%d files) %s\n", c.Generation, len(c.Files), what)
+	return err
+}

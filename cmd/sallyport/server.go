@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"sallyport/audit"
+	"sallyport/certs"
+	"sallyport/internal/admin"
+	"sallyport/internal/metrics"
+	"sallyport/proxy"
+)
+
+// leafCacheSize bounds the certificates kept for intercepted hosts, about 3 KiB each.
+const leafCacheSize = 1024
+
+// server is a running `sallyport serve`: what it listens on, the proxy, and the
+// goroutines beside it. The stores are its caller's.
+type server struct {
+	*stores
+	log         *slog.Logger
+	now         func() time.Time
+	metrics     *metrics.Metrics
+	leaves      *certs.Leaves
+	generation  atomic.Pointer[proxy.Generation]
+	certificate *listenerCertificate
+	proxy       *proxy.Proxy
+
+	agents, commands, health net.Listener // health is nil when off
+	admin                    *admin.Server
+	pages                    *http.Server // on health
+	draining                 atomic.Bool
+
+	group  sync.WaitGroup
+	failed chan error         // of the goroutines that must not end by themselves
+	cancel context.CancelFunc // of the goroutines that end with the server
+}
+
+// newServer wires a server that is ready to start. It listens nowhere yet.
+func newServer(a *app, log *slog.Logger, st *stores) (*server, error) {
+	s := &server{
+		stores: st, log: log, now: a.now, metrics: metrics.New(), failed: make(chan error, 3),
+		leaves: certs.NewLeaves(st.interceptionCA, leafCacheSize, a.now),
+	}
+	set := st.files.Current()
+	g, err := newGeneration(set)
+	if err != nil {
+		return nil, err
+	}
+	s.generation.Store(g)
+	s.certificate = &listenerCertificate{ca: st.agentCA, now: a.now}
+	if err := s.certificate.issue(set.Config); err != nil {
+		return nil, err
+	}
+	s.proxy, err = proxy.New(proxy.Config{
+		Registry: st.registry, Trail: st.trail, Leaves: s.leaves,
+		Certificate: s.certificate.current, ClientCAs: st.agentCA.Pool(),
+		Generation: s.generation.Load, Metrics: s.metrics, Log: log,
+		OwnListeners: s.ownListeners, Now: a.now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.watchMetrics()
+	return s, nil
+}
+
+// start listens and serves; what it has started when it fails, stop ends.
+func (s *server) start(ctx context.Context) error {
+	if err := s.listen(ctx); err != nil {
+		return err
+	}
+	set := s.files.Current()
+	if err := s.recordConfiguration(ctx, set, "start", nil); err != nil {
+		return err
+	}
+	if err := s.trail.Record(ctx, audit.Event{Type: "server.started", Payload: s.describe()}); err != nil {
+		return fmt.Errorf("record the start in the audit trail: %w", err)
+	}
+	service := admin.NewService(admin.Config{
+		Registry: s.registry, Trail: s.trail, AgentCA: s.agentCA, InterceptionCA: s.interceptionCA,
+		View: s.view, Proxy: s.address, Cut: s.proxy.Cut, Now: s.now,
+		Reload: func(by admin.Caller) (admin.Configuration, error) { return s.reload("command", &by) },
+	})
+	pages := s.statusPages()
+	s.admin = admin.NewServer(service, pages, s.log)
+	s.serve("admin socket", func() error { return s.admin.Serve(s.commands) })
+	s.serve("listener", func() error { return s.proxy.Serve(s.agents) })
+	if s.health != nil {
+		s.pages = newPagesServer(pages)
+		s.serve("health listener", func() error { return s.pages.Serve(s.health) })
+	}
+	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s.cancel = cancel
+	s.group.Go(func() { s.certificate.keepFresh(background, s.files, s.log) })
+	s.group.Go(func() {
+		s.files.Watch(background, s.filesChanged, func(err error) { s.log.Warn("files are watched by polling", "error", err) })
+	})
+	for _, w := range set.Warnings {
+		s.log.Warn("configuration", "warning", w)
+	}
+	s.log.Info("serving", "listen", s.agents.Addr().String(), "home", s.layout.Dir, "trust_domain", set.Config.TrustDomain,
+		"generation", set.Number, "policies", len(set.Policies), "agents", len(s.registry.List()))
+	return nil
+}
+
+func (s *server) listen(ctx context.Context) (err error) {
+	c := s.files.Current().Config
+	config := &net.ListenConfig{}
+	if s.agents, err = config.Listen(ctx, "tcp", c.Listen); err != nil {
+		return listenFailed("listen", c.Listen, err)
+	}
+	if c.HealthListen != "" {
+		if s.health, err = config.Listen(ctx, "tcp", c.HealthListen); err != nil {
+			return listenFailed("health.listen", c.HealthListen, err)
+		}
+	}
+	s.commands, err = admin.Listen(s.layout.Socket(), s.log)
+	return err
+}
+
+func listenFailed(key, address string, err error) error {
+	err = fmt.Errorf("sallyport.yaml: %s: %w", key, err)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return withHint(err, "another program uses %s; stop it, or choose another port", address)
+	}
+	return err
+}
+
+// serve runs one of the servers; its end is a failure unless stop asked for it.
+func (s *server) serve(what string, run func() error) {
+	s.group.Go(func() {
+		if err := run(); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			s.failed <- fmt.Errorf("%s: %w", what, err)
+		}
+	})
+}
+
+// wait returns when a signal or ctx asks the server to stop, or with the error
+// of a part that failed.
+func (s *server) wait(ctx context.Context, signals <-chan os.Signal) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-s.failed:
+			return err
+		case sig := <-signals:
+			if sig != syscall.SIGHUP {
+				s.log.Info("draining", "signal", sig.String(), "for", drainTime.String())
+				return nil
+			}
+			_, _ = s.reload("signal", nil) // logged there
+		}
+	}
+}
+
+// stop drains until ctx ends, then cuts, and ends every goroutine. Commands are
+// answered until the last exchange is over.
+func (s *server) stop(ctx context.Context) error {
+	s.draining.Store(true)
+	err := s.proxy.Shutdown(ctx)
+	if s.cancel != nil {
+		s.cancel()
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if s.admin != nil {
+		err = errors.Join(err, s.admin.Shutdown(last))
+	}
+	if s.pages != nil {
+		err = errors.Join(err, s.pages.Shutdown(last))
+	}
+	s.closeListeners()
+	s.group.Wait()
+	if s.cancel == nil {
+		return err // it never started, and the trail does not say that it did
+	}
+	if recordErr := s.trail.Record(last, audit.Event{Type: "server.stopped", Payload: s.describe()}); recordErr != nil {
+		err = errors.Join(err, fmt.Errorf("record the stop in the audit trail: %w", recordErr))
+	}
+	s.log.Info("stopped")
+	return err
+}
+
+// closeListeners closes those that no server had taken over when start failed;
+// closing twice does no harm.
+func (s *server) closeListeners() {
+	for _, ln := range []net.Listener{s.agents, s.health, s.commands} {
+		if ln != nil {
+			_ = ln.Close()
+		}
+	}
+}
+
+// describe is what the trail says of this process.
+func (s *server) describe() map[string]any {
+	b := readBuild()
+	return map[string]any{
+		"pid": os.Getpid(), "uid": os.Geteuid(), "version": b.Version, "revision": b.Revision,
+		"listen": s.agents.Addr().String(),
+	}
+}
+
+// address is where agents reach the listener.
+func (s *server) address() string {
+	c := s.files.Current().Config
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return ""
+	}
+	_, port, err := net.SplitHostPort(s.agents.Addr().String())
+	if err != nil {
+		return ""
+	}
+	return c.ReachableAt(net.JoinHostPort(host, port))
+}
+
+// ownListeners are never dialled for an agent, beside the proxy's own.
+func (s *server) ownListeners() []netip.AddrPort {
+	if s.health == nil {
+		return nil
+	}
+	at, err := netip.ParseAddrPort(s.health.Addr().String())
+	if err != nil {
+		return nil
+	}
+	return []netip.AddrPort{at}
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+
+	"sallyport/audit"
+	"sallyport/certs"
+	"sallyport/identity"
+	"sallyport/internal/admin"
+	"sallyport/internal/home"
+)
+
+// stores is everything below HOME, open for writing under the lock. One process
+// has it at a time: the server, or a command while no server runs.
+type stores struct {
+	layout         home.Layout
+	lock           *admin.Lock
+	files          *home.Store
+	agentCA        *certs.Authority
+	interceptionCA *certs.Authority
+	registry       *identity.Registry
+	trail          *audit.Trail
+}
+
+// layout names HOME's files, or says that there is no HOME.
+func (a *app) layout() (home.Layout, error) {
+	if a.home == "" {
+		return home.Layout{}, withHint(errors.New("no home folder: this user has none"), "give --home DIR or set SALLYPORT_HOME")
+	}
+	return home.Layout{Dir: a.home}, nil
+}
+
+// openStores takes the lock and opens everything, or nothing.
+func openStores(ctx context.Context, a *app, log *slog.Logger) (*stores, error) {
+	l, err := a.layout()
+	if err != nil {
+		return nil, err
+	}
+	if err := l.CheckState(); err != nil {
+		return nil, err
+	}
+	s := &stores{layout: l}
+	if s.lock, err = admin.Acquire(l.Lock()); err != nil {
+		return nil, err
+	}
+	if err := s.open(ctx, a, log); err != nil {
+		return nil, errors.Join(err, s.close(context.WithoutCancel(ctx)))
+	}
+	return s, nil
+}
+
+func (s *stores) open(ctx context.Context, a *app, log *slog.Logger) (err error) {
+	options, err := loadOptions(s.layout, a)
+	if err != nil {
+		return err
+	}
+	if s.files, err = home.OpenStore(s.layout, options); err != nil {
+		return err
+	}
+	if err := s.openAuthorities(); err != nil {
+		return err
+	}
+	if s.registry, err = identity.Open(ctx, s.layout.Registry(), a.now); err != nil {
+		return err
+	}
+	s.trail, err = audit.Open(ctx, audit.Config{
+		Path: s.layout.Trail(), Durability: s.files.Current().Config.Durability,
+		Instance: instanceName(), Log: log, Now: a.now,
+	})
+	return err
+}
+
+// close closes in the reverse order of opening; what was not opened is nil.
+func (s *stores) close(ctx context.Context) error {
+	var errs []error
+	if s.trail != nil {
+		errs = append(errs, s.trail.Close(ctx))
+	}
+	if s.registry != nil {
+		errs = append(errs, s.registry.Close())
+	}
+	return errors.Join(append(errs, s.lock.Release())...)
+}
+
+func (s *stores) openAuthorities() (err error) {
+	if s.agentCA, err = certs.LoadAuthority(s.layout.AgentCA()); err != nil {
+		return err
+	}
+	if s.interceptionCA, err = certs.LoadAuthority(s.layout.InterceptionCA()); err != nil {
+		return err
+	}
+	domain := s.files.Current().Config.TrustDomain
+	uris := s.agentCA.Certificate().URIs
+	if want := "spiffe://" + domain; len(uris) != 1 || uris[0].String() != want {
+		cert, _ := s.layout.AgentCA()
+		return withHint(
+			fmt.Errorf("%s: trust_domain: is %s, but %s was made for %s", s.layout.Config(), domain, cert, uris),
+			"put the trust domain back; another one needs a new HOME",
+		)
+	}
+	return nil
+}
+
+func (s *stores) view() admin.View {
+	set := s.files.Current()
+	return admin.View{
+		TrustDomain: set.Config.TrustDomain, Policies: set.Policies,
+		Owners: set.Owners, Credentials: set.Credentials,
+	}
+}
+
+// loadOptions is what reading HOME's files needs beside them.
+func loadOptions(l home.Layout, a *app) (home.Options, error) {
+	key, err := readFingerprintKey(l)
+	return home.Options{Getenv: a.getenv, FingerprintKey: key, Now: a.now}, err
+}
+
+const fingerprintKeySize = 32
+
+func readFingerprintKey(l home.Layout) ([]byte, error) {
+	key, err := os.ReadFile(l.FingerprintKey())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, withHint(fmt.Errorf("%s: no such file", l.FingerprintKey()), "run `sallyport init`")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read fingerprint key: %w", err)
+	}
+	if len(key) != fingerprintKeySize {
+		return nil, withHint(fmt.Errorf("%s: has %d bytes instead of %d", l.FingerprintKey(), len(key), fingerprintKeySize),
+			"restore it from a backup, or remove it and run `sallyport init`; fingerprints of fixed secrets then start anew")
+	}
+	return key, nil
+}
+
+// instanceName tells the runs of one machine, and machines, apart in the trail.
+func instanceName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "sallyport"
+	}
+	suffix := make([]byte, 4)
+	_, _ = rand.Read(suffix) // never fails (crypto/rand.Read)
+	return host + "-" + hex.EncodeToString(suffix)
+}
