@@ -1,7 +1,5 @@
 package policy
 
-import "sallyport/internal/host"
-
 // Decide answers a query. In this order:
 //
 //  1. A query that lacks a part is denied, and so is everything under a nil Policy.
@@ -37,7 +35,7 @@ func (p *Policy) Decide(q Query) Decision {
 // the part would match it.
 func (q *Query) isComplete() bool {
 	return q.Method != "" && (q.Scheme == "https" || q.Scheme == "http") &&
-		q.Authority.Port != 0 && q.Authority.Name != host.Name{} && q.Path != Path{}
+		q.Authority.Port != 0 && q.Authority.Name.String() != "" && q.Path.raw != ""
 }
 
 // tally holds, for each step of Decide, the first rule in the file that reached

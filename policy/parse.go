@@ -61,7 +61,7 @@ func (c *compiler) policyName(n *node) string {
 
 func (c *compiler) rules(n *node) []rule {
 	if n.kind != listNode {
-		c.failAt(n, "must be a list; write rules: [] for a policy that denies everything")
+		c.failKind(n, "must be a list; write rules: [] for a policy that denies everything")
 		return nil
 	}
 	rules := make([]rule, 0, len(n.below))
@@ -82,13 +82,14 @@ func (c *compiler) rules(n *node) []rule {
 // more errors.
 func (c *compiler) rule(n *node) rule {
 	r := rule{line: n.line}
+	if name := n.field("name"); name != nil && isIdentifier(name.text) {
+		n.label = name.text // errors name the rule rather than count it
+	}
 	if !c.mapping(n, "name", "description", "allow", "ask", "deny", "credential", "agent_auth", "cookies") {
 		return r
 	}
 	if name := c.required(n, "name", "every rule has a name, which answers and the trail show"); name != nil {
-		if r.name, _ = c.identifier(name, "write name: WORD"); r.name != "" {
-			n.label = r.name // errors name the rule rather than count it
-		}
+		r.name, _ = c.identifier(name, "write name: WORD")
 	}
 	what := c.effect(n, &r)
 	r.description = c.optionalText(n.field("description"))
@@ -147,7 +148,7 @@ func (c *compiler) pass(n *node, label string, r *rule) bool {
 		return false
 	}
 	if f.kind != scalarNode || f.text != "pass" {
-		c.failAt(f, "the only value is pass; leave the key out otherwise")
+		c.failKind(f, "the only value is pass; leave the key out otherwise")
 		return false
 	}
 	if r.effect == Deny && n.field("deny") != nil {

@@ -32,7 +32,7 @@ func ParsePath(escaped string) (Path, error) {
 		return Path{}, err
 	}
 	if hasDotSegment(text) {
-		return Path{}, fmt.Errorf("path %q has a dot segment; send the path that it stands for", escaped)
+		return Path{}, fmt.Errorf("path %q has a dot segment; write the path that it stands for", escaped)
 	}
 	return Path{raw: escaped, text: text, lenient: mergeSlashes(text)}, nil
 }

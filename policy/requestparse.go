@@ -89,7 +89,7 @@ func (c *compiler) host(n *node) host.Pattern {
 }
 
 func (c *compiler) methods(n *node, effect Effect) []string {
-	items, ok := c.list(n, "write methods: [GET, HEAD]")
+	items, ok := c.list(n, "write methods: [GET, HEAD], or leave the key out for any method")
 	if !ok {
 		return nil
 	}
@@ -125,7 +125,7 @@ func isMethod(s string) bool {
 
 func (c *compiler) query(n *node) []parameter {
 	if n.kind != mapNode || len(n.below) == 0 {
-		c.failAt(n, "must be a mapping of names to lists of values, as in query: {state: [open]}")
+		c.failKind(n, "must be a mapping of names to lists of values, as in query: {state: [open]}")
 		return nil
 	}
 	parameters := make([]parameter, 0, len(n.below))
@@ -135,7 +135,7 @@ func (c *compiler) query(n *node) []parameter {
 		for _, item := range items {
 			switch {
 			case item.kind != scalarNode: // the empty value is a value: quoted
-				c.failAt(item, `must be a single value; quote an empty one, as in [""]`)
+				c.failKind(item, `must be a single value; quote an empty one, as in [""]`)
 			case contains(p.values, item.text):
 				c.failAt(item, "%s is listed twice; remove one", quoteOdd(item.text))
 			default:

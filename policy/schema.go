@@ -5,7 +5,7 @@ import "strings"
 // mapping checks that n is a mapping with no key beyond the known ones.
 func (r *reader) mapping(n *node, known ...string) bool {
 	if n.kind != mapNode {
-		r.failAt(n, "must be a mapping with the keys %s", strings.Join(known, ", "))
+		r.failKind(n, "must be a mapping with the keys %s", strings.Join(known, ", "))
 		return false
 	}
 	for _, f := range n.below {
@@ -14,6 +14,14 @@ func (r *reader) mapping(n *node, known ...string) bool {
 		}
 	}
 	return true
+}
+
+// failKind reports a value of the wrong kind, unless that is due to an error
+// already reported.
+func (r *reader) failKind(n *node, format string, args ...any) {
+	if n.kind != brokenNode {
+		r.failAt(n, format, args...)
+	}
 }
 
 // required returns the value under a key and fails where it is missing.
@@ -28,7 +36,7 @@ func (r *reader) required(n *node, label, hint string) *node {
 // word reads a scalar that is not empty.
 func (r *reader) word(n *node, hint string) (string, bool) {
 	if n.kind != scalarNode || n.text == "" {
-		r.failAt(n, "must be a single value; %s", hint)
+		r.failKind(n, "must be a single value; %s", hint)
 		return "", false
 	}
 	return n.text, true
@@ -38,10 +46,10 @@ func (r *reader) word(n *node, hint string) (string, bool) {
 func (r *reader) list(n *node, hint string) ([]*node, bool) {
 	switch {
 	case n.kind != listNode:
-		r.failAt(n, "must be a list; %s", hint)
+		r.failKind(n, "must be a list; %s", hint)
 		return nil, false
 	case len(n.below) == 0:
-		r.failAt(n, "the list is empty and would match nothing; leave the key out to match anything, or %s", hint)
+		r.failAt(n, "the list is empty; %s", hint)
 		return nil, false
 	}
 	return n.below, true

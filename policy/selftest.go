@@ -130,6 +130,9 @@ func ParseRequest(method, rawURL string) (Query, error) {
 	if !isMethod(method) {
 		return Query{}, fmt.Errorf("%q is not a method; methods are upper-case words such as GET", method)
 	}
+	if method == "CONNECT" || method == "TRACE" {
+		return Query{}, fmt.Errorf("%s is always refused, before any rule is asked", method)
+	}
 	return parseTarget(Query{Method: method, Scheme: scheme}, rest, port)
 }
 

@@ -18,7 +18,8 @@ import (
 type nodeKind uint8
 
 const (
-	emptyNode nodeKind = iota // null, or nothing after the colon
+	emptyNode  nodeKind = iota // null, or nothing after the colon
+	brokenNode                 // already reported; silently fails every further check
 	scalarNode
 	listNode
 	mapNode
@@ -189,9 +190,11 @@ func (r *reader) convert(from *yaml.Node, parent *node, label string, index int)
 	switch {
 	case from.Kind == yaml.AliasNode || from.Anchor != "":
 		r.failAt(n, "anchors and aliases (& and *) are not accepted; write the value out, or quote it")
+		n.kind = brokenNode
 		return n
 	case from.Style&yaml.TaggedStyle != 0:
-		r.failAt(n, "tags (%s) are not accepted; remove it", from.Tag)
+		r.failAt(n, "tags (%s) are not accepted; remove it", quoteOdd(from.Tag))
+		n.kind = brokenNode
 		return n
 	}
 	switch from.Kind {

@@ -1,7 +1,6 @@
 package host
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -40,15 +39,18 @@ func ParseAuthority(s string, defaultPort uint16) (Authority, error) {
 // splitPort parts the host, brackets included, from what follows its colon.
 func splitPort(s string) (hostText, portText string, hasPort bool, err error) {
 	if len(s) > maxInput+len(":65535") {
-		return "", "", false, errors.New("authority is too long")
+		return "", "", false, fmt.Errorf("authority is longer than %d bytes", maxInput)
+	}
+	if strings.ContainsRune(s, '@') {
+		return "", "", false, fmt.Errorf("%q has an @: user information is not accepted", s)
 	}
 	end := strings.IndexByte(s, ']') + 1 // 0 without brackets
 	hostText, portText, hasPort = strings.Cut(s[end:], ":")
 	if end > 0 && hostText != "" {
-		return "", "", false, fmt.Errorf("authority %q has text after the bracket", s)
+		return "", "", false, fmt.Errorf("%q has text after the bracket", s)
 	}
 	if strings.Contains(portText, ":") {
-		return "", "", false, fmt.Errorf("authority %q has several colons; write an IPv6 address in brackets, as in [2001:db8::1]:443", s)
+		return "", "", false, fmt.Errorf("%q has several colons; write an IPv6 address in brackets, as in [2001:db8::1]:443", s)
 	}
 	return s[:end+len(hostText)], portText, hasPort, nil
 }

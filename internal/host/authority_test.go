@@ -54,7 +54,7 @@ func TestParseAuthorityRefuses(t *testing.T) {
 		"a[::1]:443":           "not an IPv6",
 		"[::1":                 "several colons",
 		"user@example.com:443": "user information",
-		"user:pw@example.com":  "port",
+		"user:pw@example.com":  "user information",
 		"[fe80::1%25lo]:443":   "zones",
 		"[example.com]:443":    "brackets",
 		"example.com/:443":     "only letters",

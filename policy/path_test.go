@@ -1,0 +1,163 @@
+package policy_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sallyport/policy"
+)
+
+func TestParsePathRefuses(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"":                 "begin",
+		"*":                "begin",
+		"v1":               "begin",
+		"https://a/":       "begin",
+		"/.":               "dot segment",
+		"/..":              "dot segment",
+		"/a/../b":          "dot segment",
+		"/a/./b":           "dot segment",
+		"/a/..":            "dot segment",
+		"/a/.":             "dot segment",
+		"/a/%2e%2E/b":      "dot segment",
+		"/a/.%2e":          "dot segment",
+		"/a/%2e":           "dot segment",
+		"/a%2F..%2Fb":      "dot segment",
+		"/a%2f%2e%2e":      "dot segment",
+		"/a/..;/b":         "dot segment",
+		"/a/..;x=y/b":      "dot segment",
+		"/a/%2e%2e%3b/b":   "dot segment",
+		"/a/.;/b":          "dot segment",
+		"/..//":            "dot segment",
+		"/a%00b":           "NUL",
+		"/%00":             "NUL",
+		"/a%5Cb":           "backslash",
+		"/a%5c..%5cb":      "backslash",
+		`/a\b`:             "backslash",
+		"/%":               "escape",
+		"/%2":              "escape",
+		"/%zz":             "escape",
+		"/a%2":             "escape",
+		"/%u002e":          "escape",
+		"/a?b":             "ends the path",
+		"/a#b":             "ends the path",
+		"/a b":             "space",
+		"/a\tb":            "control",
+		"/a\nb":            "control",
+		"/a\x00b":          "control",
+		"/a\x7fb":          "control",
+		"/good/then/../up": "dot segment",
+	} {
+		path, err := policy.ParsePath(in)
+		if assert.Error(t, err, "%q", in) {
+			assert.Contains(t, err.Error(), want, "%q", in)
+		}
+		assert.Zero(t, path, "%q", in)
+	}
+}
+
+func TestParsePathKeepsBytes(t *testing.T) {
+	t.Parallel()
+	for _, in := range []string{
+		"/", "//", "/a//b/", "/a%2Fb", "/a%20b", "/%61", "/...", "/..a", "/a..", "/.a/..b/c.", "/.well-known/x", "/é", "/%C3%A9", "/%ff",
+		"/a;b=c", "/;..", "/a:b@c!$&'()*+,=", "/%252e%252e/x", "/{x}|\"<>^`", "/a..;/b",
+	} {
+		path, err := policy.ParsePath(in)
+		if assert.NoError(t, err, "%q", in) {
+			assert.Equal(t, in, path.String())
+		}
+	}
+}
+
+func TestPathMatching(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		pattern, matches, not string
+	}{
+		{"/", "/", "// /a"},
+		{"/v1", "/v1 /%76%31", "/v1/ /v1/x /v11 /V1"},
+		{"/v1/", "/v1/", "/v1 /v1/x"},
+		{"/v1/**", "/v1 /v1/ /v1/a /v1/a/b /v1//", "/v11 /v2/v1 /"},
+		{"/**", "/ // /a /a/b/c", ""},
+		{"/**/.env", "/.env /a/.env /a/b/.env //.env", "/.env/ /a.env /.envx"},
+		{"/a/**/b", "/a/b /a/x/b /a/x/y/b /a/b/b", "/a /b /a/b/x /ab"},
+		{"/a/**/b/**/c", "/a/b/c /a/x/b/y/c /a/b/b/c/c", "/a/c/b /a/b/x"},
+		{"/**/a/**", "/a /x/a /a/x /x/a/y", "/x /xa"},
+		{"/**/**/a", "/a /x/a", "/x"},
+		{"/v1/*", "/v1/a /v1/a%2Fb /v1/*", "/v1 /v1/ /v1/a/b /v1/a/"},
+		{"/v1/*/", "/v1/a/", "/v1/a /v1//"},
+		{"/repos/*/*/pulls", "/repos/a/b/pulls", "/repos/a/pulls /repos/a/b/c/pulls /repos//b/pulls"},
+		{"/a*", "/a /ab /a%2Fb", "/b /a/b"},
+		{"/*a", "/a /ba", "/ab"},
+		{"/a*c", "/ac /abc /abcc", "/a /c /abcd"},
+		{"/a*b*c", "/abc /axbxc /abbc /abcbc", "/ac /acb /abcd"},
+		{"/*a*", "/a /xax", "/b"},
+		{"/aa*aa", "/aaaa /aaxaa", "/aaa"},
+		{"/%2A", "/* /%2a", "/a"},
+		{"/a%2Fb", "/a%2fb", "/a/b"},
+		{"/a%20b", "/a%20b", "/a+b"},
+		{"/é", "/é /%C3%A9", "/e"},
+		{"/%41%2541", "/A%2541", "/AA /A%41"},
+		{"/*.tar.gz", "/a.tar.gz /.tar.gz /.tar.tar.gz", "/a.tar /a.tar.gzx"},
+	} {
+		p := parse(t, "rules:\n  - {name: a, allow: {host: a.example, path: \""+c.pattern+"\"}}\n")
+		for _, path := range strings.Fields(c.matches) {
+			assert.Equal(t, policy.Allow, p.Decide(query(t, "GET https://a.example"+path)).Effect, "%s matches %s", c.pattern, path)
+		}
+		for _, path := range strings.Fields(c.not) {
+			assert.Equal(t, policy.Deny, p.Decide(query(t, "GET https://a.example"+path)).Effect, "%s does not match %s", c.pattern, path)
+		}
+	}
+}
+
+// A deny rule also holds for the path that a lenient server makes of it.
+func TestDenyReadsPathsLeniently(t *testing.T) {
+	t.Parallel()
+	p := parse(t, `
+rules:
+  - {name: all, allow: {host: a.example}}
+  - {name: no-admin, deny: {host: a.example, path: /admin/**}}
+`)
+	for path, want := range map[string]policy.Effect{
+		"/admin":       policy.Deny,
+		"/admin/x":     policy.Deny,
+		"//admin/x":    policy.Deny,
+		"/%61dmin":     policy.Deny,
+		"/admin%2Fx":   policy.Deny,
+		"/%2Fadmin/x":  policy.Deny,
+		"///admin//x":  policy.Deny,
+		"/administer":  policy.Allow,
+		"/x/admin":     policy.Allow,
+		"/%2561dmin/x": policy.Allow, // decoded once, as promised
+	} {
+		assert.Equal(t, want, p.Decide(query(t, "GET https://a.example"+path)).Effect, path)
+	}
+}
+
+// Patterns made to backtrack stay within the product of the lengths.
+func TestPathMatchingIsBounded(t *testing.T) {
+	t.Parallel()
+	patterns := []string{
+		"/" + strings.Repeat("a*", 500) + "b",
+		strings.Repeat("/**/a", 500) + "/b",
+		strings.Repeat("/**/*a*", 400) + "/b",
+	}
+	paths := []string{"/" + strings.Repeat("a", 60_000), strings.Repeat("/a", 30_000)}
+	for _, pattern := range patterns {
+		p := parse(t, "rules:\n  - {name: a, deny: {path: \""+pattern+"\"}}\n")
+		for _, path := range paths {
+			parsed, err := policy.ParsePath(path)
+			require.NoError(t, err)
+			q := query(t, "GET https://a.example/")
+			q.Path = parsed
+			start := time.Now()
+			assert.Empty(t, p.Decide(q).Rule)
+			assert.Less(t, time.Since(start), 5*time.Second, "%.20s on %.20s", pattern, path)
+		}
+	}
+}
