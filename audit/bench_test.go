@@ -24,6 +24,7 @@ func BenchmarkBeginEnd(b *testing.B) {
 				before := cpuMicros(b)
 				exchanges(b, trail, waiters, b.N)
 				require.NoError(b, trail.Close(context.Background()))
+				b.ReportMetric(float64(2*b.N)/float64(trail.Stats().Commits), "events/commit")
 				b.ReportMetric((cpuMicros(b)-before)/float64(b.N), "cpu-us/op")
 				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "exchanges/s")
 			})

@@ -108,9 +108,6 @@ func (s *store) inTx(fn func() error) error {
 // tree with them. An error after the commit itself (the file is no longer at
 // its path) leaves rows behind that nobody may rely on; see resync.
 func (s *store) append(t tree, entries []*entry) (tree, error) {
-	if err := s.inPlace(); err != nil {
-		return t, err
-	}
 	after := t
 	err := s.inTx(func() error {
 		for _, e := range entries {

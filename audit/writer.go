@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +21,8 @@ const (
 	// nobody waits for them, and a commit of their own costs as much as an
 	// intent's.
 	linger = 10 * time.Millisecond
+	// maxYields bounds how often the writer lets others run before a commit.
+	maxYields = 8
 	// maxBacklog bounds the outcomes kept in memory while they cannot be
 	// written. Beyond it nothing new begins.
 	maxBacklog = 8192
@@ -105,6 +108,7 @@ func (w *writer) turn(closing bool) {
 	if outcomes > 0 && w.lingerAt.IsZero() {
 		w.lingerAt = now.Add(linger)
 	}
+	w.gather()
 	all := closing || (!w.lingerAt.IsZero() && !now.Before(w.lingerAt))
 	w.batch = w.queue.take(w.batch[:0], maxBatch, all)
 	if len(w.batch) > 0 {
@@ -112,6 +116,23 @@ func (w *writer) turn(closing bool) {
 		w.commitBatch(w.batch)
 	}
 	w.afterCommit(closing)
+}
+
+// gather lets those run who are about to ask for a commit, so that they share
+// this one: a commit costs more than the rows in it. On an idle machine nobody
+// is about to, and it returns at once.
+func (w *writer) gather() {
+	waiting, _ := w.queue.lengths()
+	for range maxYields {
+		if waiting == 0 || waiting >= maxBatch {
+			return
+		}
+		runtime.Gosched()
+		before := waiting
+		if waiting, _ = w.queue.lengths(); waiting == before {
+			return
+		}
+	}
 }
 
 // idle reports whether nothing is left that turn would do at once.
