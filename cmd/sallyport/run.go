@@ -1,13 +1,226 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
+
+	"sallyport/internal/admin"
+	"sallyport/internal/agentenv"
+	"sallyport/internal/sidecar"
 )
 
-func newRunCommand(*app) *cobra.Command {
-	return &cobra.Command{Use: "run", Hidden: true, RunE: func(*cobra.Command, []string) error {
-		return errors.New("run: not in this build")
-	}}
+// Exit codes of shells, for a command that did not run.
+const (
+	exitCannotRun = 126
+	exitNotFound  = 127
+)
+
+// startTime is how long a server may take from its start to its socket.
+const startTime = 2 * time.Second
+
+// revokeTimeout bounds the last act of a run, whatever became of the server.
+const revokeTimeout = 10 * time.Second
+
+func newRunCommand(a *app) *cobra.Command {
+	var o runOptions
+	cmd := &cobra.Command{
+		Use:   "run --policy P --owner O -- CMD ARG...",
+		Short: "Run a command as a new agent, with its own sidecar and environment",
+		Long: `Creates an agent for this one run, starts its sidecar and runs the command with the
+environment of sallyport env. The agent's key exists only in this process's memory.
+When the command ends the agent is revoked; the exit code is the command's (127 if it
+was not found, 128+N if signal N killed it). Signals are forwarded.
+
+The command gets PATH, HOME, USER, SHELL, LANG, LC_*, TERM, TZ, TMPDIR, what env sets, and
+each --pass NAME; never a variable that an env: secret reads. This is no sandbox: the
+command runs as you, and nothing but good will makes it use the proxy.`,
+		Example: `  sallyport run --policy example --owner person:dana -- git clone https://github.com/acme/web
+  sallyport run --policy operator --owner team:platform --pass CI -- npm test`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 || cmd.ArgsLenAtDash() != 0 {
+				return usagef("put -- and then the command after the flags: %s", cmd.UseLine())
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return a.runCommand(cmd.Context(), o, args) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.create.Policy, "policy", "", "policy that the command is under (required)")
+	flags.StringVar(&o.create.Owner, "owner", "", "who answers for it: person:NAME or team:NAME (required)")
+	flags.StringVar(&o.create.Name, "name", "", "name of the agent for people (default made up)")
+	flags.StringArrayVar(&o.pass, "pass", nil, "variable of this environment to pass on; may be repeated")
+	flags.DurationVar(&o.ttl, "ttl", defaultTTL, "longest time that the agent may live")
+	require(cmd, "policy", "owner")
+	return cmd
+}
+
+type runOptions struct {
+	create admin.CreateRequest
+	ttl    time.Duration
+	pass   []string
+}
+
+// runCommand creates whatever the command needs, in order, and takes it back in
+// reverse order on every way out.
+func (a *app) runCommand(ctx context.Context, o runOptions, argv []string) error {
+	path, err := exec.LookPath(argv[0])
+	if err != nil {
+		return a.notRun(argv[0], err)
+	}
+	environ, err := a.inherited(o.pass)
+	if err != nil {
+		return err
+	}
+	// From here on a signal must not end this process before the agent is revoked.
+	signals := catchSignals()
+	defer signals.stop()
+	client, err := a.connectSoon(ctx)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	o.create.TTL = admin.Duration(o.ttl)
+	enrolment, err := client.CreateAgent(ctx, o.create)
+	if err != nil {
+		return err
+	}
+	defer a.revoke(ctx, client, enrolment.Agent)
+
+	folder, err := publicFolder(enrolment)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder) //nolint:errcheck // public certificates in the temporary folder
+	url, stop, err := a.startSidecar(ctx, enrolment)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	variables, err := a.environment(url, folder)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stderr, "sallyport: agent %s (%s) under policy %s; this is no sandbox: the command runs as you and could go around the proxy\n",
+		printable(enrolment.Agent.Name), enrolment.Agent.ID, printable(enrolment.Agent.Policy))
+
+	child := exec.Command(path, argv[1:]...) //nolint:gosec,noctx // the user's command; signals end it, not a context
+	child.Args[0] = argv[0]
+	child.Stdin, child.Stdout, child.Stderr = a.stdin, a.stdout, a.stderr
+	child.Env = agentenv.Apply(environ, variables)
+	if err := child.Start(); err != nil {
+		return a.notRun(argv[0], err)
+	}
+	signals.forward(child.Process)
+	return ended(child.Wait())
+}
+
+// connectSoon waits a moment for a server that was started just before.
+func (a *app) connectSoon(ctx context.Context) (*admin.Client, error) {
+	for deadline := time.Now().Add(startTime); ; {
+		client, err := a.connect(ctx)
+		switch {
+		case !errors.Is(err, admin.ErrNoServer):
+			return client, err
+		case time.Now().After(deadline):
+			return nil, withHint(fmt.Errorf("no server is running on %s", a.home), "start one: sallyport serve --home %s", a.home)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(lookAway):
+		}
+	}
+}
+
+// notRun says why a command was not run, with the exit codes of shells.
+func (a *app) notRun(name string, err error) error {
+	code := exitCannotRun
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+		code, err = exitNotFound, errors.New("command not found")
+	}
+	fmt.Fprintf(a.stderr, "sallyport: run %s: %s\n", printable(name), printable(err.Error()))
+	return exitCode(code)
+}
+
+// ended turns what Wait returned into this command's exit code.
+func ended(err error) error {
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		return err
+	}
+	if n, ok := killedBy(exit.ProcessState); ok {
+		return exitCode(128 + n)
+	}
+	return exitCode(exit.ExitCode())
+}
+
+// revoke ends the agent for good. The server may be gone by now; then the agent
+// is left without a key, and somebody has to be told.
+func (a *app) revoke(ctx context.Context, client *admin.Client, agent admin.Agent) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), revokeTimeout)
+	defer cancel()
+	_, err := client.RevokeAgent(ctx, admin.StatusRequest{ID: agent.ID.String(), Reason: "its run ended"})
+	if err != nil {
+		fmt.Fprintf(a.stderr, "sallyport: agent %s was not revoked: %s\nhint: its key is gone, and it expires %s; sallyport agent revoke %s ends it now\n",
+			agent.ID, printable(err.Error()), moment(agent.ExpiresAt), agent.ID)
+	}
+}
+
+// startSidecar serves the new agent, whose key it holds in memory only. stop cuts
+// what is open and waits.
+func (a *app) startSidecar(ctx context.Context, e admin.Enrolment) (url string, stop func(), err error) {
+	identity, err := sidecar.ParseIdentity(e.Certificate, e.Key, e.CA)
+	if err != nil {
+		return "", nil, err
+	}
+	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	password := sidecar.NewPassword()
+	s, err := sidecar.New(sidecar.Config{Proxy: e.Proxy, Identity: identity, Password: password, Log: log})
+	if err != nil {
+		return "", nil, err
+	}
+	l, err := sidecar.Listen(ctx, "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		if err := s.Serve(ctx, l); err != nil {
+			log.Error("sidecar ended", "error", err)
+		}
+	})
+	return sidecar.URL(l.Addr(), password), func() { cancel(); serving.Wait() }, nil
+}
+
+// publicFolder writes the files that clients need, and not the key, into a
+// private temporary folder.
+func publicFolder(e admin.Enrolment) (string, error) {
+	contents, err := identityContents(e)
+	if err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp("", "sallyport-run-*") // mode 0700
+	if err != nil {
+		return "", fmt.Errorf("make folder for certificates: %w", err)
+	}
+	for _, c := range contents {
+		if c.name == fileKey {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(dir, c.name), c.data, c.mode); err != nil {
+			return "", errors.Join(fmt.Errorf("write certificates: %w", err), os.RemoveAll(dir))
+		}
+	}
+	return dir, nil
 }

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -42,12 +43,13 @@ func New(c Config) ([]Variable, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	var l list
-	l.proxy(c)
-	l.trust(c)
-	l.java(c)
-	l.placeholders(c)
-	return l, nil
+	return all(c), nil
+}
+
+// Sets says whether the variable may be among those that New lists.
+func Sets(name string) bool {
+	anywhere := Config{Proxy: &url.URL{Scheme: "https", Host: "h:1", User: url.User("u")}, Region: "r"}
+	return slices.ContainsFunc(all(anywhere), func(v Variable) bool { return v.Name == name })
 }
 
 func (c Config) check() error {
@@ -76,6 +78,15 @@ func (c Config) check() error {
 }
 
 type list []Variable
+
+func all(c Config) list {
+	var l list
+	l.proxy(c)
+	l.trust(c)
+	l.java(c)
+	l.placeholders(c)
+	return l
+}
 
 func (l *list) set(value string, names ...string) {
 	for _, name := range names {

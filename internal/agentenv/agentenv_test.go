@@ -65,6 +65,11 @@ func TestVariables(t *testing.T) {
 		want[name] = agentenv.Placeholder
 	}
 	assert.Equal(t, want, got)
+	for name := range want {
+		assert.True(t, agentenv.Sets(name), name)
+	}
+	assert.True(t, agentenv.Sets("GIT_PROXY_SSL_KEY"))
+	assert.False(t, agentenv.Sets("PATH"))
 }
 
 func TestVariablesThatDepend(t *testing.T) {

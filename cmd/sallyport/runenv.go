@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+
+	"sallyport/credentials"
+	"sallyport/internal/agentenv"
+)
+
+// passed are the variables that a command gets from this environment unasked:
+// what programs need to find themselves, their user and a language.
+var passed = append([]string{ //nolint:gochecknoglobals // a constant list
+	"PATH", "HOME", "USER", "SHELL", "LANG", "TERM", "TZ", "TMPDIR",
+	"LC_ALL", "LC_ADDRESS", "LC_COLLATE", "LC_CTYPE", "LC_IDENTIFICATION", "LC_MEASUREMENT", "LC_MESSAGES",
+	"LC_MONETARY", "LC_NAME", "LC_NUMERIC", "LC_PAPER", "LC_TELEPHONE", "LC_TIME",
+}, passedBySystem...)
+
+// inherited is the part of this process's environment that the command gets.
+func (a *app) inherited(pass []string) ([]string, error) {
+	secret, err := a.secretVariables()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range pass {
+		switch {
+		case name == "" || slices.Contains([]byte(name), '='):
+			return nil, usagef("--pass %q: give the name of a variable; its value is taken from this environment", name)
+		case slices.Contains(secret, name):
+			return nil, withHint(fmt.Errorf("--pass %s: a credential reads its secret from that variable", name),
+				"an agent never holds a secret; leave it out, and let a rule name the credential")
+		case agentenv.Sets(name):
+			return nil, withHint(fmt.Errorf("--pass %s: the agent's environment sets that variable", name),
+				"leave it out; sallyport env shows what is set")
+		}
+	}
+	var environ []string
+	for _, name := range slices.Concat(passed, pass) {
+		if value := a.getenv(name); value != "" && !slices.Contains(secret, name) {
+			environ = append(environ, name+"="+value)
+		}
+	}
+	slices.Sort(environ)
+	return slices.Compact(environ), nil
+}
+
+// secretVariables are the variables that env: secrets read. If credentials.yaml
+// does not say, nobody can tell which they are, so that is an error.
+func (a *app) secretVariables() ([]string, error) {
+	l, err := a.layout()
+	if err != nil {
+		return nil, err
+	}
+	data, err := os.ReadFile(l.Credentials())
+	if err != nil {
+		return nil, fmt.Errorf("find out which variables hold secrets: %w", err)
+	}
+	set, err := credentials.Parse(l.Credentials(), data, credentials.Options{Home: l.Dir})
+	if err != nil {
+		return nil, fmt.Errorf("find out which variables hold secrets: %w", err)
+	}
+	return set.EnvNames(), nil
+}
