@@ -68,6 +68,24 @@ func TestExplain(t *testing.T) {
 			"path /ask/** does not match /v1/x%2F.env",
 			"decides, to be careful: path /**/.env matches /v1/x%2F.env only if slashes are merged or decoded",
 		},
+		"WEBSOCKET https://192.0.2.1/.env": {
+			"host api.example does not match 192.0.2.1",
+			"host *.example does not match 192.0.2.1: a * stands for names, never for an address",
+			"host api.example:8443 does not match 192.0.2.1",
+			"scheme http does not match https",
+			"host api.example does not match 192.0.2.1",
+			"path /ask/** does not match /.env",
+			"decides",
+		},
+		"WEBSOCKET https://api.example/v1/": {
+			"methods [GET, POST] do not include WEBSOCKET, though a server may read it as one of them",
+			"query state: [open, closed] does not match ?",
+			"host api.example:8443 does not match port 443",
+			"scheme http does not match https",
+			"decides",
+			"path /ask/** does not match /v1/",
+			"path /**/.env does not match /v1/",
+		},
 	} {
 		q := query(t, request)
 		e := p.Explain(q)

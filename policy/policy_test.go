@@ -101,7 +101,7 @@ func TestDecisionCarriesWhatTheRuleSays(t *testing.T) {
 
 // Servers exist that take method names in any case. A restriction holds for
 // them, a permission does not extend to them.
-func TestMethodInAnotherCase(t *testing.T) {
+func TestMethodThatServersReadAsAnother(t *testing.T) {
 	t.Parallel()
 	p := parse(t, `
 rules:
@@ -109,6 +109,7 @@ rules:
   - {name: all, allow: {host: b.example}}
   - {name: no-delete, deny: {host: b.example, methods: [DELETE]}}
   - {name: post, ask: {host: b.example, methods: [POST]}}
+  - {name: no-get, deny: {host: b.example, methods: [GET], path: /feed}}
   - {name: only-ask, ask: {host: c.example, methods: [POST]}}
 `)
 	for request, want := range map[string]string{
@@ -118,6 +119,10 @@ rules:
 		"delete https://b.example/": "deny no-delete",
 		"Post https://b.example/":   "ask post",
 		"Post https://c.example/":   "deny ", // a doubt never grants, not even a question
+		// The handshake is a GET, and a server may take it for no more.
+		"WEBSOCKET https://a.example/":     "deny ",
+		"WEBSOCKET https://b.example/":     "allow all",
+		"WEBSOCKET https://b.example/feed": "deny no-get",
 	} {
 		method, url, _ := strings.Cut(request, " ")
 		q := query(t, "GET "+url)
@@ -189,11 +194,13 @@ func TestDescription(t *testing.T) {
 func TestFileNameIsOnlyCheckedForYAML(t *testing.T) {
 	t.Parallel()
 	data := []byte("policy: operator\nrules: []\n")
+	_, err := policy.Parse("operator.yaml", append([]byte("\ufeff"), data...))
+	assert.NoError(t, err, "a byte order mark is no error")
 	for _, file := range []string{"operator.yaml", "operator.yml", "/etc/policies/operator.yaml", "-", "/dev/stdin"} {
 		_, err := policy.Parse(file, data)
 		assert.NoError(t, err, file)
 	}
-	_, err := policy.Parse("other.yml", data)
+	_, err = policy.Parse("other.yml", data)
 	assert.ErrorContains(t, err, "rename one of them")
 }
 

@@ -54,7 +54,9 @@ func (m *request) matchesHost(a host.Authority) bool {
 }
 
 // matchMethod compares case-sensitively (RFC 9110, section 9.1). Servers exist
-// that do not, so another case is doubtful rather than different.
+// that do not, so another case is doubtful rather than different. So is an
+// upgrade where GET is listed: a server may ignore Upgrade and answer the GET
+// that carries it (RFC 9110, section 7.8).
 func matchMethod(methods []string, method string) verdict {
 	if len(methods) == 0 {
 		return matched
@@ -64,7 +66,7 @@ func matchMethod(methods []string, method string) verdict {
 		if m == method {
 			return matched
 		}
-		if strings.EqualFold(m, method) {
+		if strings.EqualFold(m, method) || m == "GET" && method == Upgrade {
 			result = doubtful
 		}
 	}
@@ -82,7 +84,7 @@ func (m *request) explain(q Query) string {
 	case mismatch:
 		return fmt.Sprintf("methods [%s] do not include %s", strings.Join(m.methods, ", "), q.Method)
 	case doubtful:
-		return fmt.Sprintf("methods [%s] include %s only in another case", strings.Join(m.methods, ", "), q.Method)
+		return fmt.Sprintf("methods [%s] do not include %s, though a server may read it as one of them", strings.Join(m.methods, ", "), q.Method)
 	case matched, unreadable:
 	}
 	if m.path != nil {
@@ -99,7 +101,11 @@ func (m *request) explain(q Query) string {
 
 func (m *request) explainHost(a host.Authority) string {
 	if !m.anyHost && !m.host.MatchesName(a.Name) {
-		return fmt.Sprintf("host %s does not match %s", m.host, a.Name)
+		text := fmt.Sprintf("host %s does not match %s", m.host, a.Name)
+		if _, exact := m.host.Exact(); a.Name.IsAddr() && !exact {
+			text += ": a * stands for names, never for an address"
+		}
+		return text
 	}
 	if m.anyHost || !m.host.HasPort() {
 		return fmt.Sprintf("without a port the rule means port %d, not %d", m.defaultPort, a.Port)

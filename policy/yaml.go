@@ -126,9 +126,10 @@ func decode(decoder *yaml.Decoder, into *yaml.Node) (err error) {
 	return decoder.Decode(into)
 }
 
-// checkText refuses what a reviewer cannot see: other encodings, control
-// characters and bidirectional overrides (CVE-2021-42574).
+// checkText refuses what a reviewer cannot see: other encodings, control and
+// format characters, bidirectional overrides among them (CVE-2021-42574).
 func (r *reader) checkText(data []byte) bool {
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors write a byte order mark
 	line := 1
 	for i := 0; i < len(data); {
 		c, size := rune(data[i]), 1
@@ -154,7 +155,7 @@ func isInvisible(c rune) bool {
 	if c < utf8.RuneSelf {
 		return c < ' ' || c == 0x7f
 	}
-	return unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c) || c == '\u2028' || c == '\u2029'
+	return unicode.In(c, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
 }
 
 var (

@@ -206,6 +206,9 @@ func (n Name) String() string { return n.text }
 // Addr returns the address if the name is a literal; never an IPv4-mapped one.
 func (n Name) Addr() (netip.Addr, bool) { return n.addr, n.addr.IsValid() }
 
+// IsAddr reports whether the name is an address.
+func (n Name) IsAddr() bool { return n.addr.IsValid() }
+
 // Parent returns the name without its first label, and false where there is
 // none: at a single label, and at an address.
 func (n Name) Parent() (Name, bool) {
