@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/rand"
 	_ "embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -83,8 +84,8 @@ func (i *initialisation) run() error {
 			return fmt.Errorf("make folder: %w", err)
 		}
 	}
-	person := ownerName(i.app.getenv)
-	replace := strings.NewReplacer("{{trust_domain}}", i.trustDomain, "{{person}}", person)
+	person, full := currentPerson(i.app.getenv)
+	replace := strings.NewReplacer("{{trust_domain}}", i.trustDomain, "{{person}}", person, "{{full_name}}", full)
 	fresh := !i.exists(l.Config())
 	var err error
 	for _, f := range []struct{ path, content string }{
@@ -183,11 +184,13 @@ func (i *initialisation) authority(certFile, keyFile string, t certs.Template) e
 	return nil
 }
 
-// ownerName is the current user as owners.yaml can name them.
-func ownerName(getenv func(string) string) string {
-	name := getenv("USER")
-	if name == "" {
-		if u, err := user.Current(); err == nil {
+// currentPerson is the current user as owners.yaml can name them, and their
+// full name in quotes.
+func currentPerson(getenv func(string) string) (name, full string) {
+	name = getenv("USER")
+	if u, err := user.Current(); err == nil {
+		full = u.Name
+		if name == "" {
 			name = u.Username
 		}
 	}
@@ -201,9 +204,16 @@ func ownerName(getenv func(string) string) string {
 		return '-' // DOMAIN\user, and letters beyond ASCII
 	}, name)
 	if name = strings.TrimLeft(name, "._-"); name == "" {
-		return "me"
+		name = "me"
 	}
-	return name
+	if full == "" {
+		full = name
+	}
+	quoted, err := json.Marshal(full) // JSON strings are YAML strings
+	if err != nil {
+		panic("a string always marshals: " + err.Error())
+	}
+	return name, string(quoted)
 }
 
 // initialised is the JSON of `init`.

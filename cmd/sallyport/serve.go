@@ -73,7 +73,7 @@ func (a *app) serve(ctx context.Context, log *slog.Logger) error {
 	stores, err := openStores(ctx, a, log)
 	if err != nil {
 		if errors.Is(err, admin.ErrLocked) {
-			return withHint(fmt.Errorf("%w: %s", err, a.home), "only one server may run on a home; stop the other one, or give --home")
+			return withHint(fmt.Errorf("%w: %s", admin.ErrLocked, a.home), "only one server may run on a home; stop the other one, or give --home")
 		}
 		return err
 	}

@@ -1,8 +1,10 @@
 package home
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -35,11 +37,19 @@ func (p *Problem) Error() string {
 // problems collects everything wrong with one file.
 type problems struct {
 	file string
-	errs []error
+	errs []*Problem
 }
 
 func (p *problems) add(line int, key, format string, args ...any) {
 	p.errs = append(p.errs, &Problem{File: p.file, Line: line, Key: key, Msg: fmt.Sprintf(format, args...)})
 }
 
-func (p *problems) err() error { return errors.Join(p.errs...) }
+// err returns all problems in the order of their lines.
+func (p *problems) err() error {
+	slices.SortStableFunc(p.errs, func(a, b *Problem) int { return cmp.Compare(a.Line, b.Line) })
+	var errs []error
+	for _, one := range p.errs {
+		errs = append(errs, one)
+	}
+	return errors.Join(errs...)
+}
