@@ -12,11 +12,13 @@ var (
 	errFraming  = errors.New("both Content-Length and Transfer-Encoding are present (RFC 9112 section 6.1)")
 	errBareLF   = errors.New("a header line ends without a carriage return (RFC 9112 section 2.2)")
 	errFolded   = errors.New("a header line is folded (RFC 9112 section 5.2)")
+	errOldCoded = errors.New("HTTP/1.0 has no Transfer-Encoding (RFC 9112 section 6.1)")
 	errTwoHosts = errors.New("the Host header is missing or repeated (RFC 9112 section 3.2)")
 )
 
-// checkHead looks at a header section as sent and returns its Host field.
-func checkHead(head []byte) (hostField string, err error) {
+// checkHead looks at a header section as sent and returns its Host field. old
+// says that it is HTTP/1.0.
+func checkHead(head []byte, old bool) (hostField string, err error) {
 	var length, encoding bool
 	hosts := 0
 	_, rest, _ := bytes.Cut(head, []byte("\n"))
@@ -45,6 +47,9 @@ func checkHead(head []byte) (hostField string, err error) {
 	}
 	if length && encoding {
 		return "", errFraming
+	}
+	if encoding && old {
+		return "", errOldCoded
 	}
 	if hosts > 1 {
 		return "", errTwoHosts

@@ -142,7 +142,7 @@ func (h *headReader) check(r *http.Request) (hostField string, known bool, err e
 		h.head = h.head[:0]
 		return "", false, nil
 	}
-	hostField, err = checkHead(section[:end])
+	hostField, err = checkHead(section[:end], !r.ProtoAtLeast(1, 1))
 	// What is left is the next request, sent before this one was answered.
 	h.head = h.head[:copy(h.head, section[end:])]
 	return hostField, true, err

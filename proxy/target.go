@@ -82,9 +82,6 @@ func splitTarget(r *http.Request) (path, query string, force bool) {
 func (x *exchange) checkFraming() (hostField string, _ *refusal) {
 	r := x.r
 	chunked := len(r.TransferEncoding) > 0
-	if r.ProtoMajor == 1 && !r.ProtoAtLeast(1, 1) && chunked {
-		return "", malformedRequest.because("HTTP/1.0 has no Transfer-Encoding.")
-	}
 	if x.session.head == nil {
 		return r.Host, nil
 	}
