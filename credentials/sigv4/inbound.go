@@ -1,0 +1,241 @@
+package sigv4
+
+import (
+	"net/http"
+	"net/textproto"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	algorithm  = "AWS4-HMAC-SHA256"
+	algorithmA = "AWS4-ECDSA-P256-SHA256"
+	terminator = "aws4_request"
+	timeFormat = "20060102T150405Z"
+
+	maxAuthorization = 8 << 10
+)
+
+// Inbound is what a client's signature says of its request. None of it is verified;
+// it is a claim, checked against the host before anything is signed.
+type Inbound struct {
+	AccessKeyID string // of the placeholder, or of keys the client should not have
+	Region      string
+	Service     string
+	Presigned   bool // the signature was in the query
+
+	signed  []string // the names of the headers it covers, in lower case
+	payload string   // the body's hash, or the word in its place; empty if none was stated
+}
+
+// Read finds the request's signature, in its header or its query, and takes it apart.
+func Read(r *http.Request) (*Inbound, error) {
+	if err := refuseOthers(r); err != nil {
+		return nil, err
+	}
+	values := r.Header["Authorization"]
+	query, err := parseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, err
+	}
+	presigned := query.has("X-Amz-Signature") || query.has("X-Amz-Algorithm")
+	switch {
+	case len(values) > 1 || presigned && len(values) > 0:
+		return nil, refuse(Ambiguous, "the request is signed more than once; sign it in the Authorization header or in the query, once")
+	case presigned:
+		return readPresigned(r, query)
+	case len(values) == 1:
+		return readHeader(r, values[0])
+	case isForm(r):
+		return nil, refuse(PostPolicy, "a form upload signed by a POST policy cannot be signed again; upload with PutObject")
+	default:
+		return nil, refuse(Unsigned, "the request is not signed; configure the client with its placeholder keys")
+	}
+}
+
+func isForm(r *http.Request) bool {
+	return r.Method == http.MethodPost && strings.HasPrefix(strings.ToLower(r.Header.Get("Content-Type")), "multipart/form-data")
+}
+
+// refuseOthers names the kinds of signature that are not signed again here.
+func refuseOthers(r *http.Request) error {
+	authorization := r.Header.Get("Authorization")
+	query := strings.ToLower(r.URL.RawQuery)
+	switch {
+	case strings.HasPrefix(authorization, "AWS "), strings.HasPrefix(authorization, "AWS3"),
+		strings.Contains(query, "awsaccesskeyid="), strings.Contains(query, "signatureversion="):
+		return refuse(SigV2, "the request is signed by a signature version before 4; configure the client for Signature Version 4")
+	case strings.HasPrefix(authorization, algorithmA), strings.Contains(query, "x-amz-algorithm=aws4-ecdsa"),
+		strings.HasPrefix(r.Header.Get("X-Amz-Content-Sha256"), "STREAMING-AWS4-ECDSA"):
+		return refuse(SigV4A, "the request is signed by SigV4A, which covers several regions and is not supported; use a regional endpoint instead of a multi-region one")
+	case r.Header.Get("X-Amz-S3session-Token") != "", strings.Contains(query, "x-amz-s3session-token="):
+		return refuse(S3Express, "the request uses an S3 Express session, which is not supported; use a general purpose bucket")
+	}
+	return nil
+}
+
+// readHeader reads "AWS4-HMAC-SHA256 Credential=..., SignedHeaders=..., Signature=...".
+func readHeader(r *http.Request, authorization string) (*Inbound, error) {
+	if len(authorization) > maxAuthorization {
+		return nil, refuse(Malformed, "the Authorization header is longer than %d bytes", maxAuthorization)
+	}
+	rest, ok := strings.CutPrefix(authorization, algorithm+" ")
+	if !ok {
+		return nil, refuse(Unsigned, "the Authorization header is no AWS signature (%s); configure the client with its placeholder keys", algorithm)
+	}
+	fields := map[string]string{}
+	for part := range strings.SplitSeq(rest, ",") {
+		name, value, ok := strings.Cut(strings.TrimSpace(part), "=")
+		if _, twice := fields[name]; !ok || twice {
+			return nil, refuse(Malformed, "the Authorization header is malformed")
+		}
+		fields[name] = value
+	}
+	if len(fields) != 3 || !isHash(fields["Signature"]) {
+		return nil, refuse(Malformed, "the Authorization header must hold Credential, SignedHeaders and Signature, once each")
+	}
+	in := &Inbound{payload: r.Header.Get("X-Amz-Content-Sha256")}
+	if len(r.Header["X-Amz-Content-Sha256"]) > 1 {
+		return nil, refuse(Malformed, "X-Amz-Content-Sha256 is there more than once")
+	}
+	day, err := in.scope(fields["Credential"], fields["SignedHeaders"])
+	if err != nil {
+		return nil, err
+	}
+	return in, sameDay(day, r.Header)
+}
+
+// sameDay checks that the scope is of the day that the request is dated.
+func sameDay(day string, h http.Header) error {
+	var at time.Time
+	var err error
+	if stamp := h.Get("X-Amz-Date"); stamp != "" {
+		at, err = time.Parse(timeFormat, stamp)
+	} else {
+		at, err = http.ParseTime(h.Get("Date"))
+	}
+	if err != nil || at.UTC().Format("20060102") != day {
+		return refuse(Malformed, "the request's date is missing, malformed, or of another day than its signature")
+	}
+	return nil
+}
+
+// readPresigned reads a signature from the query. How long it is good for is the
+// client's own limit, so it is kept.
+func readPresigned(r *http.Request, query rawQuery) (*Inbound, error) {
+	values := map[string]string{}
+	for _, name := range []string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders", "X-Amz-Signature"} {
+		value, count := query.value(name)
+		if count != 1 {
+			return nil, refuse(Malformed, "the presigned query must hold %s once", name)
+		}
+		values[name] = value
+	}
+	if values["X-Amz-Algorithm"] != algorithm || !isHash(values["X-Amz-Signature"]) {
+		return nil, refuse(Malformed, "the presigned query is malformed")
+	}
+	in := &Inbound{Presigned: true, payload: r.Header.Get("X-Amz-Content-Sha256")}
+	if hash, count := query.value("X-Amz-Content-Sha256"); count > 0 && in.payload == "" {
+		in.payload = hash
+	}
+	day, err := in.scope(values["X-Amz-Credential"], values["X-Amz-SignedHeaders"])
+	if err != nil {
+		return nil, err
+	}
+	return in, sameDay(day, http.Header{"X-Amz-Date": {values["X-Amz-Date"]}})
+}
+
+// expired reports whether a presigned request is past the time it was signed for.
+func expired(query rawQuery, now time.Time) (bool, error) {
+	stamp, _ := query.value("X-Amz-Date")
+	lifetime, _ := query.value("X-Amz-Expires")
+	at, err := time.Parse(timeFormat, stamp)
+	seconds, err2 := strconv.ParseUint(lifetime, 10, 32)
+	if err != nil || err2 != nil || seconds > 7*24*3600 {
+		return false, refuse(Malformed, "X-Amz-Expires must be a number of seconds up to a week")
+	}
+	return now.After(at.Add(time.Duration(seconds) * time.Second)), nil
+}
+
+// scope reads "AKID/20130524/us-east-1/s3/aws4_request" and "host;range".
+func (in *Inbound) scope(credential, signed string) (day string, err error) {
+	parts := strings.Split(credential, "/")
+	if len(parts) < 5 || parts[len(parts)-1] != terminator {
+		return "", refuse(Malformed, "the signature's credential must be KEY/DATE/REGION/SERVICE/%s", terminator)
+	}
+	tail := parts[len(parts)-4:]
+	in.AccessKeyID = strings.Join(parts[:len(parts)-4], "/")
+	day, in.Region, in.Service = tail[0], tail[1], tail[2]
+	if in.AccessKeyID == "" || len(in.AccessKeyID) > 128 || !isName(in.Region) || !isName(in.Service) || len(day) != 8 {
+		return "", refuse(Malformed, "the signature's credential must be KEY/DATE/REGION/SERVICE/%s", terminator)
+	}
+	in.signed = strings.Split(signed, ";")
+	if slices.ContainsFunc(in.signed, func(name string) bool { return !isHeaderName(name) }) || !slices.Contains(in.signed, "host") {
+		return "", refuse(Malformed, "SignedHeaders must be header names in lower case, separated by ; and with host among them")
+	}
+	return day, nil
+}
+
+// isName reports whether s can be a region or a service.
+func isName(s string) bool {
+	return s != "" && len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '-'
+	})
+}
+
+// isHeaderName reports whether s is a field name in lower case.
+func isHeaderName(s string) bool {
+	return s != "" && len(s) <= 256 && strings.ToLower(s) == s &&
+		!strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r) })
+}
+
+// isHash reports whether s is a SHA-256 in lower-case hex.
+func isHash(s string) bool {
+	return len(s) == 64 && !strings.ContainsFunc(s, func(r rune) bool { return (r < '0' || r > '9') && (r < 'a' || r > 'f') })
+}
+
+// strip removes everything of the inbound signature from r. Parameters that a presign
+// carries in the query although they belong in headers (X-Amz-Acl, X-Amz-Meta-...)
+// become headers, since S3 reads them from the query of presigned requests only.
+func (in *Inbound) strip(r *http.Request, query rawQuery) (rawQuery, error) {
+	for _, name := range []string{
+		"Authorization", "X-Amz-Date", "Date", "X-Amz-Security-Token", "X-Amz-S3session-Token", "X-Amz-Content-Sha256",
+		"X-Amz-Region-Set", "X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-Signedheaders", "X-Amz-Expires",
+	} {
+		delete(r.Header, name)
+	}
+	kept := query[:0:0]
+	for _, p := range query {
+		switch name := textproto.CanonicalMIMEHeaderKey(p.decoded()); {
+		case isPresignParameter(name):
+		case in.Presigned && strings.HasPrefix(name, "X-Amz-"):
+			if err := hoist(r.Header, name, p); err != nil {
+				return nil, err
+			}
+		default:
+			kept = append(kept, p)
+		}
+	}
+	return kept, nil
+}
+
+func isPresignParameter(canonicalName string) bool {
+	switch canonicalName {
+	case "X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-Signedheaders", "X-Amz-Signature",
+		"X-Amz-Security-Token", "X-Amz-Content-Sha256", "X-Amz-Region-Set", "X-Amz-S3session-Token":
+		return true
+	}
+	return false
+}
+
+func hoist(h http.Header, name string, p parameter) error {
+	value := p.decodedValue()
+	_, there := h[name]
+	if there || !isHeaderName(strings.ToLower(name)) || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return refuse(Malformed, "the presigned query holds a header twice, or one that cannot be a header; send it as a header")
+	}
+	h[name] = []string{value}
+	return nil
+}

@@ -1,0 +1,137 @@
+package sigv4
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// The words that X-Amz-Content-Sha256 holds in the place of a hash.
+const (
+	unsignedPayload  = "UNSIGNED-PAYLOAD"
+	unsignedTrailer  = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+	signedChunks     = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
+	signedTrailer    = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
+	signedEvents     = "STREAMING-AWS4-HMAC-SHA256-EVENTS"
+	asymmetricPrefix = "STREAMING-AWS4-ECDSA-"
+)
+
+// payload is how the body is signed.
+type payload struct {
+	word    string     // for the trail
+	hash    string     // in the canonical request
+	stated  bool       // sent as X-Amz-Content-Sha256
+	chunked *rechainer // the body, if its chunks are signed
+}
+
+// payload chooses how r's body is signed, and puts the reader that sees to it in its
+// place. The client's own choice is kept, since services tell the modes apart.
+func (s *Signer) payload(r *http.Request, in *Inbound) (payload, error) {
+	word := in.payload
+	switch {
+	case word == unsignedPayload || word == "" && in.Presigned && isS3(in.Service):
+		return payload{word: unsignedPayload, hash: unsignedPayload, stated: true}, nil
+	case word == "" && isS3(in.Service):
+		return payload{}, refuse(PayloadMode, "S3 requests must state X-Amz-Content-Sha256")
+	case word == "":
+		return s.readAhead(r)
+	case isHash(strings.ToLower(word)):
+		return verified(r, strings.ToLower(word))
+	case word == unsignedTrailer:
+		// What frames the trailer is not signed, so the body stays as it is.
+		return payload{word: word, hash: word, stated: true}, nil
+	case word == signedChunks, word == signedTrailer:
+		return rechained(r, word)
+	case word == signedEvents:
+		return payload{}, refuse(EventStream, "event streams of %s are signed frame by frame, which is not supported; use an operation without one", in.Service)
+	case strings.HasPrefix(word, asymmetricPrefix):
+		return payload{}, refuse(SigV4A, "chunks signed by SigV4A are not supported; use a regional endpoint")
+	}
+	return payload{}, refuse(PayloadMode, "X-Amz-Content-Sha256 must be a SHA-256 in hex or one of the words that AWS documents")
+}
+
+// verified signs the hash that the client stated, and sees that the body has it.
+func verified(r *http.Request, claimed string) (payload, error) {
+	p := payload{word: "sha256", hash: claimed, stated: true}
+	if isEmpty(r) {
+		if claimed != emptyHash {
+			return payload{}, refuse(BodyMismatch, "the body is empty, but X-Amz-Content-Sha256 states another hash")
+		}
+		return p, nil
+	}
+	r.Body = &verifier{body: r.Body, hash: sha256.New(), want: claimed}
+	r.GetBody = nil
+	return p, nil
+}
+
+func isEmpty(r *http.Request) bool {
+	return r.Body == nil || r.Body == http.NoBody
+}
+
+// verifier passes a body on but for its last byte, which follows once the hash of the
+// whole is what was signed: nobody can take a body with another hash for complete.
+type verifier struct {
+	body io.ReadCloser
+	hash hash.Hash
+	want string
+
+	held bool // last is a byte that was read and not passed on
+	last byte
+	err  error // what ended the body; io.EOF once its hash is right
+}
+
+func (v *verifier) Read(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	n := 0
+	for n == 0 && v.err == nil {
+		n = v.step(b)
+	}
+	if errors.Is(v.err, io.EOF) && v.held && n < len(b) {
+		b[n], v.held = v.last, false
+		n++
+	}
+	if n > 0 {
+		return n, nil
+	}
+	return 0, v.err
+}
+
+// step reads into b, putting the byte in hand first and taking the last one instead.
+func (v *verifier) step(b []byte) int {
+	n, err := v.body.Read(b)
+	_, _ = v.hash.Write(b[:n])
+	if n > 0 {
+		last := b[n-1]
+		if v.held {
+			copy(b[1:n], b[:n-1])
+			b[0] = v.last
+		} else {
+			n--
+		}
+		v.held, v.last = true, last
+	}
+	if errors.Is(err, io.EOF) && hex.EncodeToString(v.hash.Sum(nil)) != v.want {
+		err = refuse(BodyMismatch, "the body is not the one whose hash X-Amz-Content-Sha256 states")
+	}
+	v.err = err
+	return n
+}
+
+func (v *verifier) Close() error { return v.body.Close() }
+
+// contentLength reads a length stated in a header.
+func contentLength(h http.Header, name string) (int64, bool) {
+	values := h[name]
+	if len(values) != 1 {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(values[0], 10, 62)
+	return int64(n), err == nil
+}

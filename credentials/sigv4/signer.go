@@ -1,0 +1,265 @@
+package sigv4
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Options is what a Signer needs to know beside its keys. The zero value is for AWS.
+type Options struct {
+	Now       func() time.Time // time.Now if nil; a learnt clock skew belongs in it
+	Agree     Agreement        // AWS's own hosts if nil
+	SpoolDir  string           // for bodies that are read ahead; the system's if empty
+	SpoolSize int64            // the largest of them; 64 MiB if zero
+}
+
+// Agreement says whether host serves service in region, as the client claims that it
+// does. The error is a [*Refusal].
+type Agreement func(host, service, region string) error
+
+const defaultSpoolSize = 64 << 20
+
+// Signer signs requests with one set of keys. It is safe for concurrent use.
+type Signer struct {
+	keys    Keys
+	options Options
+	derived derivedKeys
+}
+
+// NewSigner returns a Signer.
+func NewSigner(keys Keys, options Options) (*Signer, error) {
+	if keys.AccessKeyID == "" || keys.secret == nil || keys.secret() == "" {
+		return nil, errors.New("new signer: keys are empty")
+	}
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	if options.Agree == nil {
+		options.Agree = AWS
+	}
+	if options.SpoolSize == 0 {
+		options.SpoolSize = defaultSpoolSize
+	}
+	return &Signer{keys: keys, options: options}, nil
+}
+
+// Signed says what was signed, for the trail.
+type Signed struct {
+	Inbound *Inbound
+	Payload string // the word for the body: "sha256", or that of X-Amz-Content-Sha256
+}
+
+// Resign replaces the placeholder signature of r, an outbound request, by one with the
+// signer's keys. It must be the last step before the wire: what changes afterwards is
+// not what was signed. An error is a [*Refusal] or that of reading the body; r must
+// not be sent then.
+//
+// Resign sets r.Host, r.Header, r.URL.RawQuery, and r.Body, whose Read may fail with a
+// [*Refusal] later, before its last byte.
+func (s *Signer) Resign(r *http.Request) (*Signed, error) {
+	in, err := Read(r)
+	if err != nil {
+		return nil, err
+	}
+	if r.URL.Scheme != "https" || r.URL.User != nil {
+		return nil, refuse(Malformed, "only https requests without user information are signed")
+	}
+	host := hostOf(r)
+	if err := s.options.Agree(withoutPort(host), in.Service, in.Region); err != nil {
+		return nil, err
+	}
+	now := s.options.Now().UTC()
+	query, err := parseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, err
+	}
+	if in.Presigned {
+		if late, err := expired(query, now); err != nil || late {
+			return nil, errors.Join(err, refuse(Expired, "the presigned URL has expired; make a new one"))
+		}
+	}
+	p, err := s.payload(r, in)
+	if err != nil {
+		return nil, err
+	}
+	if query, err = in.strip(r, query); err != nil {
+		return nil, err
+	}
+	r.Host = host
+	r.URL.RawQuery = query.wire()
+	r.Header["X-Amz-Date"] = []string{now.Format(timeFormat)}
+	if token := s.keys.token(); token != "" {
+		r.Header["X-Amz-Security-Token"] = []string{token}
+	}
+	if p.stated {
+		r.Header["X-Amz-Content-Sha256"] = []string{p.hash}
+	}
+	chain, err := s.sign(r, in, query, p.hash, now)
+	if err != nil {
+		return nil, err
+	}
+	if p.chunked != nil {
+		p.chunked.chain = chain
+	}
+	return &Signed{Inbound: in, Payload: p.word}, nil
+}
+
+// hostOf is the Host that is sent and signed: lower case, and 443 left out, which is
+// what every client and server make of it.
+func hostOf(r *http.Request) string {
+	host := r.Host
+	if host == "" {
+		host = r.URL.Host
+	}
+	return strings.TrimSuffix(strings.ToLower(host), ":443")
+}
+
+func withoutPort(host string) string {
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
+		return host[:i]
+	}
+	return host
+}
+
+// buffers holds the room for canonical requests, which are a few KiB and made for
+// every request.
+type buffers struct{ canonical, text []byte }
+
+//nolint:gochecknoglobals // a pool is shared by its nature and holds no state
+var pool = sync.Pool{New: func() any { return &buffers{} }}
+
+// sign computes the signature and sets Authorization. The chain it returns is where
+// the signatures of chunks go on.
+func (s *Signer) sign(r *http.Request, in *Inbound, query rawQuery, payload string, now time.Time) (*chain, error) {
+	names := in.covered(r)
+	stamp := now.Format(timeFormat)
+	scope := stamp[:8] + "/" + in.Region + "/" + in.Service + "/" + terminator
+	room, _ := pool.Get().(*buffers)
+	defer pool.Put(room)
+
+	b := append(room.canonical[:0], r.Method...)
+	b = append(b, '\n')
+	b, err := appendPath(b, r.URL.EscapedPath(), in.Service)
+	if err != nil {
+		return nil, err
+	}
+	b = append(b, '\n')
+	b = query.appendCanonical(b)
+	b = append(b, '\n')
+	for _, name := range names {
+		b = appendHeader(b, r, name)
+	}
+	signed := strings.Join(names, ";")
+	b = append(b, '\n')
+	b = append(b, signed...)
+	b = append(b, '\n')
+	b = append(b, payload...)
+	room.canonical = b
+	hash := sha256.Sum256(b)
+
+	text := append(room.text[:0], algorithm+"\n"...)
+	text = append(text, stamp...)
+	text = append(text, '\n')
+	text = append(text, scope...)
+	text = append(text, '\n')
+	text = hex.AppendEncode(text, hash[:])
+	room.text = text
+
+	c := &chain{key: s.derived.key(s.keys, derivation{stamp[:8], in.Region, in.Service}), stamp: stamp, scope: scope}
+	c.previous = c.sum(text)
+	r.Header["Authorization"] = []string{
+		algorithm + " Credential=" + s.keys.AccessKeyID + "/" + scope + ", SignedHeaders=" + signed + ", Signature=" + string(c.previous[:]),
+	}
+	return c, nil
+}
+
+// covered lists the headers to sign, in lower case and sorted: what the client signed
+// and is still there, every X-Amz- header, and host.
+func (in *Inbound) covered(r *http.Request) []string {
+	names := make([]string, 0, len(in.signed)+8)
+	names = append(names, "host")
+	for _, name := range in.signed {
+		if signable(name) && present(r, name) {
+			names = append(names, name)
+		}
+	}
+	for name := range r.Header {
+		if strings.HasPrefix(name, "X-Amz-") {
+			names = append(names, strings.ToLower(name))
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// signable leaves out what proxies and transports on the way may change: the list
+// that AWS's own SDKs use.
+func signable(name string) bool {
+	switch name {
+	case "authorization", "connection", "expect", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "user-agent", "x-amzn-trace-id":
+		return false
+	}
+	return !strings.HasPrefix(name, "proxy-")
+}
+
+func present(r *http.Request, name string) bool {
+	switch name {
+	case "host":
+		return true
+	case "content-length":
+		// The transport writes it from r.ContentLength, and not always when that is 0.
+		return r.ContentLength > 0
+	}
+	return len(values(r, name)) > 0
+}
+
+func values(r *http.Request, lower string) []string {
+	return r.Header[http.CanonicalHeaderKey(lower)]
+}
+
+// appendHeader appends "name:value\n": repeated values joined by commas in their
+// order, white space around them dropped and within them made one space.
+func appendHeader(b []byte, r *http.Request, name string) []byte {
+	b = append(b, name...)
+	b = append(b, ':')
+	switch name {
+	case "host":
+		b = append(b, r.Host...)
+	case "content-length":
+		b = strconv.AppendInt(b, r.ContentLength, 10)
+	default:
+		for i, value := range values(r, name) {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendCollapsed(b, value)
+		}
+	}
+	return append(b, '\n')
+}
+
+func appendCollapsed(b []byte, value string) []byte {
+	start := len(b)
+	for i := range len(value) {
+		c := value[i]
+		if c == '\t' || c == '\r' || c == '\n' {
+			c = ' '
+		}
+		if c == ' ' && (len(b) == start || b[len(b)-1] == ' ') {
+			continue
+		}
+		b = append(b, c)
+	}
+	if len(b) > start {
+		b = bytes.TrimSuffix(b, []byte(" "))
+	}
+	return b
+}
