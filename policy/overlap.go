@@ -102,7 +102,7 @@ func (m *request) sharesHost(o *request) bool {
 
 func sharesMethod(a, b []string) bool {
 	for _, method := range a {
-		if contains(b, method) {
+		if slices.Contains(b, method) {
 			return true
 		}
 	}

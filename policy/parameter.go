@@ -102,11 +102,9 @@ func equalEscaped(raw, want string) (sure, maybe bool) {
 	return form && n == len(want), (form || plain) && n == len(want)
 }
 
-// explainQuery says which parameter a query fails.
+// explainQuery says which parameter a query fails. The caller knows that one
+// does.
 func explainQuery(parameters []parameter, raw string) string {
-	if len(parameters) == 0 {
-		return ""
-	}
 	if !isReadable(raw) {
 		return "the rule reads the query, and this one has a ; or an invalid percent-escape"
 	}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 
 	"sallyport/internal/host"
@@ -102,7 +103,7 @@ func (c *compiler) methods(n *node, effect Effect) []string {
 			c.failAt(item, "%s is not a method; methods are upper-case words such as GET, or %s for an upgrade", quoteOdd(method), Upgrade)
 		case effect != Deny && (method == "CONNECT" || method == "TRACE"):
 			c.failAt(item, "%s is always refused, so no rule can grant it; remove it", method)
-		case contains(methods, method):
+		case slices.Contains(methods, method):
 			c.failAt(item, "%s is listed twice; remove one", method)
 		default:
 			methods = append(methods, method)
@@ -136,7 +137,7 @@ func (c *compiler) query(n *node) []parameter {
 			switch {
 			case item.kind != scalarNode: // the empty value is a value: quoted
 				c.failKind(item, `must be a single value; quote an empty one, as in [""]`)
-			case contains(p.values, item.text):
+			case slices.Contains(p.values, item.text):
 				c.failAt(item, "%s is listed twice; remove one", quoteOdd(item.text))
 			default:
 				p.values = append(p.values, item.text)

@@ -1,6 +1,9 @@
 package policy
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // mapping checks that n is a mapping with no key beyond the known ones.
 func (r *reader) mapping(n *node, known ...string) bool {
@@ -9,7 +12,7 @@ func (r *reader) mapping(n *node, known ...string) bool {
 		return false
 	}
 	for _, f := range n.below {
-		if !contains(known, f.label) {
+		if !slices.Contains(known, f.label) {
 			r.fail(f.line, join(n.key(), quoteOdd(f.label)), "unknown key; known here are %s", strings.Join(known, ", "))
 		}
 	}
@@ -93,13 +96,4 @@ func (r *reader) optionalText(n *node) string {
 	}
 	// One line, because it is part of a sentence for the agent.
 	return strings.Join(strings.Fields(text), " ")
-}
-
-func contains(list []string, s string) bool {
-	for _, item := range list {
-		if item == s {
-			return true
-		}
-	}
-	return false
 }

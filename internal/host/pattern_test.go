@@ -142,6 +142,29 @@ func TestPatternReduce(t *testing.T) {
 	assert.True(t, mustPattern(t, "a.example").Covers(mustPattern(t, "a.example:443").Reduce(443)))
 }
 
+func TestPatternParts(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]struct {
+		exact, below string
+		port         bool
+	}{
+		"A.example":      {exact: "a.example"},
+		"192.0.2.1:8443": {exact: "192.0.2.1", port: true},
+		"*.a.example:*":  {below: "a.example", port: true},
+		"*":              {},
+		"*:443":          {port: true},
+	} {
+		p := mustPattern(t, text)
+		exact, isExact := p.Exact()
+		below, isBelow := p.Below()
+		assert.Equal(t, want.exact != "", isExact, text)
+		assert.Equal(t, want.below != "", isBelow, text)
+		assert.Equal(t, want.exact+want.below, exact.String(), text)
+		assert.Equal(t, exact, below, text)
+		assert.Equal(t, want.port, p.HasPort(), text)
+	}
+}
+
 func mustPattern(t testing.TB, s string) host.Pattern {
 	t.Helper()
 	p, err := host.ParsePattern(s)
