@@ -79,6 +79,7 @@ CREATE TABLE blocks (
 	min_id      BLOB NOT NULL,
 	max_id      BLOB NOT NULL
 );
+CREATE INDEX blocks_first ON blocks (first_seq);
 CREATE TABLE block_kinds (
 	kind  INTEGER NOT NULL,
 	block INTEGER NOT NULL,

@@ -1,16 +1,257 @@
 package audit
 
-import "context"
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/google/uuid"
+)
 
 // Report is what Verify found.
 type Report struct {
-	OK        bool     `json:"ok"`
-	Events    uint64   `json:"events"`
-	Exchanges uint64   `json:"exchanges"`
-	Live      uint64   `json:"live"` // open exchanges of the running process
-	Root      string   `json:"root"` // hash of the tree over all events
-	Problems  []string `json:"problems"`
+	OK        bool   `json:"ok"`
+	Events    uint64 `json:"events"`
+	Exchanges uint64 `json:"exchanges"`
+	Live      uint64 `json:"live"` // open exchanges of the running process
+	Removed   uint64 `json:"removed"`
+	// Root is the hash of the tree over all events (RFC 6962), in base64.
+	Root string `json:"root"`
+	// Problems names what is wrong, the first bad event first, no more than
+	// maxProblems.
+	Problems []string `json:"problems"`
 }
 
-// Verify checks the trail against itself.
-func (r *Reader) Verify(ctx context.Context) (Report, error) { return Report{}, nil }
+// maxProblems bounds a report: one change in a tree makes many others.
+const maxProblems = 20
+
+// errEnough ends a verification that has found enough.
+var errEnough = errors.New("enough problems")
+
+// verifier walks the events once, in order, with the projection beside them.
+type verifier struct {
+	report   Report
+	snapshot *snapshot
+	tree     tree
+	hashes   []byte
+	open     map[uuid.UUID]*begun
+	rows     *projectionWalk
+}
+
+// begun is an intent waiting for its outcome.
+type begun struct {
+	seq uint64
+	id  uuid.UUID
+	row *projectedRow // nil when the projection has not reached it, or lacks it
+}
+
+// Verify recomputes the trail: that no event is missing, altered, inserted or
+// out of order (each against the stored hashes, and these against each other),
+// that every payload is canonical, that every intent has exactly one outcome or
+// is live in a running process, and that the projection says the same as the
+// events. An error means that it could not be read to the end; problems are
+// in the report.
+//
+// A tree alone cannot show that somebody computed all of it anew; only a
+// checkpoint kept elsewhere can.
+func (r *Reader) Verify(ctx context.Context) (Report, error) {
+	// Before the snapshot: what is open in it was begun by a process that was
+	// running then.
+	running, err := isLocked(r.path + lockSuffix)
+	if err != nil {
+		return Report{}, fmt.Errorf("verify: %w", err)
+	}
+	v := &verifier{open: make(map[uuid.UUID]*begun), report: Report{Problems: []string{}}}
+	err = r.snapshot(ctx, func(s *snapshot) error { return v.run(ctx, s, running) })
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	v.report.OK = err == nil && len(v.report.Problems) == 0
+	root := v.tree.root()
+	v.report.Root = base64.StdEncoding.EncodeToString(root[:])
+	return v.report, err
+}
+
+func (v *verifier) run(ctx context.Context, s *snapshot, running bool) error {
+	v.snapshot = s
+	if err := v.verifyEvents(ctx); err != nil {
+		return err
+	}
+	if err := v.rows.finish(v); err != nil {
+		return err
+	}
+	v.report.Exchanges += uint64(len(v.open))
+	if running {
+		v.report.Live = uint64(len(v.open))
+		return v.verifyRest(ctx)
+	}
+	for _, b := range v.openInOrder() {
+		if err := v.problem("event %d: intent of exchange %s has no outcome and no process is running: the next start closes it", b.seq, b.id); err != nil {
+			return err
+		}
+	}
+	return v.verifyRest(ctx)
+}
+
+func (v *verifier) verifyRest(ctx context.Context) error {
+	if err := v.verifyDocuments(ctx); err != nil {
+		return err
+	}
+	return v.verifyBlocks(ctx)
+}
+
+func (v *verifier) openInOrder() []*begun {
+	list := slices.Collect(maps.Values(v.open))
+	slices.SortFunc(list, func(a, b *begun) int { return cmp.Compare(a.seq, b.seq) })
+	return list
+}
+
+// problem notes one finding.
+func (v *verifier) problem(format string, args ...any) error {
+	v.report.Problems = append(v.report.Problems, fmt.Sprintf(format, args...))
+	if len(v.report.Problems) >= maxProblems {
+		return errEnough
+	}
+	return nil
+}
+
+const selectStored = "SELECT seq, id, exchange, type, at, encoding_version, payload, hashes FROM events ORDER BY seq"
+
+func (v *verifier) verifyEvents(ctx context.Context) error {
+	var err error
+	if v.rows, err = walkProjection(ctx, v.snapshot.conn); err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
+	defer v.rows.close()
+	rows, err := v.snapshot.conn.QueryContext(ctx, selectStored)
+	if err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var e event
+		var id, exchange, hashes []byte
+		if err := rows.Scan(&e.seq, &id, &exchange, &e.kind, &e.at, &e.version, &e.payload, &hashes); err != nil {
+			// A column of a wrong type: what is it worth to go on?
+			return v.stop("event after %d: %v", v.tree.size, err)
+		}
+		e.removed = e.payload == nil
+		if err := fillIDs(&e, id, exchange); err != nil {
+			return v.stop("%v", err)
+		}
+		if err := v.verifyEvent(&e, hashes); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("verify: after event %d: %w", v.tree.size, err)
+	}
+	return nil
+}
+
+// stop notes a finding after which nothing that follows can be told.
+func (v *verifier) stop(format string, args ...any) error {
+	_ = v.problem(format, args...)
+	return errEnough
+}
+
+func (v *verifier) verifyEvent(e *event, stored []byte) error {
+	want := uint64(v.tree.size + 1)
+	switch {
+	case e.seq > want:
+		return v.stop("event %d is missing: the next one is %d", want, e.seq)
+	case e.seq < want:
+		return v.stop("event %d comes before the first one", e.seq)
+	case e.kind == "" || len(e.kind) > maxType:
+		return v.stop("event %d: type is empty or too long", e.seq)
+	}
+	v.report.Events++
+	sum := sha256.Sum256(e.payload)
+	if e.removed {
+		v.report.Removed++
+	}
+	v.hashes = v.tree.append(v.hashes[:0], recordHash(e, sum))
+	if string(v.hashes) != string(stored) {
+		return v.stop("event %d was altered: its hash is not the one stored with it", e.seq)
+	}
+	if err := checkPayload(e); err != nil {
+		if err := v.problem("%v", err); err != nil {
+			return err
+		}
+	}
+	return v.verifyExchange(e)
+}
+
+// checkPayload decodes the payload, which refuses any but the canonical form.
+func checkPayload(e *event) error {
+	if e.removed {
+		return nil
+	}
+	if err := decodeVersion(e); err != nil {
+		return err
+	}
+	var err error
+	switch e.kind {
+	case typeIntent:
+		var in Intent
+		var instance string
+		err = decodeIntent(e.payload, &in, &instance)
+	case typeOutcome:
+		var out Outcome
+		err = decodeOutcome(e.payload, &out)
+	default:
+		_, err = decodeMap(e.payload)
+	}
+	if err != nil {
+		return eventError(e.seq, err)
+	}
+	return nil
+}
+
+// verifyExchange pairs intents with outcomes and compares both with the
+// projection.
+func (v *verifier) verifyExchange(e *event) error {
+	switch e.kind {
+	case typeIntent:
+		if v.open[e.exchange] != nil {
+			return v.problem("event %d: exchange %s was begun already", e.seq, e.exchange)
+		}
+		row, err := v.rows.intent(v, e)
+		v.open[e.exchange] = &begun{seq: e.seq, id: e.exchange, row: row}
+		return err
+	case typeOutcome:
+		b := v.open[e.exchange]
+		if b == nil {
+			return v.problem("event %d: outcome of exchange %s, which is not open", e.seq, e.exchange)
+		}
+		delete(v.open, e.exchange)
+		v.report.Exchanges++
+		return v.rows.outcome(v, b.row, e)
+	}
+	return nil
+}
+
+func (v *verifier) verifyDocuments(ctx context.Context) error {
+	rows, err := v.snapshot.conn.QueryContext(ctx, "SELECT hash, text FROM documents")
+	if err != nil {
+		return fmt.Errorf("verify documents: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var hash, text []byte
+		if err := rows.Scan(&hash, &text); err != nil {
+			return fmt.Errorf("verify documents: %w", err)
+		}
+		if sum := sha256.Sum256(text); string(sum[:]) != string(hash) {
+			if err := v.problem("document %x: its text has another hash", hash); err != nil {
+				return err
+			}
+		}
+	}
+	return rows.Err()
+}

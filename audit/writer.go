@@ -324,9 +324,9 @@ func (w *writer) reopen() error {
 		if err != nil {
 			return err
 		}
+		w.projector.reset() // before its connection goes
 		_ = w.store.close() // it holds a file that is not the trail any more
 		w.store = fresh
-		w.projector.reset()
 	}
 	if err := w.store.probeWrite(); err != nil {
 		return err

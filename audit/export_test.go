@@ -1,0 +1,51 @@
+package audit
+
+import (
+	"database/sql"
+
+	"sallyport/internal/sqlite"
+)
+
+// OpenDatabase opens the file of a trail as an intruder or another process
+// would, beside the package.
+func OpenDatabase(path string) (*sql.DB, error) {
+	return sqlite.Open(path, sqlite.Options{Connections: 1})
+}
+
+// RecodeIntent decodes and encodes an intent's payload.
+func RecodeIntent(payload []byte) ([]byte, error) {
+	var in Intent
+	var instance string
+	if err := decodeIntent(payload, &in, &instance); err != nil {
+		return nil, err
+	}
+	return appendIntent(nil, &in, instance), nil
+}
+
+// RecodeOutcome decodes and encodes an outcome's payload.
+func RecodeOutcome(payload []byte) ([]byte, error) {
+	var out Outcome
+	if err := decodeOutcome(payload, &out); err != nil {
+		return nil, err
+	}
+	return appendOutcome(nil, &out), nil
+}
+
+// RecodeMap decodes and encodes any other payload.
+func RecodeMap(payload []byte) ([]byte, error) {
+	m, err := decodeMap(payload)
+	if err != nil {
+		return nil, err
+	}
+	return encodeMap(m)
+}
+
+// EncodeIntent and EncodeOutcome encode what a Trail would store.
+func EncodeIntent(in *Intent, instance string) []byte { return appendIntent(nil, in, instance) }
+func EncodeOutcome(out *Outcome) []byte               { return appendOutcome(nil, out) }
+
+// EncodeMap is the payload of any other event.
+func EncodeMap(m map[string]any) ([]byte, error) { return encodeMap(m) }
+
+// GlobMatch is the matching of operations.
+func GlobMatch(pattern, s string) bool { return globMatch(pattern, s) }
