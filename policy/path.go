@@ -22,7 +22,7 @@ type Path struct {
 
 // ParsePath reads a path as it was sent. It refuses what servers are known to
 // read in different ways: dot segments in any encoding, NUL, backslashes,
-// invalid escapes.
+// invalid escapes. Its errors do not repeat the path, which may be long.
 func ParsePath(escaped string) (Path, error) {
 	if err := checkPathBytes(escaped); err != nil {
 		return Path{}, err
@@ -32,7 +32,7 @@ func ParsePath(escaped string) (Path, error) {
 		return Path{}, err
 	}
 	if hasDotSegment(text) {
-		return Path{}, fmt.Errorf("path %q has a dot segment; write the path that it stands for", escaped)
+		return Path{}, errors.New("the path has a dot segment; write the path that it stands for")
 	}
 	return Path{raw: escaped, text: text, lenient: mergeSlashes(text)}, nil
 }
@@ -42,16 +42,16 @@ func (p Path) String() string { return p.raw }
 
 func checkPathBytes(s string) error {
 	if s == "" || s[0] != '/' {
-		return fmt.Errorf("path %q does not begin with /", s)
+		return errors.New("the path does not begin with /")
 	}
 	for i := range len(s) {
 		switch c := s[i]; {
 		case c == '\\':
-			return fmt.Errorf("path %q has a backslash", s)
+			return errors.New("the path has a backslash")
 		case c == '?' || c == '#':
-			return fmt.Errorf("path %q has a %c; it ends the path", s, c)
+			return fmt.Errorf("the path has a %c, which ends a path", c)
 		case c <= ' ' || c == 0x7f:
-			return fmt.Errorf("path %q has a space or control character", s)
+			return errors.New("the path has a space or control character")
 		}
 	}
 	return nil
@@ -69,14 +69,14 @@ func decodePath(s string) (string, error) {
 		if c == '%' {
 			var ok bool
 			if c, ok = unescape(s[i:]); !ok {
-				return "", fmt.Errorf("path %q has an invalid percent-escape", s)
+				return "", errors.New("the path has an invalid percent-escape")
 			}
 			i += 2
 			switch c {
 			case 0:
-				return "", errors.New("path has an encoded NUL (%00)")
+				return "", errors.New("the path has an encoded NUL (%00)")
 			case '\\':
-				return "", errors.New("path has an encoded backslash (%5C)")
+				return "", errors.New("the path has an encoded backslash (%5C)")
 			case '/':
 				c = encodedSlash
 			}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -25,13 +26,13 @@ type segment struct {
 
 func parsePathPattern(s string) (*pathPattern, error) {
 	if s[0] != '/' {
-		return nil, fmt.Errorf("path %q does not begin with /", s)
+		return nil, errors.New("the path does not begin with /")
 	}
 	if len(s) > maxPathPattern {
-		return nil, fmt.Errorf("path is longer than %d bytes", maxPathPattern)
+		return nil, fmt.Errorf("the path is longer than %d bytes", maxPathPattern)
 	}
 	if strings.ContainsRune(s, '?') {
-		return nil, fmt.Errorf("path %q has a ?; write what follows it under query, as in query: {state: [open]}", s)
+		return nil, errors.New("the path has a ?; write what follows it under query, as in query: {state: [open]}")
 	}
 	// The same checks as for the path of a request: a pattern with a dot segment
 	// could never match.
