@@ -167,7 +167,7 @@ func FuzzPath(f *testing.F) {
 		require.Equal(t, sent, path.String())
 		segments := decodeSegments(t, sent)
 		for _, s := range segments {
-			for _, part := range strings.Split(s, "/") {
+			for part := range strings.SplitSeq(s, "/") {
 				require.NotContains(t, []string{".", ".."}, part, "a dot segment in %q", sent)
 			}
 			require.NotContains(t, s, "\\")

@@ -106,10 +106,10 @@ func TestPathMatching(t *testing.T) {
 		{"/*.tar.gz", "/a.tar.gz /.tar.gz /.tar.tar.gz", "/a.tar /a.tar.gzx"},
 	} {
 		p := parse(t, "rules:\n  - {name: a, allow: {host: a.example, path: \""+c.pattern+"\"}}\n")
-		for _, path := range strings.Fields(c.matches) {
+		for path := range strings.FieldsSeq(c.matches) {
 			assert.Equal(t, policy.Allow, p.Decide(query(t, "GET https://a.example"+path)).Effect, "%s matches %s", c.pattern, path)
 		}
-		for _, path := range strings.Fields(c.not) {
+		for path := range strings.FieldsSeq(c.not) {
 			assert.Equal(t, policy.Deny, p.Decide(query(t, "GET https://a.example"+path)).Effect, "%s does not match %s", c.pattern, path)
 		}
 	}

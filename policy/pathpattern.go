@@ -40,7 +40,7 @@ func parsePathPattern(s string) (*pathPattern, error) {
 		return nil, err
 	}
 	p := &pathPattern{raw: s}
-	for _, text := range strings.Split(s[1:], "/") {
+	for text := range strings.SplitSeq(s[1:], "/") {
 		seg, err := parseSegment(text)
 		if err != nil {
 			return nil, err
