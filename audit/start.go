@@ -51,7 +51,8 @@ func (w *writer) start(ctx context.Context) error {
 		w.log.Warn("closed exchanges that a crash left open", "exchanges", n)
 	}
 	w.stats.events.Store(w.tree.size)
-	return nil
+	w.checkpointer, err = startCheckpointer(w.store.path, w.log)
+	return err
 }
 
 // loadOpen reads the intents without outcome.
@@ -107,7 +108,9 @@ func (w *writer) close() error {
 		_, err = w.interruptOpen("the process was stopped before the exchange ended")
 	}
 	w.projector.reset()
-	return errors.Join(err, w.store.checkpoint("TRUNCATE"), w.store.close())
+	err = errors.Join(err, w.checkpointer.close())
+	_, checkpointErr := w.store.checkpoint("TRUNCATE")
+	return errors.Join(err, checkpointErr, w.store.close())
 }
 
 // Rebuild makes the projection anew from the events of a trail that no process

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -36,6 +37,9 @@ type Trail struct {
 	pools  *pools
 	writer *writer
 	lock   *fileLock
+
+	closeOnce sync.Once
+	closeErr  error
 }
 
 // Stats describes the writer's work since Open.
@@ -103,7 +107,8 @@ func (t *Trail) Close(ctx context.Context) error {
 		// the next start closes what it leaves.
 		return fmt.Errorf("close audit trail: %w", errors.Join(ctx.Err(), t.Err()))
 	}
-	return errors.Join(t.writer.close(), t.lock.release())
+	t.closeOnce.Do(func() { t.closeErr = errors.Join(t.writer.close(), t.lock.release()) })
+	return t.closeErr
 }
 
 // Begin commits the intent of an exchange. Nothing of its request may leave

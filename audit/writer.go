@@ -31,6 +31,9 @@ const (
 	// checkpointAfter bytes of events the write-ahead log is moved into the
 	// database, after the callers have their answer.
 	checkpointAfter = 1 << 20
+	// maxLogPages of 4 KiB the write-ahead log may hold under a load that
+	// never pauses.
+	maxLogPages = 4096
 )
 
 var (
@@ -45,9 +48,12 @@ type writer struct {
 	store      *store
 	durability string
 	queue      *queue
-	pools      *pools
-	log        *slog.Logger
-	now        func() time.Time
+
+	checkpointer *checkpointer
+
+	pools *pools
+	log   *slog.Logger
+	now   func() time.Time
 
 	tree     tree
 	open     map[uuid.UUID]uint64 // begun and not ended: id to the intent's seq
@@ -324,14 +330,28 @@ func (w *writer) reopen() error {
 		if err != nil {
 			return err
 		}
-		w.projector.reset() // before its connection goes
-		_ = w.store.close() // it holds a file that is not the trail any more
-		w.store = fresh
+		if err := w.adopt(fresh); err != nil {
+			return errors.Join(err, fresh.close())
+		}
 	}
 	if err := w.store.probeWrite(); err != nil {
 		return err
 	}
 	return w.resync()
+}
+
+// adopt goes on with a store opened anew.
+func (w *writer) adopt(fresh *store) error {
+	c, err := startCheckpointer(fresh.path, w.log)
+	if err != nil {
+		return err
+	}
+	w.checkpointer.stop()
+	w.checkpointer = c
+	w.projector.reset() // before its connection goes
+	_ = w.store.close() // it holds a file that is not the trail any more
+	w.store = fresh
+	return nil
 }
 
 // openAgain opens what the path names now and checks that it is this trail.
@@ -407,9 +427,21 @@ func (w *writer) afterCommit(closing bool) {
 	w.project(waiting == 0, closing)
 	if w.unsynced >= checkpointAfter {
 		w.unsynced = 0
-		if err := w.store.checkpoint("PASSIVE"); err != nil {
-			w.log.Warn("audit trail: checkpoint of the write-ahead log", "error", err)
-		}
+		w.moveLog()
+	}
+}
+
+// moveLog has the write-ahead log moved into the database. The log starts
+// again from its beginning only when all of it was moved while nobody wrote,
+// so when it has grown long the writer itself moves the little that is left.
+func (w *writer) moveLog() {
+	w.checkpointer.poke()
+	if w.checkpointer.pages.Load() < maxLogPages {
+		return
+	}
+	w.checkpointer.pages.Store(0)
+	if _, err := w.store.checkpoint("PASSIVE"); err != nil {
+		w.log.Warn("audit trail: checkpoint of the write-ahead log", "error", err)
 	}
 }
 

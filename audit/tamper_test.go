@@ -1,0 +1,127 @@
+package audit_test
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sallyport/audit"
+)
+
+// filled makes a closed trail of n exchanges, one refused and one other event
+// in every ten.
+func filled(t testing.TB, n int) string {
+	t.Helper()
+	trail, path := open(t)
+	for i := range n {
+		in := intent()
+		in.StartedAt = time.Date(2026, 1, 1, 0, 0, i, 0, time.UTC)
+		if i%10 == 3 {
+			in.Decision, in.Refusal, in.Rule, in.Credential = audit.DecisionDeny, "policy", "", ""
+			require.NoError(t, trail.Refused(t.Context(), in, &audit.Outcome{Outcome: audit.OutcomeRefused, Status: 403}))
+			require.NoError(t, trail.Record(t.Context(), audit.Event{Type: "note", Exchange: in.ID, Payload: map[string]any{"n": i}}))
+			continue
+		}
+		require.NoError(t, trail.Begin(t.Context(), in))
+		trail.End(in.ID, outcome())
+	}
+	require.NoError(t, trail.Close(context.Background()))
+	return path
+}
+
+func TestTamperingIsNamed(t *testing.T) {
+	t.Parallel()
+	source := filled(t, 30)
+	const unguard = "DROP TRIGGER events_no_update; DROP TRIGGER events_no_delete; "
+	for name, c := range map[string]struct{ sql, want string }{
+		"seq":              {"UPDATE events SET seq = 1000 WHERE seq = 17", "event 17 is missing"},
+		"id":               {"UPDATE events SET id = randomblob(16) WHERE seq = 17", "event 17 was altered"},
+		"exchange":         {"UPDATE events SET exchange = randomblob(16) WHERE seq = 17", "event 17 was altered"},
+		"no exchange":      {"UPDATE events SET exchange = NULL WHERE seq = 17", "event 17 was altered"},
+		"type":             {"UPDATE events SET type = 'note' WHERE seq = 17", "event 17 was altered"},
+		"at":               {"UPDATE events SET at = at + 1 WHERE seq = 17", "event 17 was altered"},
+		"version":          {"UPDATE events SET encoding_version = 2 WHERE seq = 17", "event 17 was altered"},
+		"payload":          {"UPDATE events SET payload = CAST(replace(payload, 'dana', 'duna') AS BLOB) WHERE seq = 1", "event 1 was altered"},
+		"payload text":     {"UPDATE events SET payload = 'x' WHERE seq = 17", "event 17 was altered"},
+		"payload gone":     {"UPDATE events SET payload = NULL WHERE seq = 17", "event 17 was altered"},
+		"hashes":           {"UPDATE events SET hashes = zeroblob(length(hashes)) WHERE seq = 17", "event 17 was altered"},
+		"short hashes":     {"UPDATE events SET hashes = x'00' WHERE seq = 17", "event 17 was altered"},
+		"wrong type":       {"UPDATE events SET at = 'noon' WHERE seq = 17", "event after 16"},
+		"short id":         {"UPDATE events SET id = x'00' WHERE seq = 17", "event 17: id"},
+		"delete":           {"DELETE FROM events WHERE seq = 17", "event 17 is missing"},
+		"delete the first": {"DELETE FROM events WHERE seq = 1", "event 1 is missing"},
+		"cut the end":      {"DELETE FROM events WHERE seq > 50", "projection"},
+		"swap":             {"UPDATE events SET seq = -1 WHERE seq = 17; UPDATE events SET seq = 17 WHERE seq = 18; UPDATE events SET seq = 18 WHERE seq = -1", "event 17 was altered"},
+		"insert before":    {"INSERT INTO events SELECT 0, id, exchange, type, at, encoding_version, payload, hashes FROM events WHERE seq = 1", "event 0 comes before"},
+		"append":           {"INSERT INTO events SELECT (SELECT max(seq) FROM events) + 1, id, exchange, type, at, encoding_version, payload, hashes FROM events WHERE seq = 1", "was altered"},
+		"replace":          {"INSERT OR REPLACE INTO events SELECT 17, id, exchange, type, at, encoding_version, payload, hashes FROM events WHERE seq = 19", "event 17 was altered"},
+		"row":              {"DELETE FROM exchanges WHERE seq = 1", "event 1 is missing"},
+		"row's outcome":    {"UPDATE exchanges SET status = 403 WHERE seq = 1", "told otherwise"},
+		"row's kind":       {"UPDATE exchanges SET kind = 2 WHERE seq = 1", "event 1 is told otherwise"},
+		"row's time":       {"UPDATE exchanges SET started_at = 1 WHERE seq = 1", "event 1 is told otherwise"},
+		"row's id":         {"UPDATE exchanges SET id = zeroblob(16) WHERE seq = 1", "event 1 is told otherwise"},
+		"row added":        {"INSERT INTO exchanges SELECT (SELECT min(seq) FROM events WHERE type = 'outcome'), id, started_at, kind, outcome_seq, outcome, status FROM exchanges WHERE seq = 1", "has no intent"},
+		"kind":             {"UPDATE kinds SET owner = 'person:eve'", "told otherwise"},
+		"kind's key":       {"UPDATE kinds SET key = zeroblob(id)", "told otherwise"},
+		"block":            {"DELETE FROM blocks", "not found by its block"},
+		"block kind":       {"DELETE FROM block_kinds WHERE kind = 1", "not found by its block"},
+		"block time":       {"UPDATE blocks SET max_started = min_started", "not found by its block"},
+		"cursor":           {"UPDATE projection SET cursor = cursor + 100", "projection: it goes up to"},
+		"cursor back":      {"UPDATE projection SET cursor = 5", "projection"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "audit.db")
+			copyTrail(t, source, path)
+			db, err := audit.OpenDatabase(path)
+			require.NoError(t, err)
+			_, err = db.Exec(unguard + c.sql)
+			require.NoError(t, err)
+			require.NoError(t, db.Close())
+			report, err := reader(t, path).Verify(t.Context())
+			require.NoError(t, err)
+			assert.False(t, report.OK)
+			require.NotEmpty(t, report.Problems)
+			assert.Contains(t, report.Problems[0], c.want)
+		})
+	}
+}
+
+func TestEventsAreGuarded(t *testing.T) {
+	t.Parallel()
+	path := filled(t, 3)
+	db, err := audit.OpenDatabase(path)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	for _, statement := range []string{"UPDATE events SET at = 0", "DELETE FROM events", "UPDATE documents SET text = x''", "DELETE FROM documents"} {
+		_, err := db.Exec(statement)
+		if err == nil {
+			assert.Contains(t, statement, "documents", "nothing in it to guard")
+			continue
+		}
+		assert.ErrorContains(t, err, "append-only")
+	}
+}
+
+func TestRebuild(t *testing.T) {
+	t.Parallel()
+	path := filled(t, 700)
+	before, err := reader(t, path).List(t.Context(), audit.Filter{})
+	require.NoError(t, err)
+	require.Len(t, before, 700)
+	db, err := audit.OpenDatabase(path)
+	require.NoError(t, err)
+	_, err = db.Exec("DELETE FROM exchanges; UPDATE kinds SET host = 'x'; DELETE FROM blocks")
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+	require.NoError(t, audit.Rebuild(t.Context(), path))
+	r := reader(t, path)
+	verified(t, r)
+	after, err := r.List(t.Context(), audit.Filter{})
+	require.NoError(t, err)
+	assert.Equal(t, before, after)
+}
