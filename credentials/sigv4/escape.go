@@ -1,6 +1,9 @@
 package sigv4
 
-import "strings"
+import (
+	"net/url"
+	"strings"
+)
 
 // canonicalEscape escapes s anew: every byte that s stands for, once decoded, is
 // escaped unless it is unreserved (or a slash, where slash is set). ok is false if s
@@ -77,6 +80,23 @@ func appendPath(b []byte, escaped, service string) ([]byte, error) {
 		b = appendEscaped(b, normal[i], true)
 	}
 	return b, nil
+}
+
+// sendCanonical makes the path that is sent to S3 the one that is signed, since
+// servers disagree on a bare "+" and on "%2F". A dot segment could not be sent: some
+// servers and libraries resolve it, and then it names another key than was signed.
+func sendCanonical(u *url.URL) error {
+	path, ok := canonicalEscape(u.EscapedPath(), true)
+	if !ok {
+		return refuse(Malformed, "the path holds an invalid percent-encoding")
+	}
+	for segment := range strings.SplitSeq(path, "/") {
+		if segment == "." || segment == ".." {
+			return refuse(Malformed, "the key holds a segment of only dots, which cannot be sent unchanged; use another key")
+		}
+	}
+	u.Path, u.RawPath = unescape(path), path
+	return nil
 }
 
 func isS3(service string) bool {

@@ -62,15 +62,16 @@ type Signed struct {
 // not what was signed. An error is a [*Refusal] or that of reading the body; r must
 // not be sent then.
 //
-// Resign sets r.Host, r.Header, r.URL.RawQuery, and r.Body, whose Read may fail with a
+// Resign sets r.Host, r.Header, r.URL (path and query in a form that every server reads
+// alike), and r.Body, whose Read may fail with a
 // [*Refusal] later, before its last byte.
 func (s *Signer) Resign(r *http.Request) (*Signed, error) {
 	in, err := Read(r)
 	if err != nil {
 		return nil, err
 	}
-	if r.URL.Scheme != "https" || r.URL.User != nil {
-		return nil, refuse(Malformed, "only https requests without user information are signed")
+	if r.URL.Scheme != "https" || r.URL.User != nil || r.URL.Opaque != "" {
+		return nil, refuse(Malformed, "only https requests in origin form and without user information are signed")
 	}
 	host := hostOf(r)
 	if err := s.options.Agree(withoutPort(host), in.Service, in.Region); err != nil {
@@ -84,6 +85,11 @@ func (s *Signer) Resign(r *http.Request) (*Signed, error) {
 	if in.Presigned {
 		if late, err := expired(query, now); err != nil || late {
 			return nil, errors.Join(err, refuse(Expired, "the presigned URL has expired; make a new one"))
+		}
+	}
+	if isS3(in.Service) {
+		if err := sendCanonical(r.URL); err != nil {
+			return nil, err
 		}
 	}
 	p, err := s.payload(r, in)
