@@ -153,7 +153,7 @@ func TestSaveRefusesAnOpenFolder(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "ca")
 	require.NoError(t, os.Mkdir(dir, 0o700))
-	require.NoError(t, os.Chmod(dir, 0o750)) //nolint:gosec // the point of the test
+	require.NoError(t, os.Chmod(dir, 0o750))
 	err := identityAuthority(t).Save(filepath.Join(dir, "a.crt"), filepath.Join(dir, "a.key"))
 	require.ErrorContains(t, err, dir)
 	assert.ErrorContains(t, err, "chmod 700")

@@ -19,22 +19,21 @@ import (
 
 // systemFiles are where systems keep their roots as one PEM file, as crypto/x509
 // knows them. The first one found is used.
-var systemFiles = []string{
-	"/etc/ssl/certs/ca-certificates.crt",                // Debian, Ubuntu, Arch, Gentoo, Alpine
-	"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", // Fedora, RHEL 7 and later
-	"/etc/pki/tls/certs/ca-bundle.crt",                  // RHEL 6
-	"/etc/ssl/ca-bundle.pem",                            // openSUSE
-	"/etc/pki/tls/cacert.pem",                           // OpenELEC
-	"/etc/ssl/cert.pem",                                 // macOS, Alpine, the BSDs
-	"/opt/homebrew/etc/ca-certificates/cert.pem",        // Homebrew
-	"/usr/local/share/certs/ca-root-nss.crt",            // FreeBSD
+func systemFiles() []string {
+	return []string{
+		"/etc/ssl/certs/ca-certificates.crt",                // Debian, Ubuntu, Arch, Gentoo, Alpine
+		"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", // Fedora, RHEL 7 and later
+		"/etc/pki/tls/certs/ca-bundle.crt",                  // RHEL 6
+		"/etc/ssl/ca-bundle.pem",                            // openSUSE
+		"/etc/pki/tls/cacert.pem",                           // OpenELEC
+		"/etc/ssl/cert.pem",                                 // macOS, Alpine, the BSDs
+		"/opt/homebrew/etc/ca-certificates/cert.pem",        // Homebrew
+		"/usr/local/share/certs/ca-root-nss.crt",            // FreeBSD
+	}
 }
 
 // systemFolders hold one file per root, where there is no such file.
-var systemFolders = []string{
-	"/etc/ssl/certs",
-	"/etc/pki/tls/certs",
-}
+func systemFolders() []string { return []string{"/etc/ssl/certs", "/etc/pki/tls/certs"} }
 
 // Bundle returns the system's roots followed by extra certificates in PEM, each
 // once. See [BundleFrom].
@@ -127,7 +126,7 @@ func readRoots(rootsFile string) ([][]byte, error) {
 		}
 		return [][]byte{data}, nil
 	}
-	for _, file := range systemFiles {
+	for _, file := range systemFiles() {
 		data, err := os.ReadFile(file)
 		if err == nil {
 			return [][]byte{data}, nil
@@ -136,7 +135,7 @@ func readRoots(rootsFile string) ([][]byte, error) {
 			return nil, fmt.Errorf("read the system's roots: %w", err)
 		}
 	}
-	return readFolders(systemFolders)
+	return readFolders(systemFolders())
 }
 
 func readFolders(folders []string) ([][]byte, error) {

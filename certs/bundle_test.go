@@ -44,6 +44,22 @@ func TestBundleHasTheSystemsRoots(t *testing.T) {
 	assert.True(t, x509.NewCertPool().AppendCertsFromPEM(bundle))
 }
 
+func TestFoldersOfRoots(t *testing.T) {
+	t.Parallel()
+	empty, full := t.TempDir(), t.TempDir()
+	root := interceptionAuthority(t, start).CertificatePEM()
+	write(t, filepath.Join(full, "a.pem"), root)
+	write(t, filepath.Join(full, "b.crt"), root)
+	write(t, filepath.Join(full, "README"), []byte("no root"))
+	require.NoError(t, os.Symlink("gone", filepath.Join(full, "c.pem")))
+	found, err := certs.ReadFolders([]string{filepath.Join(empty, "none"), empty, full})
+	require.NoError(t, err)
+	assert.Equal(t, [][]byte{root, root}, found)
+	found, err = certs.ReadFolders([]string{empty})
+	require.NoError(t, err)
+	assert.Empty(t, found, "a system may have no roots")
+}
+
 func TestBundleRefuses(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -1,7 +1,6 @@
 package identity_test
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -91,6 +90,6 @@ func TestErrorsCanBeTakenApart(t *testing.T) {
 	t.Parallel()
 	_, err := identity.ParseOwners("f", []byte("people: {dana: {name: 1}}"))
 	var one identity.Error
-	require.True(t, errors.As(err, &one))
+	require.ErrorAs(t, err, &one)
 	assert.Equal(t, identity.Error{File: "f", Line: 1, Key: "people.dana.name", Msg: "1 is not text; put it in quotes"}, one)
 }

@@ -254,8 +254,9 @@ func describe(n *yaml.Node) string {
 			return "empty"
 		}
 		return "text"
+	default:
+		return "unreadable"
 	}
-	return "unreadable"
 }
 
 func join(path, key string) string {

@@ -18,7 +18,8 @@ import (
 var ErrUnknownAgent = errors.New("unknown agent")
 
 // Registry is the set of known agents and their certificates. The truth is its
-// database; a view in memory answers questions. It is safe for concurrent use.
+// database; a view in memory answers questions, at some 600 bytes for an agent
+// with one certificate. It is safe for concurrent use.
 //
 // One process at a time may change a database: another process's changes do
 // not reach this one's view before it touches the same agent. The database

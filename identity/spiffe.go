@@ -118,6 +118,7 @@ func parseAgentURI(uri, trustDomain string) (uuid.UUID, error) {
 // checkEnd applies the X509-SVID rules for the certificate of an end, rules 3
 // to 6 of [ParsePeer].
 func checkEnd(cert *x509.Certificate) error {
+	keyUsage, _ := extension(cert, oidKeyUsage)
 	switch {
 	case cert.Version != 3:
 		return fmt.Errorf("certificate is version %d, not 3", cert.Version)
@@ -131,7 +132,7 @@ func checkEnd(cert *x509.Certificate) error {
 		return errors.New("certificate has key usage cRLSign, which only an authority may have")
 	case cert.KeyUsage&x509.KeyUsageDigitalSignature == 0:
 		return errors.New("certificate lacks key usage digitalSignature")
-	case !isCritical(cert, oidKeyUsage):
+	case !keyUsage.Critical:
 		return errors.New("certificate's key usage is not marked critical")
 	case !slices.Contains(cert.ExtKeyUsage, x509.ExtKeyUsageClientAuth):
 		return errors.New("certificate lacks extended key usage clientAuth")
@@ -141,13 +142,20 @@ func checkEnd(cert *x509.Certificate) error {
 	return nil
 }
 
-var (
-	oidKeyUsage       = asn1.ObjectIdentifier{2, 5, 29, 15}
-	oidSubjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
+// Extensions of RFC 5280, 4.2.1.
+const (
+	oidKeyUsage       = "2.5.29.15"
+	oidSubjectAltName = "2.5.29.17"
 )
 
-func isCritical(cert *x509.Certificate, oid asn1.ObjectIdentifier) bool {
-	return slices.ContainsFunc(cert.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(oid) && e.Critical })
+// extension returns a certificate's extension as it stands there. That there
+// are not two of one kind is checked when a certificate is parsed.
+func extension(cert *x509.Certificate, oid string) (pkix.Extension, bool) {
+	i := slices.IndexFunc(cert.Extensions, func(e pkix.Extension) bool { return e.Id.String() == oid })
+	if i < 0 {
+		return pkix.Extension{}, false
+	}
+	return cert.Extensions[i], true
 }
 
 // onlyURI returns the URI of a certificate whose alternative names are one URI.
@@ -158,11 +166,10 @@ func isCritical(cert *x509.Certificate, oid asn1.ObjectIdentifier) bool {
 // out kinds of names that Go does not know, and a url.URL does not keep every
 // byte.
 func onlyURI(cert *x509.Certificate) (string, error) {
-	i := slices.IndexFunc(cert.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(oidSubjectAltName) })
-	if i < 0 {
+	ext, ok := extension(cert, oidSubjectAltName)
+	if !ok {
 		return "", errors.New("certificate has no subject alternative name, so it names nobody")
 	}
-	ext := cert.Extensions[i]
 	// RFC 5280, 4.2.1.6.
 	if len(cert.Subject.Names) == 0 && !ext.Critical {
 		return "", errors.New("certificate has an empty subject, so its subject alternative name must be critical")

@@ -13,12 +13,12 @@ import (
 	"sallyport/internal/sqlite"
 )
 
-// migrations lead from each schema version to the next; the last one is what
-// the queries below expect. An entry that was released is never edited.
+// schema1 leads from an empty database to schema version 1. It is never edited
+// after a release; what changes the schema then is the next migration.
 //
 // Times are microseconds since 1970, UTC. The triggers keep promises that the
 // code also keeps, against the code's own mistakes and a hand at the database.
-var migrations = []string{`
+const schema1 = `
 CREATE TABLE agents (
 	id         TEXT PRIMARY KEY CHECK (length(id) = 36 AND id = lower(id)),
 	name       TEXT NOT NULL,
@@ -54,7 +54,7 @@ BEGIN SELECT RAISE(ABORT, 'agents are kept for the trail'); END;
 
 CREATE TRIGGER certificates_are_kept BEFORE DELETE ON certificates
 BEGIN SELECT RAISE(ABORT, 'certificates are kept for the trail'); END;
-`}
+`
 
 // openStore opens the database and brings it to the current schema.
 func openStore(ctx context.Context, path string) (*sql.DB, error) {
@@ -67,7 +67,7 @@ func openStore(ctx context.Context, path string) (*sql.DB, error) {
 	if err := checkIntegrity(ctx, db); err != nil {
 		return nil, errors.Join(fmt.Errorf("check %s: %w", path, explain(err)), db.Close())
 	}
-	if err := sqlite.Migrate(ctx, db, migrations); err != nil {
+	if err := sqlite.Migrate(ctx, db, []string{schema1}); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, explain(err)), db.Close())
 	}
 	return db, nil
