@@ -128,12 +128,8 @@ func (x *exchange) attachBody(out *http.Request) {
 
 // outboundContext carries what the transport tells us on the way.
 func (x *exchange) outboundContext() context.Context {
-	ctx := x.ctx
-	if x.target.isUpgrade() {
-		ctx = context.WithValue(ctx, upgradeKey{}, true)
-	}
 	var asked time.Time
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+	return httptrace.WithClientTrace(x.ctx, &httptrace.ClientTrace{
 		GetConn: func(string) { asked = time.Now() },
 		GotConn: func(info httptrace.GotConnInfo) {
 			x.outcome.Timings.Connect = milliseconds(time.Since(asked))
@@ -146,7 +142,7 @@ func (x *exchange) outboundContext() context.Context {
 
 // roundTrip sends the request and holds 1xx answers back once it has returned.
 func (x *exchange) roundTrip(out *http.Request) (*http.Response, error) {
-	response, err := x.agent.transport(x.p.dialler(x.generation.Upstream)).RoundTrip(out)
+	response, err := x.agent.transport(x.p.dialler(x.generation.Upstream)).RoundTrip(out, x.r.ProtoMajor == 2)
 	x.mu.Lock()
 	x.answered = true
 	x.mu.Unlock()

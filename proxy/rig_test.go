@@ -267,12 +267,19 @@ func (r *rig) connect(a agent, authority, sni string) *tls.Conn {
 
 // upstream starts a TLS server that answers for the names.
 func (r *rig) upstream(handler http.HandlerFunc, http2 bool, names ...string) *httptest.Server {
+	if http2 {
+		return r.upstreamSpeaking([]string{"h2", "http/1.1"}, handler, names...)
+	}
+	return r.upstreamSpeaking([]string{"http/1.1"}, handler, names...)
+}
+
+func (r *rig) upstreamSpeaking(protocols []string, handler http.HandlerFunc, names ...string) *httptest.Server {
 	t := r.t
 	issued, err := r.originCA.IssueListener(certs.ListenerSpec{URI: "spiffe://origin.test/upstream", Names: names}, time.Hour, time.Now())
 	require.NoError(t, err)
 	server := httptest.NewUnstartedServer(handler)
-	server.TLS = &tls.Config{Certificates: []tls.Certificate{issued.TLS}}
-	server.EnableHTTP2 = http2
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{issued.TLS}, NextProtos: protocols}
+	server.EnableHTTP2 = protocols[0] == "h2"
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
 	server.StartTLS()
 	t.Cleanup(server.Close)
@@ -321,4 +328,3 @@ func body(t testing.TB, response *http.Response) string {
 	require.NoError(t, err)
 	return string(b)
 }
-

@@ -392,3 +392,14 @@ func TestPrivateAddressesAreNotDialled(t *testing.T) {
 	assert.Equal(t, http.StatusForbidden, response.StatusCode)
 }
 
+func TestUpstreamThatSpeaksOnlyHTTP2(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.upstreamSpeaking([]string{"h2"}, func(w http.ResponseWriter, req *http.Request) { _, _ = io.Copy(w, req.Body) }, "api.test")
+	client := r.client(r.agent("a"), false)
+	for range 2 {
+		response, err := client.Post("https://api.test/echo", "text/plain", strings.NewReader("hello"))
+		require.NoError(t, err)
+		assert.Equal(t, "hello", body(t, response))
+	}
+}

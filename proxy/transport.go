@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"sallyport/internal/host"
@@ -24,17 +25,61 @@ const (
 // agentTransport is the upstream side of one agent. An HTTP/2 connection has
 // one flow-control window for all its streams, so a connection that two agents
 // share lets a stalled upload of one block the other.
+//
+// A request leaves in the protocol it came in, where the upstream speaks it: what
+// an agent's HTTP/1.1 connections keep apart stays apart, and costs less.
 type agentTransport struct {
-	*http.Transport
+	http1, http2 *http.Transport
+	only2        sync.Map // upstreams (host.Authority as URL host) that refuse HTTP/1.1
+
 	upstream *Upstream // the configuration that it was built from
 	maxConns int
 }
 
-func (t *agentTransport) close() { t.CloseIdleConnections() }
+// RoundTrip sends one request. http2 says that the agent's came over HTTP/2.
+func (t *agentTransport) RoundTrip(r *http.Request, http2 bool) (*http.Response, error) {
+	if http2 {
+		return t.http2.RoundTrip(r)
+	}
+	if _, refuses := t.only2.Load(r.URL.Host); refuses {
+		return t.http2.RoundTrip(r)
+	}
+	response, err := t.http1.RoundTrip(r)
+	if errors.Is(err, alertNoApplicationProtocol) {
+		// The handshake failed, so nothing of the request has left.
+		t.only2.Store(r.URL.Host, struct{}{})
+		return t.http2.RoundTrip(r)
+	}
+	return response, err
+}
+
+// alertNoApplicationProtocol is the answer of a server that speaks none of the
+// protocols offered (RFC 7301 section 3.2).
+const alertNoApplicationProtocol = tls.AlertError(120)
+
+func (t *agentTransport) close() {
+	t.http1.CloseIdleConnections()
+	t.http2.CloseIdleConnections()
+}
 
 func newAgentTransport(d *dialler, maxConns int) *agentTransport {
 	sessions := tls.NewLRUClientSessionCache(tlsSessions)
-	t := &http.Transport{
+	http2 := newTransport(d, maxConns, sessions, "h2", "http/1.1")
+	http2.ForceAttemptHTTP2 = true
+	http2.HTTP2 = &http.HTTP2Config{
+		MaxReceiveBufferPerStream:     http2StreamWindow,
+		MaxReceiveBufferPerConnection: http2ConnectionWindow,
+		SendPingTimeout:               30 * time.Second,
+		PingTimeout:                   15 * time.Second,
+	}
+	return &agentTransport{
+		http1: newTransport(d, maxConns, sessions, "http/1.1"), http2: http2,
+		upstream: d.upstream, maxConns: maxConns,
+	}
+}
+
+func newTransport(d *dialler, maxConns int, sessions tls.ClientSessionCache, protocols ...string) *http.Transport {
+	return &http.Transport{
 		Proxy: nil, // the environment's proxy variables are never read
 		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
 			a, err := host.ParseAuthority(address, 0)
@@ -48,9 +93,8 @@ func newAgentTransport(d *dialler, maxConns int) *agentTransport {
 			if err != nil {
 				return nil, err
 			}
-			return d.dialTLS(ctx, a, sessions)
+			return d.dialTLS(ctx, a, sessions, protocols)
 		},
-		ForceAttemptHTTP2:      true,
 		DisableCompression:     true, // bodies pass as they are
 		MaxIdleConns:           maxIdleConns,
 		MaxIdleConnsPerHost:    maxIdleConnsPerHost,
@@ -58,16 +102,7 @@ func newAgentTransport(d *dialler, maxConns int) *agentTransport {
 		IdleConnTimeout:        idleConnTimeout,
 		ExpectContinueTimeout:  expectContinueTimeout,
 		MaxResponseHeaderBytes: maxResponseHeaderBytes,
-		WriteBufferSize:        4 << 10,
-		ReadBufferSize:         4 << 10,
-		HTTP2: &http.HTTP2Config{
-			MaxReceiveBufferPerStream:     http2StreamWindow,
-			MaxReceiveBufferPerConnection: http2ConnectionWindow,
-			SendPingTimeout:               30 * time.Second,
-			PingTimeout:                   15 * time.Second,
-		},
 	}
-	return &agentTransport{Transport: t, upstream: d.upstream, maxConns: maxConns}
 }
 
 // Windows of HTTP/2 connections, both sides: the connection's is far larger
@@ -77,22 +112,16 @@ const (
 	http2ConnectionWindow = 4 << 20
 )
 
-type upgradeKey struct{}
-
-// dialTLS opens a verified TLS connection; one for an upgrade speaks HTTP/1.1
-// only. The transport keeps connections of the two sorts apart.
-func (d *dialler) dialTLS(ctx context.Context, a host.Authority, sessions tls.ClientSessionCache) (net.Conn, error) {
+// dialTLS opens a verified TLS connection.
+func (d *dialler) dialTLS(ctx context.Context, a host.Authority, sessions tls.ClientSessionCache, protocols []string) (net.Conn, error) {
 	conn, err := d.dial(ctx, a)
 	if err != nil {
 		return nil, err
 	}
-	protocols := []string{"h2", "http/1.1"}
-	if ctx.Value(upgradeKey{}) != nil {
-		protocols = protocols[1:]
-	}
 	secured, err := d.secure(ctx, conn, a, sessions, protocols)
 	if err != nil {
-		return nil, errors.Join(err, conn.Close())
+		_ = conn.Close()
+		return nil, err
 	}
 	return secured, nil
 }
