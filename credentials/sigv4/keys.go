@@ -32,6 +32,11 @@ func (k Keys) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "keys "+k.A
 // MarshalText keeps the keys out of JSON and other texts.
 func (k Keys) MarshalText() ([]byte, error) { return []byte("keys " + k.AccessKeyID), nil }
 
+// Format prints the signer's access key id for every verb, and no derived key.
+func (s *Signer) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, "signer with "+fmt.Sprint(s.keys))
+}
+
 // derivedKeys caches signing keys. One is good for a day, a region and a service.
 type derivedKeys struct {
 	mu   sync.Mutex
