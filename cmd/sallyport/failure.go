@@ -58,7 +58,7 @@ func (a *app) exit(err error) int {
 	isUsage := !a.running || errors.As(err, &usage)
 	var hint interface{ Hint() string }
 	switch {
-	case errors.As(err, &hint):
+	case errors.As(err, &hint) && hint.Hint() != "":
 		fmt.Fprintf(a.stderr, "hint: %s\n", printable(hint.Hint()))
 	case isUsage:
 		fmt.Fprintln(a.stderr, "hint: add --help to see how a command is used")

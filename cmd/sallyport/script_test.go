@@ -167,7 +167,8 @@ func fetch(ts *testscript.TestScript, neg bool, args []string) {
 	answer(ts, &http.Client{Transport: transport}, http.MethodGet, "http://"+address+args[1], args[0])
 }
 
-// request STATUS DIR METHOD URL: sends a request as the agent in DIR.
+// request STATUS DIR METHOD URL: sends a request as the agent in DIR; with !,
+// its tunnel is refused.
 func request(ts *testscript.TestScript, neg bool, args []string) {
 	dir := ts.MkAbs(args[1])
 	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "agent.crt"), filepath.Join(dir, "agent.key"))
@@ -183,6 +184,14 @@ func request(ts *testscript.TestScript, neg bool, args []string) {
 		Proxy:             http.ProxyURL(&url.URL{Scheme: "https", Host: about.Proxy}),
 		TLSClientConfig:   &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: pool},
 	}}
+	if neg {
+		client.Timeout = 20 * time.Second
+		if resp, err := client.Get(args[3]); err == nil {
+			_ = resp.Body.Close()
+			ts.Fatalf("the proxy let the agent in: %s", resp.Status)
+		}
+		return
+	}
 	answer(ts, client, args[2], args[3], args[0])
 }
 
