@@ -109,7 +109,7 @@ func TestSNIMustNameTheTunnel(t *testing.T) {
 	a := r.agent("a")
 	require.NoError(t, r.connect(a, "api.test:443", "").Handshake(), "none is allowed")
 	require.Error(t, r.connect(a, "api.test:443", "other.test").Handshake())
-	row := r.rows()[0]
+	row := r.rowsOf(1)[0]
 	assert.Equal(t, "authority", row.Outcome.Refusal)
 	assert.Equal(t, http.MethodConnect, row.Method)
 }

@@ -322,6 +322,17 @@ func (r *rig) rows() []audit.Exchange {
 	return rows
 }
 
+// rowsOf waits until there are n rows: what ends a handshake is recorded while
+// the agent already reads the alert.
+func (r *rig) rowsOf(n int) []audit.Exchange {
+	var rows []audit.Exchange
+	require.Eventually(r.t, func() bool {
+		rows = r.rows()
+		return len(rows) == n
+	}, within, 5*time.Millisecond, "there are not %d rows", n)
+	return rows
+}
+
 func body(t testing.TB, response *http.Response) string {
 	defer response.Body.Close()
 	b, err := io.ReadAll(response.Body)
