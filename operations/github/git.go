@@ -6,7 +6,8 @@ import (
 )
 
 // The operations of git over HTTP, of LFS and of raw file contents. GitHub has no names
-// of its own for them.
+// of its own for them; its category "git" holds the REST operations on refs and objects
+// ("git/update-ref"), so that "git/*" means all ways to write a ref but the contents API.
 const (
 	gitFetch    = "git/fetch"
 	gitPush     = "git/push"
@@ -102,6 +103,20 @@ func isUnlock(service string) bool {
 	id, found := strings.CutPrefix(service, "locks/")
 	id, unlock := strings.CutSuffix(id, "/unlock")
 	return found && unlock && isNumber(id)
+}
+
+// resolveConfirmation names lfs.github.com/OWNER/REPO/verify, the "verify" action of an
+// upload.
+func resolveConfirmation(r Request) (Operation, *Unresolved) {
+	var buf [24]segment
+	path, err := splitPath(r.Path, buf[:0])
+	if err != nil {
+		return Operation{}, err
+	}
+	if len(path) != 3 || !isAccount(path[0].raw) || !isRepoName(path[1].raw) || path[2].raw != "verify" || r.Method != "POST" || r.Query != "" {
+		return Operation{}, unresolved(ReasonUnknown, "LFS uploads are confirmed as POST /OWNER/REPO/verify only")
+	}
+	return gitOperation(lfsUpload, path[0].raw, path[1].raw), nil
 }
 
 // resolveRaw names raw.githubusercontent.com/OWNER/REPO/REF.../PATH.

@@ -201,7 +201,7 @@ func TestRealGitPush(t *testing.T) {
 func TestRealGitLargePush(t *testing.T) {
 	t.Parallel()
 	h := newGitHost(t, accept)
-	dir := h.clone(4 << 20)
+	dir := h.clone(2 << 20)
 	h.git(dir, "push", "-q", "origin", "main")
 	require.Len(t, h.pushes, 2)
 	assert.Empty(t, h.pushes[0].Updates)
@@ -235,7 +235,7 @@ func TestRealGitShowsRefusal(t *testing.T) {
 		}
 		return "rule push-agent-branches allows refs/heads/agent/** only"
 	}
-	for name, size := range map[string]int{"small": 100, "large": 4 << 20} {
+	for name, size := range map[string]int{"small": 100, "large": 2 << 20} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := newGitHost(t, onlyAgents)
@@ -251,14 +251,14 @@ func TestRealGitShowsRefusal(t *testing.T) {
 	}
 }
 
-// A thousand: git's own HTTP client takes time that grows with the square of the refs.
+// Some hundreds: git's own HTTP client takes time that grows with the square of the refs.
 // TestReadPushLimits reads as many as are accepted.
 func TestRealGitPushOfManyRefs(t *testing.T) {
 	t.Parallel()
 	h := newGitHost(t, func(github.RefUpdate) string { return "no" })
 	dir := h.clone(10)
 	head := h.git(dir, "rev-parse", "HEAD")
-	const many = 1000
+	const many = 300
 	var packed bytes.Buffer
 	packed.WriteString("# pack-refs with: peeled fully-peeled sorted \n")
 	for i := range many {

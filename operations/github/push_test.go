@@ -189,13 +189,13 @@ func TestReadPushLimits(t *testing.T) {
 	_, err = github.ReadPush(strings.NewReader(pushBody("", commands...)+"PACK"), "")
 	assert.Equal(t, github.ReasonTooLarge, reasonOf(t, err))
 
-	endless := strings.NewReader(strings.Repeat(pkt("shallow "+oldO), 300_000))
+	endless := strings.NewReader(strings.Repeat(pkt("shallow "+oldO), 200_000))
 	_, err = github.ReadPush(endless, "")
 	assert.Equal(t, github.ReasonTooLarge, reasonOf(t, err))
 	assert.NotZero(t, endless.Len(), "reading stopped")
 
-	bomb := zipped(t, strings.Repeat(pkt("shallow "+oldO), 1_000_000))
-	require.Less(t, len(bomb), 400_000)
+	bomb := zipped(t, strings.Repeat(pkt("shallow "+oldO), 300_000))
+	require.Less(t, len(bomb), 100_000)
 	_, err = github.ReadPush(strings.NewReader(bomb), "gzip")
 	assert.Equal(t, github.ReasonTooLarge, reasonOf(t, err))
 }

@@ -39,6 +39,8 @@ func (s Service) resolve(r Request) (Operation, *Unresolved) {
 		return resolveGit(r)
 	case Raw:
 		return resolveRaw(r)
+	case LFS:
+		return resolveConfirmation(r)
 	case NotGitHub:
 		return Operation{}, unresolved(ReasonHost, "the host does not belong to this GitHub")
 	case Packages, Download, Other:

@@ -59,6 +59,7 @@ func TestResolve(t *testing.T) {
 		{"POST", "github.com", "/acme/web.wiki.git/git-receive-pack", "", "git/push", "acme/web.wiki", "write"},
 		{"POST", "github.com", "/acme/web.git/info/lfs/locks/verify", "", "git/lfs-upload", "acme/web", "write"},
 		{"GET", "github.com", "/acme/web.git/info/lfs/locks", "limit=10", "git/lfs-download", "acme/web", "read"},
+		{"POST", "lfs.github.com", "/Acme/Web/verify", "", "git/lfs-upload", "acme/web", "write"},
 		{"GET", "raw.githubusercontent.com", "/Acme/Web/main/README.md", "", "raw/get-content", "acme/web", "read"},
 	} {
 		t.Run(c.method+" "+c.host+c.path, func(t *testing.T) {

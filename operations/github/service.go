@@ -29,6 +29,9 @@ const (
 	// Manage: the management API of an Enterprise Server; its own password, never an
 	// App's token.
 	Manage
+	// LFS: where an upload is confirmed, with the authorization that the batch answer
+	// gave for it; no App's token.
+	LFS
 	// Other: a host of GitHub's that has no operations and gets no token.
 	Other
 )
@@ -97,6 +100,8 @@ func dotcomSurface(host string) Surface {
 	switch {
 	case host == "raw.githubusercontent.com":
 		return Raw
+	case host == "lfs.github.com":
+		return LFS
 	case host == "ghcr.io", within(host, "ghcr.io"), within(host, "pkg.github.com"):
 		return Packages
 	case host == "codeload.github.com", within(host, "githubusercontent.com"), host == "github-cloud.s3.amazonaws.com",

@@ -28,6 +28,7 @@ func TestSurfaces(t *testing.T) {
 		{dotcom, "codeload.github.com", "/", github.Download},
 		{dotcom, "ghcr.io", "/", github.Packages},
 		{dotcom, "npm.pkg.github.com", "/", github.Packages},
+		{dotcom, "lfs.github.com", "/", github.LFS},
 		{dotcom, "gist.github.com", "/", github.Other},
 		{dotcom, "alive.github.com", "/", github.Other},
 		{dotcom, "evilgithub.com", "/", github.NotGitHub},
