@@ -1,7 +1,9 @@
 package audit
 
 import (
+	"context"
 	"database/sql"
+	"fmt"
 
 	"sallyport/internal/sqlite"
 )
@@ -49,3 +51,13 @@ func EncodeMap(m map[string]any) ([]byte, error) { return encodeMap(m) }
 
 // GlobMatch is the matching of operations.
 func GlobMatch(pattern, s string) bool { return globMatch(pattern, s) }
+
+// LimitPages makes the database full at n pages, as a full disk would; 0 takes
+// the limit away.
+func LimitPages(t *Trail, n int) error {
+	if n == 0 {
+		n = 1 << 30
+	}
+	_, err := t.writer.store.conn.ExecContext(context.Background(), fmt.Sprintf("PRAGMA max_page_count = %d", n))
+	return err
+}

@@ -35,6 +35,7 @@ const (
 	CodeReadOnly = 8
 	CodeCorrupt  = 11
 	CodeFull     = 13
+	CodeCantOpen = 14
 )
 
 // Options says how a database is opened. The zero value opens it for writing,
@@ -61,16 +62,35 @@ func Open(path string, o Options) (*sql.DB, error) {
 	if err := prepare(path, o.ReadOnly); err != nil {
 		return nil, err
 	}
-	db, err := sql.Open("sqlite", dsn(path, o))
+	db, err := open(dsn(path, o), connections(o))
+	if Code(err) == CodeCantOpen && o.ReadOnly && !holdsData(path+"-wal") {
+		// On a read-only file system SQLite cannot make the files that readers
+		// and writers share; where it cannot, nobody can write either.
+		db, err = open(dsn(path, o)+"&immutable=1", connections(o))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
-	db.SetMaxOpenConns(connections(o))
-	db.SetMaxIdleConns(connections(o))
-	if err := db.Ping(); err != nil {
-		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), db.Close())
+	return db, nil
+}
+
+func open(dsn string, connections int) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	// A ping alone would not touch the file.
+	if _, err := db.Exec("SELECT 1 FROM sqlite_schema"); err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
+}
+
+func holdsData(path string) bool {
+	fi, err := os.Stat(path)
+	return err == nil && fi.Size() > 0
 }
 
 // prepare creates the file itself, because SQLite would create it with the

@@ -1,0 +1,96 @@
+//go:build linux
+
+package audit_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"sallyport/audit"
+)
+
+// TestFullDatabase fills the database itself, which needs no privilege.
+func TestFullDatabase(t *testing.T) {
+	t.Parallel()
+	trail, path := open(t)
+	in := begun(t, trail)
+	require.NoError(t, audit.LimitPages(trail, 1))
+	fill(t, trail)
+	refused(t, trail)
+	trail.End(in.ID, outcome())
+	require.NoError(t, audit.LimitPages(trail, 0))
+	heals(t, trail, path, in)
+}
+
+// TestFullDisk fills a small file system.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=2m"); err != nil {
+		t.Skipf("mounting a file system needs root: %v", err)
+	}
+	t.Cleanup(func() { require.NoError(t, unix.Unmount(dir, unix.MNT_DETACH)) })
+	trail, path := open(t, func(c *audit.Config) { c.Path = filepath.Join(dir, "audit.db") })
+	in := begun(t, trail)
+	ballast := filepath.Join(dir, "ballast")
+	require.ErrorIs(t, os.WriteFile(ballast, make([]byte, 4<<20), 0o600), unix.ENOSPC)
+	fill(t, trail)
+	refused(t, trail)
+	trail.End(in.ID, outcome())
+	refused(t, trail)
+	require.NoError(t, os.Remove(ballast))
+	heals(t, trail, path, in)
+}
+
+// fill begins exchanges until that fails.
+func fill(t *testing.T, trail *audit.Trail) {
+	t.Helper()
+	for range 100000 {
+		in := intent()
+		if trail.Begin(context.Background(), in) != nil {
+			return
+		}
+		trail.End(in.ID, outcome())
+	}
+	t.Fatal("it is never full")
+}
+
+func TestReadOnlyFolder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_RDONLY, "size=1m"); err != nil {
+		t.Skipf("mounting a file system needs root: %v", err)
+	}
+	t.Cleanup(func() { require.NoError(t, unix.Unmount(dir, unix.MNT_DETACH)) })
+	_, err := audit.Open(t.Context(), audit.Config{Path: filepath.Join(dir, "audit.db")})
+	require.Error(t, err)
+	require.True(t, errors.Is(err, unix.EROFS), "%v", err)
+}
+
+// TestReadOnlyCopy reads a trail, and refuses to write it, where nothing can be
+// written.
+func TestReadOnlyCopy(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=4m"); err != nil {
+		t.Skipf("mounting a file system needs root: %v", err)
+	}
+	t.Cleanup(func() { require.NoError(t, unix.Unmount(dir, unix.MNT_DETACH)) })
+	require.NoError(t, unix.Mount(dir, dir, "", unix.MS_BIND, ""))
+	t.Cleanup(func() { require.NoError(t, unix.Unmount(dir, unix.MNT_DETACH)) })
+	source := filled(t, 3)
+	path := filepath.Join(dir, "audit.db")
+	copyTrail(t, source, path)
+	require.NoError(t, unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""))
+	_, err := audit.Open(t.Context(), audit.Config{Path: path})
+	require.Error(t, err)
+	r := reader(t, path)
+	_, err = r.List(t.Context(), audit.Filter{})
+	require.NoError(t, err)
+}
