@@ -1,0 +1,84 @@
+// Package audit is the append-only trail: who did what, on whose
+// responsibility, by which rule, with which credential, and what came of it.
+//
+// It promises that Begin returns only when the intent is committed, that what
+// was committed is never changed, that an outcome given to End is written or
+// kept until it can be, and that every intent gets exactly one outcome: what a
+// crash leaves open is closed as interrupted at the next start. When the trail
+// cannot be written, Begin fails within two seconds and the trail heals by
+// itself when the cause is gone. It never stores a secret knowingly, never
+// writes to a file that is not the trail it opened, and never makes a lost
+// database anew while it runs.
+//
+// # Files
+//
+// The trail is one SQLite database in WAL mode, readable by any process
+// (mode=ro) at any time. Beside it, PATH-writer is locked (flock) by the one
+// process that writes.
+//
+// # Events
+//
+// The table events is the truth. Its columns are seq (1, 2, 3, without gaps),
+// id (16 bytes), exchange (16 bytes or NULL), type, at (microseconds since
+// 1970, UTC), encoding_version, payload, and hashes. An exchange has an event
+// of type "intent", whose id is the exchange's, and one of type "outcome";
+// their at is when the exchange started and ended. Other types are whatever
+// was recorded. The tables exchanges, kinds, blocks and block_kinds are made
+// from events for queries to use, and can be made again (Rebuild).
+//
+// # Payload encoding, version 1
+//
+// The payload of an intent or outcome is a run of fields in strictly ascending
+// order of their tags, one byte each:
+//
+//	field   = tag || length || value
+//	length  = uvarint in its shortest form (7 bits a byte, low bits first)
+//
+// A value is text (any bytes; an agent's input need not be UTF-8), a number
+// (big-endian, without leading zero bytes), 16 bytes of UUID, a packed string
+// (one byte 1 and the bytes of a lower-case hex string, or one byte 0 and the
+// text), or details. A field that is unknown is left out. The tags:
+//
+//	intent   1 agent (UUID)  2 agent_name  3 owner  4 accountable  5 policy
+//	         6 rule  7 decision  8 refusal  9 method  10 scheme  11 host
+//	         12 port (number)  13 operation  14 credential  32 path
+//	         33 resource  34 policy_hash (packed)  35 credential_fingerprint
+//	         (packed)  36 cert_serial (packed)  37 client_addr
+//	         38 http_version  39 instance  40 authorize (number, µs)
+//	         41 credential time (number, µs)  42 details
+//	outcome  1 outcome  2 refusal  3 status (number)  4 upstream_addr
+//	         5 bytes_sent + 1 (number)  6 bytes_received + 1 (number)
+//	         7 upstream_request_id  8 timings  9 details  10 error
+//
+// Timings are six uvarints of microseconds, 0 for unknown: authorize,
+// credential, audit, connect, first_byte, total. Details, and the payload of
+// any other event, are one map; an empty one is an empty payload:
+//
+//	value = 0 (null) | 1 (false) | 2 (true) | 3 zigzag varint (whole number)
+//	      | 4 IEEE 754 double, big-endian (not a whole number) | 5 length text
+//	      | 6 count value... | 7 count (length key value)..., sorted by key
+//
+// Every payload has exactly one encoding; readers refuse any other.
+//
+// # Caps
+//
+// Path is cut at 2 KiB, resource and error at 1 KiB, every other string at 256
+// bytes or, for words, 64, at a character's boundary; what is cut ends in
+// "…sha256:" and the hash of the whole. Details of more than 16 KiB are
+// replaced by their length and hash; the payload of another event may have
+// 64 KiB.
+//
+// # Tree
+//
+// Every event is a leaf of a Merkle tree as in RFC 6962 (golang.org/x/mod
+// sumdb/tlog). Leaf seq-1 is the hash of this record:
+//
+//	1 || seq (8) || at (8) || encoding_version (4) || id (16) ||
+//	exchange (16, zero if none) || length of type (1) || type ||
+//	SHA-256 of payload (32)
+//
+// numbers big-endian. The column hashes holds the 32 bytes of the leaf and of
+// every larger complete subtree that this leaf completes, smallest first: the
+// hash of leaves n·2^l to (n+1)·2^l-1 is in the row of seq (n+1)·2^l at offset
+// 32·l. Row and hashes commit or fail together.
+package audit
