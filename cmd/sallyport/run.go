@@ -75,7 +75,10 @@ type runOptions struct {
 func (a *app) runCommand(ctx context.Context, o runOptions, argv []string) error {
 	path, err := exec.LookPath(argv[0])
 	if err != nil {
-		return a.notRun(argv[0], err)
+		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+			return a.notRun(argv[0], exitNotFound, errors.New("command not found"))
+		}
+		return a.notRun(argv[0], exitCannotRun, err)
 	}
 	environ, err := a.inherited(o.pass)
 	if err != nil {
@@ -118,7 +121,7 @@ func (a *app) runCommand(ctx context.Context, o runOptions, argv []string) error
 	child.Stdin, child.Stdout, child.Stderr = a.stdin, a.stdout, a.stderr
 	child.Env = agentenv.Apply(environ, variables)
 	if err := child.Start(); err != nil {
-		return a.notRun(argv[0], err)
+		return a.notRun(argv[0], exitCannotRun, err)
 	}
 	signals.forward(child.Process)
 	return ended(child.Wait())
@@ -143,13 +146,9 @@ func (a *app) connectSoon(ctx context.Context) (*admin.Client, error) {
 }
 
 // notRun says why a command was not run, with the exit codes of shells.
-func (a *app) notRun(name string, err error) error {
-	code := exitCannotRun
-	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
-		code, err = exitNotFound, errors.New("command not found")
-	}
+func (a *app) notRun(name string, code exitCode, err error) error {
 	fmt.Fprintf(a.stderr, "sallyport: run %s: %s\n", printable(name), printable(err.Error()))
-	return exitCode(code)
+	return code
 }
 
 // ended turns what Wait returned into this command's exit code.
