@@ -32,14 +32,18 @@ type Inbound struct {
 
 // Read finds the request's signature, in its header or its query, and takes it apart.
 func Read(r *http.Request) (*Inbound, error) {
-	if err := refuseOthers(r); err != nil {
-		return nil, err
-	}
-	values := r.Header["Authorization"]
 	query, err := parseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, err
 	}
+	return read(r, query)
+}
+
+func read(r *http.Request, query rawQuery) (*Inbound, error) {
+	if err := refuseOthers(r); err != nil {
+		return nil, err
+	}
+	values := r.Header["Authorization"]
 	presigned := query.has("X-Amz-Signature") || query.has("X-Amz-Algorithm")
 	switch {
 	case len(values) > 1 || presigned && len(values) > 0:
@@ -85,22 +89,31 @@ func readHeader(r *http.Request, authorization string) (*Inbound, error) {
 	if !ok {
 		return nil, refuse(Unsigned, "the Authorization header is no AWS signature (%s); configure the client with its placeholder keys", algorithm)
 	}
-	fields := map[string]string{}
+	var credential, signed, signature string
 	for part := range strings.SplitSeq(rest, ",") {
-		name, value, ok := strings.Cut(strings.TrimSpace(part), "=")
-		if _, twice := fields[name]; !ok || twice {
-			return nil, refuse(Malformed, "the Authorization header is malformed")
+		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+		var field *string
+		switch name {
+		case "Credential":
+			field = &credential
+		case "SignedHeaders":
+			field = &signed
+		case "Signature":
+			field = &signature
 		}
-		fields[name] = value
+		if field == nil || *field != "" {
+			return nil, refuse(Malformed, "the Authorization header must hold Credential, SignedHeaders and Signature, once each")
+		}
+		*field = value
 	}
-	if len(fields) != 3 || !isHash(fields["Signature"]) {
-		return nil, refuse(Malformed, "the Authorization header must hold Credential, SignedHeaders and Signature, once each")
+	if !isHash(signature) {
+		return nil, refuse(Malformed, "the Authorization header's signature is malformed")
 	}
 	in := &Inbound{payload: r.Header.Get("X-Amz-Content-Sha256")}
 	if len(r.Header["X-Amz-Content-Sha256"]) > 1 {
 		return nil, refuse(Malformed, "X-Amz-Content-Sha256 is there more than once")
 	}
-	day, err := in.scope(fields["Credential"], fields["SignedHeaders"])
+	day, err := in.scope(credential, signed)
 	if err != nil {
 		return nil, err
 	}

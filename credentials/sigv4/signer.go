@@ -66,7 +66,11 @@ type Signed struct {
 // alike), and r.Body, whose Read may fail with a
 // [*Refusal] later, before its last byte.
 func (s *Signer) Resign(r *http.Request) (*Signed, error) {
-	in, err := Read(r)
+	query, err := parseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, err
+	}
+	in, err := read(r, query)
 	if err != nil {
 		return nil, err
 	}
@@ -78,10 +82,6 @@ func (s *Signer) Resign(r *http.Request) (*Signed, error) {
 		return nil, err
 	}
 	now := s.options.Now().UTC()
-	query, err := parseQuery(r.URL.RawQuery)
-	if err != nil {
-		return nil, err
-	}
 	if in.Presigned {
 		if late, err := expired(query, now); err != nil || late {
 			return nil, errors.Join(err, refuse(Expired, "the presigned URL has expired; make a new one"))
@@ -145,7 +145,7 @@ var pool = sync.Pool{New: func() any { return &buffers{} }}
 // sign computes the signature and sets Authorization. The chain it returns is where
 // the signatures of chunks go on.
 func (s *Signer) sign(r *http.Request, in *Inbound, query rawQuery, payload string, now time.Time) (*chain, error) {
-	names := in.covered(r)
+	fields := in.covered(r)
 	stamp := now.Format(timeFormat)
 	scope := stamp[:8] + "/" + in.Region + "/" + in.Service + "/" + terminator
 	room, _ := pool.Get().(*buffers)
@@ -160,12 +160,18 @@ func (s *Signer) sign(r *http.Request, in *Inbound, query rawQuery, payload stri
 	b = append(b, '\n')
 	b = query.appendCanonical(b)
 	b = append(b, '\n')
-	for _, name := range names {
-		b = appendHeader(b, r, name)
+	for _, f := range fields {
+		b = appendHeader(b, r, f)
 	}
-	signed := strings.Join(names, ";")
 	b = append(b, '\n')
-	b = append(b, signed...)
+	start := len(b)
+	for i, f := range fields {
+		if i > 0 {
+			b = append(b, ';')
+		}
+		b = append(b, f.lower...)
+	}
+	signed := string(b[start:])
 	b = append(b, '\n')
 	b = append(b, payload...)
 	room.canonical = b
@@ -187,23 +193,35 @@ func (s *Signer) sign(r *http.Request, in *Inbound, query rawQuery, payload stri
 	return c, nil
 }
 
-// covered lists the headers to sign, in lower case and sorted: what the client signed
-// and is still there, every X-Amz- header, and host.
-func (in *Inbound) covered(r *http.Request) []string {
-	names := make([]string, 0, len(in.signed)+8)
-	names = append(names, "host")
+// field is the name of a header to sign: as it is signed and as Go keeps it.
+type field struct{ lower, key string }
+
+// covered lists the headers to sign, sorted: what the client signed and is still
+// there, every X-Amz- header, and host.
+func (in *Inbound) covered(r *http.Request) []field {
+	fields := make([]field, 0, len(in.signed)+8)
+	fields = append(fields, field{lower: "host"})
 	for _, name := range in.signed {
-		if signable(name) && present(r, name) {
-			names = append(names, name)
+		switch {
+		case name == "host", strings.HasPrefix(name, "x-amz-"), !signable(name):
+		case name == "content-length":
+			// The transport writes it from r.ContentLength, and not always when that is 0.
+			if r.ContentLength > 0 {
+				fields = append(fields, field{lower: name})
+			}
+		default:
+			if key := http.CanonicalHeaderKey(name); len(r.Header[key]) > 0 {
+				fields = append(fields, field{name, key})
+			}
 		}
 	}
-	for name := range r.Header {
-		if strings.HasPrefix(name, "X-Amz-") {
-			names = append(names, strings.ToLower(name))
+	for key := range r.Header {
+		if strings.HasPrefix(key, "X-Amz-") {
+			fields = append(fields, field{strings.ToLower(key), key})
 		}
 	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	slices.SortFunc(fields, func(a, b field) int { return strings.Compare(a.lower, b.lower) })
+	return slices.Compact(fields)
 }
 
 // signable leaves out what proxies and transports on the way may change: the list
@@ -216,33 +234,18 @@ func signable(name string) bool {
 	return !strings.HasPrefix(name, "proxy-")
 }
 
-func present(r *http.Request, name string) bool {
-	switch name {
-	case "host":
-		return true
-	case "content-length":
-		// The transport writes it from r.ContentLength, and not always when that is 0.
-		return r.ContentLength > 0
-	}
-	return len(values(r, name)) > 0
-}
-
-func values(r *http.Request, lower string) []string {
-	return r.Header[http.CanonicalHeaderKey(lower)]
-}
-
 // appendHeader appends "name:value\n": repeated values joined by commas in their
 // order, white space around them dropped and within them made one space.
-func appendHeader(b []byte, r *http.Request, name string) []byte {
-	b = append(b, name...)
+func appendHeader(b []byte, r *http.Request, f field) []byte {
+	b = append(b, f.lower...)
 	b = append(b, ':')
-	switch name {
+	switch f.lower {
 	case "host":
 		b = append(b, r.Host...)
 	case "content-length":
 		b = strconv.AppendInt(b, r.ContentLength, 10)
 	default:
-		for i, value := range values(r, name) {
+		for i, value := range r.Header[f.key] {
 			if i > 0 {
 				b = append(b, ',')
 			}

@@ -27,6 +27,9 @@ func (s *Signer) readAhead(r *http.Request) (payload, error) {
 	hash := sha256.New()
 	limited := io.TeeReader(io.LimitReader(r.Body, s.options.SpoolSize+1), hash)
 	var memory bytes.Buffer
+	if 0 < r.ContentLength && r.ContentLength < spoolMemory {
+		memory.Grow(int(r.ContentLength) + bytes.MinRead)
+	}
 	size, err := io.CopyN(&memory, limited, spoolMemory)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return payload{}, fmt.Errorf("read body ahead: %w", err)
