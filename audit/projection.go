@@ -63,7 +63,7 @@ func (b *projectionBatch) addOutcome(e *event, intentSeq uint64) error {
 			return err
 		}
 	}
-	_, err = b.p.stmts[endExchange].ExecContext(ctx, int64(e.seq), outcome, status, int64(intentSeq))
+	_, err = b.p.stmts[endExchange].Exec(int64(e.seq), outcome, status, int64(intentSeq))
 	return err
 }
 
@@ -108,7 +108,7 @@ func (b *projectionBatch) flush(cursor int64) error {
 			return err
 		}
 	}
-	_, err := b.p.stmts[moveCursor].ExecContext(ctx, cursor)
+	_, err := b.p.stmts[moveCursor].Exec(cursor)
 	return err
 }
 
@@ -131,7 +131,7 @@ func (b *projectionBatch) write(ctx context.Context, r *row) error {
 	if r.outcomeSeq != 0 {
 		a[4], a[5], a[6] = int64(r.outcomeSeq), r.outcome, r.status
 	}
-	_, err = b.p.stmts[addExchange].ExecContext(ctx, a...)
+	_, err = b.p.stmts[addExchange].Exec(a...)
 	return err
 }
 
@@ -162,20 +162,20 @@ func (b *projectionBatch) place(ctx context.Context, r *row, kind int64) error {
 		return nil
 	}
 	bl.kinds[kind] = true
-	_, err := b.p.stmts[addBlockKind].ExecContext(ctx, kind, bl.id)
+	_, err := b.p.stmts[addBlockKind].Exec(kind, bl.id)
 	return err
 }
 
 func (b *projectionBatch) writeBlock(ctx context.Context) error {
 	bl := &b.p.block
-	_, err := b.p.stmts[putBlock].ExecContext(ctx, bl.id, bl.first, bl.last, bl.n, bl.minStarted, bl.maxStarted, bl.minID[:], bl.maxID[:])
+	_, err := b.p.stmts[putBlock].Exec(bl.id, bl.first, bl.last, bl.n, bl.minStarted, bl.maxStarted, bl.minID[:], bl.maxID[:])
 	return err
 }
 
 // kindID finds or adds a kind that is not remembered.
 func (b *projectionBatch) kindID(ctx context.Context, key []byte) (int64, error) {
 	var id int64
-	err := b.p.stmts[findKind].QueryRowContext(ctx, key).Scan(&id)
+	err := b.store.conn.QueryRowContext(ctx, "SELECT id FROM kinds WHERE key = ?", key).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
 		id, err = b.addKind(ctx, key)
 	}
@@ -202,7 +202,7 @@ func (b *projectionBatch) addKind(ctx context.Context, key []byte) (int64, error
 	if key == nil {
 		key = []byte{}
 	}
-	res, err := b.p.stmts[addKind].ExecContext(ctx, key, agent, in.AgentName, in.Owner, in.Accountable, in.Policy, in.Rule,
+	res, err := b.p.stmts[addKind].Exec(key, agent, in.AgentName, in.Owner, in.Accountable, in.Policy, in.Rule,
 		in.Decision, in.Refusal, in.Method, in.Scheme, in.Host, int64(in.Port), in.Operation, in.Credential)
 	if err != nil {
 		return 0, err

@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
+
+	"sallyport/internal/sqlite"
 )
 
 const (
@@ -33,14 +37,13 @@ type projector struct {
 	loaded bool
 	block  block
 	kinds  map[string]int64
-	stmts  []*sql.Stmt // by the constants below
+	stmts  []*sqlite.Statement // by the constants below
 }
 
 // Indexes of projector.stmts.
 const (
 	addExchange = iota
 	endExchange
-	findKind
 	addKind
 	putBlock
 	addBlockKind
@@ -51,7 +54,6 @@ func projectorQueries() []string {
 	return []string{
 		addExchange:  "INSERT INTO exchanges VALUES (?, ?, ?, ?, ?, ?, ?)",
 		endExchange:  "UPDATE exchanges SET outcome_seq = ?, outcome = ?, status = ? WHERE seq = ? AND outcome_seq IS NULL",
-		findKind:     "SELECT id FROM kinds WHERE key = ?",
 		addKind:      "INSERT INTO kinds VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		putBlock:     "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
 		addBlockKind: "INSERT OR IGNORE INTO block_kinds VALUES (?, ?)",
@@ -215,7 +217,7 @@ func (p *projector) loadBlock(ctx context.Context, s *store) error {
 	var minID, maxID []byte
 	err := s.conn.QueryRowContext(ctx, "SELECT id, first_seq, last_seq, exchanges, min_started, max_started, min_id, max_id FROM blocks ORDER BY id DESC LIMIT 1").
 		Scan(&b.id, &b.first, &b.last, &b.n, &b.minStarted, &b.maxStarted, &minID, &maxID)
-	if err == sql.ErrNoRows {
+	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
 	if err != nil {
@@ -229,9 +231,9 @@ func (p *projector) loadBlock(ctx context.Context, s *store) error {
 
 func (p *projector) prepare(s *store) error {
 	for _, query := range projectorQueries() {
-		stmt, err := s.conn.PrepareContext(context.Background(), query)
+		stmt, err := sqlite.Prepare(s.conn, query, strings.Count(query, "?"))
 		if err != nil {
-			return fmt.Errorf("prepare %q: %w", query, err)
+			return err
 		}
 		p.stmts = append(p.stmts, stmt)
 	}

@@ -1,0 +1,166 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// refuseWaiting answers those who came while the trail is broken.
+func (w *writer) refuseWaiting() {
+	err := w.broken.Load()
+	for _, e := range w.queue.take(nil, maxBatch, false) {
+		if e.waiter == nil {
+			w.retained = append(w.retained, e)
+			continue
+		}
+		if e.waiter.claim() {
+			e.waiter.answer(*err)
+		}
+		w.pools.release(e)
+	}
+	w.stats.retained.Store(int64(len(w.retained)))
+}
+
+func (w *writer) fail(err error) {
+	err = fmt.Errorf("audit trail cannot be written: %w", err)
+	if w.broken.Swap(&err) == nil {
+		w.log.Error("audit trail cannot be written, new requests are refused", "error", err)
+	}
+	w.retryAt = time.Now().Add(retryAfter)
+}
+
+// heal tries to write again. The database must be the one that was written
+// before, or a copy that holds all of it; then the retained outcomes go first.
+func (w *writer) heal() bool {
+	if err := w.reopen(); err != nil {
+		w.fail(err)
+		return false
+	}
+	for len(w.retained) > 0 {
+		batch := w.claimRetained()
+		after, err := w.store.append(w.tree, batch)
+		if err != nil {
+			w.fail(err)
+			return false
+		}
+		w.tree = after
+		w.retained = w.retained[len(batch):]
+		for _, e := range batch {
+			w.committed(e)
+		}
+	}
+	w.retained = nil
+	w.stats.retained.Store(0)
+	w.broken.Store(nil)
+	w.log.Info("audit trail can be written again")
+	return true
+}
+
+// claimRetained returns the next retained outcomes; those taken from the queue
+// while the trail was broken have not been matched to their intents yet.
+func (w *writer) claimRetained() []*entry {
+	w.retained = w.claim(w.retained)
+	return w.retained[:min(len(w.retained), maxBatch)]
+}
+
+// reopen makes sure that the store writes to what the path names, and that it
+// holds exactly what was committed.
+func (w *writer) reopen() error {
+	if err := w.store.inPlace(); err != nil {
+		fresh, err := w.openAgain()
+		if err != nil {
+			return err
+		}
+		if err := w.adopt(fresh); err != nil {
+			return errors.Join(err, fresh.close())
+		}
+	}
+	if err := w.store.probeWrite(); err != nil {
+		return err
+	}
+	return w.resync()
+}
+
+// adopt goes on with a store opened anew.
+func (w *writer) adopt(fresh *store) error {
+	c, err := startCheckpointer(fresh.path, w.log)
+	if err != nil {
+		return err
+	}
+	w.checkpointer.stop()
+	w.checkpointer = c
+	w.projector.reset() // before its connection goes
+	_ = w.store.close() // it holds a file that is not the trail any more
+	w.store = fresh
+	return nil
+}
+
+// openAgain opens what the path names now and checks that it is this trail.
+func (w *writer) openAgain() (*store, error) {
+	// A missing file is never made anew here: that would hide the loss.
+	s, err := reopenStore(w.store.path, w.durability)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.holds(w.tree); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+// resync adopts rows that a failed commit left behind after all: their
+// intents were refused, so they are closed; their outcomes are written, so
+// they are not written again.
+func (w *writer) resync() error {
+	head, err := w.store.head()
+	if err != nil || head == w.tree.size {
+		return err
+	}
+	if err := w.store.holds(w.tree); err != nil {
+		return err
+	}
+	written := make(map[uuid.UUID]bool)
+	var ghosts []uuid.UUID
+	err = w.store.each(w.tree.size, func(e *event) error {
+		switch e.kind {
+		case typeIntent:
+			w.open[e.exchange] = e.seq
+			ghosts = append(ghosts, e.exchange)
+		case typeOutcome:
+			written[e.exchange] = true
+			delete(w.open, e.exchange)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	t, err := w.store.load()
+	if err != nil {
+		return err
+	}
+	w.tree = t
+	w.projector.reset()
+	w.dropWritten(written)
+	for _, id := range ghosts {
+		if !written[id] {
+			w.abandon(id)
+		}
+	}
+	return nil
+}
+
+func (w *writer) dropWritten(written map[uuid.UUID]bool) {
+	kept := w.retained[:0]
+	for _, e := range w.retained {
+		if written[e.events[0].exchange] {
+			w.pools.release(e)
+			continue
+		}
+		kept = append(kept, e)
+	}
+	w.retained = kept
+}
