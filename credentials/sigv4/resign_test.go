@@ -8,6 +8,7 @@ import (
 	"net/http/httputil"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -252,4 +253,32 @@ func TestKeysDoNotPrint(t *testing.T) {
 	}
 	_, err := sigv4.NewSigner(sigv4.Keys{}, sigv4.Options{})
 	require.Error(t, err)
+}
+
+// TestServicesSignAtOnce: one Signer signs for S3 and others, whose rules differ, at
+// the same time.
+func TestServicesSignAtOnce(t *testing.T) {
+	t.Parallel()
+	s := awsSigner(t)
+	sign := func(url, service, day string) string {
+		r := request(t, http.MethodGet, url, http.NoBody, "X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
+		placeholder(r, service, "eu-west-1", day)
+		if _, err := s.Resign(r); err != nil {
+			return err.Error()
+		}
+		return r.Header.Get("Authorization")
+	}
+	urls := map[string]string{"s3": s3Host + "/a%20b", "dynamodb": "https://dynamodb.eu-west-1.amazonaws.com/a%20b", "sqs": "https://sqs.eu-west-1.amazonaws.com/"}
+	var callers sync.WaitGroup
+	for service, url := range urls {
+		want := sign(url, service, stamp)
+		for range 8 {
+			callers.Go(func() {
+				for range 50 {
+					assert.Equal(t, want, sign(url, service, stamp))
+				}
+			})
+		}
+	}
+	callers.Wait()
 }
