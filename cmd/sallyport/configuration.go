@@ -75,7 +75,8 @@ func (s *server) reload(source string, by *admin.Caller) (admin.Configuration, e
 		if err != nil {
 			return err
 		}
-		if err := s.certificate.issue(set.Config); err != nil {
+		present, err := s.certificate.prepare(set.Config)
+		if err != nil {
 			return err
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -83,6 +84,7 @@ func (s *server) reload(source string, by *admin.Caller) (admin.Configuration, e
 		if err := s.recordConfiguration(ctx, set, source, by); err != nil {
 			return err
 		}
+		present()
 		s.generation.Store(g)
 		return nil
 	})

@@ -37,20 +37,32 @@ func (l *listenerCertificate) current() *tls.Certificate { return l.leaf.Load() 
 
 // issue makes sure that the certificate fits the configuration and is fresh.
 func (l *listenerCertificate) issue(c *home.Config) error {
+	use, err := l.prepare(c)
+	if err == nil {
+		use()
+	}
+	return err
+}
+
+// prepare issues a certificate if one is due; use puts it before agents.
+func (l *listenerCertificate) prepare(c *home.Config) (use func(), err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	names, now := c.ListenerNames(), l.now()
 	if slices.Equal(names, l.names) && now.Before(l.issued.Add(listenerTTL/2)) && !now.Before(l.issued) {
-		return nil
+		return func() {}, nil
 	}
 	spec := certs.ListenerSpec{URI: identity.ServerURI(c.TrustDomain), Names: names}
 	made, err := l.ca.IssueListener(spec, listenerTTL, now)
 	if err != nil {
-		return fmt.Errorf("issue the listener's certificate: %w", err)
+		return nil, fmt.Errorf("issue the listener's certificate: %w", err)
 	}
-	l.names, l.issued = names, now
-	l.leaf.Store(&made.TLS)
-	return nil
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.names, l.issued = names, now
+		l.leaf.Store(&made.TLS)
+	}, nil
 }
 
 // keepFresh reissues the certificate in time until ctx is done.

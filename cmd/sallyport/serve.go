@@ -70,17 +70,37 @@ func (a *app) serve(ctx context.Context, log *slog.Logger) error {
 	if err := forbidCoreDumps(); err != nil {
 		log.Warn("core dumps could not be forbidden", "error", err)
 	}
-	stores, err := openStores(ctx, a, log)
+	stores, err := a.openForServing(ctx, log)
 	if err != nil {
-		if errors.Is(err, admin.ErrLocked) {
-			return withHint(fmt.Errorf("%w: %s", admin.ErrLocked, a.home), "only one server may run on a home; stop the other one, or give --home")
-		}
 		return err
 	}
 	err = a.serveStores(ctx, log, stores, signals)
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	return errors.Join(err, stores.close(closing))
+}
+
+// openForServing waits for a command that has the stores for a moment, but
+// never for another server.
+func (a *app) openForServing(ctx context.Context, log *slog.Logger) (*stores, error) {
+	for deadline := time.Now().Add(patience); ; {
+		s, err := openStores(ctx, a, log)
+		if !errors.Is(err, admin.ErrLocked) {
+			return s, err
+		}
+		client, dialErr := a.connect(ctx)
+		if dialErr == nil {
+			_ = client.Close()
+		}
+		if dialErr == nil || time.Now().After(deadline) {
+			return nil, withHint(fmt.Errorf("%w: %s", admin.ErrLocked, a.home), "only one server may run on a home; stop the other one, or give --home")
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(lookAway):
+		}
+	}
 }
 
 func (a *app) serveStores(ctx context.Context, log *slog.Logger, stores *stores, signals <-chan os.Signal) error {

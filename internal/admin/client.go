@@ -73,7 +73,7 @@ func (c *Client) Agents(ctx context.Context) ([]Agent, error) {
 
 // Agent returns one agent by UUID or name.
 func (c *Client) Agent(ctx context.Context, id string) (AgentDetail, error) {
-	return call[AgentDetail](ctx, c, http.MethodGet, "/v1/agents/"+url.PathEscape(id), nil)
+	return call[AgentDetail](ctx, c, http.MethodPost, "/v1/agents/show", nameRequest{Name: id})
 }
 
 // SuspendAgent stops an agent until it is resumed.

@@ -29,6 +29,7 @@ func NewServer(service *Service, other http.Handler, log *slog.Logger) *Server {
 		Handler:           handler(service, other),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      time.Minute,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
@@ -62,8 +63,8 @@ func handler(s *Service, other http.Handler) http.Handler {
 	mux.Handle("GET /v1/agents", ask(s, func(c *Session, r *http.Request) (any, error) {
 		return c.Agents(r.Context())
 	}))
-	mux.Handle("GET /v1/agents/{id}", ask(s, func(c *Session, r *http.Request) (any, error) {
-		return c.Agent(r.Context(), r.PathValue("id"))
+	mux.Handle("POST /v1/agents/show", handle(s, func(c *Session, ctx context.Context, r nameRequest) (AgentDetail, error) {
+		return c.Agent(ctx, r.Name)
 	}))
 	mux.Handle("POST /v1/reload", ask(s, func(c *Session, r *http.Request) (any, error) {
 		return c.Reload(r.Context())

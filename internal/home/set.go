@@ -109,6 +109,7 @@ func (set *Set) parse(snap *snapshot, l Layout, o Options) error {
 	if snap.credentials.path != "" && credentialsErr == nil {
 		usesErr = set.checkUses(parsed)
 	}
+	set.Warnings = append(set.Warnings, snap.warnings()...)
 	set.Warnings = append(set.Warnings, set.Config.Upstream.warnings()...)
 	return errors.Join(ownersErr, credentialsErr, policiesErr, usesErr)
 }
@@ -212,6 +213,19 @@ func patterns(list []host.Pattern) string {
 		names = append(names, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(names, ", ")
+}
+
+// warnings are about files with which anyone on the machine could change what
+// agents may do. Group write is left alone: it is how teams share a checkout.
+func (s *snapshot) warnings() []string {
+	const anyoneWrites fs.FileMode = 0o002
+	var all []string
+	for _, one := range append([]source{s.config, s.owners}, s.policies...) {
+		if one.mode&anyoneWrites != 0 {
+			all = append(all, fmt.Sprintf("%s: anyone may write it (mode %04o); chmod o-w", one.path, one.mode))
+		}
+	}
+	return all
 }
 
 func (s *snapshot) files(roots []Roots, l Layout) []File {

@@ -75,9 +75,10 @@ func (s *Store) Reload(commit func(*Set) error) (Reloaded, error) {
 	set.Number = old.Number + 1
 	set.Warnings = append(set.Warnings, needsRestart(old.Config, set.Config)...)
 	if err := commit(set); err != nil {
+		before := s.Err()
 		s.seen = digest{}
 		s.failed.Store(&err)
-		return Reloaded{Set: old, News: true}, err
+		return Reloaded{Set: old, News: before == nil || before.Error() != err.Error()}, err
 	}
 	s.failed.Store(nil)
 	s.current.Store(set)
