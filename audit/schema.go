@@ -90,5 +90,15 @@ CREATE TABLE projection (
 	cursor INTEGER NOT NULL
 );
 INSERT INTO projection VALUES (1, 0);
+`, `
+CREATE TABLE checkpoints (
+	size INTEGER PRIMARY KEY,
+	at   INTEGER NOT NULL,
+	note TEXT NOT NULL
+);
+CREATE TRIGGER checkpoints_no_update BEFORE UPDATE ON checkpoints
+	BEGIN SELECT RAISE (ABORT, 'checkpoints are append-only'); END;
+CREATE TRIGGER checkpoints_no_delete BEFORE DELETE ON checkpoints
+	BEGIN SELECT RAISE (ABORT, 'checkpoints are append-only'); END;
 `}
 }

@@ -20,13 +20,13 @@ func newWriter(ctx context.Context, c Config, q *queue, p *pools) (*writer, erro
 		store: s, durability: c.Durability, queue: q, pools: p, log: c.Log, now: c.Now,
 		open: make(map[uuid.UUID]uint64), done: make(chan struct{}),
 	}
-	if err := w.start(ctx); err != nil {
+	if err := w.start(ctx, c); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return w, nil
 }
 
-func (w *writer) start(ctx context.Context) error {
+func (w *writer) start(ctx context.Context, c Config) error {
 	if err := sqlite.MigrateConn(ctx, w.store.conn, migrations()); err != nil {
 		return err
 	}
@@ -51,8 +51,31 @@ func (w *writer) start(ctx context.Context) error {
 		w.log.Warn("closed exchanges that a crash left open", "exchanges", n)
 	}
 	w.stats.events.Store(w.tree.size)
+	if err := w.loadSigner(ctx, c); err != nil {
+		return err
+	}
 	w.checkpointer, err = startCheckpointer(w.store.path, w.log)
 	return err
+}
+
+// loadSigner readies the signing of checkpoints and looks where it was left.
+func (w *writer) loadSigner(ctx context.Context, c Config) error {
+	if c.Key == "" {
+		return nil
+	}
+	key, public, err := loadSigner(c.Key, c.Origin)
+	if err != nil {
+		return err
+	}
+	w.signer = &signer{key: key, public: public}
+	err = w.store.conn.QueryRowContext(ctx, "SELECT coalesce(max(size), 0) FROM checkpoints").Scan(&w.signer.size)
+	if err != nil {
+		return fmt.Errorf("read checkpoints: %w", err)
+	}
+	if w.signer.size > w.tree.size {
+		return fmt.Errorf("a checkpoint covers %d events and the trail has %d: events were cut off; keep the file as evidence and run `audit verify` on it", w.signer.size, w.tree.size)
+	}
+	return nil
 }
 
 // loadOpen reads the intents without outcome.
@@ -107,8 +130,13 @@ func (w *writer) close() error {
 	if w.broken.Load() == nil && !w.abort.Load() {
 		_, err = w.interruptOpen("the process was stopped before the exchange ended")
 	}
+	if err == nil && w.broken.Load() == nil {
+		w.sign(true)
+	}
 	w.projector.reset()
-	err = errors.Join(err, w.checkpointer.close())
+	if w.checkpointer != nil {
+		err = errors.Join(err, w.checkpointer.close())
+	}
 	_, checkpointErr := w.store.checkpoint("TRUNCATE")
 	return errors.Join(err, checkpointErr, w.store.close())
 }

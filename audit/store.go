@@ -269,11 +269,13 @@ func (s *store) head() (int64, error) {
 	return seq, nil
 }
 
-// rowHashes reads stored hashes through conn.
-func (s *store) rowHashes() rowHashes {
+// rowHashes reads stored hashes through the writer's connection.
+func (s *store) rowHashes() rowHashes { return readHashes(context.Background(), s.conn) }
+
+func readHashes(ctx context.Context, q rowQuerier) rowHashes {
 	return func(seq int64) ([]byte, error) {
 		var row []byte
-		err := s.conn.QueryRowContext(context.Background(), "SELECT hashes FROM events WHERE seq = ?", seq).Scan(&row)
+		err := q.QueryRowContext(ctx, "SELECT hashes FROM events WHERE seq = ?", seq).Scan(&row)
 		if err != nil {
 			return nil, fmt.Errorf("event %d: read hashes: %w", seq, err)
 		}

@@ -27,6 +27,12 @@ type Config struct {
 	Instance   string // names this process in every exchange
 	Log        *slog.Logger
 	Now        func() time.Time
+	// Key is the file of the key that signs checkpoints, made when missing,
+	// with the public key in Key + ".pub". Empty: none are signed.
+	Key string
+	// Origin names the trail in its checkpoints and in a key made anew, as a
+	// trust domain does; default "sallyport".
+	Origin string
 }
 
 // Trail writes the audit trail. It is safe for concurrent use. It owns the
@@ -37,6 +43,8 @@ type Trail struct {
 	pools  *pools
 	writer *writer
 	lock   *fileLock
+
+	documents *documents
 
 	closeOnce sync.Once
 	closeErr  error
@@ -70,6 +78,9 @@ func Open(ctx context.Context, c Config) (*Trail, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("audit trail %s: %w", c.Path, err), lock.release())
 	}
+	if t.documents, err = t.writer.loadDocuments(ctx); err != nil {
+		return nil, errors.Join(err, t.writer.close(), lock.release())
+	}
 	go t.writer.run()
 	return t, nil
 }
@@ -84,6 +95,9 @@ func (c Config) withDefaults() (Config, error) {
 	case DurabilityCommit, DurabilityFsync:
 	default:
 		return c, fmt.Errorf("audit trail: durability %q is not %s or %s", c.Durability, DurabilityCommit, DurabilityFsync)
+	}
+	if c.Origin == "" {
+		c.Origin = "sallyport"
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -209,6 +223,14 @@ func (t *Trail) Err() error {
 		return errBacklog
 	}
 	return nil
+}
+
+// PublicKey is what verifies the trail's checkpoints, "" when none are signed.
+func (t *Trail) PublicKey() string {
+	if t.writer.signer == nil {
+		return ""
+	}
+	return t.writer.signer.public
 }
 
 // Stats describes the writer's work since Open.

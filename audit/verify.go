@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -18,8 +19,12 @@ type Report struct {
 	OK        bool   `json:"ok"`
 	Events    uint64 `json:"events"`
 	Exchanges uint64 `json:"exchanges"`
-	Live      uint64 `json:"live"` // open exchanges of the running process
-	Removed   uint64 `json:"removed"`
+	Live      uint64 `json:"live"`    // open exchanges of the running process
+	Removed   uint64 `json:"removed"` // payloads that retention has removed
+	// Checkpoint is the last event that a checkpoint covers, Outside the last
+	// one that a checkpoint kept elsewhere covers; 0 for none.
+	Checkpoint uint64 `json:"checkpoint"`
+	Outside    uint64 `json:"outside"`
 	// Root is the hash of the tree over all events (RFC 6962), in base64.
 	Root string `json:"root"`
 	// Problems names what is wrong, the first bad event first, no more than
@@ -30,13 +35,19 @@ type Report struct {
 // maxProblems bounds a report: one change in a tree makes many others.
 const maxProblems = 20
 
+// progressEvery events Progress is told.
+const progressEvery = 10000
+
 // errEnough ends a verification that has found enough.
 var errEnough = errors.New("enough problems")
 
 // verifier walks the events once, in order, with the projection beside them.
 type verifier struct {
+	options  VerifyOptions
 	report   Report
 	snapshot *snapshot
+	expected []expectation     // checkpoints not reached yet, by size
+	stored   map[string]uint64 // documents by hash, to the event that says so
 	tree     tree
 	hashes   []byte
 	open     map[uuid.UUID]*begun
@@ -58,15 +69,20 @@ type begun struct {
 // in the report.
 //
 // A tree alone cannot show that somebody computed all of it anew; only a
-// checkpoint kept elsewhere can.
+// checkpoint kept elsewhere can (VerifyWith).
 func (r *Reader) Verify(ctx context.Context) (Report, error) {
+	return r.VerifyWith(ctx, VerifyOptions{})
+}
+
+// VerifyWith is Verify, with what is known beyond the trail.
+func (r *Reader) VerifyWith(ctx context.Context, o VerifyOptions) (Report, error) {
 	// Before the snapshot: what is open in it was begun by a process that was
 	// running then.
 	running, err := isLocked(r.path + lockSuffix)
 	if err != nil {
 		return Report{}, fmt.Errorf("verify: %w", err)
 	}
-	v := &verifier{open: make(map[uuid.UUID]*begun), report: Report{Problems: []string{}}}
+	v := &verifier{options: o, open: make(map[uuid.UUID]*begun), stored: make(map[string]uint64), report: Report{Problems: []string{}}}
 	err = r.snapshot(ctx, func(s *snapshot) error { return v.run(ctx, s, running) })
 	if errors.Is(err, errEnough) {
 		err = nil
@@ -79,7 +95,13 @@ func (r *Reader) Verify(ctx context.Context) (Report, error) {
 
 func (v *verifier) run(ctx context.Context, s *snapshot, running bool) error {
 	v.snapshot = s
+	if err := v.expect(ctx); err != nil {
+		return err
+	}
 	if err := v.verifyEvents(ctx); err != nil {
+		return err
+	}
+	if err := v.compareRest(); err != nil {
 		return err
 	}
 	if err := v.rows.finish(v); err != nil {
@@ -179,7 +201,13 @@ func (v *verifier) verifyEvent(e *event, stored []byte) error {
 	if string(v.hashes) != string(stored) {
 		return v.stop("event %d was altered: its hash is not the one stored with it", e.seq)
 	}
-	if err := checkPayload(e); err != nil {
+	if err := v.compare(); err != nil {
+		return err
+	}
+	if v.options.Progress != nil && e.seq%progressEvery == 0 {
+		v.options.Progress(e.seq, uint64(v.snapshot.head))
+	}
+	if err := v.checkPayload(e); err != nil {
 		if err := v.problem("%v", err); err != nil {
 			return err
 		}
@@ -188,7 +216,7 @@ func (v *verifier) verifyEvent(e *event, stored []byte) error {
 }
 
 // checkPayload decodes the payload, which refuses any but the canonical form.
-func checkPayload(e *event) error {
+func (v *verifier) checkPayload(e *event) error {
 	if e.removed {
 		return nil
 	}
@@ -205,7 +233,11 @@ func checkPayload(e *event) error {
 		var out Outcome
 		err = decodeOutcome(e.payload, &out)
 	default:
-		_, err = decodeMap(e.payload)
+		var m map[string]any
+		m, err = decodeMap(e.payload)
+		if hash, ok := m["sha256"].(string); ok && e.kind == typeDocument {
+			v.stored[hash] = e.seq
+		}
 	}
 	if err != nil {
 		return eventError(e.seq, err)
@@ -247,10 +279,22 @@ func (v *verifier) verifyDocuments(ctx context.Context) error {
 		if err := rows.Scan(&hash, &text); err != nil {
 			return fmt.Errorf("verify documents: %w", err)
 		}
-		if sum := sha256.Sum256(text); string(sum[:]) != string(hash) {
-			if err := v.problem("document %x: its text has another hash", hash); err != nil {
-				return err
-			}
+		sum := sha256.Sum256(text)
+		key := hex.EncodeToString(hash)
+		switch seq := v.stored[key]; {
+		case string(sum[:]) != string(hash):
+			err = v.problem("document %s: its text has another hash", key)
+		case seq == 0:
+			err = v.problem("document %s: no event says it was stored", key)
+		}
+		if err != nil {
+			return err
+		}
+		delete(v.stored, key)
+	}
+	for hash, seq := range v.stored {
+		if err := v.problem("event %d: document %s is missing", seq, hash); err != nil {
+			return err
 		}
 	}
 	return rows.Err()

@@ -63,6 +63,7 @@ type writer struct {
 	lingerAt time.Time // when the outcomes in the queue are due
 	unsynced int       // bytes since the last checkpoint
 
+	signer    *signer // nil: no checkpoints
 	projector projector
 	projectAt time.Time // when the projection is due
 
@@ -159,7 +160,11 @@ func (w *writer) nap(closing bool) time.Duration {
 		w.lingerAt = time.Now().Add(linger)
 	}
 	nap := time.Hour
-	for _, at := range []time.Time{w.lingerAt, w.projectAt} {
+	due := [...]time.Time{w.lingerAt, w.projectAt, {}}
+	if w.signer != nil {
+		due[2] = w.signer.at
+	}
+	for _, at := range due {
 		if !at.IsZero() {
 			nap = min(nap, time.Until(at))
 		}
@@ -268,6 +273,7 @@ func (w *writer) giveBack(batch []*entry, err error) {
 func (w *writer) afterCommit(closing bool) {
 	waiting, _ := w.queue.lengths()
 	w.project(waiting == 0, closing)
+	w.sign(false)
 	if w.unsynced >= checkpointAfter {
 		w.unsynced = 0
 		w.moveLog()

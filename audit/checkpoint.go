@@ -1,0 +1,177 @@
+package audit
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"sallyport/internal/sqlite"
+)
+
+// signAfter is how long new events wait for a checkpoint, and so the least
+// time between two.
+const signAfter = time.Second
+
+// Checkpoint is the head of the trail at one moment: how many events, and the
+// hash of the tree over them.
+type Checkpoint struct {
+	Origin string // the name in the key
+	Size   int64
+	Root   tlog.Hash
+}
+
+// text is the signed text, as C2SP tlog-checkpoint has it.
+func (c Checkpoint) text() string {
+	return fmt.Sprintf("%s\n%d\n%s\n", c.Origin, c.Size, c.Root)
+}
+
+// OpenCheckpoint verifies a signed checkpoint with the public key.
+func OpenCheckpoint(signed []byte, publicKey string) (Checkpoint, error) {
+	verifier, err := note.NewVerifier(strings.TrimSpace(publicKey))
+	if err != nil {
+		return Checkpoint{}, fmt.Errorf("checkpoint: public key: %w", err)
+	}
+	n, err := note.Open(signed, note.VerifierList(verifier))
+	if err != nil {
+		return Checkpoint{}, fmt.Errorf("checkpoint: %w", err)
+	}
+	return parseCheckpoint(n.Text, verifier.Name())
+}
+
+func parseCheckpoint(text, origin string) (Checkpoint, error) {
+	lines := strings.Split(text, "\n")
+	if len(lines) != 4 || lines[3] != "" || lines[0] != origin {
+		return Checkpoint{}, errors.New("checkpoint: not the text of a checkpoint of this origin")
+	}
+	size, err := strconv.ParseInt(lines[1], 10, 64)
+	if err != nil || size < 0 || strconv.FormatInt(size, 10) != lines[1] {
+		return Checkpoint{}, fmt.Errorf("checkpoint: size %q", lines[1])
+	}
+	root, err := tlog.ParseHash(lines[2])
+	if err != nil {
+		return Checkpoint{}, fmt.Errorf("checkpoint: root %q: %w", lines[2], err)
+	}
+	return Checkpoint{Origin: origin, Size: size, Root: root}, nil
+}
+
+// publicSuffix names the public key beside the private one.
+const publicSuffix = ".pub"
+
+// loadSigner reads the key that signs checkpoints, or makes it: the private
+// key 0600 in file, the public one beside it.
+func loadSigner(file, name string) (note.Signer, string, error) {
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return newSigner(file, name)
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("read checkpoint key: %w", err)
+	}
+	fi, err := os.Stat(file)
+	if err != nil {
+		return nil, "", fmt.Errorf("read checkpoint key: %w", err)
+	}
+	if fi.Mode().Perm()&0o077 != 0 {
+		return nil, "", fmt.Errorf("checkpoint key %s: mode %v lets others read it; try: chmod 600 %s", file, fi.Mode().Perm(), file)
+	}
+	// Whatever is wrong with it, the error must not show the key.
+	signer, err := note.NewSigner(strings.TrimSpace(string(text)))
+	if err != nil {
+		return nil, "", fmt.Errorf("checkpoint key %s: not a note signer key", file)
+	}
+	public, err := os.ReadFile(file + publicSuffix)
+	if err != nil {
+		return nil, "", fmt.Errorf("read public checkpoint key: %w", err)
+	}
+	verifier, err := note.NewVerifier(strings.TrimSpace(string(public)))
+	if err != nil {
+		return nil, "", fmt.Errorf("public checkpoint key %s: %w", file+publicSuffix, err)
+	}
+	if verifier.Name() != signer.Name() || verifier.KeyHash() != signer.KeyHash() {
+		return nil, "", fmt.Errorf("public checkpoint key %s does not belong to %s", file+publicSuffix, file)
+	}
+	return signer, strings.TrimSpace(string(public)), nil
+}
+
+func newSigner(file, name string) (note.Signer, string, error) {
+	private, public, err := note.GenerateKey(rand.Reader, name)
+	if err != nil {
+		return nil, "", fmt.Errorf("make checkpoint key for %q: %w", name, err)
+	}
+	// The public key first: with it alone, the next start tries again.
+	if err := os.WriteFile(file+publicSuffix, []byte(public+"\n"), 0o644); err != nil { //nolint:gosec // it is public
+		return nil, "", fmt.Errorf("write public checkpoint key: %w", err)
+	}
+	if err := writeNew(file, []byte(private+"\n")); err != nil {
+		return nil, "", fmt.Errorf("write checkpoint key: %w", err)
+	}
+	signer, err := note.NewSigner(private)
+	return signer, public, err
+}
+
+// writeNew writes a file for its owner only, whole or not at all.
+func writeNew(file string, data []byte) error {
+	temporary := file + ".new"
+	if err := os.WriteFile(temporary, data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(temporary, file)
+}
+
+// signer keeps the signed heads of the trail in its database.
+type signer struct {
+	key    note.Signer
+	public string
+	size   int64     // of the last checkpoint
+	at     time.Time // when the next one is due; zero: nothing is new
+}
+
+// sign signs the head when that is due: a second after the first event that no
+// checkpoint covers, and when the trail closes.
+func (w *writer) sign(closing bool) {
+	s := w.signer
+	if s == nil || w.tree.size == s.size {
+		return
+	}
+	now := time.Now()
+	if s.at.IsZero() {
+		s.at = now.Add(signAfter)
+	}
+	if now.Before(s.at) && !closing {
+		return
+	}
+	s.at = time.Time{}
+	if err := w.addCheckpoint(); err != nil {
+		s.at = now.Add(signAfter)
+		w.log.Warn("audit trail: checkpoint not signed", "error", err)
+	}
+}
+
+func (w *writer) addCheckpoint() error {
+	c := Checkpoint{Origin: w.signer.key.Name(), Size: w.tree.size, Root: w.tree.root()}
+	signed, err := note.Sign(&note.Note{Text: c.text()}, w.signer.key)
+	if err != nil {
+		return err
+	}
+	stmt, err := sqlite.Prepare(w.store.conn, "INSERT INTO checkpoints VALUES (?, ?, ?)", 3)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = stmt.Close() }()
+	if err := w.store.inTx(func() error {
+		_, err := stmt.Exec(c.Size, toMicros(w.now()), string(signed))
+		return err
+	}); err != nil {
+		return err
+	}
+	w.signer.size = c.Size
+	return nil
+}

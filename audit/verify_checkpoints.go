@@ -1,0 +1,105 @@
+package audit
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// VerifyOptions are what Verify may check beyond the trail itself.
+type VerifyOptions struct {
+	// PublicKey verifies the signatures of checkpoints (a note verifier key).
+	PublicKey string
+	// Checkpoint is a signed checkpoint kept elsewhere. It alone can show that
+	// the trail was rolled back, cut, or made anew since; it needs PublicKey.
+	Checkpoint []byte
+	// Progress is told now and then how many events are verified.
+	Progress func(done, total uint64)
+}
+
+// expectation is a root that the tree must have at a size.
+type expectation struct {
+	Checkpoint
+	name string
+}
+
+// expect collects the checkpoints to compare with.
+func (v *verifier) expect(ctx context.Context) error {
+	rows, err := v.snapshot.conn.QueryContext(ctx, "SELECT size, note FROM checkpoints ORDER BY size")
+	if err != nil {
+		return fmt.Errorf("verify checkpoints: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var size int64
+		var signed string
+		if err := rows.Scan(&size, &signed); err != nil {
+			return fmt.Errorf("verify checkpoints: %w", err)
+		}
+		c, err := v.openStored(signed)
+		if err != nil || c.Size != size {
+			if err := v.problem("checkpoint of event %d was altered: %v", size, err); err != nil {
+				return err
+			}
+			continue
+		}
+		v.expected = append(v.expected, expectation{c, fmt.Sprintf("checkpoint of event %d", size)})
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("verify checkpoints: %w", err)
+	}
+	return v.expectOutside()
+}
+
+// openStored reads a stored checkpoint, with its signature when there is a key.
+func (v *verifier) openStored(signed string) (Checkpoint, error) {
+	if v.options.PublicKey != "" {
+		return OpenCheckpoint([]byte(signed), v.options.PublicKey)
+	}
+	text, _, _ := strings.Cut(signed, "\n\n")
+	origin, _, _ := strings.Cut(text, "\n")
+	return parseCheckpoint(text+"\n", origin)
+}
+
+func (v *verifier) expectOutside() error {
+	if v.options.Checkpoint == nil {
+		return nil
+	}
+	if v.options.PublicKey == "" {
+		return errors.New("verify: a checkpoint is worth nothing without the public key to verify it")
+	}
+	c, err := OpenCheckpoint(v.options.Checkpoint, v.options.PublicKey)
+	if err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
+	v.report.Outside = uint64(c.Size)
+	v.expected = append(v.expected, expectation{c, fmt.Sprintf("the checkpoint kept elsewhere, of event %d", c.Size)})
+	slices.SortStableFunc(v.expected, func(a, b expectation) int { return cmp.Compare(a.Size, b.Size) })
+	return nil
+}
+
+// compare checks the checkpoints of the size the tree has now.
+func (v *verifier) compare() error {
+	for len(v.expected) > 0 && v.expected[0].Size == v.tree.size {
+		e := v.expected[0]
+		v.expected = v.expected[1:]
+		if v.tree.root() != e.Root {
+			return v.stop("%s has another root: events up to it were altered and all hashes computed anew", e.name)
+		}
+		v.report.Checkpoint = uint64(e.Size)
+	}
+	return nil
+}
+
+// compareRest names the checkpoints beyond the last event.
+func (v *verifier) compareRest() error {
+	for _, e := range v.expected {
+		if err := v.problem("event %d is missing: %s goes further", v.tree.size+1, e.name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
