@@ -184,7 +184,7 @@ func TestOtherUsersAreRefused(t *testing.T) {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	require.NoError(t, os.Chmod(dir, 0o755))
 	path := filepath.Join(dir, "admin.sock")
-	log := &strings.Builder{}
+	log := make(refusals, 10)
 	startServer(t, newFixture(t), path, log)
 	require.NoError(t, os.Chmod(path, 0o666))
 	ask := func(uid uint32) error {
@@ -196,6 +196,21 @@ func TestOtherUsersAreRefused(t *testing.T) {
 	}
 	require.NoError(t, ask(0))
 	require.Error(t, ask(65534))
+	select {
+	case line := <-log:
+		assert.Contains(t, line, "other user")
+		assert.Contains(t, line, "uid=65534")
+	case <-time.After(10 * time.Second):
+		t.Error("the refusal is not in the log")
+	}
+}
+
+// refusals is a log that a test can wait for.
+type refusals chan string
+
+func (r refusals) Write(p []byte) (int, error) {
+	r <- string(p)
+	return len(p), nil
 }
 
 func TestLockIsHeldOnce(t *testing.T) {
