@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"sync/atomic"
 
@@ -91,13 +92,13 @@ func (c *Credential) inject(now *reading) (*Injection, error) {
 	if err != nil {
 		return nil, err
 	}
-	needles := newScrubber(secret, written)
+	needles := newScrubber(secret, written(&url.URL{}))
 	return &Injection{
 		name:        c.name,
 		hosts:       c.hosts,
 		place:       c.place,
 		reading:     now,
-		written:     func() string { return written },
+		written:     written,
 		scrubber:    func() *scrubber { return needles },
 		fingerprint: c.fingerprint(secret),
 	}, nil

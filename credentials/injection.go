@@ -22,7 +22,7 @@ type Injection struct {
 	fingerprint string
 
 	// Closures, for the reason that Secret has one.
-	written  func() string
+	written  form
 	scrubber func() *scrubber
 }
 
@@ -36,15 +36,18 @@ func (i *Injection) Apply(r *http.Request) error {
 	if err := i.refuses(r); err != nil {
 		return fmt.Errorf("apply credential %s: %w", i.name, err)
 	}
+	written := i.written(r.URL)
 	if i.place.parameter != "" {
-		r.URL.RawQuery = setParameter(r.URL.RawQuery, i.place.parameter, i.written())
+		r.URL.RawQuery = setParameter(r.URL.RawQuery, i.place.parameter, written)
 		return nil
 	}
 	if r.Header == nil {
 		r.Header = http.Header{}
 	}
 	removeHeader(r.Header, i.place.header)
-	r.Header[i.place.header] = []string{i.written()}
+	if written != "" {
+		r.Header[i.place.header] = []string{written}
+	}
 	return nil
 }
 

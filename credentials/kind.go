@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/textproto"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -22,6 +23,8 @@ func kinds() map[string]kind {
 		"bearer": {[]string{"secret", "hosts"}, decodeBearer},
 		"basic":  {[]string{"username", "secret", "hosts"}, decodeBasic},
 		"query":  {[]string{"parameter", "secret", "hosts"}, decodeQuery},
+
+		"github_token": {[]string{"secret", "base_url", "hosts"}, decodeGitHubToken},
 	}
 }
 
@@ -29,7 +32,16 @@ func kinds() map[string]kind {
 type placement struct {
 	header    string // canonical name, or
 	parameter string // name of a query parameter
-	form      func(secret string) (string, error)
+	form      func(secret string) (form, error)
+}
+
+// form is a secret as it is written on a request to u. Where it is not to be written,
+// the answer is empty, and what the agent sent is only removed.
+type form func(u *url.URL) string
+
+// fixed is the form that is the same everywhere.
+func fixed(written string) form {
+	return func(*url.URL) string { return written }
 }
 
 func decodeHeader(s *section, c *Credential) {
@@ -60,8 +72,8 @@ func decodeBasic(s *section, c *Credential) {
 		// RFC 7617 section 2: the first colon ends the user-id.
 		s.wrong("username", "holds a colon or a control character, which Basic authentication cannot carry")
 	}
-	s.decodePlaced(c, placement{header: "Authorization", form: func(secret string) (string, error) {
-		return "Basic " + base64.StdEncoding.EncodeToString([]byte(username+":"+secret)), nil
+	s.decodePlaced(c, placement{header: "Authorization", form: func(secret string) (form, error) {
+		return fixed(basic(username, secret)), nil
 	}})
 }
 
@@ -70,8 +82,8 @@ func decodeQuery(s *section, c *Credential) {
 	if ok && (name == "" || !validValue(name)) {
 		s.wrong("parameter", "is not the name of a query parameter; write parameter: key")
 	}
-	s.decodePlaced(c, placement{parameter: name, form: func(secret string) (string, error) {
-		return escape(secret), nil
+	s.decodePlaced(c, placement{parameter: name, form: func(secret string) (form, error) {
+		return fixed(escape(secret)), nil
 	}})
 }
 
@@ -84,13 +96,17 @@ func (s *section) decodePlaced(c *Credential, place placement) {
 
 // prefixed writes the secret as it is. White space at its ends would not survive:
 // RFC 9110 section 5.5 leaves it out of a field's value.
-func prefixed(prefix string) func(string) (string, error) {
-	return func(secret string) (string, error) {
+func prefixed(prefix string) func(string) (form, error) {
+	return func(secret string) (form, error) {
 		if strings.TrimSpace(secret) != secret {
-			return "", errors.New("its secret starts or ends with white space, which a header cannot carry; correct what its source gives")
+			return nil, errors.New("its secret starts or ends with white space, which a header cannot carry; correct what its source gives")
 		}
-		return prefix + secret, nil
+		return fixed(prefix + secret), nil
 	}
+}
+
+func basic(username, secret string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(username+":"+secret))
 }
 
 // framing lists the headers that decide where a message ends or goes.

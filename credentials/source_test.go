@@ -77,9 +77,19 @@ func secretFile(t *testing.T, o credentials.Options, name, content string) strin
 	return path
 }
 
+// glancing makes every look at a secret file come later than a look holds.
+func glancing(o *credentials.Options) {
+	clock := time.Now()
+	o.Now = func() time.Time {
+		clock = clock.Add(100 * time.Millisecond)
+		return clock
+	}
+}
+
 func TestFileIsReadAgainWhenItChanges(t *testing.T) {
 	t.Parallel()
 	o := options(t)
+	glancing(&o)
 	path := secretFile(t, o, "a.key", canary+"1\n")
 	c := bearer(t, o, "{file: a.key}")
 	assert.Equal(t, canary+"1", written(t, c))
@@ -113,6 +123,7 @@ func TestFileIsReadAgainWhenItChanges(t *testing.T) {
 func TestFileBehindReplacedSymlinksIsReadAgain(t *testing.T) {
 	t.Parallel()
 	o := options(t) // the layout of a mounted ConfigMap or Secret
+	glancing(&o)
 	secretFile(t, o, "mount/..1/key", canary+"1")
 	secretFile(t, o, "mount/..2/key", canary+"2")
 	mount := filepath.Join(o.Home, "mount")
