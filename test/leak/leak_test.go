@@ -230,6 +230,9 @@ func (w *world) driveAgent(t *testing.T) {
 		}}
 		for name := range canaries {
 			for _, way := range []string{"plain", "echo", "redirect", "trailer", "cut", "garbage", "status", "%zz", "a/../b"} {
+				if h2 && way == "%zz" {
+					continue // the server resets the stream, and Go's client waits for an answer all the same
+				}
 				w.request(t, client, http.MethodGet, "https://up.test/"+name+"/"+way+"?q=1", nil)
 			}
 			w.request(t, client, http.MethodPost, "https://up.test/"+name+"/plain", map[string]string{
