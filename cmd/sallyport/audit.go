@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -28,6 +29,7 @@ credential, and what came of it. Reading needs no server and disturbs none.`,
 		newAuditTailCommand(a),
 		newAuditEventsCommand(a),
 		newAuditVerifyCommand(a),
+		newAuditExportCommand(a),
 	)
 	return group
 }
@@ -67,6 +69,9 @@ func newAuditListCommand(a *app) *cobra.Command {
 				return err
 			}
 			return a.readTrail(func(r *audit.Reader) error {
+				if a.json() {
+					return a.streamExchanges(cmd.Context(), r, filter)
+				}
 				list, err := r.List(cmd.Context(), filter)
 				if err != nil {
 					return err
@@ -75,25 +80,27 @@ func newAuditListCommand(a *app) *cobra.Command {
 			})
 		},
 	}
+	f.define(cmd, 100)
+	return cmd
+}
+
+func (f *auditFlags) define(cmd *cobra.Command, limit int) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.agent, "agent", "", "only of this agent (UUID)")
+	flags.StringVar(&f.agent, "agent", "", "only of this agent (UUID or name)")
 	flags.StringVar(&f.owner, "owner", "", "only of this owner, as person:dana")
 	flags.StringVar(&f.host, "host", "", "only to this host")
-	flags.StringVar(&f.operation, "operation", "", "only this operation, as github:pulls/create")
+	flags.StringVar(&f.operation, "operation", "", "only this operation, as github:pulls/create or github:pulls/*")
 	flags.StringVar(&f.decision, "decision", "", "only with this decision: allow, deny or ask")
 	flags.StringVar(&f.since, "since", "", "only started at this time or later: 2026-01-31T09:00:00Z, or 2h for two hours ago")
 	flags.StringVar(&f.until, "until", "", "only started before this time, written as for --since")
-	flags.IntVar(&f.limit, "limit", 100, "at most so many; 0 for all")
-	return cmd
+	flags.IntVar(&f.limit, "limit", limit, "at most so many; 0 for all")
 }
 
 func (f auditFlags) filter(now time.Time) (audit.Filter, error) {
 	filter := audit.Filter{Owner: f.owner, Host: f.host, Operation: f.operation, Decision: f.decision, Limit: f.limit}
 	var err error
-	if f.agent != "" {
-		if filter.Agent, err = uuid.Parse(f.agent); err != nil {
-			return filter, withHint(usagef("--agent %q is not a UUID", f.agent), "`sallyport agent list` shows them")
-		}
+	if filter.Agent, err = uuid.Parse(f.agent); err != nil {
+		filter.AgentName = f.agent
 	}
 	switch f.decision {
 	case "", audit.DecisionAllow, audit.DecisionDeny, audit.DecisionAsk:
@@ -126,13 +133,16 @@ func parseMoment(flag, s string, now time.Time) (time.Time, error) {
 	return time.Time{}, usagef("%s %q is not a time: write 2h for two hours ago, 2026-01-31 or 2026-01-31T09:00:00Z", flag, s)
 }
 
-func (a *app) printExchanges(list []audit.Exchange) error {
-	if a.json() {
-		if list == nil {
-			list = []audit.Exchange{} // an empty array, not null
-		}
-		return writeJSON(a.stdout, list)
+// streamExchanges prints one array without holding it.
+func (a *app) streamExchanges(ctx context.Context, r *audit.Reader, f audit.Filter) error {
+	array := newJSONArray(a.stdout)
+	if err := r.Each(ctx, f, func(x *audit.Exchange) error { return array.add(x.AppendJSON(nil)) }); err != nil {
+		return err
 	}
+	return array.end()
+}
+
+func (a *app) printExchanges(list []audit.Exchange) error {
 	rows := make([][]string, 0, len(list))
 	for i := range list {
 		rows = append(rows, exchangeRow(&list[i]))

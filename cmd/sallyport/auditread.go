@@ -146,7 +146,7 @@ func newAuditTailCommand(a *app) *cobra.Command {
 
 func (a *app) printLine(x audit.Exchange, asText bool) error {
 	if !asText {
-		return json.NewEncoder(a.stdout).Encode(x)
+		return a.writeJSONLine(&x)
 	}
 	cells := exchangeRow(&x)
 	for i, c := range cells {
@@ -189,26 +189,19 @@ agents created and revoked, configuration loaded, starts and stops. With -o json
 	return cmd
 }
 
-// streamEvents prints one array without holding it, one event a line.
 func (a *app) streamEvents(cmd *cobra.Command, r *audit.Reader, f audit.EventFilter) error {
-	separator := "[\n"
+	array := newJSONArray(a.stdout)
 	err := r.Events(cmd.Context(), f, func(e audit.EventRow) error {
 		data, err := json.Marshal(e)
 		if err != nil {
 			return fmt.Errorf("encode event %d: %w", e.Seq, err)
 		}
-		_, err = fmt.Fprintf(a.stdout, "%s%s", separator, data)
-		separator = ",\n"
-		return err
+		return array.add(data)
 	})
 	if err != nil {
 		return err
 	}
-	if separator == "[\n" {
-		fmt.Fprint(a.stdout, "[")
-	}
-	_, err = fmt.Fprintln(a.stdout, "\n]")
-	return err
+	return array.end()
 }
 
 func newAuditVerifyCommand(a *app) *cobra.Command {

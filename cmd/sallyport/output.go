@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -17,6 +18,33 @@ func writeJSON(w io.Writer, v any) error {
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
+}
+
+// jsonArray prints an array of any length without holding it, one element a line.
+type jsonArray struct {
+	w   *bufio.Writer
+	any bool
+}
+
+func newJSONArray(w io.Writer) *jsonArray { return &jsonArray{w: bufio.NewWriter(w)} }
+
+func (j *jsonArray) add(element []byte) error {
+	separator := ",\n"
+	if !j.any {
+		separator, j.any = "[\n", true
+	}
+	_, _ = j.w.WriteString(separator) // the writer keeps its error for the next call
+	_, err := j.w.Write(element)
+	return err
+}
+
+func (j *jsonArray) end() error {
+	closing := "\n]\n"
+	if !j.any {
+		closing = "[]\n"
+	}
+	_, _ = j.w.WriteString(closing)
+	return j.w.Flush()
 }
 
 // table prints rows for people, columns aligned, every cell escaped.
