@@ -100,20 +100,21 @@ func (w *writer) project(quiet, closing bool) {
 		return
 	}
 	now := time.Now()
+	if now.Before(w.projectRetry) && !closing {
+		w.projector.pending = nil // read from the table when it works again
+		return
+	}
 	if w.projectAt.IsZero() {
 		w.projectAt = now.Add(projectAfter)
 	}
-	due := quiet && !now.Before(w.projectAt)
-	if !due && !closing && lag < projectBatch {
+	if due := quiet && !now.Before(w.projectAt); !due && !closing && lag < projectBatch {
 		return
-	}
-	if lag >= projectBatch && now.Before(w.projectAt) && len(w.projector.pending) == 0 {
-		return // it failed a moment ago
 	}
 	w.projectAt = time.Time{}
 	if err := w.projector.run(w.store, w.tree.size, w.pools); err != nil {
 		w.projector.reset()
-		w.projectAt = now.Add(projectRetry)
+		w.projectRetry = now.Add(projectRetry)
+		w.projectAt = w.projectRetry
 		w.log.Warn("audit trail: projection failed, queries read events instead", "error", err)
 	}
 	w.stats.lag.Store(w.tree.size - w.projector.cursor)

@@ -22,7 +22,7 @@ const (
 	// intent's.
 	linger = 10 * time.Millisecond
 	// maxYields bounds how often the writer lets others run before a commit.
-	maxYields = 8
+	maxYields = 2
 	// maxBacklog bounds the outcomes kept in memory while they cannot be
 	// written. Beyond it nothing new begins.
 	maxBacklog = 8192
@@ -33,7 +33,7 @@ const (
 	checkpointAfter = 1 << 20
 	// maxLogPages of 4 KiB the write-ahead log may hold under a load that
 	// never pauses.
-	maxLogPages = 4096
+	maxLogPages = 16384
 )
 
 var (
@@ -66,6 +66,8 @@ type writer struct {
 	signer    *signer // nil: no checkpoints
 	projector projector
 	projectAt time.Time // when the projection is due
+	// projectRetry is when it is tried again after it failed.
+	projectRetry time.Time
 
 	broken atomic.Pointer[error]
 	abort  atomic.Bool // Close has given up
