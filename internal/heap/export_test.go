@@ -1,0 +1,4 @@
+package heap
+
+// Percent is percent.
+var Percent = percent
