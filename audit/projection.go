@@ -63,7 +63,34 @@ func (b *projectionBatch) addOutcome(e *event, intentSeq uint64) error {
 			return err
 		}
 	}
-	_, err = b.p.stmts[endExchange].Exec(int64(e.seq), outcome, status, int64(intentSeq))
+	if _, err = b.p.stmts[endExchange].Exec(int64(e.seq), outcome, status, int64(intentSeq)); err != nil {
+		return err
+	}
+	return b.endInBlock(ctx, int64(intentSeq), blockResult{outcome, status})
+}
+
+// endInBlock notes in its block what became of an exchange projected before.
+func (b *projectionBatch) endInBlock(ctx context.Context, intentSeq int64, r blockResult) error {
+	if bl := &b.p.block; bl.n > 0 && intentSeq >= bl.first {
+		return b.addResult(r)
+	}
+	var id int64
+	err := b.store.conn.QueryRowContext(ctx, "SELECT id FROM blocks WHERE first_seq <= ? ORDER BY first_seq DESC LIMIT 1", intentSeq).Scan(&id)
+	if err != nil {
+		return err
+	}
+	_, err = b.p.stmts[addBlockResult].Exec(r.outcome, r.status, id)
+	return err
+}
+
+// addResult notes a result in the last block.
+func (b *projectionBatch) addResult(r blockResult) error {
+	bl := &b.p.block
+	if bl.results[r] {
+		return nil
+	}
+	bl.results[r] = true
+	_, err := b.p.stmts[addBlockResult].Exec(r.outcome, r.status, bl.id)
 	return err
 }
 
@@ -142,8 +169,9 @@ func (b *projectionBatch) place(ctx context.Context, r *row, kind int64) error {
 		if err := b.writeBlock(ctx); err != nil {
 			return err
 		}
-		*bl = block{id: bl.id, kinds: bl.kinds}
+		*bl = block{id: bl.id, kinds: bl.kinds, results: bl.results}
 		clear(bl.kinds)
+		clear(bl.results)
 	}
 	if bl.n == 0 {
 		bl.id++
@@ -157,6 +185,11 @@ func (b *projectionBatch) place(ctx context.Context, r *row, kind int64) error {
 	}
 	if less(bl.maxID, r.id) {
 		bl.maxID = r.id
+	}
+	if r.outcomeSeq != 0 {
+		if err := b.addResult(blockResult{r.outcome, r.status}); err != nil {
+			return err
+		}
 	}
 	if bl.kinds[kind] {
 		return nil

@@ -47,17 +47,19 @@ const (
 	addKind
 	putBlock
 	addBlockKind
+	addBlockResult
 	moveCursor
 )
 
 func projectorQueries() []string {
 	return []string{
-		addExchange:  "INSERT INTO exchanges VALUES (?, ?, ?, ?, ?, ?, ?)",
-		endExchange:  "UPDATE exchanges SET outcome_seq = ?, outcome = ?, status = ? WHERE seq = ? AND outcome_seq IS NULL",
-		addKind:      "INSERT INTO kinds VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		putBlock:     "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-		addBlockKind: "INSERT OR IGNORE INTO block_kinds VALUES (?, ?)",
-		moveCursor:   "UPDATE projection SET cursor = ?",
+		addExchange:    "INSERT INTO exchanges VALUES (?, ?, ?, ?, ?, ?, ?)",
+		endExchange:    "UPDATE exchanges SET outcome_seq = ?, outcome = ?, status = ? WHERE seq = ? AND outcome_seq IS NULL",
+		addKind:        "INSERT INTO kinds VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		putBlock:       "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+		addBlockKind:   "INSERT OR IGNORE INTO block_kinds VALUES (?, ?)",
+		addBlockResult: "INSERT OR IGNORE INTO block_results VALUES (?, ?, ?)",
+		moveCursor:     "UPDATE projection SET cursor = ?",
 	}
 }
 
@@ -67,6 +69,17 @@ type block struct {
 	minStarted, maxStarted int64
 	minID, maxID           uuid.UUID
 	kinds                  map[int64]bool
+	results                map[blockResult]bool
+}
+
+// blockResult is what became of some exchange of a block.
+type blockResult struct {
+	outcome string
+	status  int64
+}
+
+func newBlock() block {
+	return block{kinds: make(map[int64]bool), results: make(map[blockResult]bool)}
 }
 
 // row is an exchange on its way into the projection.
@@ -205,7 +218,7 @@ func (p *projector) load(s *store) error {
 		return err
 	}
 	p.kinds = make(map[string]int64)
-	p.block = block{kinds: make(map[int64]bool)}
+	p.block = newBlock()
 	if err := p.loadBlock(ctx, s); err != nil {
 		return fmt.Errorf("read the projection's last block: %w", err)
 	}
@@ -226,7 +239,7 @@ func (p *projector) loadBlock(ctx context.Context, s *store) error {
 	}
 	copy(b.minID[:], minID)
 	copy(b.maxID[:], maxID)
-	// Its kinds need no reading: adding one twice changes nothing.
+	// Its kinds and results need no reading: adding one twice changes nothing.
 	return nil
 }
 

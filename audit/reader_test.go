@@ -19,7 +19,9 @@ import (
 func varied(t *testing.T, n int) (*audit.Trail, string) {
 	t.Helper()
 	trail, path := open(t)
-	for i := range n {
+	late := intent()
+	require.NoError(t, trail.Begin(t.Context(), late))
+	for i := range n - 1 {
 		in := intent()
 		in.Agent[15] = byte(i % 7)
 		in.Owner = "person:p" + strconv.Itoa(i%3)
@@ -34,9 +36,15 @@ func varied(t *testing.T, n int) (*audit.Trail, string) {
 		if i%5 != 0 {
 			out := outcome()
 			out.Status = 200 + i%2
+			if i%400 == 1 {
+				out.Status, out.Outcome = 599, audit.OutcomeTimedOut
+			}
 			trail.End(in.ID, out)
 		}
 	}
+	out := outcome()
+	out.Status, out.Outcome = 599, audit.OutcomeTimedOut
+	trail.End(late.ID, out)
 	// Outcomes wait a moment for a commit to share; this is one.
 	require.NoError(t, trail.Record(t.Context(), audit.Event{Type: "note"}))
 	return trail, path
@@ -66,7 +74,9 @@ func TestListFilters(t *testing.T) {
 		"since":     {audit.Filter{Since: at(1200)}, func(x *audit.Exchange) bool { return !x.StartedAt.Before(at(1200)) }},
 		"until":     {audit.Filter{Until: at(300)}, func(x *audit.Exchange) bool { return x.StartedAt.Before(at(300)) }},
 		"status":    {audit.Filter{Status: 201}, func(x *audit.Exchange) bool { return x.Outcome.Status == 201 }},
-		"outcome":   {audit.Filter{Outcome: "completed"}, func(x *audit.Exchange) bool { return x.Ended }},
+		"outcome":   {audit.Filter{Outcome: "completed"}, func(x *audit.Exchange) bool { return x.Outcome.Outcome == "completed" }},
+		"rare":      {audit.Filter{Status: 599}, func(x *audit.Exchange) bool { return x.Outcome.Status == 599 }},
+		"failed":    {audit.Filter{Outcome: "timed_out"}, func(x *audit.Exchange) bool { return x.Outcome.Outcome == "timed_out" }},
 		"before":    {audit.Filter{Before: all[700].Seq}, func(x *audit.Exchange) bool { return x.Seq < all[700].Seq }},
 		"several": {audit.Filter{Owner: "person:p2", Decision: "allow", Since: at(100), Until: at(1000)}, func(x *audit.Exchange) bool {
 			return x.Owner == "person:p2" && x.Decision == "allow" && !x.StartedAt.Before(at(100)) && x.StartedAt.Before(at(1000))

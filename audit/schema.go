@@ -2,12 +2,12 @@ package audit
 
 // migrations brings audit.db from each user_version to the next.
 //
-// events is the truth and is only ever appended to. exchanges, kinds, blocks
-// and block_kinds are the projection: what queries read, rebuilt from events
+// events is the truth and is only ever appended to. exchanges, kinds, blocks,
+// block_kinds and block_results are the projection: what queries read, rebuilt from events
 // at will. A row of exchanges is narrow: everything it shares with many others
 // (who, by which rule, to where) is one row of kinds, and instead of an index
 // entry for every exchange and column, a block of consecutive exchanges lists
-// the kinds, times and ids found in it. An exchange therefore costs one narrow
+// the kinds, results, times and ids found in it. An exchange therefore costs one narrow
 // insert where six indexes would cost six times as much.
 func migrations() []string {
 	return []string{`
@@ -100,5 +100,22 @@ CREATE TRIGGER checkpoints_no_update BEFORE UPDATE ON checkpoints
 	BEGIN SELECT RAISE (ABORT, 'checkpoints are append-only'); END;
 CREATE TRIGGER checkpoints_no_delete BEFORE DELETE ON checkpoints
 	BEGIN SELECT RAISE (ABORT, 'checkpoints are append-only'); END;
-`}
+`, `
+CREATE TABLE block_results (
+	outcome TEXT NOT NULL,
+	status  INTEGER NOT NULL,
+	block   INTEGER NOT NULL,
+	PRIMARY KEY (outcome, status, block)
+) WITHOUT ROWID;
+` + emptyProjection}
 }
+
+// emptyProjection makes the next start project all events anew.
+const emptyProjection = `
+DELETE FROM exchanges;
+DELETE FROM kinds;
+DELETE FROM blocks;
+DELETE FROM block_kinds;
+DELETE FROM block_results;
+UPDATE projection SET cursor = 0;
+`

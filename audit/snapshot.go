@@ -22,6 +22,7 @@ type snapshot struct {
 	fresh    []*Exchange             // begun after cursor, oldest first
 	byID     map[uuid.UUID]*Exchange // fresh ones by id
 	outcomes map[uuid.UUID]*event    // ended after cursor, begun before
+	ended    []string                // ids of their blocks, once loaded
 }
 
 // snapshot runs fn on one moment of the trail.
@@ -147,6 +148,11 @@ func (s *snapshot) spans(ctx context.Context, f *Filter, first, last int64) ([]s
 		c.add("id IN (SELECT block FROM block_kinds WHERE kind IN (SELECT id FROM kinds WHERE "+k.String()+") AND block BETWEEN ? AND ?)",
 			append(k.args, first, last)...)
 	}
+	if f.Outcome != "" || f.Status != 0 {
+		if err := s.addResults(ctx, f, &c, first, last); err != nil {
+			return nil, err
+		}
+	}
 	rows, err := s.conn.QueryContext(ctx, "SELECT first_seq, last_seq FROM blocks WHERE "+c.String()+" ORDER BY id DESC", c.args...)
 	if err != nil {
 		return nil, err
@@ -161,6 +167,42 @@ func (s *snapshot) spans(ctx context.Context, f *Filter, first, last int64) ([]s
 		spans = append(spans, sp)
 	}
 	return spans, rows.Err()
+}
+
+// addResults narrows to the blocks that hold a result, and those with an
+// exchange that ended after the projection.
+func (s *snapshot) addResults(ctx context.Context, f *Filter, c *condition, first, last int64) error {
+	if s.ended == nil {
+		if err := s.loadEnded(ctx); err != nil {
+			return err
+		}
+	}
+	var r condition
+	r.text("outcome", f.Outcome)
+	if f.Status != 0 {
+		r.add("status = ?", f.Status)
+	}
+	r.add("block BETWEEN ? AND ?", first, last)
+	c.add("(id IN (SELECT block FROM block_results WHERE "+r.String()+") OR id IN ("+strings.Join(s.ended, ",")+"))", r.args...)
+	return nil
+}
+
+// loadEnded reads the blocks of the exchanges that ended after the projection.
+func (s *snapshot) loadEnded(ctx context.Context) error {
+	s.ended = []string{}
+	for id := range s.outcomes {
+		var block int64
+		err := s.conn.QueryRowContext(ctx, `SELECT (SELECT id FROM blocks WHERE first_seq <= x.seq ORDER BY first_seq DESC LIMIT 1)
+			FROM exchanges x WHERE x.id = ? AND x.outcome_seq IS NULL`, id[:]).Scan(&block)
+		if errors.Is(err, sql.ErrNoRows) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		s.ended = append(s.ended, strconv.FormatInt(block, 10))
+	}
+	return nil
 }
 
 const selectExchanges = `SELECT

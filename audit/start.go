@@ -155,7 +155,7 @@ func Rebuild(ctx context.Context, path string) error {
 	}
 	defer func() { _ = s.close() }()
 	err = s.inTx(func() error {
-		_, err := s.conn.ExecContext(ctx, "DELETE FROM exchanges; DELETE FROM kinds; DELETE FROM blocks; DELETE FROM block_kinds; UPDATE projection SET cursor = 0")
+		_, err := s.conn.ExecContext(ctx, emptyProjection)
 		return err
 	})
 	if err != nil {

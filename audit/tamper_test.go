@@ -69,6 +69,7 @@ func TestTamperingIsNamed(t *testing.T) {
 		"kind's key":       {"UPDATE kinds SET key = zeroblob(id)", "told otherwise"},
 		"block":            {"DELETE FROM blocks", "not found by its block"},
 		"block kind":       {"DELETE FROM block_kinds WHERE kind = 1", "not found by its block"},
+		"block result":     {"DELETE FROM block_results WHERE status = 403", "not found by its block"},
 		"block time":       {"UPDATE blocks SET max_started = min_started", "not found by its block"},
 		"cursor":           {"UPDATE projection SET cursor = cursor + 100", "projection: it goes up to"},
 		"cursor back":      {"UPDATE projection SET cursor = 5", "projection"},

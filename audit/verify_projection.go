@@ -169,7 +169,8 @@ func (v *verifier) verifyBlocks(ctx context.Context) error {
 	err := v.snapshot.conn.QueryRowContext(ctx, `SELECT x.seq FROM exchanges x WHERE NOT EXISTS (
 		SELECT 1 FROM blocks b WHERE b.id = (SELECT id FROM blocks WHERE first_seq <= x.seq ORDER BY first_seq DESC LIMIT 1)
 		AND x.seq <= b.last_seq AND x.started_at BETWEEN b.min_started AND b.max_started AND x.id BETWEEN b.min_id AND b.max_id
-		AND EXISTS (SELECT 1 FROM block_kinds k WHERE k.kind = x.kind AND k.block = b.id)) LIMIT 1`).Scan(&seq)
+		AND EXISTS (SELECT 1 FROM block_kinds k WHERE k.kind = x.kind AND k.block = b.id)
+		AND (x.outcome_seq IS NULL OR EXISTS (SELECT 1 FROM block_results r WHERE r.outcome = x.outcome AND r.status = x.status AND r.block = b.id))) LIMIT 1`).Scan(&seq)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
