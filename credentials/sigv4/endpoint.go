@@ -186,7 +186,14 @@ func isRegion(label string) bool {
 	if n < 3 || n > 4 || len(parts[0]) < 2 || len(parts[0]) > 4 || len(parts[n-1]) != 1 || parts[n-1][0] < '1' || parts[n-1][0] > '9' {
 		return false
 	}
-	return !strings.ContainsFunc(strings.Join(parts[:n-1], ""), func(r rune) bool { return r < 'a' || r > 'z' })
+	for _, part := range parts[:n-1] {
+		for i := range len(part) {
+			if part[i] < 'a' || part[i] > 'z' {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func partitionOf(region string) string {

@@ -1,30 +1,34 @@
 package sigv4
 
-import "strings"
+import (
+	"strings"
+	"sync"
+)
 
 // signingNames returns what a name under AWS's domains is signed for, nil if it is not
 // known. A name of two labels goes before one of one.
 //
 // What is in neither list is not signed for: under the same domains are names that
 // anybody can have (elb, compute), where a service's word is that of a stranger.
-func signingNames(name string) []string {
-	if strings.ContainsAny(name, " =") {
-		return nil
+func signingNames(name string) []string { return nameTable()[name] }
+
+//nolint:gochecknoglobals // two constants in the form that is looked up, never written to
+var nameTable = sync.OnceValue(func() map[string][]string {
+	table := map[string][]string{}
+	for name := range strings.FieldsSeq(ownNames) {
+		table[name] = []string{name}
 	}
-	if _, rest, found := strings.Cut(otherNames, " "+name+"="); found {
-		signed, _, _ := strings.Cut(rest, " ")
-		return strings.Split(signed, ",")
+	for entry := range strings.FieldsSeq(otherNames) {
+		name, signed, _ := strings.Cut(entry, "=")
+		table[name] = strings.Split(signed, ",")
 	}
-	if strings.Contains(ownNames, " "+name+" ") {
-		return []string{name}
-	}
-	return nil
-}
+	return table
+})
 
 // otherNames are the names that do not sign as they are called: from the endpoint rules
 // of AWS's SDKs (botocore 1.43.11), and the names of accounts' own endpoints (API
 // Gateway, Lambda URLs, AppSync, Kinesis, DynamoDB).
-const otherNames = " " +
+const otherNames = "" +
 	"agreement-marketplace=aws-marketplace aos=es api.iot-tunneling=IoTSecuredTunneling appconfigdata=appconfig " +
 	"appstream2=appstream appsync-api=appsync appsync-realtime-api=appsync " +
 	"arc-recovery-control-config=route53-recovery-control-config ats.iot=iotdata bedrock-agent=bedrock " +
@@ -46,7 +50,7 @@ const otherNames = " " +
 	"timestream-ingest=timestream timestream-query=timestream tunneling.iot=IoTSecuredTunneling voice-chime=chime "
 
 // ownNames are the names that sign as they are called, from the same source.
-const ownNames = " " +
+const ownNames = "" +
 	"access-analyzer account acm acm-pca aco-automation aidevops aiops airflow airflow-serverless amplify " +
 	"amplifybackend amplifyuibuilder aoss apigateway app-integrations appconfig appfabric appflow " +
 	"application-autoscaling application-cost-profiler application-signals applicationinsights appmesh apprunner " +

@@ -193,20 +193,33 @@ func (in *Inbound) scope(credential, signed string) (day string, err error) {
 
 // isName reports whether s can be a region or a service.
 func isName(s string) bool {
-	return s != "" && len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool {
-		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '-'
-	})
+	for i := range len(s) {
+		if c := s[i]; !unreserved(c) || c == '.' || c == '_' || c == '~' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 64
 }
 
-// isHeaderName reports whether s is a field name in lower case.
+// isHeaderName reports whether s is a field name (RFC 9110 section 5.6.2) in lower case.
 func isHeaderName(s string) bool {
-	return s != "" && len(s) <= 256 && strings.ToLower(s) == s &&
-		!strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r) })
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && strings.IndexByte("!#$%&'*+.^_`|~", c) < 0 {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 256
 }
 
 // isHash reports whether s is a SHA-256 in lower-case hex.
 func isHash(s string) bool {
-	return len(s) == 64 && !strings.ContainsFunc(s, func(r rune) bool { return (r < '0' || r > '9') && (r < 'a' || r > 'f') })
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return len(s) == 64
 }
 
 // strip removes everything of the inbound signature from r. Parameters that a presign
