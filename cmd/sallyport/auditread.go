@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -132,11 +131,7 @@ func newAuditTailCommand(a *app) *cobra.Command {
 			defer stop()
 			asText := cmd.Flags().Changed("output") && !a.json()
 			return a.readTrail(func(r *audit.Reader) error {
-				err := r.Tail(ctx, follow, func(x audit.Exchange) error { return a.printLine(x, asText) })
-				if ctx.Err() != nil || errors.Is(err, syscall.EPIPE) {
-					return nil // the reader has seen enough
-				}
-				return err
+				return r.Tail(ctx, follow, func(x audit.Exchange) error { return a.printLine(x, asText) })
 			})
 		},
 	}

@@ -65,11 +65,13 @@ func parseCertificates(data []byte) ([]*x509.Certificate, error) {
 }
 
 // filesChanged is called when the files may have changed.
-func (s *server) filesChanged() { _, _ = s.reload("change", nil) } // logged there
+func (s *server) filesChanged(ctx context.Context) {
+	_, _ = s.reload(ctx, "change", nil) // logged there
+}
 
 // reload puts the files in force if they are right, and says so, or what is
 // wrong, once in the log. by is the local user who asked, if one did.
-func (s *server) reload(source string, by *admin.Caller) (admin.Configuration, error) {
+func (s *server) reload(ctx context.Context, source string, by *admin.Caller) (admin.Configuration, error) {
 	r, err := s.files.Reload(func(set *home.Set) error {
 		g, err := newGeneration(set)
 		if err != nil {
@@ -79,7 +81,7 @@ func (s *server) reload(source string, by *admin.Caller) (admin.Configuration, e
 		if err != nil {
 			return err
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		if err := s.recordConfiguration(ctx, set, source, by); err != nil {
 			return err

@@ -15,7 +15,7 @@ const (
 
 // exitCode ends the process with this code when everything worth saying has
 // already been said, for example by a table of failed policy tests.
-type exitCode int
+type exitCode int //nolint:errname // a code, and an error only to travel as one
 
 func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 

@@ -91,8 +91,9 @@ func serving(ts *testscript.TestScript, neg bool, args []string) {
 		if err != nil {
 			return false
 		}
+		defer c.Close()
 		_, err = c.Agents(context.Background())
-		return c.Close() == nil && err == nil
+		return err == nil
 	})
 }
 

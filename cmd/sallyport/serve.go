@@ -90,7 +90,7 @@ func (a *app) openForServing(ctx context.Context, log *slog.Logger) (*stores, er
 		}
 		client, dialErr := a.connect(ctx)
 		if dialErr == nil {
-			_ = client.Close()
+			client.Close()
 		}
 		if dialErr == nil || time.Now().After(deadline) {
 			return nil, withHint(fmt.Errorf("%w: %s", admin.ErrLocked, a.home), "only one server may run on a home; stop the other one, or give --home")

@@ -51,10 +51,7 @@ func Dial(ctx context.Context, socket string) (*Client, error) {
 }
 
 // Close ends the client's idle connections.
-func (c *Client) Close() error {
-	c.http.CloseIdleConnections()
-	return nil
-}
+func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // CreateAgent registers an agent and returns its identity.
 func (c *Client) CreateAgent(ctx context.Context, r CreateRequest) (Enrolment, error) {
@@ -154,9 +151,8 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 }
 
 func unanswered(err error) error {
-	var wrapped *url.Error // its text names the made-up URL
-	if errors.As(err, &wrapped) {
-		err = wrapped.Err
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		err = wrapped.Err // without the made-up URL
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, ErrNoServer) {
 		return err

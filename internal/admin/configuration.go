@@ -14,11 +14,11 @@ import (
 const checkTimeout = 20 * time.Second
 
 // Reload parses all files and puts them in force if all are right.
-func (s *Session) Reload(context.Context) (Configuration, error) {
+func (s *Session) Reload(ctx context.Context) (Configuration, error) {
 	if s.service.Config.Reload == nil {
 		return Configuration{}, fmt.Errorf("reload: %w", ErrNoServer)
 	}
-	return s.service.Config.Reload(s.caller)
+	return s.service.Config.Reload(ctx, s.caller)
 }
 
 // Credentials lists what is configured, by name.

@@ -120,8 +120,7 @@ func describe(err error) (int, problem) {
 	if errors.As(err, &hint) {
 		p.Hint = hint.Hint()
 	}
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		p.Kind = e.Kind
 	}
 	switch p.Kind {

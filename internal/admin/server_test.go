@@ -3,7 +3,6 @@ package admin_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -44,14 +43,14 @@ func dial(t *testing.T, path string) *admin.Client {
 	t.Helper()
 	c, err := admin.Dial(t.Context(), path)
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = c.Close() })
+	t.Cleanup(c.Close)
 	return c
 }
 
 func TestEveryCommandOverTheSocket(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	f.Reload = func(by admin.Caller) (admin.Configuration, error) {
+	f.Reload = func(_ context.Context, by admin.Caller) (admin.Configuration, error) {
 		assert.Equal(t, os.Geteuid(), by.UID)
 		return admin.Configuration{}, &admin.Error{Kind: admin.Invalid, Msg: "p.yaml:1: wrong", Try: "mend it"}
 	}
@@ -179,7 +178,7 @@ func TestOtherUsersAreRefused(t *testing.T) {
 	if err != nil {
 		t.Skip("needs curl")
 	}
-	dir, err := os.MkdirTemp("", "sp") // t.TempDir's parents are closed
+	dir, err := os.MkdirTemp("", "sp") //nolint:usetesting // t.TempDir lies in a folder that is closed to others
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	require.NoError(t, os.Chmod(dir, 0o755))
@@ -226,7 +225,7 @@ func TestLockIsHeldOnce(t *testing.T) {
 	require.NoError(t, second.Release())
 	_, err = admin.Acquire(filepath.Join(path, "no", "folder"))
 	require.Error(t, err)
-	require.False(t, errors.Is(err, admin.ErrLocked))
+	require.NotErrorIs(t, err, admin.ErrLocked)
 }
 
 // TestSilentServer: a server that accepts and never answers is not waited for

@@ -38,9 +38,9 @@ type Config struct {
 	AgentCA        *certs.Authority
 	InterceptionCA *certs.Authority
 	View           func() View
-	Proxy          func() string                       // where agents reach the listener; "" if unknown
-	Cut            func(agent uuid.UUID)               // ends what the agent has open; nil if nothing can be open
-	Reload         func(Caller) (Configuration, error) // nil if no server is running
+	Proxy          func() string                                        // where agents reach the listener; "" if unknown
+	Cut            func(agent uuid.UUID)                                // ends what the agent has open; nil if nothing can be open
+	Reload         func(context.Context, Caller) (Configuration, error) // nil if no server is running
 	Now            func() time.Time
 }
 

@@ -1,6 +1,7 @@
 package home_test
 
 import (
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -26,9 +27,7 @@ func files(t *testing.T, changed map[string]string) home.Layout {
 		"key":              "secret",
 		"policies/p.yaml":  "policy: p\nrules:\n  - {name: r, allow: {host: api.example.com}, credential: key}\n",
 	}
-	for name, content := range changed {
-		all[name] = content
-	}
+	maps.Copy(all, changed)
 	require.NoError(t, os.Mkdir(l.Policies(), 0o700))
 	for name, content := range all {
 		if content != "" {

@@ -68,13 +68,13 @@ func (l Layout) CheckState() error {
 		info, err := os.Stat(dir)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			return &Problem{File: dir, Msg: "no such folder", Hint: "run `sallyport init`"}
+			return &FileError{File: dir, Msg: "no such folder", Hint: "run `sallyport init`"}
 		case err != nil:
 			return fmt.Errorf("look at %s: %w", dir, err)
 		case !info.IsDir():
-			return &Problem{File: dir, Msg: "not a folder", Hint: "move it away and run `sallyport init`"}
+			return &FileError{File: dir, Msg: "not a folder", Hint: "move it away and run `sallyport init`"}
 		case info.Mode().Perm()&0o077 != 0:
-			return &Problem{
+			return &FileError{
 				File: dir, Msg: fmt.Sprintf("other users may enter it (mode %04o)", info.Mode().Perm()),
 				Hint: "chmod 700 " + dir,
 			}

@@ -122,7 +122,7 @@ const (
 
 func (set *Set) parseCredentials(s source, l Layout, o Options) error {
 	if s.mode&othersWrite != 0 {
-		return &Problem{
+		return &FileError{
 			File: s.path, Msg: fmt.Sprintf("other users may write it (mode %04o), so they could send any secret anywhere", s.mode),
 			Hint: "chmod go-w " + s.path,
 		}
@@ -182,7 +182,7 @@ func (set *Set) checkUses(parsed []parsedPolicy) error {
 }
 
 func (set *Set) checkUse(file string, use policy.CredentialUse) error {
-	problem := &Problem{File: file, Line: use.Line, Key: "rules[" + use.Rule + "].credential"}
+	problem := &FileError{File: file, Line: use.Line, Key: "rules[" + use.Rule + "].credential"}
 	c := set.Credentials.Lookup(use.Credential)
 	if c == nil {
 		problem.Msg = fmt.Sprintf("credentials.yaml has no credential %q", use.Credential)

@@ -30,7 +30,7 @@ func (s *Store) Watch(ctx context.Context, changed func(), failed func(error)) {
 		failed(fmt.Errorf("watch %s: %w; changes are noticed every %s", s.layout.Dir, err, poll))
 		w = &fsnotify.Watcher{} // its channels are nil: never ready
 	} else {
-		defer w.Close()
+		defer func() { _ = w.Close() }()
 	}
 	watched := watches{watcher: w, off: err != nil, failed: failed, dirs: map[string]os.FileInfo{}}
 	watched.set(s.folders())
@@ -42,7 +42,8 @@ func (s *Store) Watch(ctx context.Context, changed func(), failed func(error)) {
 		case <-ctx.Done():
 			return
 		case <-w.Events:
-		case <-w.Errors: // an overflow: something changed, unknown what
+		case err := <-w.Errors: // an overflow: something changed, unknown what
+			failed(fmt.Errorf("watch %s: %w; all files are looked at", s.layout.Dir, err))
 		case <-timer.C:
 			// First the folders, then the files: a change after the look at
 			// the files is then seen by its event.
