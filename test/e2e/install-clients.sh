@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Installs the clients of the end-to-end matrix: Debian's packages as root, and
+# Node 24 below .cache (Debian's is too old to read proxy variables). What is
+# there already is left alone.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+clients=.cache/clients
+
+want=()
+need() { # COMMAND PACKAGE
+  command -v "$1" >/dev/null 2>&1 || want+=("$2")
+}
+need curl curl
+need git git
+need wget wget
+need python3 python3
+need gh gh
+need aws awscli
+need java default-jdk-headless
+need npm npm
+python3 -c 'import requests' 2>/dev/null || /usr/bin/python3 -c 'import requests' 2>/dev/null || want+=(python3-requests)
+[ -x "$(git --exec-path 2>/dev/null)/git-http-backend" ] || want+=(git)
+
+if [ ${#want[@]} -gt 0 ]; then
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq
+  apt-get install -y -qq --no-install-recommends "${want[@]}" >/dev/null
+fi
+
+node="$clients/node_modules/node/bin/node"
+if ! "$node" --version 2>/dev/null | grep -q '^v2[4-9]\.'; then
+  mkdir -p "$clients"
+  npm install --silent --no-audit --no-fund --no-save --prefix "$clients" node@24
+fi
+
+for c in curl git wget python3 gh aws java npm; do
+  printf '%-8s %s\n' "$c" "$(command -v "$c")"
+done
+printf '%-8s %s\n' node "$("$node" --version)"

@@ -1,0 +1,183 @@
+// Package e2e_test drives real clients, as a user would install them, through
+// the built binary: a server, a sidecar for each client, and nothing in the
+// client's environment but what sallyport env prints. Each client must succeed
+// only because a credential was injected, and must be found in the trail.
+//
+// curl, git and Python's urllib run with every go test; the others with
+// E2E=full. A client that is missing skips, or fails with REQUIRE_CLIENTS=1.
+package e2e_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"sallyport/internal/agentenv"
+	"sallyport/test/rig"
+)
+
+// The hosts of the outside world. All are one server on loopback; the real names
+// stand for services that clients know by heart.
+const (
+	apiHost    = "api.service.test"
+	gitHost    = "git.service.test"
+	grpcHost   = "grpc.service.test"
+	plainHost  = "plain.service.test"
+	modules    = "proxy.golang.org"
+	packages   = "registry.npmjs.org"
+	githubHost = "api.github.com"
+	stsHost    = "sts.eu-west-1.amazonaws.com"
+	bucketHost = "artifacts.s3.eu-west-1.amazonaws.com"
+)
+
+// secrets is what the agent must never hold: one value per credential.
+type secrets struct{ api, git, modules, packages, github, aws string }
+
+func (s secrets) all() []string {
+	return []string{s.api, s.git, s.modules, s.packages, s.github, s.aws}
+}
+
+// world is everything that the clients share.
+type world struct {
+	home    *rig.Home
+	address string // of the listener
+	secrets secrets
+	outside *outside
+	server  *rig.Server
+	close   []func()
+}
+
+var shared *world
+
+func TestMain(m *testing.M) {
+	if mode := os.Getenv(goClientMode); mode != "" {
+		os.Exit(goClient(mode, os.Args[1:])) // this binary plays a Go client of itself
+	}
+	// A space in every path: the environment must survive one.
+	dir, err := os.MkdirTemp("", "sallyport e2e ")
+	code := 1
+	if err == nil {
+		shared, err = newWorld(context.Background(), dir)
+	}
+	if err == nil {
+		code = m.Run()
+	} else {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	if shared != nil {
+		shared.stop()
+		// What clients send in place of secrets must never have left.
+		if seen := shared.outside.log(); strings.Contains(seen, agentenv.Placeholder) {
+			fmt.Fprintln(os.Stderr, "a placeholder reached an upstream:\n"+seen)
+			code = 1
+		}
+	}
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+func (w *world) stop() {
+	for i := len(w.close) - 1; i >= 0; i-- {
+		w.close[i]()
+	}
+}
+
+func newWorld(ctx context.Context, dir string) (*world, error) {
+	binary, err := rig.Build(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	w := &world{
+		home: &rig.Home{Dir: filepath.Join(dir, "home"), Binary: binary},
+		secrets: secrets{
+			"api-" + rand.Text(), "git-" + rand.Text(), "modules-" + rand.Text(),
+			"packages-" + rand.Text(), "github-" + rand.Text(), "aws-" + rand.Text(),
+		},
+	}
+	if w.outside, err = newOutside(filepath.Join(dir, "repositories"), w.secrets); err != nil {
+		return nil, err
+	}
+	names := []string{apiHost, gitHost, grpcHost, modules, packages, githubHost, stsHost, bucketHost}
+	upstream, err := rig.NewUpstream(dir, names, w.outside)
+	if err != nil {
+		return nil, err
+	}
+	w.close = append(w.close, func() { _ = upstream.Close() })
+	plain, err := newPlain()
+	if err != nil {
+		return nil, err
+	}
+	w.close = append(w.close, plain.Close)
+
+	listen, err1 := rig.FreeAddress()
+	health, err2 := rig.FreeAddress()
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, err
+	}
+	w.address = listen
+	settings := rig.Settings{
+		Listen: listen, Health: health, Roots: []string{upstream.Roots},
+		Resolve: map[string]string{plainHost + ":80": plain.Listener.Addr().String()},
+	}
+	for _, name := range names {
+		settings.Resolve[name+":443"] = upstream.Address
+	}
+	if err := w.configure(ctx, settings); err != nil {
+		return w, err
+	}
+	w.server, err = w.home.Serve(ctx, settings)
+	if err != nil {
+		return w, err
+	}
+	w.close = append(w.close, func() { _ = w.server.Stop() })
+	return w, nil
+}
+
+// configure writes HOME: one credential of each kind that fits its service, one policy.
+func (w *world) configure(ctx context.Context, settings rig.Settings) error {
+	if err := w.home.Init(ctx, settings); err != nil {
+		return err
+	}
+	files := map[string]string{
+		"owners.yaml":       "people:\n  dana: {name: Dana Ito}\n",
+		"credentials.yaml":  credentialsFile,
+		"policies/e2e.yaml": policyFile,
+	}
+	for n, name := range []string{"api", "git", "modules", "packages", "github", "aws"} {
+		files["secrets/"+name] = w.secrets.all()[n] + "\n"
+	}
+	for name, content := range files {
+		if err := w.home.Write(name, content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const credentialsFile = `credentials:
+  api: {kind: bearer, secret: {file: secrets/api}, hosts: [api.service.test, grpc.service.test]}
+  git: {kind: basic, username: x-access-token, secret: {file: secrets/git}, hosts: [git.service.test]}
+  modules: {kind: basic, username: go, secret: {file: secrets/modules}, hosts: [proxy.golang.org]}
+  packages: {kind: bearer, secret: {file: secrets/packages}, hosts: [registry.npmjs.org]}
+  github: {kind: header, header: Authorization, prefix: "token ", secret: {file: secrets/github}, hosts: [api.github.com]}
+  aws: {kind: header, header: X-Injected-Key, secret: {file: secrets/aws}, hosts: ["*.amazonaws.com"]}
+`
+
+const policyFile = `policy: e2e
+description: what the clients of the end-to-end tests may do
+rules:
+  - {name: api, allow: {host: api.service.test}, credential: api}
+  - {name: closed, deny: {host: api.service.test, path: /closed/**}}
+  - {name: grpc, allow: {host: grpc.service.test, methods: [POST]}, credential: api}
+  - {name: git, allow: {host: git.service.test, methods: [GET, POST], path: /work/**}, credential: git}
+  - {name: modules, allow: {host: proxy.golang.org, methods: [GET]}, credential: modules}
+  - {name: packages, allow: {host: registry.npmjs.org, methods: [GET]}, credential: packages}
+  - {name: github, allow: {host: api.github.com}, credential: github}
+  - {name: aws, allow: {host: "*.amazonaws.com"}, credential: aws}
+  - {name: plain, allow: {host: plain.service.test, scheme: http}}
+`
