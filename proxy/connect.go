@@ -97,7 +97,7 @@ func (p *Proxy) connect(_ string, c *goproxy.ProxyCtx) (*goproxy.ConnectAction, 
 func (p *Proxy) newTunnel(r *http.Request) (*tunnel, *refusal) {
 	s := sessionOf(r)
 	t := &tunnel{peer: s.peer, client: s.client, serial: s.peer.Serial}
-	_, _, headErr := s.head.check(r)
+	headErr := s.head.check(r).err
 	authority, err := host.ParseAuthority(r.RequestURI, 0)
 	switch {
 	case headErr != nil:

@@ -53,6 +53,7 @@ type exchange struct {
 	id         uuid.UUID
 	started    time.Time
 	generation *Generation
+	framing    framing
 	agent      *agent
 	record     identity.Agent // as it was when the exchange began
 	target     target
@@ -98,6 +99,9 @@ func (p *Proxy) open(w http.ResponseWriter, r *http.Request) *exchange {
 		p: p, w: w, r: r, session: s, control: http.NewResponseController(w),
 		ctx: ctx, cancel: cancel,
 		id: audit.NewID(), started: p.now(), generation: p.generation(),
+	}
+	if s.head != nil {
+		x.framing = s.head.check(r)
 	}
 	x.agent = p.agents.get(s.peer.Agent)
 	x.agent.exchanges[x] = struct{}{}

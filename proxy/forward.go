@@ -261,10 +261,10 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		for name := range b.trailer {
 			b.trailer[name] = b.x.r.Trailer[name]
 		}
-		b.x.bodyEnded.Store(true)
 		if b.x.session.head != nil {
 			b.x.session.head.bodyRead()
 		}
+		b.x.bodyEnded.Store(true) // after it: the handler may return now, and the next request be read
 	default:
 		b.x.bodyFailed.Store(&bodyError{err})
 	}

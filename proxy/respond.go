@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"time"
 
 	"sallyport/audit"
 )
@@ -19,6 +18,9 @@ func (x *exchange) respond(response *http.Response) {
 	}
 	h := x.w.Header()
 	announced := x.copyHeader(h, response)
+	if x.bodyOpen() {
+		x.closeAfter() // what is still to come of the body must not be taken for a request
+	}
 	x.w.WriteHeader(response.StatusCode)
 	if hasNoBody(x.r.Method, response.StatusCode) {
 		// Go's HTTP/2 client reports an error for the body of a 304 that has a
@@ -146,10 +148,15 @@ func (x *exchange) copyTrailer(h, trailer http.Header, announced int) {
 // read is given up, for waiting for it would keep the agent's answer open.
 func (x *exchange) completed() {
 	x.outcome.Outcome = audit.OutcomeCompleted
-	if x.r.Body == http.NoBody || x.r.ProtoMajor != 1 || x.bodyEnded.Load() {
-		return
+	if x.bodyOpen() {
+		x.session.head.linger()
 	}
-	_ = x.control.SetReadDeadline(time.Unix(1, 0))
+}
+
+// bodyOpen reports whether more of the request's body may come, on a connection
+// that carries one request after the other.
+func (x *exchange) bodyOpen() bool {
+	return x.r.ProtoMajor == 1 && x.r.Body != http.NoBody && !x.bodyEnded.Load()
 }
 
 // upstreamRequestIDs are the fields in which services name a request, the most

@@ -102,8 +102,9 @@ func (x *exchange) answer(f *refusal) {
 // write sends a refusal. A body that nobody will read ends the connection, so
 // that its bytes are never taken for the next request.
 func (x *exchange) write(f *refusal, id uuid.UUID) {
-	if x.r.ProtoMajor == 1 && x.r.Body != http.NoBody && !x.bodyEnded.Load() {
+	if x.bodyOpen() {
 		x.closeAfter()
+		x.session.head.linger()
 	}
 	f.write(x.w, x.r, id)
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 
 	"sallyport/identity"
 )
@@ -54,7 +55,8 @@ type headReader struct {
 	mu       sync.Mutex
 	head     []byte
 	state    headState
-	unparsed bool // a request was read and no handler has seen it
+	unparsed bool      // a request was read and no handler has seen it
+	last     time.Time // when reading ends for good; zero: not in sight
 }
 
 type headState int
@@ -80,6 +82,29 @@ func (h *headReader) Read(b []byte) (int, error) {
 		h.mu.Unlock()
 	}
 	return n, err
+}
+
+// lingerTime is how long a connection that ends with an answer is still read, so
+// that the answer is not lost to a reset while the agent still sends.
+const lingerTime = 500 * time.Millisecond
+
+// linger ends all reading soon. The server's own deadlines cannot put it off: it
+// clears them when the handler returns, and then waits for the rest of the body.
+func (h *headReader) linger() {
+	last := time.Now().Add(lingerTime)
+	h.mu.Lock()
+	h.last = last
+	h.mu.Unlock()
+	_ = h.SetReadDeadline(last)
+}
+
+func (h *headReader) SetReadDeadline(t time.Time) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.last.IsZero() && (t.IsZero() || t.After(h.last)) {
+		t = h.last
+	}
+	return h.Conn.SetReadDeadline(t)
 }
 
 // active is called by the server's ConnState hook when a request has been read,
@@ -118,11 +143,19 @@ func (h *headReader) CloseWrite() error {
 	return nil
 }
 
+// framing is what the bytes of a header section say beside what net/http made of
+// them. When the section was not kept whole (the request was sent before the one
+// before it was answered, in one packet with that one's body), known is false.
+type framing struct {
+	known bool
+	host  string // the Host field
+	err   error  // what is ambiguous
+}
+
 // check looks at the header section of the request that a handler has just been
-// given: its Host field, and what is ambiguous in it. When the section was not
-// kept whole (the request was sent before the one before it was answered, in one
-// packet with that one's body), known is false.
-func (h *headReader) check(r *http.Request) (hostField string, known bool, err error) {
+// given. It must be the handler's first step: what is written before it is taken
+// for the server's answer to a request that it could not parse.
+func (h *headReader) check(r *http.Request) framing {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.unparsed = false
@@ -134,18 +167,18 @@ func (h *headReader) check(r *http.Request) (hostField string, known bool, err e
 	}
 	if !kept {
 		h.head = h.head[:0]
-		return "", false, nil
+		return framing{}
 	}
 	section := bytes.TrimLeft(h.head, "\r\n")
 	end := headEnd(section)
 	if end < 0 || !startsWith(section, r) {
 		h.head = h.head[:0]
-		return "", false, nil
+		return framing{}
 	}
-	hostField, err = checkHead(section[:end], !r.ProtoAtLeast(1, 1))
+	hostField, err := checkHead(section[:end], !r.ProtoAtLeast(1, 1))
 	// What is left is the next request, sent before this one was answered.
 	h.head = h.head[:copy(h.head, section[end:])]
-	return hostField, true, err
+	return framing{known: true, host: hostField, err: err}
 }
 
 // startsWith reports whether the section begins with the request line of r, and

@@ -85,13 +85,12 @@ func (x *exchange) checkFraming() (hostField string, _ *refusal) {
 	if x.session.head == nil {
 		return r.Host, nil
 	}
-	hostField, known, err := x.session.head.check(r)
-	if err != nil {
+	if err := x.framing.err; err != nil {
 		x.closeAfter()
 		return "", malformedRequest.because("The header section is ambiguous: " + err.Error() + ".")
 	}
-	if known {
-		return hostField, nil
+	if x.framing.known {
+		return x.framing.host, nil
 	}
 	if chunked || r.URL.IsAbs() {
 		x.closeAfter()
