@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -178,4 +179,25 @@ func TestDocuments(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, report.Problems, 1)
 	assert.Contains(t, report.Problems[0], "its text has another hash")
+}
+
+func TestCheckpointComesWithoutMoreEvents(t *testing.T) {
+	t.Parallel()
+	trail, path := open(t, func(c *audit.Config) { c.Key = filepath.Join(filepath.Dir(c.Path), "trail.key") })
+	in := begun(t, trail)
+	r := reader(t, path)
+	require.Eventually(t, func() bool {
+		_, err := r.Prove(t.Context(), 1)
+		return err == nil
+	}, 10*time.Second, 20*time.Millisecond)
+	trail.End(in.ID, outcome())
+}
+
+func TestCloseLeavesOneFile(t *testing.T) {
+	t.Parallel()
+	path := filled(t, 3)
+	for _, suffix := range []string{"-wal", "-shm"} {
+		_, err := os.Stat(path + suffix)
+		assert.ErrorIs(t, err, os.ErrNotExist, suffix)
+	}
 }

@@ -10,7 +10,10 @@ package audit
 // the kinds, results, times and ids found in it. An exchange therefore costs one narrow
 // insert where six indexes would cost six times as much.
 func migrations() []string {
-	return []string{`
+	return []string{createEvents + createProjection, createCheckpoints, createResults + emptyProjection}
+}
+
+const createEvents = `
 CREATE TABLE events (
 	seq              INTEGER PRIMARY KEY,
 	id               BLOB NOT NULL,
@@ -36,7 +39,9 @@ CREATE TRIGGER documents_no_update BEFORE UPDATE ON documents
 	BEGIN SELECT RAISE (ABORT, 'documents are append-only'); END;
 CREATE TRIGGER documents_no_delete BEFORE DELETE ON documents
 	BEGIN SELECT RAISE (ABORT, 'documents are append-only'); END;
+`
 
+const createProjection = `
 CREATE TABLE exchanges (
 	seq         INTEGER PRIMARY KEY,
 	id          BLOB NOT NULL,
@@ -90,7 +95,9 @@ CREATE TABLE projection (
 	cursor INTEGER NOT NULL
 );
 INSERT INTO projection VALUES (1, 0);
-`, `
+`
+
+const createCheckpoints = `
 CREATE TABLE checkpoints (
 	size INTEGER PRIMARY KEY,
 	at   INTEGER NOT NULL,
@@ -100,15 +107,16 @@ CREATE TRIGGER checkpoints_no_update BEFORE UPDATE ON checkpoints
 	BEGIN SELECT RAISE (ABORT, 'checkpoints are append-only'); END;
 CREATE TRIGGER checkpoints_no_delete BEFORE DELETE ON checkpoints
 	BEGIN SELECT RAISE (ABORT, 'checkpoints are append-only'); END;
-`, `
+`
+
+const createResults = `
 CREATE TABLE block_results (
 	outcome TEXT NOT NULL,
 	status  INTEGER NOT NULL,
 	block   INTEGER NOT NULL,
 	PRIMARY KEY (outcome, status, block)
 ) WITHOUT ROWID;
-` + emptyProjection}
-}
+`
 
 // emptyProjection makes the next start project all events anew.
 const emptyProjection = `
