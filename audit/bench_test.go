@@ -1,3 +1,5 @@
+//go:build unix
+
 package audit_test
 
 import (
@@ -54,4 +56,16 @@ func cpuMicros(tb testing.TB) float64 {
 	var u syscall.Rusage
 	require.NoError(tb, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
 	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e3
+}
+
+// BenchmarkHash is what the tree adds to an exchange: the hashes of two events.
+func BenchmarkHash(b *testing.B) {
+	intent, outcome := audit.EncodeIntent(intent(), "i"), audit.EncodeOutcome(outcome())
+	hash := audit.Hasher()
+	b.ReportAllocs()
+	for b.Loop() {
+		hash(intent)
+		hash(outcome)
+	}
+	b.ReportMetric(float64(len(intent)+len(outcome)), "payload-bytes")
 }

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"fmt"
 
@@ -60,4 +61,14 @@ func LimitPages(t *Trail, n int) error {
 	}
 	_, err := t.writer.store.conn.ExecContext(context.Background(), fmt.Sprintf("PRAGMA max_page_count = %d", n))
 	return err
+}
+
+// Hasher returns what hashes one event after the other into a tree.
+func Hasher() func(payload []byte) {
+	var t tree
+	var row []byte
+	return func(payload []byte) {
+		e := event{seq: uint64(t.size + 1), kind: typeIntent, payload: payload}
+		row = t.append(row[:0], recordHash(&e, sha256.Sum256(payload)))
+	}
 }

@@ -3,12 +3,13 @@ package audit
 // migrations brings audit.db from each user_version to the next.
 //
 // events is the truth and is only ever appended to. exchanges, kinds, blocks,
-// block_kinds and block_results are the projection: what queries read, rebuilt from events
-// at will. A row of exchanges is narrow: everything it shares with many others
-// (who, by which rule, to where) is one row of kinds, and instead of an index
-// entry for every exchange and column, a block of consecutive exchanges lists
-// the kinds, results, times and ids found in it. An exchange therefore costs one narrow
-// insert where six indexes would cost six times as much.
+// block_kinds and block_results are the projection: what queries read, rebuilt
+// from events at will. A row of exchanges is narrow: everything it shares with
+// many others (who, by which rule, to where) is one row of kinds, and instead
+// of an index entry for every exchange and column, a block of consecutive
+// exchanges lists the kinds, results, times and ids found in it. An exchange
+// therefore costs one narrow insert where six indexes would cost six times as
+// much.
 func migrations() []string {
 	return []string{createEvents + createProjection, createCheckpoints, createResults + emptyProjection}
 }
