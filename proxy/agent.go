@@ -142,15 +142,20 @@ func (a *agent) setLimits(l Limits) {
 	a.newHosts = rate.NewLimiter(rate.Limit(float64(l.NewHostsPerMinute)/60), l.NewHostsPerMinute)
 }
 
-// admit takes one request to the host from the agent's limits. The caller holds
-// a.mu. It returns which limit is exceeded and when to try again, or "".
-func (a *agent) admit(host string, now time.Time) (limit string, retryAfter time.Duration) {
+// admit takes one request from the agent's limits. The caller holds a.mu. It
+// returns which limit is exceeded and when to try again, or "".
+func (a *agent) admit(now time.Time) (limit string, retryAfter time.Duration) {
 	if len(a.exchanges) > a.limits.Exchanges {
 		return "exchanges", time.Second
 	}
 	if !a.requests.AllowN(now, 1) {
 		return "requests_per_second", time.Second
 	}
+	return "", 0
+}
+
+// meet is admit for the host of a request.
+func (a *agent) meet(host string, now time.Time) (limit string, retryAfter time.Duration) {
 	if _, met := a.hosts[host]; met {
 		return "", 0
 	}

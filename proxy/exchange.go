@@ -121,18 +121,21 @@ func (x *exchange) close() {
 	x.agent.mu.Unlock()
 }
 
-// authorize asks who, where, how much, whether and with what, and stops at the
-// first no.
+// authorize asks who, how much, where, whether and with what, and stops at the
+// first no. The target is read before anything else, because every row names it,
+// and counts against the limits even when it is malformed, because a refusal
+// costs a row too.
 func (x *exchange) authorize() *refusal {
 	defer func() { x.intent.AuthorizeMS = x.sinceStart() - x.intent.CredentialMS }()
+	malformed := x.locate()
 	if refusal := x.identify(); refusal != nil {
 		return refusal
 	}
-	if refusal := x.locate(); refusal != nil {
+	if refusal := x.admit(malformed == nil); refusal != nil {
 		return refusal
 	}
-	if refusal := x.admit(); refusal != nil {
-		return refusal
+	if malformed != nil {
+		return malformed
 	}
 	if refusal := x.decide(); refusal != nil {
 		return refusal
@@ -160,10 +163,13 @@ func (x *exchange) identify() *refusal {
 	return nil
 }
 
-// admit takes the request from the agent's limits.
-func (x *exchange) admit() *refusal {
+// admit takes the request, and the host if there is one, from the agent's limits.
+func (x *exchange) admit(located bool) *refusal {
 	x.agent.mu.Lock()
-	limit, retryAfter := x.agent.admit(x.target.authority.Name.String(), x.started)
+	limit, retryAfter := x.agent.admit(x.started)
+	if limit == "" && located {
+		limit, retryAfter = x.agent.meet(x.target.authority.Name.String(), x.started)
+	}
 	x.agent.mu.Unlock()
 	if limit == "" {
 		return nil
