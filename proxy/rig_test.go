@@ -58,6 +58,9 @@ rules:
 	rigCredentials = `
 credentials:
   key: {kind: bearer, secret: {env: RIG_KEY}, hosts: [api.test]}
+  inquery: {kind: query, parameter: api_key, secret: {env: RIG_KEY}, hosts: [query.test]}
+  custom: {kind: header, header: Private-Token, secret: {env: RIG_KEY}, hosts: [token.test]}
+  broken: {kind: bearer, secret: {file: missing}, hosts: [broken.test]}
 `
 	rigOwners = `
 people:
@@ -84,6 +87,8 @@ type rig struct {
 	limits    proxy.Limits
 	networks  []proxy.Network
 	stall     time.Duration
+	patience  time.Duration // of a shutdown
+	policy    string
 	stop      func()
 	stopOnce  sync.Once
 	trailPath string
@@ -111,6 +116,7 @@ func newRig(t testing.TB, options ...func(*rig)) *rig {
 	t.Helper()
 	r := &rig{t: t, dir: t.TempDir(), log: &logBuffer{}, resolve: map[host.Authority]string{}, metrics: metrics.New()}
 	r.limits = proxy.Limits{RequestsPerSecond: 1e6}
+	r.patience, r.policy = 200*time.Millisecond, rigPolicy
 	for _, option := range options {
 		option(r)
 	}
@@ -124,7 +130,7 @@ func newRig(t testing.TB, options ...func(*rig)) *rig {
 	r.trailPath = filepath.Join(r.dir, "audit.db")
 	r.trail, err = audit.Open(t.Context(), audit.Config{Path: r.trailPath, Durability: audit.DurabilityCommit, Instance: "rig", Log: r.logger(), Now: time.Now})
 	require.NoError(t, err)
-	r.configure(rigPolicy)
+	r.configure(r.policy)
 	r.start()
 	t.Cleanup(r.close)
 	return r
@@ -156,7 +162,7 @@ func (r *rig) start() {
 	served := make(chan error, 1)
 	go func() { served <- r.proxy.Serve(ln) }()
 	r.stop = func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+		ctx, cancel := context.WithTimeout(context.Background(), r.patience)
 		defer cancel()
 		_ = r.proxy.Shutdown(ctx)
 		require.NoError(t, <-served)
@@ -170,6 +176,7 @@ func (r *rig) close() {
 	r.shutdown()
 	_ = r.trail.Close(context.Background())
 	_ = r.registry.Close()
+	r.checkTrail()
 }
 
 // configure swaps in a new generation with the policy as "operator".
@@ -286,7 +293,7 @@ func (r *rig) upstreamSpeaking(protocols []string, handler http.HandlerFunc, nam
 	for _, name := range names {
 		r.point(name+":443", server.Listener.Addr().String())
 	}
-	r.configure(rigPolicy)
+	r.configure(r.policy)
 	return server
 }
 
