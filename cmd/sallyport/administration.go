@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
 	"sallyport/internal/admin"
@@ -65,6 +66,12 @@ func (a *app) connect(ctx context.Context) (*admin.Client, error) {
 	l, err := a.layout()
 	if err != nil {
 		return nil, err
+	}
+	// In a folder that others may write to, the socket could be anybody's.
+	if _, err := os.Lstat(l.State()); err == nil {
+		if err := l.CheckState(); err != nil {
+			return nil, err
+		}
 	}
 	return admin.Dial(ctx, l.Socket())
 }
