@@ -31,6 +31,9 @@ func (x *exchange) forward() {
 		return
 	}
 	defer response.Body.Close()
+	if x.injection != nil {
+		x.scrub(response.Header)
+	}
 	x.outcome.Status = response.StatusCode
 	x.outcome.UpstreamRequestID = upstreamRequestID(response.Header)
 	if response.StatusCode == http.StatusSwitchingProtocols {
@@ -175,6 +178,7 @@ func (x *exchange) informational(code int, header textproto.MIMEHeader) error {
 
 // fail answers for an upstream that gave no answer.
 func (x *exchange) fail(err error) {
+	err = x.clean(err)
 	if cause := context.Cause(x.ctx); cause != nil {
 		x.interrupted(cause, err)
 		return
@@ -261,14 +265,23 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		for name := range b.trailer {
 			b.trailer[name] = b.x.r.Trailer[name]
 		}
-		if b.x.session.head != nil {
-			b.x.session.head.bodyRead()
-		}
-		b.x.bodyEnded.Store(true) // after it: the handler may return now, and the next request be read
+		b.x.endBody()
 	default:
 		b.x.bodyFailed.Store(&bodyError{err})
 	}
 	return n, err
+}
+
+// endBody is called when the agent's body has been read to its end, and once only
+// does something: what comes after is the next request.
+func (x *exchange) endBody() {
+	if x.bodyEnded.Load() {
+		return
+	}
+	if x.session.head != nil {
+		x.session.head.bodyRead()
+	}
+	x.bodyEnded.Store(true) // after it: the handler may return now, and the next request be read
 }
 
 // Close does not close the agent's body: the server does when the handler

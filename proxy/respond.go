@@ -45,11 +45,8 @@ func (x *exchange) copyHeader(h http.Header, response *http.Response) int {
 		h[name] = values
 	}
 	stripHopByHop(h)
-	if x.injection != nil {
-		x.scrub(h)
-		if !x.decision.Cookies {
-			delete(h, "Set-Cookie")
-		}
+	if x.injection != nil && !x.decision.Cookies {
+		delete(h, "Set-Cookie")
 	}
 	for name := range response.Trailer {
 		h.Add("Trailer", name)
@@ -67,6 +64,30 @@ func (x *exchange) scrub(h http.Header) {
 		x.outcome.Details["redacted"] = hits
 	}
 }
+
+// clean takes the injected value out of an error's text. net/http quotes what it
+// could not parse, and an upstream decides what that is.
+func (x *exchange) clean(err error) error {
+	if x.injection == nil {
+		return err
+	}
+	quoted := http.Header{"": {err.Error()}}
+	if x.injection.Scrub(quoted) == 0 {
+		return err
+	}
+	return &cleanedError{text: quoted[""][0], err: err}
+}
+
+// cleanedError is an error with another text. Its cause is there to be
+// classified, never to be printed.
+type cleanedError struct {
+	text string
+	err  error
+}
+
+func (e *cleanedError) Error() string { return e.text }
+
+func (e *cleanedError) Unwrap() error { return e.err }
 
 // copyBody streams. What comes without a length is passed on as it comes; the
 // rest is batched by the server's buffer.
@@ -110,7 +131,7 @@ func (e *writeError) Error() string { return "write to agent: " + e.err.Error() 
 // brokenOff ends an answer that was cut short so that the agent cannot take it
 // for whole: the stream is reset, the connection closed.
 func (x *exchange) brokenOff(err error) {
-	x.outcome.Error = err.Error()
+	x.outcome.Error = x.clean(err).Error()
 	var write *writeError
 	if errors.As(err, &write) || context.Cause(x.ctx) != nil {
 		x.outcome.Outcome = audit.OutcomeClientGone

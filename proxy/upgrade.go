@@ -61,7 +61,7 @@ func (x *exchange) relay(agent net.Conn, upstream io.ReadWriteCloser) {
 	<-cut
 	<-up
 	if err != nil && x.outcome.Outcome != "" && !errors.Is(err, net.ErrClosed) {
-		x.outcome.Error = err.Error()
+		x.outcome.Error = x.clean(err).Error()
 	}
 }
 
