@@ -103,7 +103,7 @@ func (a *app) runCommand(ctx context.Context, o runOptions, argv []string) error
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(folder) //nolint:errcheck // public certificates in the temporary folder
+	defer os.RemoveAll(folder)
 	url, stop, err := a.startSidecar(ctx, enrolment)
 	if err != nil {
 		return err
@@ -116,7 +116,7 @@ func (a *app) runCommand(ctx context.Context, o runOptions, argv []string) error
 	fmt.Fprintf(a.stderr, "sallyport: agent %s (%s) under policy %s; this is no sandbox: the command runs as you and could go around the proxy\n",
 		printable(enrolment.Agent.Name), enrolment.Agent.ID, printable(enrolment.Agent.Policy))
 
-	child := exec.Command(path, argv[1:]...) //nolint:gosec,noctx // the user's command; signals end it, not a context
+	child := exec.Command(path, argv[1:]...) //nolint:noctx // the user's command; signals end it, not a context
 	child.Args[0] = argv[0]
 	child.Stdin, child.Stdout, child.Stderr = a.stdin, a.stdout, a.stderr
 	child.Env = agentenv.Apply(environ, variables)

@@ -70,7 +70,7 @@ type authority struct {
 	pem  []byte
 }
 
-func newAuthority(t *testing.T) *authority {
+func newAuthority(t testing.TB) *authority {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
@@ -93,7 +93,7 @@ type issued struct {
 }
 
 // issue makes a certificate; like the product's it may act as client and server.
-func (a *authority) issue(t *testing.T, change func(*x509.Certificate), uris ...string) issued {
+func (a *authority) issue(t testing.TB, change func(*x509.Certificate), uris ...string) issued {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
@@ -146,14 +146,14 @@ type upstream struct {
 
 type handler func(r *http.Request, c *tls.Conn, br *bufio.Reader)
 
-func serveUpstream(t *testing.T, config *tls.Config, h handler) *upstream {
+func serveUpstream(t testing.TB, config *tls.Config, h handler) *upstream {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	return serveUpstreamOn(t, l, config, h)
 }
 
-func serveUpstreamOn(t *testing.T, l net.Listener, config *tls.Config, h handler) *upstream {
+func serveUpstreamOn(t testing.TB, l net.Listener, config *tls.Config, h handler) *upstream {
 	t.Helper()
 	u := &upstream{address: l.Addr().String()}
 	var connections sync.WaitGroup
@@ -238,7 +238,7 @@ func (a *authority) serverConfig(i issued) *tls.Config {
 	}
 }
 
-func start(t *testing.T, h handler) *world {
+func start(t testing.TB, h handler) *world {
 	t.Helper()
 	ca := newAuthority(t)
 	w := &world{ca: ca, agent: ca.issue(t, nil, agentURI)}
@@ -247,7 +247,7 @@ func start(t *testing.T, h handler) *world {
 	return w
 }
 
-func (w *world) run(t *testing.T, c sidecar.Config) {
+func (w *world) run(t testing.TB, c sidecar.Config) {
 	t.Helper()
 	if c.Identity == nil {
 		i, err := sidecar.ParseIdentity(w.agent.cert, w.agent.key, w.ca.pem)

@@ -42,7 +42,7 @@ func readHead(conn net.Conn, buf []byte) (head, rest []byte, err error) {
 		n, err := conn.Read(buf[len(buf):min(cap(buf), maxHead)])
 		buf = buf[:len(buf)+n]
 		if err != nil && n == 0 {
-			if err == io.EOF && len(buf) > 0 {
+			if errors.Is(err, io.EOF) && len(buf) > 0 {
 				err = io.ErrUnexpectedEOF
 			}
 			return nil, nil, err

@@ -55,6 +55,23 @@ func TestOnlyTheProxyIsAccepted(t *testing.T) {
 	}
 }
 
+// A ticket saves the handshake's signatures, not the look at the clock.
+func TestExpiryCountsOnResumption(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t)
+	notAfter := time.Now().Add(2 * time.Second).Truncate(time.Second)
+	server := ca.issue(t, func(c *x509.Certificate) { c.NotAfter = notAfter }, proxyURI)
+	w := &world{ca: ca, agent: ca.issue(t, nil, agentURI)}
+	w.upstream = serveUpstream(t, ca.serverConfig(server), echo)
+	w.run(t, sidecar.Config{Proxy: w.upstream.address})
+	w.tunnel(t)
+	<-time.After(time.Until(notAfter.Add(time.Millisecond))) // the event is the expiry itself
+	_, br := w.connect(t, "CONNECT a.example:443 HTTP/1.1\r\n\r\n")
+	resp, body := problem(t, br)
+	assert.Equal(t, http.StatusBadGateway, resp.StatusCode)
+	assert.Contains(t, body, "expired")
+}
+
 func TestOldTLSIsRefused(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t)

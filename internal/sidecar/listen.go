@@ -13,7 +13,7 @@ import (
 func Listen(ctx context.Context, address string) (net.Listener, error) {
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		if path == "" {
-			return nil, fmt.Errorf("listen on %q: a path must follow unix:", address)
+			return nil, fmt.Errorf("listen on %q: no path follows the colon", address)
 		}
 		return listenUnix(ctx, path)
 	}

@@ -16,7 +16,7 @@ import (
 
 func TestListenUnix(t *testing.T) {
 	t.Parallel()
-	dir, err := os.MkdirTemp("", "sp") // t.TempDir may be too long for a socket's path
+	dir, err := os.MkdirTemp("", "sp") //nolint:usetesting // t.TempDir may be too long for a socket's path
 	require.NoError(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	path := filepath.Join(dir, "s")

@@ -76,27 +76,26 @@ func (p *pipe) down() error {
 	n, err := p.proxy.Read(first)
 	if n == 0 {
 		p.drop()
-		return p.raw.explain(err)
+		return p.raw.why(err)
 	}
 	if p.connect {
 		_ = p.proxy.SetReadDeadline(time.Time{})
 	}
 	p.answered()
-	if _, err := p.client.Write(first[:n]); err != nil {
-		p.cut()
-		return nil
+	_, err = p.client.Write(first[:n])
+	if err == nil {
+		err = carry(p.client, p.proxy, first)
 	}
-	err = carry(p.client, p.proxy, first)
-	if errors.Is(err, errWrite) || p.raw.explain(err) != io.EOF {
+	if err != nil || p.raw.ended {
 		p.cut()
-		return nil
+	} else {
+		p.end()
 	}
-	p.ended()
 	return nil
 }
 
-// ended passes the proxy's orderly end on, and puts the client's silence under a deadline.
-func (p *pipe) ended() {
+// end passes the proxy's orderly end on, and puts the client's silence under a deadline.
+func (p *pipe) end() {
 	_ = p.client.CloseWrite()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -157,19 +156,18 @@ type watched struct {
 
 func (w *watched) Read(b []byte) (int, error) {
 	n, err := w.Conn.Read(b)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		w.ended = true
 	}
 	return n, err
 }
 
-// explain turns what reading the TLS connection returned into io.EOF for an
-// orderly end only.
-func (w *watched) explain(err error) error {
-	if (err == nil || err == io.EOF) && w.ended {
+// why explains a TLS connection that ended without a byte.
+func (w *watched) why(err error) error {
+	switch {
+	case w.ended && errors.Is(err, io.EOF):
 		return io.ErrUnexpectedEOF
-	}
-	if err == nil {
+	case err == nil:
 		return io.EOF
 	}
 	return err
@@ -203,7 +201,7 @@ func carry(dst io.Writer, src io.Reader, small []byte) error {
 			}
 		}
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return err

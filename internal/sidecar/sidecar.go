@@ -153,8 +153,8 @@ func (s *Sidecar) note(state string, err error) {
 	switch {
 	case !changed:
 	case err != nil:
-		s.log.Warn("proxy "+state, "proxy", s.proxy, "error", err)
+		s.log.Warn("proxy cannot be used", "state", state, "proxy", s.proxy, "error", err)
 	default:
-		s.log.Info("proxy "+state, "proxy", s.proxy)
+		s.log.Info("proxy reached", "proxy", s.proxy)
 	}
 }

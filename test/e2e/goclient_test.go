@@ -53,7 +53,7 @@ func websocketClient(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	defer c.CloseNow() //nolint:errcheck // after an orderly close this says so
+	defer c.CloseNow()
 	for _, word := range []string{"one", "two"} {
 		if err := c.Write(ctx, websocket.MessageText, []byte(word)); err != nil {
 			return err

@@ -115,7 +115,7 @@ func api() http.Handler {
 		if err != nil {
 			return
 		}
-		defer c.CloseNow() //nolint:errcheck // after an orderly close this says so
+		defer c.CloseNow()
 		for {
 			kind, message, err := c.Read(r.Context())
 			if err != nil {

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,8 +83,8 @@ func TestMain(m *testing.M) {
 }
 
 func (w *world) stop() {
-	for i := len(w.close) - 1; i >= 0; i-- {
-		w.close[i]()
+	for _, f := range slices.Backward(w.close) {
+		f()
 	}
 }
 
