@@ -110,7 +110,8 @@ func (x *exchange) copyBody(response *http.Response) error {
 			}
 		}
 		if errors.Is(readErr, io.EOF) {
-			return nil
+			// An upstream that we cut off may still end its answer properly.
+			return context.Cause(x.ctx)
 		}
 		if readErr != nil {
 			return readErr
