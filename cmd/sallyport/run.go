@@ -84,6 +84,9 @@ func (a *app) runCommand(ctx context.Context, o runOptions, argv []string) error
 	if err != nil {
 		return err
 	}
+	if err := hideMemory(); err != nil {
+		return fmt.Errorf("protect the agent's key from the command: %w", err)
+	}
 	// From here on a signal must not end this process before the agent is revoked.
 	signals := catchSignals()
 	defer signals.stop()

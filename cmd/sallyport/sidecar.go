@@ -57,6 +57,9 @@ type sidecarOptions struct {
 
 func (a *app) sidecar(ctx context.Context, o sidecarOptions) error {
 	log := slog.New(slog.NewTextHandler(a.stderr, nil))
+	if err := forbidCoreDumps(); err != nil {
+		log.Warn("core dumps could not be forbidden", "error", err)
+	}
 	source, err := sidecar.OpenDirectory(o.identity, log)
 	if err != nil {
 		return err
