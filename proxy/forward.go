@@ -117,7 +117,7 @@ func (x *exchange) attachBody(out *http.Request) {
 	if len(x.r.Trailer) > 0 {
 		body.trailer = make(http.Header, len(x.r.Trailer))
 		for name := range x.r.Trailer {
-			if httpTrailerAllowed(name) {
+			if httpTrailerAllowed(name) && (x.decision.AgentAuth || !x.generation.agentAuth().covers(name)) {
 				body.trailer[name] = nil
 			}
 		}
@@ -138,7 +138,7 @@ func (x *exchange) outboundContext() context.Context {
 			x.outcome.Timings.Connect = milliseconds(time.Since(asked))
 			x.outcome.UpstreamAddr = info.Conn.RemoteAddr().String()
 		},
-		GotFirstResponseByte: func() { x.outcome.Timings.FirstByte = x.sinceStart() },
+		GotFirstResponseByte: x.firstByte,
 		Got1xxResponse:       x.informational,
 	})
 }
@@ -152,10 +152,20 @@ func (x *exchange) roundTrip(out *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// informational passes 103 and its like on. The transport calls it from its own
-// goroutine, possibly after RoundTrip has given up.
+// firstByte and informational are called by the transport from its own goroutine,
+// possibly after RoundTrip has given up.
+func (x *exchange) firstByte() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.answered {
+		x.outcome.Timings.FirstByte = x.sinceStart()
+	}
+}
+
+// informational passes 103 and its like on, though not beside a 100 that the
+// agent expects: the server writes that one by itself, at the same time.
 func (x *exchange) informational(code int, header textproto.MIMEHeader) error {
-	if code == http.StatusContinue || !x.r.ProtoAtLeast(1, 1) {
+	if code == http.StatusContinue || !x.r.ProtoAtLeast(1, 1) || x.r.Header.Get("Expect") != "" {
 		return nil
 	}
 	x.mu.Lock()
@@ -170,6 +180,9 @@ func (x *exchange) informational(code int, header textproto.MIMEHeader) error {
 	stripHopByHop(h)
 	if x.injection != nil {
 		x.scrub(h)
+		if !x.decision.Cookies {
+			delete(h, "Set-Cookie")
+		}
 	}
 	x.w.WriteHeader(code)
 	clear(h)

@@ -47,18 +47,23 @@ func (g *Generation) agentAuth() *agentAuth {
 // stands for what Sallyport injects, and is never forwarded.
 func (a *agentAuth) strip(r *http.Request) {
 	for name := range r.Header {
-		canonical := name
-		if strings.Contains(name, "_") {
-			// CGI and its heirs cannot tell X_Api_Key from X-Api-Key.
-			canonical = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
-		}
-		if _, found := a.headers[canonical]; found {
+		if a.covers(name) {
 			delete(r.Header, name)
 		}
 	}
 	for _, name := range a.parameters {
 		r.URL.RawQuery = credentials.RemoveParameter(r.URL.RawQuery, name)
 	}
+}
+
+// covers reports whether an agent may try to authenticate with the field.
+func (a *agentAuth) covers(name string) bool {
+	if strings.Contains(name, "_") {
+		// CGI and its heirs cannot tell X_Api_Key from X-Api-Key.
+		name = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+	}
+	_, found := a.headers[name]
+	return found
 }
 
 // Limits bound what one agent may take. A zero field means the default.

@@ -54,7 +54,7 @@ func (x *exchange) outboundHeader() http.Header {
 // authenticate or frame is no trailer (RFC 9110 section 6.5.1).
 func httpTrailerAllowed(name string) bool {
 	switch name {
-	case "Authorization", "Proxy-Authorization", "Cookie", "X-Api-Key", "Api-Key", "Host", "Content-Length", "Transfer-Encoding":
+	case "Authorization", "Proxy-Authorization", "Cookie", "Host", "Content-Length", "Transfer-Encoding":
 		return false
 	}
 	return httpguts.ValidTrailerHeader(name)
