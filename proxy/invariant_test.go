@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"io"
+	"log"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -20,6 +22,7 @@ import (
 
 // TestMain fails when a goroutine outlives the tests that started it.
 func TestMain(m *testing.M) {
+	log.SetOutput(io.Discard) // where the transport quotes what upstreams send unasked
 	code := m.Run()
 	if code == 0 {
 		if left := leaked(5 * time.Second); left != "" {

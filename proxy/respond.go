@@ -48,6 +48,9 @@ func (x *exchange) copyHeader(h http.Header, response *http.Response) int {
 	if x.injection != nil && !x.decision.Cookies {
 		delete(h, "Set-Cookie")
 	}
+	if _, sent := h["Content-Type"]; !sent {
+		h["Content-Type"] = nil // the server would guess one
+	}
 	for name := range response.Trailer {
 		h.Add("Trailer", name)
 	}

@@ -60,6 +60,7 @@ credentials:
   key: {kind: bearer, secret: {env: RIG_KEY}, hosts: [api.test]}
   inquery: {kind: query, parameter: api_key, secret: {env: RIG_KEY}, hosts: [query.test]}
   custom: {kind: header, header: Private-Token, secret: {env: RIG_KEY}, hosts: [token.test]}
+  biscuit: {kind: bearer, secret: {env: RIG_KEY}, hosts: [cookies.test]}
   broken: {kind: bearer, secret: {file: missing}, hosts: [broken.test]}
 `
 	rigOwners = `
