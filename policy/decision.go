@@ -34,6 +34,12 @@ type Query struct {
 	Authority host.Authority
 	Path      Path
 	RawQuery  string // as sent, without "?"; read only where a rule names query
+
+	// Meaning is what the request does to the service that it goes to; nil if it goes
+	// to none that is known.
+	Meaning *Meaning
+
+	call *Call // the one of Meaning that is asked about
 }
 
 // Decision is a policy's answer. The zero Decision denies.
@@ -41,6 +47,7 @@ type Decision struct {
 	Effect     Effect
 	Rule       string // the deciding rule, "" when none matched
 	Credential string // what to inject, "" for nothing
+	Scope      *Scope // what the rule says of a token that is minted; nil for nothing
 	AgentAuth  bool   // the agent's own authentication may pass
 	Cookies    bool   // Set-Cookie of a credentialed answer may pass
 	Reason     string // a sentence for the agent
@@ -70,6 +77,9 @@ type CredentialUse struct {
 	Line       int
 	Hosts      []host.Pattern // a port that is the scheme's default is left out
 	Scheme     string
+	Service    string // the key of a rule about a service, which has no Hosts
+	Server     string // the one it speaks of
+	Pinned     bool   // the rule pins what a minted token may do
 }
 
 // TestFailure is a test of the policy file that came out otherwise.

@@ -6,6 +6,11 @@
 // their order, that what no rule names is denied, and that what it cannot read
 // with one meaning is never allowed by a rule that would have to read it.
 //
+// Rules may also speak of what a request does to a service, in the service's own
+// words; what those are is for the caller to say, by a [Service] at load and a
+// [Meaning] with the query. A request may do several things, and all of them
+// must be allowed.
+//
 // It never opens a file or a connection, knows nothing of HTTP beyond the Query,
 // and never sees a credential, only its name.
 package policy

@@ -6,13 +6,18 @@ func (p *Policy) Explain(q Query) Explanation {
 	if p == nil || !q.isComplete() {
 		return Explanation{Decision: p.Decide(q)}
 	}
+	decision := p.Decide(q)
+	q.call = p.decisive(q, decision)
 	t := newTally(len(p.rules))
 	verdicts := make([]verdict, len(p.rules))
 	for i := range p.rules {
 		verdicts[i] = p.rules[i].matcher.match(q)
 		t.add(i, p.rules[i].effect, verdicts[i])
 	}
-	e := Explanation{Decision: p.result(t), Rules: make([]RuleExplanation, len(p.rules))}
+	if q.Meaning == nil {
+		decision = p.result(t)
+	}
+	e := Explanation{Decision: decision, Rules: make([]RuleExplanation, len(p.rules))}
 	for i := range p.rules {
 		r := &p.rules[i]
 		decides := e.Decision.Rule == r.name
@@ -24,6 +29,19 @@ func (p *Policy) Explain(q Query) Explanation {
 		}
 	}
 	return e
+}
+
+// decisive finds the call that an explanation is about: the one that decides.
+func (p *Policy) decisive(q Query, all Decision) *Call {
+	if q.Meaning == nil || len(q.Meaning.Calls) == 0 {
+		return nil
+	}
+	for i := range q.Meaning.Calls {
+		if d := p.DecideCall(q, i); d.Effect == all.Effect && d.Rule == all.Rule {
+			return &q.Meaning.Calls[i]
+		}
+	}
+	return &q.Meaning.Calls[0]
 }
 
 func (r *rule) why(q Query, v verdict, decides bool, d Decision) string {

@@ -8,11 +8,16 @@ type index struct {
 	exact    map[string][]int
 	below    map[string][]int
 	anywhere []int
+	services []int // rules about services; asked of requests that have a meaning
 }
 
 func newIndex(rules []rule) index {
 	x := index{exact: map[string][]int{}, below: map[string][]int{}}
 	for i := range rules {
+		if _, ok := rules[i].matcher.(*serviceRule); ok {
+			x.services = append(x.services, i)
+			continue
+		}
 		patterns := rules[i].matcher.patterns()
 		if len(patterns) == 0 {
 			x.anywhere = append(x.anywhere, i)

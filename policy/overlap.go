@@ -67,6 +67,9 @@ func (p *Policy) conflict(i, j int) bool {
 // covering returns the rules for the very hosts of a matcher, then those for
 // ever more hosts.
 func (x *index) covering(m matcher) [][]int {
+	if _, ok := m.(*serviceRule); ok {
+		return [][]int{x.services}
+	}
 	var levels [][]int
 	for _, p := range m.patterns() {
 		name, exact := p.Exact()
@@ -87,6 +90,10 @@ func (x *index) covering(m matcher) [][]int {
 
 // overlap reports whether some request can match both.
 func overlap(a, b matcher) bool {
+	if x, ok := a.(*serviceRule); ok {
+		y, ok := b.(*serviceRule)
+		return ok && x.overlaps(y)
+	}
 	x, ok1 := a.(*request)
 	y, ok2 := b.(*request)
 	return ok1 && ok2 && x.scheme == y.scheme && x.sharesHost(y) && sharesMethod(x.methods, y.methods) &&

@@ -9,9 +9,12 @@ import (
 
 // Parse compiles the policy file named file from its bytes. On failure the error
 // is an Errors with every problem of the file. A file called NAME.yaml must hold
-// the policy NAME.
-func Parse(file string, data []byte) (*Policy, error) {
-	c := &compiler{reader: reader{file: file}}
+// the policy NAME. Its rules can name the operations of the services given.
+func Parse(file string, data []byte, services ...Service) (*Policy, error) {
+	c := &compiler{reader: reader{file: file}, services: services}
+	for i := range services {
+		c.servers = append(c.servers, services[i].Default)
+	}
 	sum := sha256.Sum256(data)
 	p := &Policy{hash: hex.EncodeToString(sum[:]), file: file}
 	if top := c.document(data); top != nil {
@@ -21,6 +24,7 @@ func Parse(file string, data []byte) (*Policy, error) {
 		return nil, err
 	}
 	p.index = newIndex(p.rules)
+	p.servers = c.servers
 	p.silence = silence(p.name)
 	return p, nil
 }
@@ -28,6 +32,8 @@ func Parse(file string, data []byte) (*Policy, error) {
 // compiler reads the nodes of one file into a Policy.
 type compiler struct {
 	reader
+	services []Service
+	servers  []string // that rules name, and the services' own
 }
 
 func (c *compiler) policy(n *node, p *Policy) {
@@ -85,7 +91,7 @@ func (c *compiler) rule(n *node) rule {
 	if name := n.field("name"); name != nil && isIdentifier(name.text) {
 		n.label = name.text // errors name the rule rather than count it
 	}
-	if !c.mapping(n, "name", "description", "allow", "ask", "deny", "credential", "agent_auth", "cookies") {
+	if !c.mapping(n, "name", "description", "allow", "ask", "deny", "credential", "repositories", "permissions", "shared", "agent_auth", "cookies") {
 		return r
 	}
 	if name := c.required(n, "name", "every rule has a name, which answers and the trail show"); name != nil {
@@ -95,9 +101,11 @@ func (c *compiler) rule(n *node) rule {
 	r.description = c.optionalText(n.field("description"))
 	c.credential(n, &r)
 	c.passes(n, &r)
+	r.scope = c.scope(n, &r)
 	if what != nil {
-		r.matcher = c.request(what, &r)
+		r.matcher = c.matcher(what, &r)
 	}
+	r.bind()
 	r.decide()
 	return r
 }

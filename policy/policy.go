@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 
 	"sallyport/internal/host"
 )
@@ -16,6 +17,7 @@ type Policy struct {
 	rules       []rule
 	tests       []test
 	index       index
+	servers     []string
 	silence     Decision // when no rule matched
 }
 
@@ -28,6 +30,9 @@ func (p *Policy) Description() string { return p.description }
 // Hash returns the SHA-256 of the file's bytes in lower-case hex.
 func (p *Policy) Hash() string { return p.hash }
 
+// Servers lists the servers of services that the policy speaks of.
+func (p *Policy) Servers() []string { return slices.Clone(p.servers) }
+
 // CredentialUses lists the rules that name a credential.
 func (p *Policy) CredentialUses() []CredentialUse {
 	var uses []CredentialUse
@@ -36,12 +41,19 @@ func (p *Policy) CredentialUses() []CredentialUse {
 		if r.credential == "" {
 			continue
 		}
+		use := CredentialUse{Rule: r.name, Credential: r.credential, Line: r.credentialLine, Scheme: "https", Pinned: r.scope.Pinned()}
+		if m, ok := r.matcher.(*serviceRule); ok {
+			use.Service, use.Server = m.service.Key, m.server
+			uses = append(uses, use)
+			continue
+		}
 		// A credential is applied over https only, so 443 is its default port.
 		var hosts []host.Pattern
 		for _, pattern := range r.matcher.patterns() {
 			hosts = append(hosts, pattern.Reduce(httpsPort))
 		}
-		uses = append(uses, CredentialUse{Rule: r.name, Credential: r.credential, Line: r.credentialLine, Hosts: hosts, Scheme: "https"})
+		use.Hosts = hosts
+		uses = append(uses, use)
 	}
 	return uses
 }

@@ -40,6 +40,9 @@ func (m *request) match(q Query) verdict {
 			return mismatch
 		}
 	}
+	if q.call != nil && q.call.Credential {
+		result = min(result, doubtful) // a rule about hosts names no operation
+	}
 	if len(m.query) > 0 {
 		return matchQuery(m.query, q.RawQuery, result)
 	}
@@ -95,6 +98,9 @@ func (m *request) explain(q Query) string {
 			return fmt.Sprintf("path %s matches %s only if slashes are merged or decoded", m.path, q.Path)
 		case matched, unreadable:
 		}
+	}
+	if q.call != nil && q.call.Credential {
+		return q.call.Operation + " gives out or plants a credential, so that a rule has to name it exactly"
 	}
 	return explainQuery(m.query, q.RawQuery)
 }

@@ -14,7 +14,7 @@ const (
 
 // request compiles what stands under allow, ask or deny.
 func (c *compiler) request(n *node, r *rule) matcher {
-	if !c.mapping(n, "host", "scheme", "methods", "path", "query") {
+	if !c.mapping(n, append([]string{"host", "scheme", "methods", "path", "query"}, c.serviceKeys()...)...) {
 		return nil
 	}
 	if len(n.below) == 0 {

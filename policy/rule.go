@@ -38,6 +38,7 @@ type rule struct {
 
 	credential     string
 	credentialLine int
+	scope          *Scope
 	agentAuth      bool
 	cookies        bool
 
@@ -46,10 +47,22 @@ type rule struct {
 	refusal  Decision // for a request that is unreadable to the matcher
 }
 
+// bind completes the scope of a rule about a service by what the rule says.
+func (r *rule) bind() {
+	m, ok := r.matcher.(*serviceRule)
+	if !ok || r.credential == "" {
+		return
+	}
+	if r.scope == nil {
+		r.scope = &Scope{}
+	}
+	r.scope.Access, r.scope.Repos = m.access, texts(m.repos)
+}
+
 func (r *rule) decide() {
 	r.decision = Decision{
 		Effect: r.effect, Rule: r.name, Credential: r.credential,
-		AgentAuth: r.agentAuth, Cookies: r.cookies, Reason: r.reason(),
+		Scope: r.scope, AgentAuth: r.agentAuth, Cookies: r.cookies, Reason: r.reason(),
 	}
 	r.refusal = Decision{
 		Rule:   r.name,

@@ -48,11 +48,19 @@ func (c *compiler) test(n *node, rules map[string]bool) test {
 	return t
 }
 
-// testRequest reads "METHOD URL" or, for an upgrade, "GET URL websocket".
+// testRequest reads "METHOD URL" or, for an upgrade, "GET URL websocket", or a
+// question in a service's own words.
 func (c *compiler) testRequest(n *node, t *test) {
 	const form = "write METHOD URL, as in POST https://api.example.com/v1/messages, and websocket after it for an upgrade"
 	text, ok := c.word(n, form)
 	if !ok {
+		return
+	}
+	if query, ok, err := ParseQuestion(text, c.servers, c.services...); ok {
+		if err != nil {
+			c.failAt(n, "%v", err)
+		}
+		t.request, t.query = text, query
 		return
 	}
 	words := strings.Fields(text)
@@ -72,7 +80,7 @@ func (c *compiler) testRequest(n *node, t *test) {
 	if err != nil {
 		c.failAt(n, "%v", err)
 	}
-	t.request, t.query = text, query
+	t.request, t.query = text, query.Classify(c.servers, c.services...)
 }
 
 func (c *compiler) expectation(n *node, rules map[string]bool, t *test) {
@@ -101,6 +109,28 @@ func (c *compiler) expectation(n *node, rules map[string]bool, t *test) {
 			c.failAt(n, "there is no rule %s in this policy", quoteOdd(t.rule))
 		}
 	}
+}
+
+// ParseQuestion reads a question in the own words of one of the services, such as
+// "git push URL REF"; ok is false if it is in none's.
+func ParseQuestion(text string, servers []string, services ...Service) (q Query, ok bool, err error) {
+	for i := range services {
+		if q, ok, err = services[i].Question(text, servers); ok {
+			return q, true, err
+		}
+	}
+	return Query{}, false, nil
+}
+
+// Classify returns the query with what the first of the services that it goes to
+// says of it, as far as its line tells.
+func (q Query) Classify(servers []string, services ...Service) Query {
+	for i := range services {
+		if q.Meaning = services[i].Meaning(q, servers); q.Meaning != nil {
+			break
+		}
+	}
+	return q
 }
 
 // ParseRequest makes the query for a method and an absolute URL, as tests in

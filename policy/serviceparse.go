@@ -1,0 +1,208 @@
+package policy
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// matcher compiles what stands under allow, ask or deny: a service rule, or else
+// a rule about hosts.
+func (c *compiler) matcher(n *node, r *rule) matcher {
+	if n.kind == mapNode {
+		for i := range c.services {
+			if f := n.field(c.services[i].Key); f != nil {
+				return c.serviceRule(n, f, &c.services[i], r)
+			}
+		}
+	}
+	return c.request(n, r)
+}
+
+func (c *compiler) serviceKeys() []string {
+	keys := make([]string, len(c.services))
+	for i := range c.services {
+		keys[i] = c.services[i].Key
+	}
+	return keys
+}
+
+func (c *compiler) serviceRule(above, n *node, s *Service, r *rule) matcher {
+	if len(above.below) > 1 {
+		c.failAt(above, "%s stands alone: it names hosts and paths by itself; make it two rules", s.Key)
+	}
+	if !c.mapping(n, "host", "repos", "operations", "access", "refs", "updates") {
+		return nil
+	}
+	if len(n.below) == 0 {
+		c.failAt(n, "says nothing and would match every request to %s; write {repos: [OWNER/*], access: read}", s.Title)
+		return nil
+	}
+	m := &serviceRule{service: s, effect: r.effect, server: s.Default}
+	if r.effect == Deny {
+		m.server = "" // wide where nothing is written, as in rules about hosts
+	}
+	if f := n.field("host"); f != nil {
+		m.server = c.server(f, s)
+	}
+	for _, f := range c.items(n.field("repos"), "write repos: [acme/web], or [acme/*]") {
+		if p, err := parseRepoPattern(f.text); err != nil {
+			c.failAt(f, "%v", err)
+		} else {
+			m.repos = append(m.repos, p)
+		}
+	}
+	for _, f := range c.items(n.field("operations"), "write operations: [pulls/create], or [pulls/*]") {
+		if o, err := s.Operations(f.text); err != nil {
+			c.failAt(f, "%v", err)
+		} else {
+			m.operations = append(m.operations, o)
+		}
+	}
+	if f := n.field("access"); f != nil {
+		m.access = c.access(f)
+	}
+	c.pushes(n, m)
+	m.bounded = s.Narrows && r.credential != "" && (bounding(m.repos) && !r.scope.Pinned() || m.covers(r.scope))
+	return m
+}
+
+// covers reports whether the rule pins the token to repositories that it names.
+func (m *serviceRule) covers(s *Scope) bool {
+	return s.Pinned() && !slices.ContainsFunc(s.Repositories, func(repo string) bool { return m.matchName(repo) != matched })
+}
+
+func (c *compiler) server(n *node, s *Service) string {
+	text, ok := c.word(n, "write host: "+s.Default)
+	if !ok {
+		return ""
+	}
+	server, err := s.Server(text)
+	if err != nil {
+		c.failAt(n, "%v", err)
+	}
+	if !slices.Contains(c.servers, server) {
+		c.servers = append(c.servers, server)
+	}
+	return server
+}
+
+// items reads a list of words without repetition; a missing key has none.
+func (c *compiler) items(n *node, hint string) []*node {
+	if n == nil {
+		return nil
+	}
+	all, ok := c.list(n, hint)
+	if !ok {
+		return nil
+	}
+	var words []*node
+	seen := map[string]bool{}
+	for _, item := range all {
+		text, ok := c.word(item, hint)
+		switch {
+		case !ok:
+		case seen[text]:
+			c.failAt(item, "%s is listed twice; remove one", quoteOdd(text))
+		default:
+			seen[text] = true
+			words = append(words, item)
+		}
+	}
+	return words
+}
+
+func (c *compiler) access(n *node) Access {
+	for _, a := range []Access{Read, Write, Admin} {
+		if n.kind == scalarNode && n.text == a.String() {
+			return a
+		}
+	}
+	c.failKind(n, "must be read, write or admin")
+	return 0
+}
+
+func (c *compiler) pushes(n *node, m *serviceRule) {
+	for _, f := range c.items(n.field("refs"), "write refs: [refs/heads/agent/**]") {
+		if p, err := parseRefPattern(f.text); err != nil {
+			c.failAt(f, "%v", err)
+		} else {
+			m.refs = append(m.refs, p)
+		}
+	}
+	for _, f := range c.items(n.field("updates"), "write updates: [create, update]") {
+		if !slices.Contains([]string{"create", "update", "delete"}, f.text) {
+			c.failAt(f, "must be create, update or delete")
+		}
+		m.updates = append(m.updates, f.text)
+	}
+	if len(m.refs)+len(m.updates) == 0 || len(m.operations) == 0 {
+		return
+	}
+	if !slices.ContainsFunc(m.operations, func(o Operations) bool { return o.Matches("git/push") }) {
+		c.failAt(n, "refs and updates speak of pushes, and operations do not include git/push; add it, or remove them")
+	}
+}
+
+// scope reads what a rule says of the token that is minted for it.
+func (c *compiler) scope(n *node, r *rule) *Scope {
+	repositories, permissions, shared := n.field("repositories"), n.field("permissions"), n.field("shared")
+	if repositories == nil && permissions == nil && shared == nil {
+		return nil
+	}
+	s := &Scope{Shared: c.shared(shared)}
+	if r.credential == "" {
+		c.failAt(n, "repositories, permissions and shared speak of a credential's token, and the rule has no credential; add one, or remove them")
+	}
+	if repositories == nil || permissions == nil {
+		c.failAt(n, "a token is pinned by repositories and permissions together; add what is missing")
+	}
+	for _, f := range c.items(repositories, "write repositories: [acme/web]") {
+		p, err := parseRepoPattern(f.text)
+		switch {
+		case err != nil:
+			c.failAt(f, "%v", err)
+		case !p.exact():
+			c.failAt(f, "%s is a pattern; a token is pinned to repositories by their names", f.text)
+		case len(s.Repositories) > 0 && !strings.HasPrefix(s.Repositories[0], p.owner+"/"):
+			c.failAt(f, "%s has another owner than %s; one token reaches one owner's repositories", f.text, s.Repositories[0])
+		default:
+			s.Repositories = append(s.Repositories, p.String())
+		}
+	}
+	s.Permissions = c.permissions(permissions)
+	return s
+}
+
+func (c *compiler) shared(n *node) bool {
+	if n == nil {
+		return false
+	}
+	if n.kind != scalarNode || n.text != "true" {
+		c.failKind(n, "the only value is true; leave the key out otherwise")
+	}
+	return true
+}
+
+func (c *compiler) permissions(n *node) []Permission {
+	if n == nil {
+		return nil
+	}
+	if n.kind != mapNode || len(n.below) == 0 {
+		c.failKind(n, "must be a mapping of names to read, write or admin, as in permissions: {contents: read}")
+		return nil
+	}
+	found := map[string]Access{}
+	for _, f := range n.below {
+		if strings.ContainsFunc(f.label, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_' }) {
+			c.fail(f.line, n.key(), "%s is not the name of a permission; write it as GitHub's API does, as in pull_requests", quoteOdd(f.label))
+			continue
+		}
+		found[f.label] = c.access(f)
+	}
+	var all []Permission
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		all = append(all, Permission{Name: name, Access: found[name]})
+	}
+	return all
+}

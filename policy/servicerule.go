@@ -1,0 +1,221 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+
+	"sallyport/internal/host"
+)
+
+// serviceRule is the matcher of rules that speak of a service's operations. Its
+// zero fields match anything.
+type serviceRule struct {
+	service    *Service
+	server     string // "" for every one
+	effect     Effect
+	repos      []repoPattern
+	operations []Operations
+	access     Access
+	refs       []refPattern
+	updates    []string
+	// bounded: the rule has a credential, and its repos are such that a token can
+	// be narrowed to just them.
+	bounded bool
+}
+
+func (m *serviceRule) patterns() []host.Pattern { return nil }
+
+// match is in doubt about whatever has no name, and where what a call touches is
+// not known: such doubt denies and asks, and never allows.
+func (m *serviceRule) match(q Query) verdict {
+	is := q.Meaning
+	switch {
+	case is == nil || is.Service != m.service.Key || m.server != "" && m.server != is.Server:
+		return mismatch
+	case q.call == nil:
+		return doubtful
+	}
+	c := q.call
+	if !m.includesAccess(c) || !m.includesUpdate(c) {
+		return mismatch
+	}
+	result := m.matchOperation(c)
+	if result == mismatch {
+		return mismatch
+	}
+	return min(result, m.matchRepo(c))
+}
+
+// includesAccess: an allow says how much at most, an ask or a deny from where on.
+// A push is more than writing, so that it has to be named in some way.
+func (m *serviceRule) includesAccess(c *Call) bool {
+	switch {
+	case m.access == 0:
+		return true
+	case m.effect != Allow:
+		return c.Access >= m.access
+	}
+	return c.Access != 0 && c.Access <= m.access && (!c.isPush() || m.namesPushes())
+}
+
+func (m *serviceRule) namesPushes() bool {
+	return len(m.operations) > 0 || len(m.refs) > 0 || len(m.updates) > 0
+}
+
+// includesUpdate: refs and updates speak of pushes. A rule that says nothing
+// else is about pushes only.
+func (m *serviceRule) includesUpdate(c *Call) bool {
+	switch {
+	case len(m.refs) == 0 && len(m.updates) == 0:
+		return true
+	case !c.isPush():
+		return len(m.operations) > 0 || m.access != 0
+	case c.Probe:
+		// Whoever may push at all may ask; what is denied or asked about comes later.
+		return m.effect == Allow
+	}
+	return (len(m.updates) == 0 || contains(m.updates, c.Update)) && (len(m.refs) == 0 || m.matchesRef(c.Ref))
+}
+
+func contains(list []string, s string) bool {
+	for i := range list {
+		if list[i] == s {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *serviceRule) matchesRef(ref string) bool {
+	for i := range m.refs {
+		if m.refs[i].matches(ref) {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *serviceRule) matchOperation(c *Call) verdict {
+	result := mismatch
+	if len(m.operations) == 0 {
+		result = matched
+	}
+	exact := false
+	for _, pattern := range m.operations {
+		switch {
+		case pattern.Matches(c.Operation):
+			result, exact = matched, exact || pattern.Exact()
+		case result == mismatch && pattern.Catches(c.Operation):
+			result = doubtful
+		}
+	}
+	if c.Credential && !exact {
+		return min(result, doubtful)
+	}
+	return result
+}
+
+func (m *serviceRule) matchRepo(c *Call) verdict {
+	switch {
+	case len(m.repos) == 0:
+		return matched
+	case c.Resource != "":
+		return m.matchName(c.Resource)
+	case c.Hidden && m.bounded:
+		return matched
+	case c.Hidden || c.Account == "":
+		return doubtful
+	}
+	for i := range m.repos {
+		if glob(m.repos[i].owner, c.Account) {
+			return doubtful // the account's, and perhaps one of these
+		}
+	}
+	return mismatch
+}
+
+func (m *serviceRule) matchName(repo string) verdict {
+	result := mismatch
+	page, isWiki := strings.CutSuffix(repo, ".wiki")
+	for i := range m.repos {
+		switch {
+		case m.repos[i].matches(repo):
+			return matched
+		case isWiki && m.repos[i].matches(page):
+			result = doubtful // the wiki of a repository that is named
+		}
+	}
+	return result
+}
+
+func (m *serviceRule) explain(q Query) string {
+	is := q.Meaning
+	title := m.service.Title
+	switch {
+	case is == nil || is.Service != m.service.Key:
+		return "the request does not go to " + title
+	case m.server != "" && m.server != is.Server:
+		return fmt.Sprintf("the rule means %s, not %s", m.server, is.Server)
+	case q.call == nil:
+		return "the request has no name at " + title + ": " + is.Unclassified
+	}
+	c := q.call
+	switch {
+	case !m.includesAccess(c):
+		if m.effect == Allow && c.isPush() {
+			return fmt.Sprintf("access %s does not include %s; name it, or give refs", m.access, c.Operation)
+		}
+		return fmt.Sprintf("access %s does not match %s, which takes %s", m.access, c.Operation, c.Access)
+	case !m.includesUpdate(c):
+		return m.explainUpdate(c)
+	case m.matchOperation(c) != matched:
+		return m.explainOperation(c)
+	}
+	return m.explainRepo(c)
+}
+
+func (m *serviceRule) explainUpdate(c *Call) string {
+	switch {
+	case !c.isPush():
+		return "the rule is about pushes, not " + c.Operation
+	case c.Probe:
+		return "the rule is about refs, and no ref is pushed yet"
+	case len(m.updates) > 0 && !contains(m.updates, c.Update):
+		return fmt.Sprintf("updates [%s] do not include %s", strings.Join(m.updates, ", "), c.Update)
+	}
+	return fmt.Sprintf("refs [%s] do not match %s", strings.Join(texts(m.refs), ", "), c.Ref)
+}
+
+func (m *serviceRule) explainOperation(c *Call) string {
+	if m.matchOperation(c) == doubtful && c.Credential {
+		return c.Operation + " gives out or plants a credential, so that a rule has to name it exactly"
+	}
+	names := make([]string, len(m.operations))
+	for i := range m.operations {
+		names[i] = m.operations[i].String()
+	}
+	text := fmt.Sprintf("operations [%s] do not include %s", strings.Join(names, ", "), c.Operation)
+	if m.matchOperation(c) == doubtful {
+		text += ", though its name comes close"
+	}
+	return text
+}
+
+func (m *serviceRule) explainRepo(c *Call) string {
+	listed := strings.Join(texts(m.repos), ", ")
+	switch {
+	case c.Resource != "":
+		return fmt.Sprintf("repos [%s] do not include %s", listed, c.Resource)
+	case c.Hidden:
+		return fmt.Sprintf("%s hides its repository; repos [%s] can allow it only under a credential whose token is narrowed to them: name each, of one owner, or OWNER/*", c.Operation, listed)
+	}
+	return fmt.Sprintf("repos [%s] cannot be told from %s, which names no repository", listed, c.Operation)
+}
+
+func texts[T fmt.Stringer](list []T) []string {
+	out := make([]string, len(list))
+	for i := range list {
+		out[i] = list[i].String()
+	}
+	return out
+}
