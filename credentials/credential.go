@@ -19,6 +19,7 @@ import (
 // Credential, like the name of none, covers no host and retrieves nothing.
 type Credential struct {
 	name, kind     string
+	server         string // the GitHub that it is for, if it is for one
 	hosts          []host.Pattern
 	source         source
 	place          placement

@@ -13,6 +13,7 @@ func decodeGitHubToken(s *section, c *Credential) {
 	c.source = s.source("secret")
 	c.place = placement{header: "Authorization", form: gitHubToken}
 	server := s.gitHubServer()
+	c.server = server
 	if s.has("hosts") {
 		c.hosts = s.hosts()
 		return

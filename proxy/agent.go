@@ -22,7 +22,6 @@ type agent struct {
 	tunnels   map[*tunnel]struct{}
 	exchanges map[*exchange]struct{}
 	upstream  *agentTransport
-	expiry    *time.Timer
 
 	limits   Limits
 	requests *rate.Limiter
@@ -108,27 +107,11 @@ func (a *agents) shut() {
 	}
 }
 
-// rest stops the timer and closes idle connections. The caller holds a.mu.
+// rest closes idle connections. The caller holds a.mu.
 func (a *agent) rest() {
-	if a.expiry != nil {
-		a.expiry.Stop()
-	}
 	if a.upstream != nil {
 		a.upstream.close()
 	}
-}
-
-// watchExpiry cuts the agent when its time is over. The caller holds a.mu.
-func (a *agent) watchExpiry(at, now time.Time, expired func()) {
-	if a.expiry != nil || at.IsZero() {
-		return
-	}
-	a.expiry = time.AfterFunc(at.Sub(now), func() {
-		a.mu.Lock()
-		a.expiry = nil // the next exchange or tunnel watches a renewed agent anew
-		a.mu.Unlock()
-		expired()
-	})
 }
 
 // setLimits follows the configuration. The caller holds a.mu.

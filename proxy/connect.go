@@ -132,16 +132,12 @@ func (p *Proxy) mayConnect(t *tunnel) *refusal {
 	if !found {
 		return unknownIdentity.because("No agent has this certificate's identity.")
 	}
-	now := p.now()
-	if refusal := inactive(record.State(now)); refusal != nil {
+	if refusal := inactive(record.State(p.now())); refusal != nil {
 		return refusal
 	}
 	if p.registry.CertificateRevoked(t.serial) {
 		return agentRevoked.because("This certificate has been revoked.")
 	}
-	t.agent.mu.Lock()
-	t.agent.watchExpiry(record.ExpiresAt, now, func() { p.Cut(t.peer.Agent) })
-	t.agent.mu.Unlock()
 	return nil
 }
 

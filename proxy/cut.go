@@ -11,7 +11,7 @@ import (
 
 // Bounds of the sweep over open exchanges.
 const (
-	sweepInterval = time.Second
+	sweepInterval = 250 * time.Millisecond
 	stallTimeout  = 10 * time.Minute // without a byte in either direction
 	excessWindow  = 10 * time.Second // refusals for excess that share a row
 )
@@ -90,9 +90,18 @@ func (p *Proxy) sweep(ctx context.Context) {
 			return
 		case <-ticker.C:
 			p.sumUp(false)
+			p.cutInactive()
 			p.cutStalled()
 			p.evictIdle()
 		}
+	}
+}
+
+// cutInactive cuts agents whose time is over, which no command announces. It
+// finds a status that was changed in another way, too.
+func (p *Proxy) cutInactive() {
+	for _, a := range p.agents.all() {
+		p.Cut(a.id)
 	}
 }
 

@@ -33,6 +33,10 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// Deferred, because forward panics to break off an answer that is cut short.
 	defer x.end()
+	if refusal := x.recordRefs(); refusal != nil {
+		x.answer(refusal)
+		return
+	}
 	if refusal := x.confirm(); refusal != nil {
 		x.answer(refusal)
 		return
@@ -57,6 +61,7 @@ type exchange struct {
 	agent      *agent
 	record     identity.Agent // as it was when the exchange began
 	target     target
+	classified *classified // nil if the request goes to no service that is known
 	policy     *policy.Policy
 	decision   policy.Decision
 	decided    bool
@@ -137,6 +142,7 @@ func (x *exchange) authorize() *refusal {
 	if malformed != nil {
 		return malformed
 	}
+	x.classify()
 	if refusal := x.decide(); refusal != nil {
 		return refusal
 	}
@@ -150,16 +156,12 @@ func (x *exchange) identify() *refusal {
 	if !found {
 		return unknownIdentity.because("No agent has this certificate's identity.")
 	}
-	now := x.p.now()
-	if refusal := inactive(x.record.State(now)); refusal != nil {
+	if refusal := inactive(x.record.State(x.p.now())); refusal != nil {
 		return refusal
 	}
 	if x.p.registry.CertificateRevoked(x.session.peer.Serial) {
 		return agentRevoked.because("This certificate has been revoked.")
 	}
-	x.agent.mu.Lock()
-	x.agent.watchExpiry(x.record.ExpiresAt, now, func() { x.p.Cut(x.agent.id) })
-	x.agent.mu.Unlock()
 	return nil
 }
 
@@ -183,7 +185,7 @@ func (x *exchange) admit(located bool) *refusal {
 // decide asks the agent's policy.
 func (x *exchange) decide() *refusal {
 	x.policy = x.generation.Policies[x.record.Policy]
-	x.decision = x.policy.Decide(x.target.query())
+	x.decision = x.policy.Decide(x.query())
 	x.decided = true
 	var refusal *refusal
 	switch x.decision.Effect {
@@ -252,8 +254,8 @@ func (x *exchange) confirm() *refusal {
 // allowedBy reports whether another generation lets the exchange go on as it is:
 // the same credential, by a rule that still allows it.
 func (x *exchange) allowedBy(g *Generation) bool {
-	decision := g.Policies[x.record.Policy].Decide(x.target.query())
-	return decision.Effect == policy.Allow && decision.Credential == x.decision.Credential
+	decision := g.Policies[x.record.Policy].Decide(x.query())
+	return decision.Effect == policy.Allow && decision.Credential == x.decision.Credential && decision.Scope.Equal(x.decision.Scope)
 }
 
 // abort breaks the exchange off from outside its handler.

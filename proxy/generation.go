@@ -7,6 +7,7 @@ import (
 
 	"sallyport/credentials"
 	"sallyport/identity"
+	"sallyport/operations/github"
 	"sallyport/policy"
 )
 
@@ -22,8 +23,9 @@ type Generation struct {
 	Upstream    *Upstream
 	Limits      Limits
 
-	once sync.Once
-	auth agentAuth
+	once    sync.Once
+	auth    agentAuth
+	servers []github.Service // every GitHub that the files speak of
 }
 
 // agentAuth is where agents may try to authenticate by themselves.
@@ -32,15 +34,31 @@ type agentAuth struct {
 	parameters []string
 }
 
+// gitHubs are the GitHub servers that the files speak of.
+func (g *Generation) gitHubs() []github.Service {
+	g.prepare()
+	return g.servers
+}
+
 func (g *Generation) agentAuth() *agentAuth {
+	g.prepare()
+	return &g.auth
+}
+
+// prepare derives, once, what every exchange asks of the files.
+func (g *Generation) prepare() {
 	g.once.Do(func() {
+		var named []string
+		for _, p := range g.Policies {
+			named = append(named, p.Servers()...)
+		}
+		g.servers = gitHubs(append(named, g.Credentials.Servers()...))
 		g.auth.headers = map[string]struct{}{}
 		for _, name := range g.Credentials.AgentAuthHeaders() {
 			g.auth.headers[name] = struct{}{}
 		}
 		g.auth.parameters = g.Credentials.AgentAuthParameters()
 	})
-	return &g.auth
 }
 
 // strip removes the agent's own authentication from a request: a placeholder

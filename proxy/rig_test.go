@@ -61,6 +61,7 @@ credentials:
   inquery: {kind: query, parameter: api_key, secret: {env: RIG_KEY}, hosts: [query.test]}
   custom: {kind: header, header: Private-Token, secret: {env: RIG_KEY}, hosts: [token.test]}
   biscuit: {kind: bearer, secret: {env: RIG_KEY}, hosts: [cookies.test]}
+  hub: {kind: github_token, secret: {env: RIG_KEY}}
   broken: {kind: bearer, secret: {file: missing}, hosts: [broken.test]}
 `
 	rigOwners = `
@@ -183,7 +184,7 @@ func (r *rig) close() {
 // configure swaps in a new generation with the policy as "operator".
 func (r *rig) configure(text string) {
 	t := r.t
-	p, err := policy.Parse("operator.yaml", []byte(text))
+	p, err := policy.Parse("operator.yaml", []byte(text), proxy.Services()...)
 	require.NoError(t, err)
 	set, err := credentials.Parse("credentials.yaml", []byte(rigCredentials), credentials.Options{
 		Home: r.dir, Getenv: func(string) string { return canary }, FingerprintKey: []byte("rig"), Now: time.Now,

@@ -37,6 +37,9 @@ func (x *exchange) fillIntent() {
 	if x.decision.Effect == policy.Allow && x.decision.AgentAuth {
 		x.detail("agent_auth", "pass")
 	}
+	if x.classified != nil {
+		x.classified.describe(x)
+	}
 	in.Details = x.details
 }
 
@@ -102,6 +105,11 @@ func (x *exchange) answer(f *refusal) {
 // write sends a refusal. A body that nobody will read ends the connection, so
 // that its bytes are never taken for the next request.
 func (x *exchange) write(f *refusal, id uuid.UUID) {
+	if x.classified.rejects() {
+		f.header(x.w.Header())
+		x.reject(f, id)
+		return
+	}
 	if x.bodyOpen() {
 		x.closeAfter()
 		x.session.head.linger()

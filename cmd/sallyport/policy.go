@@ -13,6 +13,7 @@ import (
 
 	"sallyport/internal/home"
 	"sallyport/policy"
+	"sallyport/proxy"
 )
 
 func newPolicyCommand(a *app) *cobra.Command {
@@ -88,7 +89,7 @@ func (a *app) checkPolicies(files []string) (policyCheck, error) {
 			errs = append(errs, err)
 			continue
 		}
-		p, err := policy.Parse(file, data)
+		p, err := policy.Parse(file, data, proxy.Services()...)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -156,5 +157,5 @@ func (a *app) loadHome() (*home.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	return home.Load(l, home.Options{Getenv: a.getenv, FingerprintKey: make([]byte, fingerprintKeySize), Now: a.now})
+	return home.Load(l, home.Options{Getenv: a.getenv, FingerprintKey: make([]byte, fingerprintKeySize), Now: a.now, Services: proxy.Services()})
 }

@@ -10,19 +10,24 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/policy"
+	"sallyport/proxy"
 )
 
 func newPolicyExplainCommand(a *app) *cobra.Command {
 	var name, method string
 	cmd := &cobra.Command{
-		Use:   "explain --policy P [--method M] URL",
+		Use:   "explain --policy P [--method M] URL | GRAPHQL | git push URL REF...",
 		Short: "Say which rule decides about a request, and why each other rule does not",
 		Long: `Asks a policy of HOME about a request, without sending anything. A ws:// or wss:// URL
-asks about a WebSocket. Exit code 0 whatever the decision.`,
-		Example: "  sallyport policy explain --policy example --method POST https://api.anthropic.com/v1/messages",
-		Args:    oneArg("URL"),
+asks about a WebSocket. For GitHub, a GraphQL document or a git push line can stand in the
+place of the URL; a push is asked about as one that creates its refs and as one that
+updates them, unless --create, --update or --delete stands before its URL, behind a --
+that ends the flags of this command. Exit code 0 whatever the decision.`,
+		Example: "  sallyport policy explain --policy example --method POST https://api.anthropic.com/v1/messages\n" +
+			"  sallyport policy explain --policy example git push https://github.com/acme/web agent/fix",
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			q, err := parseQuestion(method, args[0])
+			q, err := parseQuestion(method, args)
 			if err != nil {
 				return err
 			}
@@ -34,6 +39,9 @@ asks about a WebSocket. Exit code 0 whatever the decision.`,
 			if !ok {
 				known := slices.Sorted(maps.Keys(set.Policies))
 				return withHint(fmt.Errorf("unknown policy %q", name), "there is %s", strings.Join(known, ", "))
+			}
+			if err := q.classify(p); err != nil {
+				return err
 			}
 			return a.explain(p, q)
 		},
@@ -51,8 +59,15 @@ type question struct {
 	query                policy.Query
 }
 
-func parseQuestion(method, raw string) (question, error) {
+func parseQuestion(method string, args []string) (question, error) {
+	raw := strings.Join(args, " ")
 	q := question{method: method, url: raw}
+	if _, ours, _ := policy.ParseQuestion(raw, nil, proxy.Services()...); ours {
+		return q, nil // read once its policy is known, and with it the servers
+	}
+	if len(args) > 1 {
+		return q, usagef("one URL is asked about at a time")
+	}
 	var err error
 	if q.query, err = policy.ParseRequest(method, raw); err == nil {
 		return q, nil
@@ -68,11 +83,37 @@ func parseQuestion(method, raw string) (question, error) {
 	return q, usagef("%v", err)
 }
 
+// classify asks what the request means to the services that the policy speaks of.
+func (q *question) classify(p *policy.Policy) error {
+	asked, ours, err := policy.ParseQuestion(q.url, p.Servers(), proxy.Services()...)
+	switch {
+	case err != nil:
+		return usagef("%v", err)
+	case ours:
+		q.query, q.method = asked, asked.Method
+	case q.refused == "":
+		q.query = q.query.Classify(p.Servers(), proxy.Services()...)
+	}
+	return nil
+}
+
+// operations are what the request was found to do.
+func (q *question) operations() []string {
+	names := []string{}
+	if q.query.Meaning != nil {
+		for i := range q.query.Meaning.Calls {
+			names = append(names, q.query.Meaning.Service+":"+q.query.Meaning.Calls[i].String())
+		}
+	}
+	return names
+}
+
 // explained is the JSON of `policy explain`.
 type explained struct {
 	Policy     string          `json:"policy"`
 	Method     string          `json:"method"`
-	URL        string          `json:"url"`
+	URL        string          `json:"url"` // or the question, as it was asked
+	Operations []string        `json:"operations"`
 	Decision   string          `json:"decision"` // allow | deny | ask
 	Rule       *string         `json:"rule"`
 	Credential *string         `json:"credential"`
@@ -92,7 +133,7 @@ type explainedRule struct {
 }
 
 func (a *app) explain(p *policy.Policy, q question) error {
-	x := explained{Policy: p.Name(), Method: q.method, URL: q.url, Decision: policy.Deny.String(), Rules: []explainedRule{}}
+	x := explained{Policy: p.Name(), Method: q.method, URL: q.url, Operations: q.operations(), Decision: policy.Deny.String(), Rules: []explainedRule{}}
 	if q.refused != "" {
 		x.Reason = "refused before any rule is asked: " + q.refused
 		return a.printExplained(x)
@@ -130,6 +171,9 @@ func (a *app) printExplained(x explained) error {
 	if x.Reason != "" {
 		fmt.Fprintln(a.stdout, printable(x.Reason))
 	}
+	for _, o := range x.Operations {
+		fmt.Fprintln(a.stdout, printable("operation "+o))
+	}
 	if len(x.Rules) == 0 {
 		return nil
 	}
@@ -145,5 +189,5 @@ func (a *app) printExplained(x explained) error {
 		}
 		rows = append(rows, []string{strconv.Itoa(r.Line), r.Rule, r.Effect, verdict, r.Why})
 	}
-	return table(a.stdout, []string{"LINE", "RULE", "EFFECT", "", "WHY"}, rows)
+	return table(a.stdout, []string{"LINE", "RULE", "EFFECT", "VERDICT", "WHY"}, rows)
 }

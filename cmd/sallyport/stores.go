@@ -15,6 +15,7 @@ import (
 	"sallyport/identity"
 	"sallyport/internal/admin"
 	"sallyport/internal/home"
+	"sallyport/proxy"
 )
 
 // stores is everything below HOME, open for writing under the lock. One process
@@ -119,7 +120,7 @@ func (s *stores) view() admin.View {
 // loadOptions is what reading HOME's files needs beside them.
 func loadOptions(l home.Layout, a *app) (home.Options, error) {
 	key, err := readFingerprintKey(l)
-	return home.Options{Getenv: a.getenv, FingerprintKey: key, Now: a.now}, err
+	return home.Options{Getenv: a.getenv, FingerprintKey: key, Now: a.now, Services: proxy.Services()}, err
 }
 
 const fingerprintKeySize = 32

@@ -40,6 +40,7 @@ type Options struct {
 	Getenv         func(string) string
 	FingerprintKey []byte
 	Now            func() time.Time
+	Services       []policy.Service // that policies can speak of
 }
 
 // Load parses all files. The error, if any, lists everything that is wrong.
@@ -105,7 +106,7 @@ func (set *Set) parse(snap *snapshot, l Layout, o Options) error {
 	if snap.credentials.path != "" {
 		credentialsErr = set.parseCredentials(snap.credentials, l, o)
 	}
-	parsed, policiesErr := set.parsePolicies(snap.policies)
+	parsed, policiesErr := set.parsePolicies(snap.policies, o.Services)
 	if snap.credentials.path != "" && credentialsErr == nil {
 		usesErr = set.checkUses(parsed)
 	}
@@ -147,12 +148,12 @@ type parsedPolicy struct {
 	policy *policy.Policy
 }
 
-func (set *Set) parsePolicies(sources []source) ([]parsedPolicy, error) {
+func (set *Set) parsePolicies(sources []source, services []policy.Service) ([]parsedPolicy, error) {
 	var parsed []parsedPolicy
 	var errs []error
 	set.Policies = make(map[string]*policy.Policy, len(sources))
 	for _, s := range sources {
-		p, err := policy.Parse(s.path, s.data)
+		p, err := policy.Parse(s.path, s.data, services...)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -193,6 +194,10 @@ func (set *Set) checkUse(file string, use policy.CredentialUse) error {
 		}
 		return problem
 	}
+	if what, hint := unfit(c, use); what != "" {
+		problem.Msg, problem.Hint = what, hint
+		return problem
+	}
 	outside := slices.DeleteFunc(slices.Clone(use.Hosts), c.Covers)
 	if len(outside) == 0 {
 		return nil
@@ -201,6 +206,26 @@ func (set *Set) checkUse(file string, use policy.CredentialUse) error {
 		patterns(outside), use.Credential, patterns(c.Hosts()))
 	problem.Hint = "narrow the rule's host, or add the host to the credential's hosts"
 	return problem
+}
+
+// unfit says why a credential cannot serve a rule, other than by its hosts.
+func unfit(c *credentials.Credential, use policy.CredentialUse) (what, hint string) {
+	const minted = "github_app"
+	switch {
+	case use.Service != "" && c.Server() == "":
+		return fmt.Sprintf("a %s: rule takes a credential of kind github_app or github_token, and %q is of kind %s", use.Service, use.Credential, c.Kind()),
+			"use one of those, or write a host: rule"
+	case use.Service != "" && c.Server() != use.Server:
+		return fmt.Sprintf("the rule is about %s, and credential %q for %s", use.Server, use.Credential, c.Server()),
+			fmt.Sprintf("write %s: {host: %s, ...}", use.Service, c.Server())
+	case use.Pinned && c.Kind() != minted:
+		return fmt.Sprintf("the rule pins what a minted token may do, and credential %q is of kind %s, which is never minted", use.Credential, c.Kind()),
+			"remove repositories, permissions and shared"
+	case use.Service == "" && c.Kind() == minted && !use.Pinned:
+		return fmt.Sprintf("a rule about hosts does not tell what a token of credential %q must be able to do", use.Credential),
+			"pin it by repositories: [OWNER/NAME] and permissions: {contents: read}, or write a github: rule"
+	}
+	return "", ""
 }
 
 func patterns(list []host.Pattern) string {

@@ -1,0 +1,215 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+
+	"github.com/google/uuid"
+
+	"sallyport/audit"
+	"sallyport/operations/github"
+	"sallyport/policy"
+)
+
+// classified is what a request means to the service that it goes to.
+type classified struct {
+	service    github.Service
+	surface    github.Surface
+	operations []github.Operation // empty if the request has no name
+	push       *github.Push       // the command list of a push
+	meaning    policy.Meaning
+}
+
+// classify names what the request does, in its service's own words. It reads no
+// more of the body than tells, and puts that back in front of the rest.
+func (x *exchange) classify() {
+	t := &x.target
+	service, surface := gitHubSurface(x.generation.gitHubs(), t.authority.Name.String(), t.rawPath)
+	if surface == github.NotGitHub {
+		return
+	}
+	c := &classified{service: service, surface: surface}
+	x.classified = c
+	o, err := resolveGitHub(service, surface, t.query())
+	if err == nil {
+		err = x.classifyBody(o)
+	}
+	if err != nil {
+		c.operations, c.push = nil, nil
+		c.meaning = unclassified(service, err)
+		return
+	}
+	c.meaning = meaningOf(service, c.operations, c.push)
+}
+
+// classifyBody completes an operation by what the body says.
+func (x *exchange) classifyBody(o github.Operation) error {
+	c := x.classified
+	c.operations = []github.Operation{o}
+	if o.Body == github.NoBody {
+		return nil
+	}
+	var taken bytes.Buffer
+	from := x.r.Body
+	defer func() { x.r.Body = &restored{Reader: io.MultiReader(&taken, from), Closer: from} }()
+	body := io.TeeReader(&beginning{x: x, from: from}, &taken)
+	var err error
+	switch o.Body {
+	case github.GraphQLBody:
+		c.operations, _, err = github.ReadGraphQL(x.r.Header, body)
+	case github.PushBody:
+		if encodings := x.r.Header["Content-Encoding"]; len(encodings) > 1 {
+			return fmt.Errorf("the push is compressed in %d ways", len(encodings))
+		}
+		c.push, err = github.ReadPush(body, x.r.Header.Get("Content-Encoding"))
+	case github.LFSBody:
+		c.operations[0], _, err = github.ReadLFSBatch(o, x.r.Header, body)
+	case github.NoBody:
+	}
+	return err
+}
+
+// beginning is the part of a body that is read to classify its request.
+type beginning struct {
+	x    *exchange
+	from io.Reader
+}
+
+func (b *beginning) Read(p []byte) (int, error) {
+	n, err := b.from.Read(p)
+	b.x.moved()
+	if errors.Is(err, io.EOF) {
+		b.x.endBody()
+	}
+	return n, err
+}
+
+// restored is a body whose beginning was read already.
+type restored struct {
+	io.Reader
+	io.Closer
+}
+
+// query is the request as its policy is asked about it.
+func (x *exchange) query() policy.Query {
+	q := x.target.query()
+	if x.classified != nil {
+		q.Meaning = &x.classified.meaning
+	}
+	return q
+}
+
+// Bounds of the lists in a row's details and in one event beside it, which the
+// trail keeps to 16 KiB and 64 KiB.
+const (
+	maxListed  = 100
+	rowBytes   = 8 << 10
+	eventBytes = 48 << 10
+)
+
+// describe puts what the request does into its intent.
+func (c *classified) describe(x *exchange) {
+	if len(c.operations) == 0 {
+		x.detail("unclassified", c.meaning.Unclassified)
+		return
+	}
+	greatest := &c.operations[0]
+	for i := range c.operations {
+		if c.operations[i].Access > greatest.Access {
+			greatest = &c.operations[i]
+		}
+	}
+	x.intent.Operation, x.intent.Resource = gitHubKey+":"+greatest.Name, greatest.Resource()
+	if len(c.operations) > 1 {
+		names := make([]any, 0, len(c.operations))
+		for i := range c.operations[:min(len(c.operations), maxListed)] {
+			names = append(names, gitHubKey+":"+c.operations[i].Name)
+		}
+		x.detail("operations", names)
+	}
+	if c.push != nil {
+		c.describePush(x)
+	}
+}
+
+func (c *classified) describePush(x *exchange) {
+	refs, rest := listRefs(c.push.Updates, rowBytes)
+	x.detail("refs", refs)
+	if len(rest) > 0 {
+		x.detail("refs_total", int64(len(c.push.Updates)))
+	}
+	if len(c.push.Options) > 0 {
+		x.detail("push_options", int64(len(c.push.Options)))
+	}
+}
+
+// listRefs lists updates for the trail, as many as fit into size.
+func listRefs(updates []github.RefUpdate, size int) (list []any, rest []github.RefUpdate) {
+	for i, u := range updates {
+		if size -= len(u.Ref) + len(u.Old) + len(u.New) + 40; size < 0 {
+			return list, updates[i:]
+		}
+		list = append(list, map[string]any{"ref": u.Ref, "old": u.Old, "new": u.New, "update": string(u.Update)})
+	}
+	return list, nil
+}
+
+// recordRefs records what the row of a large push has no room for, each ref with
+// what it was and what it becomes, as events of the exchange.
+func (x *exchange) recordRefs() *refusal {
+	if x.classified == nil || x.classified.push == nil {
+		return nil
+	}
+	_, rest := listRefs(x.classified.push.Updates, rowBytes)
+	for len(rest) > 0 {
+		var refs []any
+		refs, rest = listRefs(rest, eventBytes)
+		event := audit.Event{Type: "push.refs", Exchange: x.id, Payload: map[string]any{"refs": refs}}
+		if err := x.p.trail.Record(context.WithoutCancel(x.ctx), event); err != nil {
+			return x.unrecorded(err)
+		}
+	}
+	return nil
+}
+
+// rejects reports whether the refusal of this exchange is to be told in git's own
+// protocol, because git shows a person nothing else.
+func (c *classified) rejects() bool { return c != nil && c.push != nil && c.push.CanReport() }
+
+// reject answers a push with a report that refuses each of its refs. git reads no
+// answer before it has sent its pack, so the rest of that is read and dropped.
+func (x *exchange) reject(f *refusal, id uuid.UUID) {
+	rest := &requestBody{x: x, from: x.r.Body}
+	if _, err := io.Copy(io.Discard, rest); err != nil {
+		x.closeAfter()
+		return
+	}
+	push := x.classified.push
+	reasons := make(map[string]string, len(push.Updates))
+	for i, u := range push.Updates {
+		reasons[u.Ref] = x.rejection(f, i)
+	}
+	var report bytes.Buffer
+	message := "sallyport: " + f.title + " (exchange " + id.String() + ")"
+	_ = push.WriteRefusal(&report, message, func(u github.RefUpdate) string { return reasons[u.Ref] }) // a buffer takes everything
+	x.w.Header().Set("Content-Type", github.PushResultType)
+	x.w.Header().Set("Content-Length", strconv.Itoa(report.Len()))
+	x.w.WriteHeader(http.StatusOK)
+	_, _ = x.w.Write(report.Bytes()) // the agent may be gone; the row is written either way
+}
+
+// rejection is why one ref of a push is refused.
+func (x *exchange) rejection(f *refusal, i int) string {
+	if f.word != deniedByPolicy.word && f.word != needsApproval.word || !x.decided || x.decision.Effect == policy.Allow {
+		return f.detail
+	}
+	if d := x.policy.DecideCall(x.query(), i); d.Effect != policy.Allow {
+		return d.Reason
+	}
+	return "refused together with the others: a push goes out whole or not at all"
+}

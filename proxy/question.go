@@ -1,0 +1,110 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"sallyport/operations/github"
+	"sallyport/policy"
+)
+
+// gitHubQuestion reads the questions that people ask about GitHub other than by a
+// URL: a git push line, and a GraphQL document.
+func gitHubQuestion(text string, servers []string) (policy.Query, bool, error) {
+	text = strings.TrimSpace(text)
+	if rest, ok := strings.CutPrefix(text, "git push "); ok {
+		q, err := pushQuestion(strings.Fields(rest), servers)
+		return q, true, err
+	}
+	for _, start := range []string{"{", "query", "mutation", "fragment"} {
+		rest, ok := strings.CutPrefix(text, start)
+		if ok && (start == "{" || rest != "" && strings.ContainsAny(rest[:1], " \t\n({@")) {
+			q, err := documentQuestion(text)
+			return q, true, err
+		}
+	}
+	return policy.Query{}, false, nil
+}
+
+// pushQuestion reads "[--create|--update|--delete] URL REF...". Without a word of what
+// becomes of a ref, it is asked about as a new one and as one that is there.
+func pushQuestion(words []string, servers []string) (policy.Query, error) {
+	const form = "write git push https://github.com/OWNER/REPO REF, and --create, --update or --delete before it if that matters"
+	updates := []github.Update{github.Create, github.Change}
+	var plain []string
+	for _, word := range words {
+		switch word {
+		case "--create":
+			updates = []github.Update{github.Create}
+		case "--update":
+			updates = []github.Update{github.Change}
+		case "--delete", "-d":
+			updates = []github.Update{github.Delete}
+		case "--force", "-f", "--force-with-lease", "--atomic":
+		default:
+			if strings.HasPrefix(word, "-") {
+				return policy.Query{}, fmt.Errorf("%s is not understood here; %s", word, form)
+			}
+			plain = append(plain, word)
+		}
+	}
+	if len(plain) < 2 {
+		return policy.Query{}, errors.New(form)
+	}
+	q, err := policy.ParseRequest(http.MethodPost, strings.TrimSuffix(plain[0], "/")+"/git-receive-pack")
+	if err != nil {
+		return q, err
+	}
+	s, surface := gitHubSurface(gitHubs(servers), q.Authority.Name.String(), q.Path.String())
+	o, err := resolveGitHub(s, surface, q)
+	if err != nil {
+		return q, fmt.Errorf("%w; %s", err, form)
+	}
+	push := &github.Push{}
+	for _, refspec := range plain[1:] {
+		push.Updates = append(push.Updates, refUpdates(refspec, updates)...)
+	}
+	m := meaningOf(s, []github.Operation{o}, push)
+	q.Meaning = &m
+	return q, nil
+}
+
+// refUpdates reads one refspec: "main", "HEAD:refs/heads/main", "+a:b", ":old".
+func refUpdates(refspec string, updates []github.Update) []github.RefUpdate {
+	source, ref, both := strings.Cut(strings.TrimPrefix(refspec, "+"), ":")
+	if !both {
+		ref = source
+	} else if source == "" {
+		updates = []github.Update{github.Delete}
+	}
+	if !strings.HasPrefix(ref, "refs/") {
+		ref = "refs/heads/" + ref
+	}
+	var all []github.RefUpdate
+	for _, update := range updates {
+		all = append(all, github.RefUpdate{Ref: ref, Update: update})
+	}
+	return all
+}
+
+func documentQuestion(document string) (policy.Query, error) {
+	q, err := policy.ParseRequest(http.MethodPost, "https://api.github.com/graphql")
+	if err != nil {
+		return q, err
+	}
+	body, err := json.Marshal(map[string]string{"query": document})
+	if err != nil {
+		return q, err
+	}
+	operations, _, err := github.ReadGraphQL(http.Header{"Content-Type": {"application/json"}}, bytes.NewReader(body))
+	if err != nil {
+		return q, err
+	}
+	m := meaningOf(github.DotCom(), operations, nil)
+	q.Meaning = &m
+	return q, nil
+}
