@@ -118,6 +118,9 @@ func TestNoUnfinishedWork(t *testing.T) {
 	t.Parallel()
 	marks := regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|X` + `XX)\b`)
 	err := filepath.WalkDir("..", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && slices.Contains([]string{".cache", ".git"}, d.Name()) {
+			return fs.SkipDir // installed clients are not ours
+		}
 		if err != nil || !d.Type().IsRegular() || !slices.Contains([]string{".go", ".md", ".sh", ".yaml", ".yml"}, filepath.Ext(name)) {
 			return err
 		}
