@@ -51,22 +51,22 @@ type waiter struct {
 
 // wait returns the result of the commit, or gives up when ctx is done or the
 // limit has passed; owned says whether the waiter may be used again.
-func (w *waiter) wait(ctxDone <-chan struct{}, ctxErr func() error) (err error, owned bool) {
+func (w *waiter) wait(ctxDone <-chan struct{}, ctxErr func() error) (owned bool, err error) {
 	select {
 	case err := <-w.done:
-		return err, true
+		return true, err
 	case <-ctxDone:
 		err = ctxErr()
 	case <-w.timer.C:
 		err = errTimeout
 	}
 	if w.state.CompareAndSwap(stateQueued, stateAbandoned) {
-		return err, false
+		return false, err
 	}
 	if w.state.CompareAndSwap(stateWriting, stateForsaken) {
-		return err, false
+		return false, err
 	}
-	return <-w.done, true // answered at the same moment: the answer stands
+	return true, <-w.done // answered at the same moment: the answer stands
 }
 
 // claim moves w from queued to writing; false when its caller has left.

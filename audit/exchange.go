@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"maps"
 	"time"
 
 	"github.com/google/uuid"
@@ -88,12 +89,8 @@ func (x *Exchange) details() map[string]any {
 		return x.Details
 	}
 	all := make(map[string]any, len(x.Details)+len(x.Outcome.Details))
-	for k, v := range x.Details {
-		all[k] = v
-	}
-	for k, v := range x.Outcome.Details {
-		all[k] = v
-	}
+	maps.Copy(all, x.Details)
+	maps.Copy(all, x.Outcome.Details)
 	return all
 }
 

@@ -4,7 +4,6 @@ package audit_test
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -70,7 +69,7 @@ func TestReadOnlyFolder(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, unix.Unmount(dir, unix.MNT_DETACH)) })
 	_, err := audit.Open(t.Context(), audit.Config{Path: filepath.Join(dir, "audit.db")})
 	require.Error(t, err)
-	require.True(t, errors.Is(err, unix.EROFS), "%v", err)
+	require.ErrorIs(t, err, unix.EROFS, "%v", err)
 }
 
 // TestReadOnlyCopy reads a trail, and refuses to write it, where nothing can be

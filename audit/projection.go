@@ -131,7 +131,7 @@ func (b *projectionBatch) flush(cursor int64) error {
 		}
 	}
 	if len(b.rows) > 0 {
-		if err := b.writeBlock(ctx); err != nil {
+		if err := b.writeBlock(); err != nil {
 			return err
 		}
 	}
@@ -166,7 +166,7 @@ func (b *projectionBatch) write(ctx context.Context, r *row) error {
 func (b *projectionBatch) place(ctx context.Context, r *row, kind int64) error {
 	bl := &b.p.block
 	if bl.n >= blockSize {
-		if err := b.writeBlock(ctx); err != nil {
+		if err := b.writeBlock(); err != nil {
 			return err
 		}
 		*bl = block{id: bl.id, kinds: bl.kinds, results: bl.results}
@@ -199,7 +199,7 @@ func (b *projectionBatch) place(ctx context.Context, r *row, kind int64) error {
 	return err
 }
 
-func (b *projectionBatch) writeBlock(ctx context.Context) error {
+func (b *projectionBatch) writeBlock() error {
 	bl := &b.p.block
 	_, err := b.p.stmts[putBlock].Exec(bl.id, bl.first, bl.last, bl.n, bl.minStarted, bl.maxStarted, bl.minID[:], bl.maxID[:])
 	return err
@@ -210,7 +210,7 @@ func (b *projectionBatch) kindID(ctx context.Context, key []byte) (int64, error)
 	var id int64
 	err := b.store.conn.QueryRowContext(ctx, "SELECT id FROM kinds WHERE key = ?", key).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
-		id, err = b.addKind(ctx, key)
+		id, err = b.addKind(key)
 	}
 	if err != nil {
 		return 0, err
@@ -222,7 +222,7 @@ func (b *projectionBatch) kindID(ctx context.Context, key []byte) (int64, error)
 	return id, nil
 }
 
-func (b *projectionBatch) addKind(ctx context.Context, key []byte) (int64, error) {
+func (b *projectionBatch) addKind(key []byte) (int64, error) {
 	var in Intent
 	var instance string
 	if err := decodeIntent(key, &in, &instance); err != nil {

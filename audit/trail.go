@@ -207,7 +207,7 @@ func (t *Trail) commit(ctx context.Context, e *entry) error {
 	if !t.queue.push(e) {
 		return errClosed
 	}
-	err, owned := w.wait(ctx.Done(), ctx.Err)
+	owned, err := w.wait(ctx.Done(), ctx.Err)
 	if owned {
 		t.pools.releaseWaiter(w)
 	}

@@ -31,6 +31,7 @@ func walkProjection(ctx context.Context, conn *sql.Conn) (*projectionWalk, error
 	if err != nil {
 		return nil, err
 	}
+	//nolint:rowserrcheck // advance checks it, at the end of the rows
 	rows, err := conn.QueryContext(ctx, "SELECT seq, id, started_at, kind, outcome_seq, outcome, status FROM exchanges ORDER BY seq")
 	if err != nil {
 		return nil, err
@@ -88,7 +89,7 @@ func (w *projectionWalk) intent(v *verifier, e *event) (*projectedRow, error) {
 	}
 	key, err := kindBytes(e.payload)
 	if err != nil {
-		return r, nil // named already
+		return r, nil //nolint:nilerr // the problem is named already
 	}
 	if have, ok := w.kinds[r.kind]; !projected || r.id != e.exchange || r.started != e.at || !ok || have != string(key) {
 		return r, v.problem("projection: event %d is told otherwise", e.seq)
@@ -109,7 +110,7 @@ func (w *projectionWalk) outcome(v *verifier, r *projectedRow, e *event) error {
 	}
 	outcome, status, err := result(e.payload)
 	if err != nil || e.removed {
-		return nil // named already, or nothing to compare with
+		return nil //nolint:nilerr // named already, or nothing to compare with
 	}
 	if r.outcomeSeq.Int64 != int64(e.seq) || r.outcome.String != outcome || r.status.Int64 != status {
 		return v.problem("projection: outcome of event %d, event %d, is told otherwise", r.seq, e.seq)

@@ -26,7 +26,7 @@ const canary = "cAnArY-7f3a9Q+x/Zw==0d"
 // printer could have given it.
 func requireSilent(t *testing.T, text string) {
 	t.Helper()
-	numbers := strings.Trim(fmt.Sprint([]byte(canary)), "[]")
+	numbers := strings.Trim(fmt.Sprint(string([]byte(canary))), "[]")
 	for _, form := range []string{
 		canary, canary[:6], canary[8:16], fmt.Sprintf("%x", canary), fmt.Sprintf("%X", canary), fmt.Sprintf("% x", canary),
 		numbers, numbers[:20], strings.ReplaceAll(numbers, " ", ", "), fmt.Sprintf("%#v", []byte(canary))[8:40], fmt.Sprintf("%o", []byte(canary))[1:20],

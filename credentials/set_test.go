@@ -135,7 +135,8 @@ func TestParseRefuses(t *testing.T) {
 			set, err := credentials.Parse("c.yaml", data, options(t))
 			require.Error(t, err)
 			assert.Nil(t, set)
-			assert.IsType(t, credentials.Errors{}, err)
+			var all credentials.Errors
+			assert.ErrorAs(t, err, &all)
 			assert.Equal(t, strings.Join(want, "\n"), err.Error())
 		})
 	}

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"sallyport/internal/host"
@@ -78,12 +79,7 @@ func (m *serviceRule) includesUpdate(c *Call) bool {
 }
 
 func contains(list []string, s string) bool {
-	for i := range list {
-		if list[i] == s {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(list, s)
 }
 
 func (m *serviceRule) matchesRef(ref string) bool {

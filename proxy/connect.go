@@ -86,7 +86,7 @@ func (r *replayed) Read(b []byte) (int, error) {
 func (p *Proxy) connect(_ string, c *goproxy.ProxyCtx) (*goproxy.ConnectAction, string) {
 	t, refusal := p.newTunnel(c.Req)
 	if refusal != nil {
-		c.Resp = p.refuseConnect(c.Req, t, refusal)
+		c.Resp = p.refuseConnect(c.Req, t, refusal) //nolint:bodyclose // goproxy writes it; its body is in memory
 		return &goproxy.ConnectAction{Action: goproxy.ConnectReject}, ""
 	}
 	take := func(_ *http.Request, conn net.Conn, _ *goproxy.ProxyCtx) { p.take(t, conn) }
@@ -146,13 +146,13 @@ func (p *Proxy) take(t *tunnel, conn net.Conn) {
 	t.attach(conn)
 	_ = t.SetDeadline(time.Now().Add(headTimeout))
 	if _, err := io.WriteString(conn, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
-		t.Close()
+		_ = t.Close()
 		return
 	}
 	inner := tls.Server(t, p.innerTLS)
-	if err := inner.Handshake(); err != nil {
+	if err := inner.HandshakeContext(context.Background()); err != nil {
 		p.refuseTunnel(t, err)
-		t.Close()
+		_ = t.Close()
 		return
 	}
 	_ = t.SetDeadline(time.Time{})
@@ -206,7 +206,7 @@ func (p *Proxy) refuseTunnel(t *tunnel, err error) {
 	id := audit.NewID()
 	f = p.recordRefusal(p.tunnelIntent(t, id), f)
 	if errors.Is(err, errNotTLS) {
-		_ = f.response(nil, id).Write(t.Conn)
+		_ = f.response(nil, id).Write(t.Conn) //nolint:bodyclose // its body is in memory
 	}
 }
 
@@ -257,6 +257,6 @@ func (p *Proxy) refuseUnparsed(s *session, head []byte, status int) []byte {
 	}
 	f = p.recordRefusal(in, f)
 	var answer bytes.Buffer
-	_ = f.response(nil, id).Write(&answer) // a buffer takes everything
+	_ = f.response(nil, id).Write(&answer) //nolint:bodyclose // its body is in memory, and a buffer takes everything
 	return answer.Bytes()
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/google/uuid"
@@ -166,9 +167,7 @@ func (p *Proxy) sumUp(all bool) {
 func (p *Proxy) recordExcess(e *excess) {
 	in := e.first
 	details := map[string]any{"refused": e.count, "since": e.since.UTC().Format(time.RFC3339Nano)}
-	for key, value := range in.Details {
-		details[key] = value
-	}
+	maps.Copy(details, in.Details)
 	in.ID, in.Details = e.id, details
 	p.recordRefusal(&in, overLimit.because("The agent was over its limit; the requests of this window are summed up."))
 }

@@ -151,7 +151,7 @@ func (x *exchange) authorize() *refusal {
 
 // identify looks the agent up, on every request: a tunnel outlives a suspension.
 func (x *exchange) identify() *refusal {
-	found := false
+	var found bool
 	x.record, found = x.p.registry.Lookup(x.session.peer.Agent)
 	if !found {
 		return unknownIdentity.because("No agent has this certificate's identity.")

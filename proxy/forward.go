@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -174,9 +175,7 @@ func (x *exchange) informational(code int, header textproto.MIMEHeader) error {
 		return nil
 	}
 	h := x.w.Header()
-	for name, values := range header {
-		h[name] = values
-	}
+	maps.Copy(h, header)
 	stripHopByHop(h)
 	if x.injection != nil {
 		x.scrub(h)

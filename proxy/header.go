@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"net/textproto"
 	"strings"
@@ -34,9 +35,7 @@ func stripHopByHop(h http.Header) {
 func (x *exchange) outboundHeader() http.Header {
 	from := x.r.Header
 	h := make(http.Header, len(from)+2)
-	for name, values := range from {
-		h[name] = values
-	}
+	maps.Copy(h, from)
 	stripHopByHop(h)
 	if httpguts.HeaderValuesContainsToken(from["Te"], "trailers") {
 		h["Te"] = []string{"trailers"} // gRPC insists on it

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -97,7 +98,7 @@ func (p *Proxy) authenticate(raw net.Conn) {
 	defer p.handshakes.Done()
 	conn := tls.Server(&guarded{Conn: raw}, p.outerTLS)
 	_ = raw.SetDeadline(time.Now().Add(headTimeout))
-	if err := conn.Handshake(); err != nil {
+	if err := conn.HandshakeContext(context.Background()); err != nil {
 		p.refusedHandshake(raw, err)
 		_ = raw.Close()
 		return

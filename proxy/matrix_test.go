@@ -190,7 +190,7 @@ func (m *matrix) leave(t *testing.T, name string, c exit, w way) {
 	if c.before != nil {
 		response, err := client.Get(w.scheme + "://api.test/")
 		require.NoError(t, err)
-		require.Equal(t, "", body(t, response))
+		require.Empty(t, body(t, response))
 		c.before(t, m, a)
 		first = 1
 	}

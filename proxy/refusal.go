@@ -38,34 +38,62 @@ type reason struct {
 // registered meaning; 407 is never used, because a client certificate cannot be
 // asked for again.
 var (
-	malformedRequest = reason{"malformed", http.StatusBadRequest, "The request is malformed", "http_request_error",
-		"Correct the request; sending it again unchanged will not help."}
-	unknownIdentity = reason{"identity", http.StatusForbidden, "The agent is not known", "http_request_denied",
-		"The client certificate names no agent of this proxy. Ask the platform team for a new identity."}
-	agentSuspended = reason{"suspended", http.StatusForbidden, "The agent is suspended", "http_request_denied",
-		"Stop, and ask the agent's owner. Nothing will be let out until they resume the agent."}
-	agentRevoked = reason{"revoked", http.StatusForbidden, "The agent is revoked", "http_request_denied",
-		"Stop. This identity is gone for good."}
-	agentExpired = reason{"expired", http.StatusForbidden, "The agent has expired", "http_request_denied",
-		"Ask the agent's owner to renew it."}
-	deniedByPolicy = reason{"policy", http.StatusForbidden, "The policy does not allow this request", "http_request_denied",
-		"Do something that the policy allows, or ask the agent's owner to change it."}
-	needsApproval = reason{"approval", http.StatusForbidden, "The request needs an approval", "http_request_denied",
-		"Ask the agent's owner to approve it."}
-	wrongAuthority = reason{"authority", http.StatusMisdirectedRequest, "The request names another host than its tunnel", "http_request_denied",
-		"Open a tunnel (CONNECT) for the host that the request is for."}
-	addressNotAllowed = reason{"address", http.StatusForbidden, "The host's address must not be dialled", "destination_ip_prohibited",
-		"The host resolves to an address that is not globally reachable. The platform team can allow its network."}
-	overLimit = reason{"limit", http.StatusTooManyRequests, "The agent is over its limit", "http_request_denied",
-		"Wait as long as Retry-After says, then go slower."}
-	credentialUnavailable = reason{"credential", http.StatusBadGateway, "The credential cannot be had", "proxy_configuration_error",
-		"Try again later; if it lasts, tell the platform team the credential's name."}
-	upstreamUnreachable = reason{"upstream", http.StatusBadGateway, "The upstream failed", "destination_unavailable",
-		"The request was allowed, but the upstream could not be reached or broke off. Try again later."}
-	upstreamSlow = reason{"upstream", http.StatusGatewayTimeout, "The upstream did not answer in time", "connection_timeout",
-		"Try again later."}
-	trailUnavailable = reason{"trail", http.StatusServiceUnavailable, "The audit trail cannot be written", "proxy_internal_error",
-		"Nothing is let out that cannot be recorded. Try again later."}
+	malformedRequest = reason{
+		"malformed", http.StatusBadRequest, "The request is malformed", "http_request_error",
+		"Correct the request; sending it again unchanged will not help.",
+	}
+	unknownIdentity = reason{
+		"identity", http.StatusForbidden, "The agent is not known", "http_request_denied",
+		"The client certificate names no agent of this proxy. Ask the platform team for a new identity.",
+	}
+	agentSuspended = reason{
+		"suspended", http.StatusForbidden, "The agent is suspended", "http_request_denied",
+		"Stop, and ask the agent's owner. Nothing will be let out until they resume the agent.",
+	}
+	agentRevoked = reason{
+		"revoked", http.StatusForbidden, "The agent is revoked", "http_request_denied",
+		"Stop. This identity is gone for good.",
+	}
+	agentExpired = reason{
+		"expired", http.StatusForbidden, "The agent has expired", "http_request_denied",
+		"Ask the agent's owner to renew it.",
+	}
+	deniedByPolicy = reason{
+		"policy", http.StatusForbidden, "The policy does not allow this request", "http_request_denied",
+		"Do something that the policy allows, or ask the agent's owner to change it.",
+	}
+	needsApproval = reason{
+		"approval", http.StatusForbidden, "The request needs an approval", "http_request_denied",
+		"Ask the agent's owner to approve it.",
+	}
+	wrongAuthority = reason{
+		"authority", http.StatusMisdirectedRequest, "The request names another host than its tunnel", "http_request_denied",
+		"Open a tunnel (CONNECT) for the host that the request is for.",
+	}
+	addressNotAllowed = reason{
+		"address", http.StatusForbidden, "The host's address must not be dialled", "destination_ip_prohibited",
+		"The host resolves to an address that is not globally reachable. The platform team can allow its network.",
+	}
+	overLimit = reason{
+		"limit", http.StatusTooManyRequests, "The agent is over its limit", "http_request_denied",
+		"Wait as long as Retry-After says, then go slower.",
+	}
+	credentialUnavailable = reason{
+		"credential", http.StatusBadGateway, "The credential cannot be had", "proxy_configuration_error",
+		"Try again later; if it lasts, tell the platform team the credential's name.",
+	}
+	upstreamUnreachable = reason{
+		"upstream", http.StatusBadGateway, "The upstream failed", "destination_unavailable",
+		"The request was allowed, but the upstream could not be reached or broke off. Try again later.",
+	}
+	upstreamSlow = reason{
+		"upstream", http.StatusGatewayTimeout, "The upstream did not answer in time", "connection_timeout",
+		"Try again later.",
+	}
+	trailUnavailable = reason{
+		"trail", http.StatusServiceUnavailable, "The audit trail cannot be written", "proxy_internal_error",
+		"Nothing is let out that cannot be recorded. Try again later.",
+	}
 )
 
 func (r reason) because(detail string) *refusal { return &refusal{reason: r, detail: detail} }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -41,9 +42,7 @@ func hasNoBody(method string, status int) bool {
 
 // copyHeader writes the answer's header and returns how many trailers it announces.
 func (x *exchange) copyHeader(h http.Header, response *http.Response) int {
-	for name, values := range response.Header {
-		h[name] = values
-	}
+	maps.Copy(h, response.Header)
 	stripHopByHop(h)
 	if x.injection != nil && !x.decision.Cookies {
 		delete(h, "Set-Cookie")

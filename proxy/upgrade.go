@@ -46,10 +46,10 @@ func (x *exchange) relay(agent net.Conn, upstream io.ReadWriteCloser) {
 		_ = upstream.Close()
 		close(cut)
 	}()
-	up := make(chan error, 1)
+	up := make(chan struct{})
 	go func() {
-		_, err := io.Copy(upstream, &counter{agent, &x.sent, x})
-		up <- err
+		defer close(up)
+		_, _ = io.Copy(upstream, &counter{agent, &x.sent, x}) // either side may leave a socket as it likes
 		x.cancel(nil)
 	}()
 	_, err := io.Copy(agent, &counter{upstream, &x.received, x})

@@ -156,7 +156,7 @@ func TestChunkExamplesOfTheS3Reference(t *testing.T) {
 	assert.Equal(t, "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9", signatureOf(r))
 	got, err := io.ReadAll(r.Body)
 	require.NoError(t, err)
-	assert.EqualValues(t, r.ContentLength, len(got))
+	assert.Equal(t, r.ContentLength, int64(len(got)))
 	assert.Equal(t, []string{
 		"ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648",
 		"0055627c9e194cb4542bae2aa5492e3c1575bbb81b612b7d234b86a503ef5497",

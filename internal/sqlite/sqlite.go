@@ -82,7 +82,7 @@ func open(dsn string, connections int) (*sql.DB, error) {
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
 	// A ping alone would not touch the file.
-	if _, err := db.Exec("SELECT 1 FROM sqlite_schema"); err != nil {
+	if _, err := db.ExecContext(context.Background(), "SELECT 1 FROM sqlite_schema"); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
@@ -222,8 +222,7 @@ func userVersion(ctx context.Context, conn *sql.Conn) (int, error) {
 // Code returns the primary SQLite result code of err, or 0 when err did not
 // come from SQLite.
 func Code(err error) int {
-	var e *driver.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*driver.Error](err); ok {
 		return e.Code() & 0xff
 	}
 	return 0

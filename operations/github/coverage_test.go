@@ -55,11 +55,11 @@ func requests(t testing.TB, r github.Route) map[github.Service]github.Request {
 	all := map[github.Service]github.Request{}
 	public := strings.ContainsAny(r.Products, "cd")
 	private := strings.Contains(r.Products, "s")
-	switch {
-	case r.Surface == "uploads":
+	switch r.Surface {
+	case "uploads":
 		all[dotcom] = github.Request{Method: r.Method, Host: "uploads.github.com", Path: path}
 		all[ghes] = github.Request{Method: r.Method, Host: "github.example.com", Path: "/api/uploads" + path}
-	case r.Surface == "manage":
+	case "manage":
 		all[ghes] = github.Request{Method: r.Method, Host: "github.example.com", Path: path}
 	default:
 		if public {

@@ -72,9 +72,9 @@ func readGraphQLRequest(body []byte) (graphQLRequest, *Unresolved) {
 		var ok bool
 		switch key {
 		case "query":
-			r.query, _, ok = jsonString(value)
+			r.query, ok = jsonString(value)
 		case "operationName":
-			r.operationName, _, ok = jsonString(value)
+			r.operationName, ok = jsonString(value)
 		case "variables":
 			ok = value[0] == '{' || string(value) == "null"
 		case "extensions":

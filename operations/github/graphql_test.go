@@ -34,26 +34,31 @@ func TestReadGraphQL(t *testing.T) {
 		"shorthand": {document(t, `{ viewer { login } }`), []string{"graphql/query.viewer"}, github.Read},
 		"named, with variables": {
 			document(t, `query Q($o: String!) { repository(owner: $o, name: "web") { id } }`, `,"variables":{"o":"acme"},"operationName":"Q"`),
-			[]string{"graphql/query.repository"}, github.Read,
+			[]string{"graphql/query.repository"},
+			github.Read,
 		},
 		"alias": {document(t, `{ viewer: node(id: "x") { id } login: viewer { login } }`), []string{"graphql/query.node", "graphql/query.viewer"}, github.Read},
 		"fragments": {
 			document(t, `mutation { ...a ... on Mutation { deleteRef(input: {refId: "x"}) { clientMutationId } } ... { addStar(input: {starrableId: "y"}) { clientMutationId } } }
 				fragment a on Mutation { ...b } fragment b on Mutation { createIssue(input: {}) { issue { id } } ...a }`),
-			[]string{"graphql/mutation.addStar", "graphql/mutation.createIssue", "graphql/mutation.deleteRef"}, github.Write,
+			[]string{"graphql/mutation.addStar", "graphql/mutation.createIssue", "graphql/mutation.deleteRef"},
+			github.Write,
 		},
 		"skipped by a directive": {document(t, `mutation { deleteRef(input: {}) @skip(if: true) { clientMutationId } }`), []string{"graphql/mutation.deleteRef"}, github.Write},
 		"the named of two": {
 			document(t, `query A { viewer { login } } mutation B { deleteRef(input: {}) { clientMutationId } }`, `,"operationName":"A"`),
-			[]string{"graphql/query.viewer"}, github.Read,
+			[]string{"graphql/query.viewer"},
+			github.Read,
 		},
 		"the other of two": {
 			document(t, `query A { viewer { login } } mutation B { deleteRef(input: {}) { clientMutationId } }`, `,"operationName":"B","variables":null`),
-			[]string{"graphql/mutation.deleteRef"}, github.Write,
+			[]string{"graphql/mutation.deleteRef"},
+			github.Write,
 		},
 		"mutation in a comment and a string": {
 			document(t, "# mutation { deleteRef }\n{ repository(owner: \"} mutation { deleteRef\", name: \"\"\"}\"\"\") { id } }"),
-			[]string{"graphql/query.repository"}, github.Read,
+			[]string{"graphql/query.repository"},
+			github.Read,
 		},
 		"introspection":    {document(t, `{ __schema { types { name } } }`), []string{"graphql/query.__schema"}, github.Read},
 		"empty extensions": {document(t, `{ viewer { login } }`, `,"extensions": { },"operationName":null`), []string{"graphql/query.viewer"}, github.Read},

@@ -53,15 +53,15 @@ func jsonObject(body []byte, take func(key string, value json.RawMessage) *Unres
 }
 
 // jsonString reads a string that every reader reads alike; null is absent.
-func jsonString(value json.RawMessage) (s string, present, ok bool) {
+func jsonString(value json.RawMessage) (s string, ok bool) {
 	if string(value) == "null" {
-		return "", false, true
+		return "", true
 	}
 	if len(value) == 0 || value[0] != '"' || json.Unmarshal(value, &s) != nil {
-		return "", false, false
+		return "", false
 	}
 	// A lone surrogate becomes U+FFFD here and something else elsewhere.
-	return s, true, !strings.ContainsRune(s, utf8.RuneError)
+	return s, !strings.ContainsRune(s, utf8.RuneError)
 }
 
 // readBounded takes the whole body, at most limit bytes of it.

@@ -31,7 +31,7 @@ func ReadLFSBatch(o Operation, header http.Header, body io.Reader) (Operation, [
 			return unresolved(ReasonSyntax, "the LFS batch request has a key that is almost operation")
 		}
 		var ok bool
-		if direction, _, ok = jsonString(value); !ok {
+		if direction, ok = jsonString(value); !ok {
 			return unresolved(ReasonSyntax, "the LFS batch request's operation is not a string")
 		}
 		return nil

@@ -2,6 +2,7 @@ package github
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -60,12 +61,7 @@ func (p Pattern) Matches(operation string) bool {
 	if p.matches(operation) {
 		return true
 	}
-	for _, other := range p.also {
-		if other == operation {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(p.also, operation)
 }
 
 func (p Pattern) matches(operation string) bool {

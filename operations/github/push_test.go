@@ -218,8 +218,10 @@ func TestWriteRefusal(t *testing.T) {
 	why := func(u github.RefUpdate) string { return "rule says no to\n" + u.Ref + "\x1b[31m" }
 	for name, c := range map[string]struct{ capabilities, want string }{
 		"plain": {"report-status", pkt("unpack ok\n") + pkt("ng refs/heads/x rule says no to refs/heads/x[31m\n") + "0000"},
-		"side band": {"report-status-v2 side-band-64k",
-			pkt("\x02ask your owner\n") + pkt("\x01"+pkt("unpack ok\n")+pkt("ng refs/heads/x rule says no to refs/heads/x[31m\n")+"0000") + "0000"},
+		"side band": {
+			"report-status-v2 side-band-64k",
+			pkt("\x02ask your owner\n") + pkt("\x01"+pkt("unpack ok\n")+pkt("ng refs/heads/x rule says no to refs/heads/x[31m\n")+"0000") + "0000",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

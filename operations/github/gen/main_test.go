@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -36,9 +37,7 @@ func sources(t *testing.T, edit map[string]string) (openapi, graphql, data strin
 		"data/reads.txt":                  "kinds/ask # asks in its body\n",
 		"data/credentials.txt":            "graphql/mutation.makeToken\n",
 	}
-	for name, text := range edit {
-		files[name] = text
-	}
+	maps.Copy(files, edit)
 	for name, text := range files {
 		file := filepath.Join(dir, filepath.FromSlash(name))
 		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o700))

@@ -61,17 +61,17 @@ func (ops operations) named(name string) []*operation {
 
 func (o *operation) line() string {
 	products := strings.Join(slices.Sorted(maps.Keys(o.products)), "")
-	flags := ""
+	var flags strings.Builder
 	for _, f := range []struct {
 		letter string
 		set    bool
 	}{{"i", o.installation}, {"c", o.credential}, {"s", o.settled}} {
 		if f.set {
-			flags += f.letter
+			flags.WriteString(f.letter)
 		}
 	}
 	return strings.Join([]string{
-		"rest", o.name, o.method, o.path, products, o.surface, o.access, orDash(flags), orDash(strings.Join(o.sets, ";")),
+		"rest", o.name, o.method, o.path, products, o.surface, o.access, orDash(flags.String()), orDash(strings.Join(o.sets, ";")),
 	}, "\t")
 }
 
