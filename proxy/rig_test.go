@@ -176,7 +176,9 @@ func (r *rig) shutdown() { r.stopOnce.Do(r.stop) }
 
 func (r *rig) close() {
 	r.shutdown()
-	_ = r.trail.Close(context.Background())
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	require.NoError(r.t, r.trail.Close(ctx))
 	_ = r.registry.Close()
 	r.checkTrail()
 }
