@@ -1,7 +1,9 @@
 package audit
 
 import (
+	"context"
 	"crypto/rand"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -174,4 +176,38 @@ func (w *writer) addCheckpoint() error {
 	}
 	w.signer.size = c.Size
 	return nil
+}
+
+// ErrNoCheckpoint is what is returned while nothing is signed yet.
+var ErrNoCheckpoint = errors.New("no checkpoint is signed yet")
+
+// SignedCheckpoint is a checkpoint as the trail keeps it.
+type SignedCheckpoint struct {
+	Size uint64 // events it covers
+	At   time.Time
+	Note string // the signed text, which OpenCheckpoint verifies
+}
+
+// Checkpoint returns the newest checkpoint, to be kept elsewhere.
+func (r *Reader) Checkpoint(ctx context.Context) (SignedCheckpoint, error) {
+	return r.checkpoint(ctx, "SELECT size, at, note FROM checkpoints ORDER BY size DESC LIMIT 1")
+}
+
+// Covering returns the oldest checkpoint that covers event seq.
+func (r *Reader) Covering(ctx context.Context, seq uint64) (SignedCheckpoint, error) {
+	return r.checkpoint(ctx, "SELECT size, at, note FROM checkpoints WHERE size >= ? ORDER BY size LIMIT 1", int64(seq))
+}
+
+func (r *Reader) checkpoint(ctx context.Context, query string, args ...any) (SignedCheckpoint, error) {
+	var c SignedCheckpoint
+	var at int64
+	err := r.db.QueryRowContext(ctx, query, args...).Scan(&c.Size, &at, &c.Note)
+	if errors.Is(err, sql.ErrNoRows) {
+		return c, ErrNoCheckpoint
+	}
+	if err != nil {
+		return c, fmt.Errorf("read checkpoints: %w", err)
+	}
+	c.At = fromMicros(at)
+	return c, nil
 }

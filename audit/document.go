@@ -13,8 +13,8 @@ import (
 // typeDocument is the event that puts a document's hash into the tree.
 const typeDocument = "document.stored"
 
-// maxDocument bounds a document's text.
-const maxDocument = 1 << 20
+// maxDocument bounds a document's text, as the files that are kept are bounded.
+const maxDocument = 16 << 20
 
 // ErrNoDocument is what Document returns for a hash that is not in the trail.
 var ErrNoDocument = errors.New("no document with this hash")

@@ -9,21 +9,24 @@ import (
 
 // Filter selects exchanges. An empty field matches everything.
 type Filter struct {
-	Agent      uuid.UUID
-	AgentName  string
-	Owner      string
-	Host       string
-	Operation  string // * stands for any run of characters
-	Credential string
-	Policy     string
-	Rule       string
-	Decision   string
-	Outcome    string
-	Status     int
-	Since      time.Time // started at or after
-	Until      time.Time // started before
-	Before     uint64    // intents before this seq only: the cursor for the next page
-	Limit      int       // 0 means all
+	Agent       uuid.UUID
+	AgentName   string
+	Owner       string
+	Accountable string
+	Host        string
+	Operation   string // * stands for any run of characters
+	Resource    string
+	Text        string // somewhere in the path, the resource or the error
+	Credential  string
+	Policy      string
+	Rule        string
+	Decision    string
+	Outcome     string
+	Status      int
+	Since       time.Time // started at or after
+	Until       time.Time // started before
+	Before      uint64    // intents before this seq only: the cursor for the next page
+	Limit       int       // 0 means all
 }
 
 // matches decides exactly; the SQL below only narrows.
@@ -31,8 +34,11 @@ func (f *Filter) matches(x *Exchange) bool {
 	return (f.Agent == uuid.Nil || f.Agent == x.Agent) &&
 		isOrEmpty(f.AgentName, x.AgentName) &&
 		isOrEmpty(f.Owner, x.Owner) &&
+		isOrEmpty(f.Accountable, x.Accountable) &&
 		isOrEmpty(f.Host, x.Host) &&
 		(f.Operation == "" || globMatch(f.Operation, x.Operation)) &&
+		isOrEmpty(f.Resource, x.Resource) &&
+		(f.Text == "" || strings.Contains(x.Path, f.Text) || strings.Contains(x.Resource, f.Text) || strings.Contains(x.Outcome.Error, f.Text)) &&
 		isOrEmpty(f.Credential, x.Credential) &&
 		isOrEmpty(f.Policy, x.Policy) &&
 		isOrEmpty(f.Rule, x.Rule) &&
@@ -95,6 +101,7 @@ func (f *Filter) kinds() condition {
 	}
 	c.text("agent_name", f.AgentName)
 	c.text("owner", f.Owner)
+	c.text("accountable", f.Accountable)
 	c.text("host", f.Host)
 	c.text("credential", f.Credential)
 	c.text("policy", f.Policy)

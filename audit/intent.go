@@ -24,6 +24,14 @@ const (
 	OutcomeInterrupted    = "interrupted"
 )
 
+// Outcomes are all words of Outcome.Outcome.
+func Outcomes() []string {
+	return []string{
+		OutcomeCompleted, OutcomeRefused, OutcomeUpstreamFailed, OutcomeTimedOut,
+		OutcomeClientGone, OutcomeRevoked, OutcomeInterrupted,
+	}
+}
+
 // Intent is everything known about an exchange before its request leaves.
 // A zero field means unknown and reads as null. Strings may hold any bytes;
 // each is cut at its cap (see Caps in doc.go).

@@ -111,7 +111,7 @@ func result(payload []byte) (outcome string, status int64, err error) {
 
 // word returns one of the few outcomes without a copy for each exchange.
 func word(v []byte) string {
-	for _, w := range [...]string{
+	for _, w := range [...]string{ // as Outcomes, without a slice
 		OutcomeCompleted, OutcomeRefused, OutcomeUpstreamFailed, OutcomeTimedOut,
 		OutcomeClientGone, OutcomeRevoked, OutcomeInterrupted,
 	} {

@@ -31,8 +31,6 @@ type Proof struct {
 
 const proofFormat = "sallyport-proof-v1"
 
-var errNoCheckpoint = errors.New("no checkpoint covers this event yet")
-
 // Prove returns the proof for one event, under the newest checkpoint.
 func (r *Reader) Prove(ctx context.Context, seq uint64) (Proof, error) {
 	var p Proof
@@ -61,7 +59,7 @@ func (s *snapshot) prove(ctx context.Context, e *event) (Proof, error) {
 	var signed string
 	err := s.conn.QueryRowContext(ctx, "SELECT size, note FROM checkpoints WHERE size <= ? ORDER BY size DESC LIMIT 1", s.head).Scan(&size, &signed)
 	if errors.Is(err, sql.ErrNoRows) || (err == nil && size < int64(e.seq)) {
-		return Proof{}, fmt.Errorf("prove event %d: %w", e.seq, errNoCheckpoint)
+		return Proof{}, fmt.Errorf("prove event %d: %w", e.seq, ErrNoCheckpoint)
 	}
 	if err != nil {
 		return Proof{}, fmt.Errorf("prove event %d: %w", e.seq, err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,8 +14,8 @@ import (
 	"sallyport/internal/sqlite"
 )
 
-// ErrNotFound is what Show returns for an id that is not in the trail.
-var ErrNotFound = errors.New("no exchange with this id")
+// ErrNotFound is what is returned for what is not in the trail.
+var ErrNotFound = errors.New("not in the trail")
 
 // errStop ends an iteration that has all it wants.
 var errStop = errors.New("stop")
@@ -122,6 +123,9 @@ func (r *Reader) Events(ctx context.Context, f EventFilter, fn func(EventRow) er
 func (r *Reader) eventPage(ctx context.Context, f EventFilter, n int) ([]*event, error) {
 	c := condition{}
 	c.add("seq > ?", int64(f.After))
+	if f.Type != "" && f.Type != typeIntent && f.Type != typeOutcome {
+		c.add("type NOT IN ('intent', 'outcome')") // the index is of these
+	}
 	c.text("type", f.Type)
 	var events []*event
 	query := selectEvents + " WHERE " + c.String() + " ORDER BY seq LIMIT ?"
@@ -130,6 +134,28 @@ func (r *Reader) eventPage(ctx context.Context, f EventFilter, n int) ([]*event,
 		return nil
 	})
 	return events, err
+}
+
+// Last returns the newest event of one of these types, which are none of an
+// exchange's, or ErrNotFound.
+func (r *Reader) Last(ctx context.Context, types ...string) (EventRow, error) {
+	var newest *event
+	for _, kind := range types {
+		query := selectEvents + " WHERE type NOT IN ('intent', 'outcome') AND type = ? ORDER BY seq DESC LIMIT 1"
+		err := eachEvent(ctx, r.db, query, []any{kind}, func(e *event) error {
+			if newest == nil || e.seq > newest.seq {
+				newest = e
+			}
+			return nil
+		})
+		if err != nil {
+			return EventRow{}, err
+		}
+	}
+	if newest == nil {
+		return EventRow{}, fmt.Errorf("%w: no event of type %s", ErrNotFound, strings.Join(types, " or "))
+	}
+	return decodeEvent(newest)
 }
 
 const (

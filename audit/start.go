@@ -49,6 +49,9 @@ func (w *writer) start(ctx context.Context, c Config) error {
 	}
 	if n > 0 {
 		w.log.Warn("closed exchanges that a crash left open", "exchanges", n)
+		if err := w.recordRecovery(n); err != nil {
+			return fmt.Errorf("record the recovery: %w", err)
+		}
 	}
 	w.stats.events.Store(w.tree.size)
 	if err := w.loadSigner(ctx, c); err != nil {
@@ -122,6 +125,27 @@ func (w *writer) interruptOpen(why string) (int, error) {
 		}
 	}
 	return n, w.projector.run(w.store, w.tree.size, w.pools)
+}
+
+// typeRecovered is the event of a start that closed what a crash had left open.
+const typeRecovered = "trail.recovered"
+
+func (w *writer) recordRecovery(interrupted int) error {
+	payload, err := encodeMap(map[string]any{"interrupted": interrupted})
+	if err != nil {
+		return err
+	}
+	e := w.pools.entry()
+	e.n = 1
+	e.events[0].fill(typeRecovered, NewID(), uuid.Nil, w.now())
+	e.events[0].payload = append(e.events[0].payload[:0], payload...)
+	after, err := w.store.append(w.tree, []*entry{e})
+	if err != nil {
+		return err
+	}
+	w.tree = after
+	w.committed(e)
+	return w.projector.run(w.store, w.tree.size, w.pools)
 }
 
 // close ends what is still open and closes the store; run has returned.

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,7 +30,11 @@ credential, and what came of it. Reading needs no server and disturbs none.`,
 		newAuditShowCommand(a),
 		newAuditTailCommand(a),
 		newAuditEventsCommand(a),
+		newAuditStatsCommand(a),
 		newAuditVerifyCommand(a),
+		newAuditCheckpointCommand(a),
+		newAuditProveCommand(a),
+		newAuditCheckProofCommand(a),
 		newAuditExportCommand(a),
 	)
 	return group
@@ -52,8 +58,10 @@ func (a *app) readTrail(read func(*audit.Reader) error) error {
 
 // auditFlags are the filters of list, as typed.
 type auditFlags struct {
-	agent, owner, host, operation, decision, since, until string
-	limit                                                 int
+	agent, owner, accountable, host, operation, resource, text string
+	credential, policy, rule, decision, outcome, since, until  string
+	status, limit                                              int
+	before                                                     uint64
 }
 
 func newAuditListCommand(a *app) *cobra.Command {
@@ -76,28 +84,51 @@ func newAuditListCommand(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.printExchanges(list)
+				if err := a.printExchanges(list); err != nil || f.limit == 0 || len(list) < f.limit {
+					return err
+				}
+				_, err = fmt.Fprintf(a.stderr, "there may be more: --before %d\n", list[len(list)-1].Seq)
+				return err
 			})
 		},
 	}
-	f.define(cmd, 100)
+	f.define(cmd)
+	f.defineSearch(cmd, 100)
 	return cmd
 }
 
-func (f *auditFlags) define(cmd *cobra.Command, limit int) {
+func (f *auditFlags) define(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.agent, "agent", "", "only of this agent (UUID or name)")
 	flags.StringVar(&f.owner, "owner", "", "only of this owner, as person:dana")
+	flags.StringVar(&f.accountable, "accountable", "", "only when this person answered for the agent, as person:dana")
 	flags.StringVar(&f.host, "host", "", "only to this host")
 	flags.StringVar(&f.operation, "operation", "", "only this operation, as github:pulls/create or github:pulls/*")
+	flags.StringVar(&f.credential, "credential", "", "only with this credential")
+	flags.StringVar(&f.policy, "policy", "", "only decided by this policy")
+	flags.StringVar(&f.rule, "rule", "", "only decided by this rule")
+	flags.StringVar(&f.outcome, "outcome", "", "only with this outcome: "+strings.Join(audit.Outcomes(), ", "))
+	flags.IntVar(&f.status, "status", 0, "only answered with this status, as 403")
 	flags.StringVar(&f.decision, "decision", "", "only with this decision: allow, deny or ask")
 	flags.StringVar(&f.since, "since", "", "only started at this time or later: 2026-01-31T09:00:00Z, or 2h for two hours ago")
 	flags.StringVar(&f.until, "until", "", "only started before this time, written as for --since")
+}
+
+// defineSearch adds what only a list knows.
+func (f *auditFlags) defineSearch(cmd *cobra.Command, limit int) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.resource, "resource", "", "only on this resource, as acme/web")
+	flags.StringVar(&f.text, "text", "", "only with this text in path, resource or error")
+	flags.Uint64Var(&f.before, "before", 0, "only before this seq: the next page after a row with that seq")
 	flags.IntVar(&f.limit, "limit", limit, "at most so many; 0 for all")
 }
 
 func (f auditFlags) filter(now time.Time) (audit.Filter, error) {
-	filter := audit.Filter{Owner: f.owner, Host: f.host, Operation: f.operation, Decision: f.decision, Limit: f.limit}
+	filter := audit.Filter{
+		Owner: f.owner, Accountable: f.accountable, Host: f.host, Operation: f.operation, Resource: f.resource, Text: f.text,
+		Credential: f.credential, Policy: f.policy, Rule: f.rule, Decision: f.decision, Outcome: f.outcome, Status: f.status,
+		Before: f.before, Limit: f.limit,
+	}
 	var err error
 	if filter.Agent, err = uuid.Parse(f.agent); err != nil {
 		filter.AgentName = f.agent
@@ -106,6 +137,12 @@ func (f auditFlags) filter(now time.Time) (audit.Filter, error) {
 	case "", audit.DecisionAllow, audit.DecisionDeny, audit.DecisionAsk:
 	default:
 		return filter, usagef("--decision %q is not allow, deny or ask", f.decision)
+	}
+	if f.outcome != "" && !slices.Contains(audit.Outcomes(), f.outcome) {
+		return filter, usagef("--outcome %q is not one of %s", f.outcome, strings.Join(audit.Outcomes(), ", "))
+	}
+	if f.status != 0 && (f.status < 100 || f.status > 599) {
+		return filter, usagef("--status %d is not an HTTP status", f.status)
 	}
 	if f.limit < 0 {
 		return filter, usagef("--limit must not be negative")

@@ -45,7 +45,8 @@ func newAuditExportCommand(a *app) *cobra.Command {
 			})
 		},
 	}
-	f.define(cmd, 0)
+	f.define(cmd)
+	f.defineSearch(cmd, 0)
 	cmd.Flags().StringVar(&format, "format", "", "jsonl or csv (required)")
 	require(cmd, "format")
 	return cmd

@@ -9,58 +9,10 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"sallyport/audit"
 )
-
-func newAuditShowCommand(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use:     "show ID",
-		Short:   "Show one exchange and its events",
-		Long:    "Shows one exchange by its id, which every refusal carries in its `exchange` field, and its events.",
-		Example: "  sallyport audit show 0198c0de-7b5a-7c3e-9f1a-2b3c4d5e6f70",
-		Args:    oneArg("ID"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := uuid.Parse(args[0])
-			if err != nil {
-				return usagef("%q is not the id of an exchange, which is a UUID", args[0])
-			}
-			return a.readTrail(func(r *audit.Reader) error {
-				x, events, err := r.Show(cmd.Context(), id)
-				if err != nil {
-					return err
-				}
-				return a.printExchange(x, events)
-			})
-		},
-	}
-}
-
-func (a *app) printExchange(x audit.Exchange, events []audit.EventRow) error {
-	data, err := json.Marshal(x)
-	if err != nil {
-		return fmt.Errorf("encode exchange: %w", err)
-	}
-	ordered, err := orderedFields(data)
-	if err != nil {
-		return err
-	}
-	if a.json() {
-		rows, err := json.Marshal(append([]audit.EventRow{}, events...))
-		if err != nil {
-			return fmt.Errorf("encode events: %w", err)
-		}
-		whole := string(data[:len(data)-1]) + `,"events":` + string(rows) + "}"
-		return writeJSON(a.stdout, json.RawMessage(whole))
-	}
-	if err := fields(a.stdout, ordered...); err != nil {
-		return err
-	}
-	fmt.Fprintln(a.stdout)
-	return a.printEvents(events)
-}
 
 // orderedFields reads a JSON object into names and values, in its order.
 func orderedFields(data []byte) ([]string, error) {
@@ -197,48 +149,4 @@ func (a *app) streamEvents(cmd *cobra.Command, r *audit.Reader, f audit.EventFil
 		return err
 	}
 	return array.end()
-}
-
-func newAuditVerifyCommand(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use:   "verify",
-		Short: "Check the trail against itself",
-		Long: `Checks that the log has no gap, that every intent has an outcome or is live, and that the
-table that queries use agrees with the log. Exit code 1 and the first bad event if not.`,
-		Example: "  sallyport audit verify",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.readTrail(func(r *audit.Reader) error {
-				report, err := r.Verify(cmd.Context())
-				if err != nil {
-					return err
-				}
-				return a.printReport(report)
-			})
-		},
-	}
-}
-
-func (a *app) printReport(r audit.Report) error {
-	if a.json() {
-		if r.Problems == nil {
-			r.Problems = []string{}
-		}
-		if err := writeJSON(a.stdout, r); err != nil {
-			return err
-		}
-	} else {
-		for _, p := range r.Problems {
-			fmt.Fprintln(a.stdout, printable(p))
-		}
-		verdict := "the trail is whole"
-		if !r.OK {
-			verdict = "the trail is DAMAGED"
-		}
-		fmt.Fprintf(a.stdout, "%s: %d events, %d exchanges, %d of them open\n", verdict, r.Events, r.Exchanges, r.Live)
-	}
-	if !r.OK {
-		return exitCode(exitFailed)
-	}
-	return nil
 }

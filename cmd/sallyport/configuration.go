@@ -117,15 +117,20 @@ func describeSet(set *home.Set, changed bool) admin.Configuration {
 		Warnings: append([]string{}, set.Warnings...),
 	}
 	for _, f := range set.Files {
-		c.Files = append(c.Files, admin.File(f))
+		c.Files = append(c.Files, admin.File{Path: f.Path, SHA256: f.SHA256})
 	}
 	return c
 }
 
-// recordConfiguration puts into the trail which files are about to decide.
+// recordConfiguration puts into the trail which files are about to decide, and
+// what they say, so that any row can be explained later by the policy that
+// decided it.
 func (s *server) recordConfiguration(ctx context.Context, set *home.Set, source string, by *admin.Caller) error {
 	files := map[string]any{}
 	for _, f := range set.Files {
+		if err := s.trail.StoreDocument(ctx, f.SHA256, []byte(f.Text)); err != nil {
+			return fmt.Errorf("keep %s in the audit trail: %w", f.Path, err)
+		}
 		files[f.Path] = f.SHA256
 	}
 	payload := map[string]any{"generation": int64(set.Number), "source": source, "files": files}

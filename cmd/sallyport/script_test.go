@@ -56,6 +56,9 @@ func TestScripts(t *testing.T) {
 			"holdlock":   holdLock,
 			"freeport":   freePort,
 			"cpenv":      copyExpanded,
+			"field":      field,
+			"sql":        changeDatabase,
+			"replace":    replaceIn,
 		},
 	})
 }

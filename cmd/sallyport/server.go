@@ -77,11 +77,15 @@ func newServer(a *app, log *slog.Logger, st *stores) (*server, error) {
 }
 
 // start listens and serves; what it has started when it fails, stop ends.
-func (s *server) start(ctx context.Context) error {
+func (s *server) start(ctx context.Context) (err error) {
 	if err := s.listen(ctx); err != nil {
 		return err
 	}
-	if err := s.trail.Record(ctx, audit.Event{Type: "server.started", Payload: s.describe()}); err != nil {
+	started := s.describe()
+	if started["after"], err = s.lastEnd(ctx); err != nil {
+		return err
+	}
+	if err := s.trail.Record(ctx, audit.Event{Type: eventStarted, Payload: started}); err != nil {
 		return fmt.Errorf("record the start in the audit trail: %w", err)
 	}
 	set := s.files.Current()
@@ -199,7 +203,7 @@ func (s *server) stop(ctx context.Context) error {
 	if s.cancel == nil {
 		return err // it never started, and the trail does not say that it did
 	}
-	if recordErr := s.trail.Record(last, audit.Event{Type: "server.stopped", Payload: s.describe()}); recordErr != nil {
+	if recordErr := s.trail.Record(last, audit.Event{Type: eventStopped, Payload: s.describe()}); recordErr != nil {
 		err = errors.Join(err, fmt.Errorf("record the stop in the audit trail: %w", recordErr))
 	}
 	s.log.Info("stopped")
@@ -223,6 +227,33 @@ func (s *server) describe() map[string]any {
 		"pid": os.Getpid(), "uid": os.Geteuid(), "version": b.Version, "revision": b.Revision,
 		"listen": s.agents.Addr().String(),
 	}
+}
+
+// The events of a server's life.
+const (
+	eventStarted = "server.started"
+	eventStopped = "server.stopped"
+)
+
+// lastEnd says how the server before this one ended: by "stop", by "crash", or
+// there was none ("").
+func (s *server) lastEnd(ctx context.Context) (string, error) {
+	r, err := audit.OpenReader(s.layout.Trail())
+	if err != nil {
+		return "", err
+	}
+	last, err := r.Last(ctx, eventStarted, eventStopped)
+	err = errors.Join(err, r.Close())
+	switch {
+	case errors.Is(err, audit.ErrNotFound):
+		return "", nil
+	case err != nil:
+		return "", fmt.Errorf("look for the last stop in the audit trail: %w", err)
+	case last.Type == eventStarted:
+		s.log.Warn("the server before this one did not stop in order", "started", last.At)
+		return "crash", nil
+	}
+	return "stop", nil
 }
 
 // address is where agents reach the listener.

@@ -74,6 +74,7 @@ func (s *stores) open(ctx context.Context, a *app, log *slog.Logger) (err error)
 	s.trail, err = audit.Open(ctx, audit.Config{
 		Path: s.layout.Trail(), Durability: s.files.Current().Config.Durability,
 		Instance: instanceName(), Log: log, Now: a.now,
+		Key: s.layout.TrailKey(), Origin: s.files.Current().Config.TrustDomain,
 	})
 	return err
 }

@@ -1,6 +1,8 @@
 package home_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"maps"
 	"net/netip"
 	"os"
@@ -85,7 +87,8 @@ limits:
 	var paths []string
 	for _, f := range set.Files {
 		paths = append(paths, f.Path)
-		assert.Len(t, f.SHA256, 64)
+		sum := sha256.Sum256([]byte(f.Text))
+		assert.Equal(t, hex.EncodeToString(sum[:]), f.SHA256)
 	}
 	assert.Equal(t, []string{"credentials.yaml", "owners.yaml", "policies/p.yaml", "sallyport.yaml"}, paths)
 }

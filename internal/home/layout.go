@@ -42,6 +42,13 @@ func (l Layout) Registry() string { return filepath.Join(l.State(), "identity.db
 // Socket is where the running server listens for commands.
 func (l Layout) Socket() string { return filepath.Join(l.State(), "admin.sock") }
 
+// TrailKey is the key that signs the trail's checkpoints, apart from the
+// authorities' keys.
+func (l Layout) TrailKey() string { return filepath.Join(l.State(), "trail.key") }
+
+// TrailPublicKey is what anybody verifies those checkpoints with.
+func (l Layout) TrailPublicKey() string { return l.TrailKey() + ".pub" }
+
 // Lock is the file whose lock the one writer of the state folder holds.
 func (l Layout) Lock() string { return filepath.Join(l.State(), "lock") }
 

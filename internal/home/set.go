@@ -33,6 +33,7 @@ type Set struct {
 type File struct {
 	Path   string // relative to HOME
 	SHA256 string // lower-case hex
+	Text   string // the bytes that were parsed, none of them a secret
 }
 
 // Options is what parsing needs to know of the world.
@@ -256,14 +257,14 @@ func (s *snapshot) warnings() []string {
 func (s *snapshot) files(roots []Roots, l Layout) []File {
 	var all []File
 	for _, one := range append([]source{s.config, s.owners, s.credentials}, s.policies...) {
-		all = append(all, File{Path: one.name, SHA256: one.hash()})
+		all = append(all, File{Path: one.name, SHA256: one.hash(), Text: string(one.data)})
 	}
 	for _, r := range roots {
 		name := r.File
 		if rel, err := filepath.Rel(l.Dir, r.File); err == nil && filepath.IsLocal(rel) {
 			name = rel
 		}
-		all = append(all, File{Path: name, SHA256: source{data: r.PEM}.hash()})
+		all = append(all, File{Path: name, SHA256: source{data: r.PEM}.hash(), Text: string(r.PEM)})
 	}
 	slices.SortFunc(all, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	return slices.Compact(all)

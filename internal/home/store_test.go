@@ -127,7 +127,8 @@ func TestReloadSeesModesAndRoots(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, r.Changed)
 	assert.NotEqual(t, before, r.Set.Config.Upstream.Roots[0].PEM)
-	assert.Contains(t, r.Set.Files, home.File{Path: root, SHA256: r.Set.Files[0].SHA256})
+	assert.Equal(t, root, r.Set.Files[0].Path)
+	assert.Equal(t, string(r.Set.Config.Upstream.Roots[0].PEM), r.Set.Files[0].Text)
 }
 
 func TestReloadKeepsWhatIsFixedAtTheStart(t *testing.T) {

@@ -157,3 +157,48 @@ func (v value) count(most int) int {
 	}
 	return n
 }
+
+// RuleText returns the lines of one rule in the text of a policy, as they were
+// written, or "" if it cannot be found there.
+func RuleText(policy []byte, rule string) string {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(policy, &doc); err != nil || len(doc.Content) == 0 {
+		return ""
+	}
+	lines := strings.Split(string(policy), "\n")
+	rules, end := member(doc.Content[0], "rules", len(lines)+1)
+	if rules == nil || rules.Kind != yaml.SequenceNode {
+		return ""
+	}
+	for i, item := range rules.Content {
+		name, _ := member(item, "name", 0)
+		if name == nil || name.Value != rule {
+			continue
+		}
+		if i+1 < len(rules.Content) {
+			end = rules.Content[i+1].Line
+		}
+		if item.Line < 1 || end > len(lines)+1 || end <= item.Line {
+			return strings.TrimSpace(lines[item.Line-1]) // several on one line
+		}
+		return strings.TrimRight(strings.Join(lines[item.Line-1:end-1], "\n"), " \n")
+	}
+	return ""
+}
+
+// member returns the value of a key and the line of the key after it, or last.
+func member(mapping *yaml.Node, key string, last int) (value *yaml.Node, next int) {
+	if mapping.Kind != yaml.MappingNode {
+		return nil, last
+	}
+	for i := 0; i+1 < len(mapping.Content); i += 2 {
+		if mapping.Content[i].Value != key {
+			continue
+		}
+		if i+2 < len(mapping.Content) {
+			last = mapping.Content[i+2].Line
+		}
+		return mapping.Content[i+1], last
+	}
+	return nil, last
+}

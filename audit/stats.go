@@ -1,0 +1,198 @@
+package audit
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Group is what Stats counts exchanges by.
+type Group string
+
+// The groups of Stats.
+const (
+	ByAgent       Group = "agent"
+	ByOwner       Group = "owner"
+	ByAccountable Group = "accountable"
+	ByHost        Group = "host"
+	ByOperation   Group = "operation"
+	ByCredential  Group = "credential"
+	ByPolicy      Group = "policy"
+	ByRule        Group = "rule"
+)
+
+// Groups are all of them, in the order in which people read them.
+func Groups() []Group {
+	return []Group{ByAgent, ByOwner, ByAccountable, ByHost, ByOperation, ByCredential, ByPolicy, ByRule}
+}
+
+// Count is how many exchanges of one agent, owner, host, operation and so on
+// there are, and what became of them.
+type Count struct {
+	Name      string    `json:"name"` // "" for exchanges without one
+	Exchanges uint64    `json:"exchanges"`
+	Completed uint64    `json:"completed"`
+	Refused   uint64    `json:"refused"`
+	Failed    uint64    `json:"failed"` // every other end
+	Open      uint64    `json:"open"`
+	Last      time.Time `json:"last"` // when the newest one started
+}
+
+// Stats counts the exchanges that match by one of their words, most first. Of
+// the filter it knows what is one word of an exchange, and the times; an
+// exchange that ended in the last moment may still count as open.
+func (r *Reader) Stats(ctx context.Context, by Group, f Filter) ([]Count, error) {
+	if f.Resource != "" || f.Text != "" {
+		return nil, fmt.Errorf("stats: exchanges are not counted by resource or text")
+	}
+	if !slices.Contains(Groups(), by) {
+		return nil, fmt.Errorf("stats: %q is nothing to count by", by)
+	}
+	t := tally{by: by, counts: make(map[string]*Count)}
+	err := r.snapshot(ctx, func(s *snapshot) error {
+		for _, x := range s.fresh {
+			if f.matches(x) {
+				outcome := sql.NullString{String: x.Outcome.Outcome, Valid: x.Ended}
+				t.add(x, outcome, 1, toMicros(x.StartedAt))
+			}
+		}
+		return s.tally(ctx, &f, &t)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return t.sorted(), nil
+}
+
+// tally collects counts by name.
+type tally struct {
+	by     Group
+	counts map[string]*Count
+}
+
+func (t *tally) add(x *Exchange, outcome sql.NullString, n uint64, last int64) {
+	name := t.by.of(x)
+	c := t.counts[name]
+	if c == nil {
+		c = &Count{Name: name}
+		t.counts[name] = c
+	}
+	c.Exchanges += n
+	switch {
+	case !outcome.Valid:
+		c.Open += n
+	case outcome.String == OutcomeCompleted:
+		c.Completed += n
+	case outcome.String == OutcomeRefused:
+		c.Refused += n
+	default:
+		c.Failed += n
+	}
+	if at := fromMicros(last); at.After(c.Last) {
+		c.Last = at
+	}
+}
+
+// of is the word of x that it is counted by.
+func (g Group) of(x *Exchange) string {
+	switch g {
+	case ByAgent:
+		return x.AgentName
+	case ByOwner:
+		return x.Owner
+	case ByAccountable:
+		return x.Accountable
+	case ByHost:
+		return x.Host
+	case ByOperation:
+		return x.Operation
+	case ByCredential:
+		return x.Credential
+	case ByPolicy:
+		return x.Policy
+	case ByRule:
+		return x.Rule
+	}
+	return ""
+}
+
+func (t *tally) sorted() []Count {
+	list := make([]Count, 0, len(t.counts))
+	for _, c := range t.counts {
+		list = append(list, *c)
+	}
+	slices.SortFunc(list, func(a, b Count) int {
+		return cmp.Or(cmp.Compare(b.Exchanges, a.Exchanges), cmp.Compare(a.Name, b.Name))
+	})
+	return list
+}
+
+// tally counts what is projected: the rows by kind and outcome in the database,
+// and those groups by name here, since there are few of them.
+func (s *snapshot) tally(ctx context.Context, f *Filter, t *tally) error {
+	kinds, err := s.kinds(ctx, f)
+	if err != nil {
+		return err
+	}
+	c := condition{}
+	if !f.Since.IsZero() {
+		c.add("started_at >= ?", toMicros(f.Since))
+	}
+	if !f.Until.IsZero() {
+		c.add("started_at < ?", toMicros(f.Until))
+	}
+	if f.Before != 0 {
+		c.add("seq < ?", int64(f.Before))
+	}
+	c.text("outcome", f.Outcome)
+	if f.Status != 0 {
+		c.add("status = ?", f.Status)
+	}
+	rows, err := s.conn.QueryContext(ctx, "SELECT kind, outcome, count(*), max(started_at) FROM exchanges WHERE "+c.String()+" GROUP BY kind, outcome", c.args...)
+	if err != nil {
+		return fmt.Errorf("count exchanges: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var kind, last int64
+		var n uint64
+		var outcome sql.NullString
+		if err := rows.Scan(&kind, &outcome, &n, &last); err != nil {
+			return fmt.Errorf("count exchanges: %w", err)
+		}
+		if x := kinds[kind]; x != nil {
+			t.add(x, outcome, n, last)
+		}
+	}
+	return rows.Err()
+}
+
+// kinds reads the kinds that f allows, by id, each as far as an exchange of it
+// is known.
+func (s *snapshot) kinds(ctx context.Context, f *Filter) (map[int64]*Exchange, error) {
+	c := f.kinds()
+	rows, err := s.conn.QueryContext(ctx, "SELECT id, key FROM kinds WHERE "+c.String(), c.args...)
+	if err != nil {
+		return nil, fmt.Errorf("read kinds: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	kinds := make(map[int64]*Exchange)
+	for rows.Next() {
+		var id int64
+		var key []byte
+		if err := rows.Scan(&id, &key); err != nil {
+			return nil, fmt.Errorf("read kinds: %w", err)
+		}
+		x := new(Exchange)
+		if err := decodeIntent(key, &x.Intent, &x.Instance); err != nil {
+			return nil, fmt.Errorf("kind %d: %w", id, err)
+		}
+		if f.Operation == "" || globMatch(f.Operation, x.Operation) {
+			kinds[id] = x
+		}
+	}
+	return kinds, rows.Err()
+}

@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"sallyport/audit"
+	"sallyport/internal/home"
+)
+
+func newAuditShowCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "show ID",
+		Short: "Tell the whole story of one exchange",
+		Long: `Tells one exchange by its id, which every refusal carries in its ` + "`exchange`" + ` field: who
+asked, on whose responsibility, which rule in which policy text decided, with which
+credential, what came back, how long it took, and where it stands in the log.`,
+		Example: "  sallyport audit show 0198c0de-7b5a-7c3e-9f1a-2b3c4d5e6f70",
+		Args:    oneArg("ID"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := uuid.Parse(args[0])
+			if err != nil {
+				return usagef("%q is not the id of an exchange, which is a UUID", args[0])
+			}
+			return a.readTrail(func(r *audit.Reader) error {
+				s, err := readStory(cmd.Context(), r, id)
+				if err != nil {
+					return err
+				}
+				if a.json() {
+					return a.writeStory(s)
+				}
+				return a.tellStory(s)
+			})
+		},
+	}
+}
+
+// story is one exchange with all that explains it.
+type story struct {
+	exchange audit.Exchange
+	events   []audit.EventRow
+	// rule is the text of the rule that decided, as the policy had it then;
+	// whole is set if the trail keeps that policy.
+	rule  string
+	whole bool
+	// checkpoint is the first that covers all of the exchange; nil: none yet.
+	checkpoint *audit.SignedCheckpoint
+}
+
+func readStory(ctx context.Context, r *audit.Reader, id uuid.UUID) (*story, error) {
+	x, events, err := r.Show(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	s := &story{exchange: x, events: events}
+	if x.PolicyHash != "" {
+		text, err := r.Document(ctx, x.PolicyHash)
+		if err != nil && !errors.Is(err, audit.ErrNoDocument) {
+			return nil, err
+		}
+		s.whole, s.rule = err == nil, home.RuleText(text, x.Rule)
+	}
+	c, err := r.Covering(ctx, max(x.Seq, x.OutcomeSeq))
+	switch {
+	case err == nil:
+		s.checkpoint = &c
+	case !errors.Is(err, audit.ErrNoCheckpoint):
+		return nil, err
+	}
+	return s, nil
+}
+
+// writeStory adds to the exchange's own keys.
+func (a *app) writeStory(s *story) error {
+	more := map[string]any{"events": append([]audit.EventRow{}, s.events...), "rule_text": nil, "checkpoint": nil}
+	if s.rule != "" {
+		more["rule_text"] = s.rule
+	}
+	if c := s.checkpoint; c != nil {
+		more["checkpoint"] = map[string]any{"size": c.Size, "at": c.At}
+	}
+	rest, err := json.Marshal(more)
+	if err != nil {
+		return fmt.Errorf("encode events: %w", err)
+	}
+	data := s.exchange.AppendJSON(nil)
+	return writeJSON(a.stdout, json.RawMessage(string(data[:len(data)-1])+","+string(rest[1:])))
+}
+
+func (a *app) tellStory(s *story) error {
+	x := &s.exchange
+	if err := fields(a.stdout, storyFields(s)...); err != nil {
+		return err
+	}
+	if s.rule != "" {
+		fmt.Fprintf(a.stdout, "\nThe rule, as policy %s had it then:\n", printable(x.Policy))
+		for line := range strings.Lines(s.rule) {
+			fmt.Fprintf(a.stdout, "  %s\n", printable(strings.TrimRight(line, "\r\n")))
+		}
+	}
+	fmt.Fprintln(a.stdout)
+	return a.printEvents(s.events)
+}
+
+func storyFields(s *story) []string {
+	x := &s.exchange
+	var pairs []string
+	say := func(name, value string) {
+		if value != "" {
+			pairs = append(pairs, name, value)
+		}
+	}
+	say("exchange", x.ID.String())
+	say("started", moment(x.StartedAt))
+	say("ended", moment(x.Outcome.EndedAt))
+	say("agent", x.AgentName+" ("+x.Agent.String()+")")
+	say("owner", x.Owner)
+	say("accountable", x.Accountable)
+	say("certificate", x.CertSerial)
+	say("from", x.ClientAddr)
+	say("by server", x.Instance)
+	say("request", requestLine(x)+versionOf(x.HTTPVersion))
+	say("operation", x.Operation)
+	say("resource", x.Resource)
+	say("decision", decisionOf(x))
+	say("policy text", s.policyText())
+	say("credential", with(x.Credential, "fingerprint", x.CredentialFingerprint))
+	say("refused", refusalOf(x))
+	say("outcome", outcomeOf(x))
+	say("answered by", with(x.Outcome.UpstreamAddr, "request id", x.Outcome.UpstreamRequestID))
+	if x.Ended && x.Outcome.BytesSent >= 0 {
+		say("body bytes", fmt.Sprintf("%d sent, %d received", x.Outcome.BytesSent, x.Outcome.BytesReceived))
+	}
+	say("error", x.Outcome.Error)
+	say("timings", timingsOf(x))
+	say("details", detailsOf(x))
+	say("evidence", s.position())
+	return pairs
+}
+
+func versionOf(version string) string {
+	if version == "" {
+		return ""
+	}
+	return " (HTTP/" + version + ")"
+}
+
+func with(value, name, more string) string {
+	if value == "" || more == "" {
+		return value
+	}
+	return value + ", " + name + " " + more
+}
+
+func decisionOf(x *audit.Exchange) string {
+	switch {
+	case x.Decision == "":
+		return "none: policy was not asked"
+	case x.Rule == "":
+		return x.Decision + ": no rule of policy " + x.Policy + " allows it"
+	}
+	return x.Decision + " by rule " + x.Rule + " of policy " + x.Policy
+}
+
+func (s *story) policyText() string {
+	switch hash := s.exchange.PolicyHash; {
+	case hash == "":
+		return ""
+	case !s.whole:
+		return "sha256 " + hash + ", not kept in the trail"
+	default:
+		return "sha256 " + hash + ", kept in the trail"
+	}
+}
+
+func outcomeOf(x *audit.Exchange) string {
+	switch {
+	case !x.Ended:
+		return "open"
+	case x.Outcome.Status == 0:
+		return x.Outcome.Outcome
+	}
+	return x.Outcome.Outcome + " with status " + strconv.Itoa(x.Outcome.Status)
+}
+
+func timingsOf(x *audit.Exchange) string {
+	var known []string
+	t := x.Outcome.Timings
+	for _, one := range []struct {
+		name string
+		ms   float64
+	}{
+		{"authorize", max(t.Authorize, x.AuthorizeMS)}, {"credential", max(t.Credential, x.CredentialMS)}, {"audit", t.Audit},
+		{"connect", t.Connect}, {"first byte", t.FirstByte}, {"total", t.Total},
+	} {
+		if one.ms > 0 {
+			known = append(known, one.name+" "+strconv.FormatFloat(one.ms, 'f', -1, 64)+" ms")
+		}
+	}
+	return strings.Join(known, ", ")
+}
+
+func detailsOf(x *audit.Exchange) string {
+	var one struct {
+		Details json.RawMessage `json:"details"`
+	}
+	// The trail's own JSON merges both events' details; it always decodes.
+	if err := json.Unmarshal(x.AppendJSON(nil), &one); err != nil || string(one.Details) == "null" {
+		return ""
+	}
+	return string(one.Details)
+}
+
+// position is where the exchange stands in the tree.
+func (s *story) position() string {
+	x := &s.exchange
+	where := fmt.Sprintf("event %d", x.Seq)
+	if x.OutcomeSeq != 0 {
+		where = fmt.Sprintf("events %d and %d", x.Seq, x.OutcomeSeq)
+	}
+	if s.checkpoint == nil {
+		return where + ", not yet under a signed checkpoint"
+	}
+	return fmt.Sprintf("%s, under the checkpoint of event %d signed at %s", where, s.checkpoint.Size, moment(s.checkpoint.At))
+}

@@ -1,0 +1,45 @@
+package main_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"sallyport/internal/sqlite"
+)
+
+// field FILE KEY NAME: sets the variable to a field of the JSON object in FILE,
+// or of the first one of an array.
+func field(ts *testscript.TestScript, neg bool, args []string) {
+	var v any
+	d := json.NewDecoder(bytes.NewReader([]byte(ts.ReadFile(args[0]))))
+	d.UseNumber()
+	ts.Check(d.Decode(&v))
+	value, ok := first(ts, v)[args[1]]
+	if !ok {
+		ts.Fatalf("%s has no %s", args[0], args[1])
+	}
+	ts.Setenv(args[2], fmt.Sprint(value))
+}
+
+// sql FILE STATEMENTS: changes a database as an intruder would.
+func changeDatabase(ts *testscript.TestScript, neg bool, args []string) {
+	db, err := sqlite.Open(ts.MkAbs(args[0]), sqlite.Options{})
+	ts.Check(err)
+	_, err = db.Exec(args[1])
+	ts.Check(err)
+	ts.Check(db.Close())
+}
+
+// replace FILE OLD NEW: changes the first OLD in the file.
+func replaceIn(ts *testscript.TestScript, neg bool, args []string) {
+	data := []byte(ts.ReadFile(args[0]))
+	changed := bytes.Replace(data, []byte(args[1]), []byte(args[2]), 1)
+	if bytes.Equal(changed, data) {
+		ts.Fatalf("%s has no %q", args[0], args[1])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), changed, 0o600))
+}
