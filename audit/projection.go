@@ -150,7 +150,7 @@ func (b *projectionBatch) write(ctx context.Context, r *row) error {
 			return err
 		}
 	}
-	if err := b.place(ctx, r, kind); err != nil {
+	if err := b.place(r, kind); err != nil {
 		return err
 	}
 	a := b.args[:7]
@@ -163,7 +163,7 @@ func (b *projectionBatch) write(ctx context.Context, r *row) error {
 }
 
 // place adds r to the last block, or begins the next one.
-func (b *projectionBatch) place(ctx context.Context, r *row, kind int64) error {
+func (b *projectionBatch) place(r *row, kind int64) error {
 	bl := &b.p.block
 	if bl.n >= blockSize {
 		if err := b.writeBlock(); err != nil {
