@@ -171,7 +171,7 @@ func (x *exchange) recordRefs() *refusal {
 		refs, rest = listRefs(rest, eventBytes)
 		event := audit.Event{Type: "push.refs", Exchange: x.id, Payload: map[string]any{"refs": refs}}
 		if err := x.p.trail.Record(context.WithoutCancel(x.ctx), event); err != nil {
-			return x.unrecorded(err)
+			return x.p.unrecorded(x.id, err)
 		}
 	}
 	return nil

@@ -186,7 +186,16 @@ func (p *Proxy) innerTLSConfig() *tls.Config {
 // refuseConnect records a refused CONNECT and returns its answer.
 func (p *Proxy) refuseConnect(r *http.Request, t *tunnel, f *refusal) *http.Response {
 	id := audit.NewID()
-	f = p.recordRefusal(p.tunnelIntent(t, id), f)
+	in := p.tunnelIntent(t, id)
+	if f.word == overLimit.word {
+		in.Details = map[string]any{"limit": "tunnels"}
+		own, shared := t.agent.summarise(id, in.StartedAt, func() audit.Intent { return *in })
+		if !own {
+			p.metrics.Exchange("", audit.OutcomeRefused, 0)
+			return f.response(r, shared)
+		}
+	}
+	f = p.recordRefusal(in, f)
 	return f.response(r, id)
 }
 
@@ -234,8 +243,7 @@ func (p *Proxy) recordRefusal(in *audit.Intent, f *refusal) *refusal {
 	out := refusedOutcome(f, p.now())
 	p.metrics.Exchange("", audit.OutcomeRefused, 0)
 	if err := p.trail.Refused(context.Background(), in, &out); err != nil {
-		p.log.Error("audit trail cannot be written", "exchange", in.ID, "error", err)
-		return trailUnavailable.because("The request could not be recorded, so it was not let out.")
+		return p.unrecorded(in.ID, err)
 	}
 	return f
 }

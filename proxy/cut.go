@@ -14,6 +14,7 @@ import (
 const (
 	sweepInterval = 250 * time.Millisecond
 	stallTimeout  = 10 * time.Minute // without a byte in either direction
+	sumUpInterval = time.Second
 	excessWindow  = 10 * time.Second // refusals for excess that share a row
 )
 
@@ -80,20 +81,31 @@ func (p *Proxy) Recheck() {
 	}
 }
 
-// sweep looks after what no request looks after, until ctx ends.
+// sweep looks after what no request looks after, until ctx ends. It never waits.
 func (p *Proxy) sweep(ctx context.Context) {
-	ticker := time.NewTicker(sweepInterval)
+	every(ctx, sweepInterval, func() {
+		p.cutInactive()
+		p.cutStalled()
+		p.evictIdle()
+	})
+}
+
+// sumUpWindows writes the rows of refusals for excess until ctx ends. It waits
+// for the trail.
+func (p *Proxy) sumUpWindows(ctx context.Context) {
+	every(ctx, sumUpInterval, func() { p.sumUp(false) })
+	p.sumUp(true)
+}
+
+func every(ctx context.Context, interval time.Duration, do func()) {
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			p.sumUp(true)
 			return
 		case <-ticker.C:
-			p.sumUp(false)
-			p.cutInactive()
-			p.cutStalled()
-			p.evictIdle()
+			do()
 		}
 	}
 }
@@ -130,24 +142,24 @@ func (p *Proxy) evictIdle() {
 }
 
 // summarise takes a refusal for excess into the agent's open window. The first
-// one opens it and has a row of its own (true); the others share the window's.
-func (x *exchange) summarise() (own bool, id uuid.UUID) {
-	x.agent.mu.Lock()
-	defer x.agent.mu.Unlock()
-	if x.agent.excess == nil {
-		x.agent.excess = &excess{id: audit.NewID(), since: x.started}
-		return true, x.id
+// one opens it and has a row of its own (true); the others share the window's,
+// which says what the first of them was.
+func (a *agent) summarise(id uuid.UUID, at time.Time, intent func() audit.Intent) (own bool, row uuid.UUID) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.excess == nil {
+		a.excess = &excess{id: audit.NewID(), since: at}
+		return true, id
 	}
-	e := x.agent.excess
-	if e.count == 0 {
-		x.fillIntent()
-		e.first = x.intent
+	if a.excess.count == 0 {
+		a.excess.first = intent()
 	}
-	e.count++
-	return false, e.id
+	a.excess.count++
+	return false, a.excess.id
 }
 
-// sumUp writes the rows of windows that are over.
+// sumUp writes the rows of windows that are over. What cannot be written now is
+// kept for the next time.
 func (p *Proxy) sumUp(all bool) {
 	for _, a := range p.agents.all() {
 		a.mu.Lock()
@@ -158,16 +170,31 @@ func (p *Proxy) sumUp(all bool) {
 		}
 		a.excess = nil
 		a.mu.Unlock()
-		if e.count > 0 {
-			p.recordExcess(e)
+		if e.count == 0 {
+			continue
+		}
+		if err := p.recordExcess(e); err != nil {
+			p.unrecorded(e.id, err)
+			a.keep(e)
 		}
 	}
 }
 
-func (p *Proxy) recordExcess(e *excess) {
+// keep puts a window back that could not be written.
+func (a *agent) keep(e *excess) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.excess != nil {
+		e.count += a.excess.count
+	}
+	a.excess = e
+}
+
+func (p *Proxy) recordExcess(e *excess) error {
 	in := e.first
-	details := map[string]any{"refused": e.count, "since": e.since.UTC().Format(time.RFC3339Nano)}
-	maps.Copy(details, in.Details)
-	in.ID, in.Details = e.id, details
-	p.recordRefusal(&in, overLimit.because("The agent was over its limit; the requests of this window are summed up."))
+	in.ID, in.Refusal = e.id, overLimit.word
+	in.Details = map[string]any{"refused": e.count, "since": e.since.UTC().Format(time.RFC3339Nano)}
+	maps.Copy(in.Details, e.first.Details)
+	out := refusedOutcome(overLimit.because("The agent was over its limit; the requests of this window are summed up."), p.now())
+	return p.trail.Refused(context.Background(), &in, &out)
 }

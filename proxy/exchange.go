@@ -228,7 +228,8 @@ func (x *exchange) begin() *refusal {
 	err := x.p.trail.Begin(context.WithoutCancel(x.ctx), &x.intent)
 	x.outcome.Timings.Audit = milliseconds(time.Since(start))
 	if err != nil {
-		return x.unrecorded(err)
+		x.p.metrics.Exchange(x.intent.Decision, audit.OutcomeRefused, time.Since(x.started))
+		return x.p.unrecorded(x.id, err)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -172,7 +173,11 @@ func connState(c net.Conn, state http.ConnState) {
 type serverLog struct{ log *slog.Logger }
 
 func (l serverLog) Write(b []byte) (int, error) {
-	l.log.Debug("http server", "message", string(b))
+	level := slog.LevelDebug
+	if bytes.Contains(b, []byte("panic")) {
+		level = slog.LevelError // a fault of ours, with where it is
+	}
+	l.log.Log(context.Background(), level, "http server", "message", string(b))
 	return len(b), nil
 }
 
@@ -193,6 +198,7 @@ func (p *Proxy) Serve(ln net.Listener) error {
 	ctx, stop := context.WithCancel(context.Background())
 	var group sync.WaitGroup
 	group.Go(func() { p.sweep(ctx) })
+	group.Go(func() { p.sumUpWindows(ctx) })
 	group.Go(func() { _ = p.outer.Serve(p.outerConns) }) // ends with Shutdown, and only so
 	group.Go(func() { _ = p.inner.Serve(p.innerConns) })
 	err := p.accept(ln)

@@ -64,7 +64,12 @@ func httpVersion(r *http.Request) string {
 // nothing has left.
 func (x *exchange) refuse(f *refusal) {
 	if f.word == overLimit.word {
-		if own, id := x.summarise(); !own {
+		own, id := x.agent.summarise(x.id, x.started, func() audit.Intent {
+			x.fillIntent()
+			return x.intent
+		})
+		if !own {
+			x.p.metrics.Exchange("", audit.OutcomeRefused, time.Since(x.started))
 			x.write(f, id)
 			return
 		}
@@ -75,7 +80,7 @@ func (x *exchange) refuse(f *refusal) {
 	x.outcome.Timings.Total = x.sinceStart()
 	// The row does not depend on the agent waiting for it.
 	if err := x.p.trail.Refused(context.WithoutCancel(x.ctx), &x.intent, &x.outcome); err != nil {
-		f = x.unrecorded(err)
+		f = x.p.unrecorded(x.id, err)
 	}
 	x.p.metrics.Exchange(x.intent.Decision, audit.OutcomeRefused, time.Since(x.started))
 	x.write(f, x.id)
@@ -87,8 +92,8 @@ func refusedOutcome(f *refusal, now time.Time) audit.Outcome {
 
 // unrecorded is the refusal for a trail that cannot be written: a fixed text,
 // because the cause is the operator's business and not the agent's.
-func (x *exchange) unrecorded(err error) *refusal {
-	x.p.log.Error("audit trail cannot be written", "exchange", x.id, "error", err)
+func (p *Proxy) unrecorded(exchange uuid.UUID, err error) *refusal {
+	p.log.Error("audit trail cannot be written", "exchange", exchange, "error", err)
 	refusal := trailUnavailable.because("The request could not be recorded, so it was not let out.")
 	refusal.retryAfter = 2 * time.Second
 	return refusal
