@@ -198,8 +198,12 @@ func timingsOf(x *audit.Exchange) string {
 		name string
 		ms   float64
 	}{
-		{"authorize", max(t.Authorize, x.AuthorizeMS)}, {"credential", max(t.Credential, x.CredentialMS)}, {"audit", t.Audit},
-		{"connect", t.Connect}, {"first byte", t.FirstByte}, {"total", t.Total},
+		{"authorize", max(t.Authorize, x.AuthorizeMS)},
+		{"credential", max(t.Credential, x.CredentialMS)},
+		{"audit", t.Audit},
+		{"connect", t.Connect},
+		{"first byte", t.FirstByte},
+		{"total", t.Total},
 	} {
 		if one.ms > 0 {
 			known = append(known, one.name+" "+strconv.FormatFloat(one.ms, 'f', -1, 64)+" ms")
