@@ -47,7 +47,13 @@ func refuseDial(context.Context, string, string) (net.Conn, error) {
 type connectWriter struct{ http.ResponseWriter }
 
 func (w *connectWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, buffered, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	return takeOver(http.NewResponseController(w.ResponseWriter))
+}
+
+// takeOver takes a connection from its server, with the bytes that were read
+// already in front.
+func takeOver(control *http.ResponseController) (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffered, err := control.Hijack()
 	if err != nil {
 		return nil, nil, fmt.Errorf("take over connection: %w", err)
 	}

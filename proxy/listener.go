@@ -94,11 +94,11 @@ func lingerClose(c net.Conn) {
 
 // authenticate performs the handshake of a connection on the listener and hands
 // it to the server.
-func (p *Proxy) authenticate(raw net.Conn) {
+func (p *Proxy) authenticate(ctx context.Context, raw net.Conn) {
 	defer p.handshakes.Done()
 	conn := tls.Server(&guarded{Conn: raw}, p.outerTLS)
 	_ = raw.SetDeadline(time.Now().Add(headTimeout))
-	if err := conn.HandshakeContext(context.Background()); err != nil {
+	if err := conn.HandshakeContext(ctx); err != nil {
 		p.refusedHandshake(raw, err)
 		_ = raw.Close()
 		return

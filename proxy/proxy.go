@@ -201,10 +201,10 @@ func (p *Proxy) Serve(ln net.Listener) error {
 	group.Go(func() { p.sumUpWindows(ctx) })
 	group.Go(func() { _ = p.outer.Serve(p.outerConns) }) // ends with Shutdown, and only so
 	group.Go(func() { _ = p.inner.Serve(p.innerConns) })
-	err := p.accept(ln)
-	p.handshakes.Wait()
+	err := p.accept(ctx, ln)
 	<-p.stopped // an accept that fails for good still leaves open exchanges their time
 	stop()
+	p.handshakes.Wait()
 	group.Wait()
 	return err
 }
@@ -212,12 +212,12 @@ func (p *Proxy) Serve(ln net.Listener) error {
 // acceptPause is how long Serve waits when the process is out of descriptors.
 const acceptPause = 50 * time.Millisecond
 
-func (p *Proxy) accept(ln net.Listener) error {
+func (p *Proxy) accept(ctx context.Context, ln net.Listener) error {
 	for {
 		conn, err := ln.Accept()
 		if err == nil {
 			p.handshakes.Add(1)
-			go p.authenticate(conn)
+			go p.authenticate(ctx, conn)
 			continue
 		}
 		if p.isStopping() {
@@ -250,8 +250,10 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 		return nil
 	}
 	err := ln.Close()
-	_ = p.outer.Shutdown(ctx)
-	_ = p.inner.Shutdown(ctx)
+	var draining sync.WaitGroup
+	draining.Go(func() { _ = p.outer.Shutdown(ctx) })
+	draining.Go(func() { _ = p.inner.Shutdown(ctx) })
+	draining.Wait()
 	if !p.drained(ctx) {
 		p.cutAll()
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), cutGrace)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 
 	"sallyport/audit"
@@ -26,43 +27,53 @@ func (x *exchange) upgrade(response *http.Response) {
 	x.copyHeader(h, response)
 	h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
 	x.w.WriteHeader(http.StatusSwitchingProtocols)
-	agent, buffered, err := x.control.Hijack()
+	agent, buffered, err := takeOver(x.control)
 	if err != nil {
 		x.brokenOff(&writeError{err})
 	}
-	defer agent.Close()
 	if err := buffered.Flush(); err != nil {
+		_ = agent.Close()
 		x.brokenOff(&writeError{err})
 	}
-	x.relay(replay(agent, buffered.Reader), upstream)
+	x.relay(agent, upstream)
 }
 
-// relay copies both ways until one side ends or the exchange is cut.
+// relay copies both ways until one side ends or the exchange is cut, and returns
+// when nothing of it is left.
 func (x *exchange) relay(agent net.Conn, upstream io.ReadWriteCloser) {
-	cut := make(chan struct{})
+	ended := make(chan ending, 2)
 	go func() {
-		<-x.ctx.Done()
-		_ = agent.Close()
-		_ = upstream.Close()
-		close(cut)
-	}()
-	up := make(chan struct{})
-	go func() {
-		defer close(up)
-		_, _ = io.Copy(upstream, &counter{agent, &x.sent, x}) // either side may leave a socket as it likes
+		from := &counter{Reader: agent, bytes: &x.sent, x: x}
+		ended <- from.pass(upstream, audit.OutcomeClientGone, audit.OutcomeUpstreamFailed)
 		x.cancel(nil)
 	}()
-	_, err := io.Copy(agent, &counter{upstream, &x.received, x})
-	x.outcome.Outcome = audit.OutcomeCompleted
-	if context.Cause(x.ctx) != nil && !errors.Is(context.Cause(x.ctx), context.Canceled) {
-		x.outcome.Outcome = "" // cut: settle names why
+	go func() {
+		from := &counter{Reader: upstream, bytes: &x.received, x: x}
+		ended <- from.pass(agent, audit.OutcomeUpstreamFailed, audit.OutcomeClientGone)
+		x.cancel(nil)
+	}()
+	<-x.ctx.Done()
+	// At the same time: the end of a TLS connection waits for a peer that does
+	// not read.
+	var closing sync.WaitGroup
+	closing.Go(func() { _ = agent.Close() })
+	closing.Go(func() { _ = upstream.Close() })
+	how := <-ended
+	<-ended
+	closing.Wait()
+	if !errors.Is(context.Cause(x.ctx), context.Canceled) {
+		return // cut: settle names why
 	}
-	x.cancel(nil)
-	<-cut
-	<-up
-	if err != nil && x.outcome.Outcome != "" && !errors.Is(err, net.ErrClosed) {
-		x.outcome.Error = x.clean(err).Error()
+	x.outcome.Outcome = how.outcome
+	if how.err != nil {
+		x.outcome.Error = x.clean(how.err).Error()
 	}
+}
+
+// ending is how one direction of a relay ended.
+type ending struct {
+	outcome string
+	err     error
 }
 
 // counter counts what passes, and notes that something did.
@@ -70,6 +81,7 @@ type counter struct {
 	io.Reader
 	bytes *atomic.Int64
 	x     *exchange
+	err   error // that ended the reading
 }
 
 func (c *counter) Read(p []byte) (int, error) {
@@ -78,5 +90,20 @@ func (c *counter) Read(p []byte) (int, error) {
 		c.bytes.Add(int64(n))
 		c.x.moved()
 	}
+	c.err = err
 	return n, err
+}
+
+// pass copies until one side ends, and says what it means if that is the one that
+// reads or the one that is written to.
+func (c *counter) pass(to io.Writer, reading, writing string) ending {
+	_, err := io.Copy(to, c)
+	switch {
+	case err == nil:
+		return ending{outcome: audit.OutcomeCompleted}
+	case c.err != nil:
+		return ending{outcome: reading, err: err}
+	default:
+		return ending{outcome: writing, err: err}
+	}
 }
