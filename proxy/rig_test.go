@@ -266,6 +266,10 @@ func (r *rig) dial(a agent) *tls.Conn {
 
 // connect opens a tunnel and its TLS.
 func (r *rig) connect(a agent, authority, sni string) *tls.Conn {
+	return r.connectSpeaking(a, authority, sni, "http/1.1")
+}
+
+func (r *rig) connectSpeaking(a agent, authority, sni, protocol string) *tls.Conn {
 	outer := r.dial(a)
 	_, err := io.WriteString(outer, "CONNECT "+authority+" HTTP/1.1\r\nHost: "+authority+"\r\n\r\n")
 	require.NoError(r.t, err)
@@ -273,7 +277,7 @@ func (r *rig) connect(a agent, authority, sni string) *tls.Conn {
 	_, err = io.ReadFull(outer, answer)
 	require.NoError(r.t, err)
 	require.Contains(r.t, string(answer), " 200 ")
-	return tls.Client(outer, &tls.Config{RootCAs: r.roots(), ServerName: sni, InsecureSkipVerify: sni == "", NextProtos: []string{"http/1.1"}})
+	return tls.Client(outer, &tls.Config{RootCAs: r.roots(), ServerName: sni, InsecureSkipVerify: sni == "", NextProtos: []string{protocol}})
 }
 
 // upstream starts a TLS server that answers for the names.
@@ -291,6 +295,8 @@ func (r *rig) upstreamSpeaking(protocols []string, handler http.HandlerFunc, nam
 	server := httptest.NewUnstartedServer(handler)
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{issued.TLS}, NextProtos: protocols}
 	server.EnableHTTP2 = protocols[0] == "h2"
+	// By default one stalled upload takes the whole connection's window.
+	server.Config.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerConnection: 16 << 20, MaxReceiveBufferPerStream: 1 << 20}
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
 	server.StartTLS()
 	t.Cleanup(server.Close)
