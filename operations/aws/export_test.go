@@ -1,0 +1,4 @@
+package aws
+
+// Count is how many operations the models hold, by the table's own word.
+func Count() int { return operationsTable().operations }

@@ -1,0 +1,295 @@
+package aws
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// extractor completes an operation's call by what it touches: one call for each
+// resource, or one that says why that is not known.
+type extractor func(q *signals, call Call) []Call
+
+// extractors are the operations whose resources can be told from a request, by their
+// full name. Those of S3 are all in s3.go.
+//
+//nolint:gochecknoglobals // a constant that is built once, never written to
+var extractors = sync.OnceValue(func() map[string]extractor {
+	all := map[string]extractor{}
+	add := func(service, operations string, e extractor) {
+		for name := range strings.FieldsSeq(operations) {
+			all[service+"/"+name] = e
+		}
+	}
+	add("dynamodb", "GetItem PutItem UpdateItem DeleteItem DescribeTable CreateTable DeleteTable UpdateTable "+
+		"DescribeTimeToLive UpdateTimeToLive DescribeContinuousBackups UpdateContinuousBackups "+
+		"DescribeKinesisStreamingDestination DescribeContributorInsights CreateBackup", member("TableName", dynamoTable))
+	add("dynamodb", "Query Scan", queried)
+	add("dynamodb", "BatchGetItem BatchWriteItem", keysOf("RequestItems", dynamoTable))
+	add("dynamodb", "TransactGetItems TransactWriteItems", transacted)
+	add("dynamodb", "TagResource UntagResource ListTagsOfResource GetResourcePolicy PutResourcePolicy DeleteResourcePolicy", member("ResourceArn", arnOnly))
+	add("sqs", "SendMessage SendMessageBatch ReceiveMessage DeleteMessage DeleteMessageBatch ChangeMessageVisibility "+
+		"ChangeMessageVisibilityBatch GetQueueAttributes SetQueueAttributes PurgeQueue DeleteQueue AddPermission RemovePermission "+
+		"ListDeadLetterSourceQueues ListQueueTags TagQueue UntagQueue", queue)
+	add("sqs", "CreateQueue GetQueueUrl", member("QueueName", named("sqs", "")))
+	add("sns", "Publish", publish)
+	add("sns", "PublishBatch Subscribe GetTopicAttributes SetTopicAttributes DeleteTopic AddPermission RemovePermission "+
+		"ListSubscriptionsByTopic GetDataProtectionPolicy", member("TopicArn", arnOnly))
+	add("sns", "CreateTopic", member("Name", named("sns", "")))
+	add("lambda", "Invoke InvokeAsync InvokeWithResponseStream GetFunction GetFunctionConfiguration DeleteFunction UpdateFunctionCode "+
+		"UpdateFunctionConfiguration PublishVersion ListVersionsByFunction GetPolicy AddPermission RemovePermission "+
+		"GetFunctionConcurrency PutFunctionConcurrency DeleteFunctionConcurrency ListAliases CreateAlias GetAlias UpdateAlias DeleteAlias "+
+		"GetFunctionUrlConfig CreateFunctionUrlConfig UpdateFunctionUrlConfig DeleteFunctionUrlConfig CreateFunction", member("FunctionName", function))
+	add("secretsmanager", "GetSecretValue DescribeSecret PutSecretValue UpdateSecret DeleteSecret RestoreSecret ListSecretVersionIds "+
+		"GetResourcePolicy PutResourcePolicy DeleteResourcePolicy RotateSecret CancelRotateSecret TagResource UntagResource", member("SecretId", named("secretsmanager", "secret:")))
+	add("secretsmanager", "CreateSecret", member("Name", named("secretsmanager", "secret:")))
+	add("ssm", "GetParameter PutParameter DeleteParameter GetParameterHistory LabelParameterVersion", member("Name", parameterARN))
+	add("ssm", "GetParameters DeleteParameters", members("Names", parameterARN))
+	add("ssm", "GetParametersByPath", member("Path", parameterARN))
+	add("kms", "Encrypt Decrypt GenerateDataKey GenerateDataKeyWithoutPlaintext GenerateDataKeyPair GenerateDataKeyPairWithoutPlaintext "+
+		"DescribeKey Sign Verify GenerateMac VerifyMac GetPublicKey GetKeyPolicy PutKeyPolicy EnableKey DisableKey ScheduleKeyDeletion "+
+		"CancelKeyDeletion EnableKeyRotation DisableKeyRotation GetKeyRotationStatus CreateGrant ListGrants RevokeGrant ListKeyPolicies "+
+		"TagResource UntagResource ListResourceTags DeriveSharedSecret UpdateKeyDescription", member("KeyId", kmsKey))
+	add("api.ecr", "BatchCheckLayerAvailability BatchDeleteImage BatchGetImage CompleteLayerUpload CreateRepository DeleteLifecyclePolicy "+
+		"DeleteRepository DeleteRepositoryPolicy DescribeImages DescribeImageScanFindings GetDownloadUrlForLayer GetLifecyclePolicy "+
+		"GetRepositoryPolicy InitiateLayerUpload ListImages PutImage PutImageScanningConfiguration PutImageTagMutability PutLifecyclePolicy "+
+		"SetRepositoryPolicy StartImageScan UploadLayerPart", member("repositoryName", repository))
+	add("api.ecr", "DescribeRepositories", members("repositoryNames", repository))
+	add("sts", "AssumeRole AssumeRoleWithSAML AssumeRoleWithWebIdentity", member("RoleArn", arnOnly))
+	add("logs", "CreateLogGroup DeleteLogGroup CreateLogStream DeleteLogStream PutLogEvents PutRetentionPolicy DeleteRetentionPolicy "+
+		"PutSubscriptionFilter DeleteSubscriptionFilter DescribeSubscriptionFilters PutMetricFilter DeleteMetricFilter", member("logGroupName", logGroup))
+	add("logs", "GetLogEvents FilterLogEvents DescribeLogStreams", either("logGroupName", "logGroupIdentifier", logGroup))
+	add("logs", "StartQuery", logQuery)
+	add("bedrock-runtime", "InvokeModel InvokeModelWithResponseStream Converse ConverseStream CountTokens InvokeModelWithBidirectionalStream", member("modelId", model))
+	add("bedrock", "GetFoundationModel", member("modelIdentifier", model))
+	return all
+})
+
+// HasResources reports whether what an operation touches can be told from a request, so
+// that a rule may bound it.
+func HasResources(operation string) bool {
+	if extractors()[operation] != nil {
+		return true
+	}
+	name, ok := strings.CutPrefix(operation, "s3/")
+	return ok && name != "RenameObject" && name != "WriteGetObjectResponse" && name != "ListDirectoryBuckets" && name != "CreateSession"
+}
+
+// arnOf makes an ARN of what a request says, or says why it cannot.
+type arnOf func(q *signals, value string) (arn, problem string)
+
+func (q *signals) partition() string {
+	if q.Partition == "" {
+		return "aws"
+	}
+	return q.Partition
+}
+
+// arn is that of something in the request's region and, where account is empty, the
+// caller's account.
+func (q *signals) arn(service, account, resource string) string {
+	return "arn:" + q.partition() + ":" + service + ":" + q.Region + ":" + account + ":" + resource
+}
+
+func (q *signals) with(call Call, value string, of arnOf) Call {
+	call.Resource, call.Unknown = of(q, value)
+	if call.Unknown == "" && !plainText(call.Resource) {
+		call.Resource, call.Unknown = "", "the name of the resource holds characters that no name has"
+	}
+	return call
+}
+
+// member is for operations that name what they touch in one member.
+func member(name string, of arnOf) extractor {
+	return func(q *signals, call Call) []Call {
+		value, problem := q.text(name)
+		if problem != "" {
+			call.Unknown = problem
+			return []Call{call}
+		}
+		return []Call{q.with(call, value, of)}
+	}
+}
+
+// either is for operations that take one of two members.
+func either(a, b string, of arnOf) extractor {
+	return func(q *signals, call Call) []Call {
+		first, problem := q.text(a)
+		second, problem2 := q.text(b)
+		switch {
+		case problem == "" && problem2 == "":
+			call.Unknown = a + " and " + b + " are both there"
+			return []Call{call}
+		case problem2 == "":
+			return []Call{q.with(call, second, of)}
+		case problem == "":
+			return []Call{q.with(call, first, of)}
+		}
+		call.Unknown = problem
+		return []Call{call}
+	}
+}
+
+func members(name string, of arnOf) extractor {
+	return func(q *signals, call Call) []Call {
+		values, problem := q.texts(name)
+		return q.each(call, values, problem, of)
+	}
+}
+
+func keysOf(name string, of arnOf) extractor {
+	return func(q *signals, call Call) []Call {
+		keys, problem := q.keys(name)
+		return q.each(call, keys, problem, of)
+	}
+}
+
+func (q *signals) each(call Call, values []string, problem string, of arnOf) []Call {
+	if problem == "" && len(values) == 0 {
+		problem = "the request names nothing, which means everything"
+	}
+	if problem != "" {
+		call.Unknown = problem
+		return []Call{call}
+	}
+	calls := make([]Call, 0, len(values))
+	for _, value := range values {
+		calls = append(calls, q.with(call, value, of))
+	}
+	return calls
+}
+
+func arnOnly(_ *signals, value string) (arn, problem string) {
+	if strings.HasPrefix(value, "arn:") && strings.Count(value, ":") >= 5 {
+		return value, ""
+	}
+	return "", "the resource is not named by its ARN"
+}
+
+// named is for resources that a request names by name or by ARN.
+func named(service, kind string) arnOf {
+	return func(q *signals, value string) (arn, problem string) {
+		if strings.HasPrefix(value, "arn:") {
+			return arnOnly(q, value)
+		}
+		return q.arn(service, "", kind+value), ""
+	}
+}
+
+func dynamoTable(q *signals, value string) (arn, problem string) {
+	return named("dynamodb", "table/")(q, value)
+}
+
+func repository(q *signals, value string) (arn, problem string) {
+	return named("ecr", "repository/")(q, value)
+}
+
+func logGroup(q *signals, value string) (arn, problem string) {
+	return named("logs", "log-group:")(q, value)
+}
+
+// parameterARN: the ARN of "/a/b" and that of "a" are written alike.
+func parameterARN(q *signals, value string) (arn, problem string) {
+	if !strings.HasPrefix(value, "arn:") {
+		value, _, _ = strings.Cut(value, ":") // a version or label
+		return q.arn("ssm", "", "parameter/"+strings.TrimPrefix(value, "/")), ""
+	}
+	return arnOnly(q, value)
+}
+
+func kmsKey(q *signals, value string) (arn, problem string) {
+	if strings.HasPrefix(value, "alias/") {
+		return q.arn("kms", "", value), ""
+	}
+	return named("kms", "key/")(q, value)
+}
+
+// function reads "name", "name:qualifier", "123456789012:function:name" and ARNs.
+func function(q *signals, value string) (arn, problem string) {
+	if strings.HasPrefix(value, "arn:") {
+		return arnOnly(q, value)
+	}
+	if account, rest, ok := strings.Cut(value, ":function:"); ok {
+		return q.arn("lambda", account, "function:"+rest), ""
+	}
+	arn = q.arn("lambda", "", "function:"+value)
+	switch qualifier, count := q.parameter("Qualifier"); {
+	case count > 1:
+		return "", "Qualifier is there more than once"
+	case qualifier != "" && !strings.Contains(value, ":"):
+		arn += ":" + qualifier
+	}
+	return arn, ""
+}
+
+// model reads the id of a foundation model, or the ARN of something that stands for
+// one; an inference profile is one by its region's prefix.
+func model(q *signals, value string) (arn, problem string) {
+	if strings.HasPrefix(value, "arn:") {
+		return arnOnly(q, value)
+	}
+	prefix, _, _ := strings.Cut(value, ".")
+	if slices.Contains([]string{"us", "eu", "apac", "au", "jp", "ca", "us-gov", "global"}, prefix) {
+		return q.arn("bedrock", "", "inference-profile/"+value), ""
+	}
+	return q.arn("bedrock", "", "foundation-model/"+value), ""
+}
+
+// publish goes to a topic, to an endpoint, or to a telephone.
+func publish(q *signals, call Call) []Call {
+	var given []string
+	for _, name := range []string{"TopicArn", "TargetArn"} {
+		if value, problem := q.text(name); problem == "" {
+			given = append(given, value)
+		}
+	}
+	if len(given) != 1 {
+		call.Unknown = "the message goes to a telephone number, or to more than one target"
+		return []Call{call}
+	}
+	return []Call{q.with(call, given[0], arnOnly)}
+}
+
+// queried is a table, or an index of it.
+func queried(q *signals, call Call) []Call {
+	calls := member("TableName", dynamoTable)(q, call)
+	if index, problem := q.text("IndexName"); problem == "" && calls[0].Unknown == "" {
+		calls[0].Resource += "/index/" + index
+	}
+	return calls
+}
+
+// queue reads a queue's URL: https://HOST/ACCOUNT/NAME.
+func queue(q *signals, call Call) []Call {
+	value, problem := q.text("QueueUrl")
+	switch {
+	case q.Path != "/" && problem == absent:
+		value, problem = "https://queue"+q.Path, ""
+	case q.Path != "/":
+		call.Unknown = "the queue is named twice, in the path and in QueueUrl"
+		return []Call{call}
+	}
+	u, err := url.Parse(value)
+	if problem == "" && err == nil {
+		parts := strings.Split(strings.Trim(u.Path, "/"), "/")
+		if len(parts) == 2 && parts[0] != "" && parts[1] != "" {
+			return []Call{q.with(call, q.arn("sqs", parts[0], parts[1]), arnOnly)}
+		}
+	}
+	call.Unknown = "the queue is not named by a URL of the form https://HOST/ACCOUNT/NAME"
+	return []Call{call}
+}
+
+// logQuery names its groups in one of four ways.
+func logQuery(q *signals, call Call) []Call {
+	values, _ := q.texts("logGroupNames")
+	more, _ := q.texts("logGroupIdentifiers")
+	values = append(values, more...)
+	for _, name := range []string{"logGroupName", "logGroupIdentifier"} {
+		if value, problem := q.text(name); problem == "" {
+			values = append(values, value)
+		}
+	}
+	return q.each(call, values, "", logGroup)
+}

@@ -1,0 +1,133 @@
+package aws
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Pattern matches operations: "s3/PutObject", "s3/Get*", or "*" for every one. A star
+// is any run of characters but a slash. It is immutable; the zero value matches nothing.
+type Pattern struct {
+	text          string
+	service, name string
+}
+
+// ParsePattern reads a pattern and checks that it matches at least one operation. The
+// service may be called as botocore's clients call it. Its error names the nearest one.
+func ParsePattern(s string) (Pattern, error) {
+	if s == "*" {
+		return Pattern{text: s, service: "*", name: "*"}, nil
+	}
+	service, name, found := strings.Cut(s, "/")
+	if !found || name == "" || strings.Contains(name, "/") {
+		return Pattern{}, fmt.Errorf("operation pattern %q: want SERVICE/OPERATION, as in s3/GetObject; * stands for any run of characters", s)
+	}
+	names := ServiceNames(service)
+	switch {
+	case service == "*":
+		names = []string{"*"}
+	case len(names) == 0:
+		return Pattern{}, fmt.Errorf("operation pattern %q: no service of AWS's is called %s; write its endpoint prefix or its name in AWS's command line", s, service)
+	case len(names) > 1:
+		return Pattern{}, fmt.Errorf("operation pattern %q: %s may be %s; write which", s, service, strings.Join(names, " or "))
+	}
+	t := operationsTable()
+	best, distance := "", 1<<30
+	for _, known := range t.byPrefix[names[0]] {
+		for _, alias := range known.aliases {
+			if alias[0] == name {
+				name = alias[1]
+			}
+		}
+		for operation := range known.load().operations {
+			if glob(name, operation) {
+				return Pattern{text: names[0] + "/" + name, service: names[0], name: name}, nil
+			}
+			if d := edits(strings.ReplaceAll(name, "*", ""), operation); d < distance || d == distance && operation < best {
+				best, distance = operation, d
+			}
+		}
+	}
+	if service == "*" {
+		return Pattern{text: "*/" + name, service: "*", name: name}, nil
+	}
+	return Pattern{}, fmt.Errorf("operation pattern %q matches no operation of %s; did you mean %q", s, names[0], names[0]+"/"+best)
+}
+
+func (p Pattern) String() string { return p.text }
+
+// Exact reports whether the pattern is one name, without a star.
+func (p Pattern) Exact() bool { return p.text != "" && !strings.Contains(p.text, "*") }
+
+// Matches reports whether the pattern names the operation.
+func (p Pattern) Matches(operation string) bool {
+	service, name, found := strings.Cut(operation, "/")
+	return found && p.text != "" && glob(p.service, service) && glob(p.name, name)
+}
+
+// Catches is Matches: an operation has one name.
+func (p Pattern) Catches(operation string) bool { return p.Matches(operation) }
+
+// Operations lists what the pattern names, sorted; a rule's resources must be known for
+// all of it.
+func (p Pattern) Operations() []string {
+	var names []string
+	for _, s := range operationsTable().services {
+		if !glob(p.service, s.prefix) {
+			continue
+		}
+		for name := range s.load().operations {
+			if glob(p.name, name) {
+				names = append(names, s.prefix+"/"+name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// glob compares with stars, in time linear in the text for each star.
+func glob(pattern, text string) bool {
+	head, rest, star := strings.Cut(pattern, "*")
+	if !star {
+		return pattern == text
+	}
+	text, found := strings.CutPrefix(text, head)
+	if !found {
+		return false
+	}
+	for {
+		part, after, more := strings.Cut(rest, "*")
+		if !more {
+			return strings.HasSuffix(text, part)
+		}
+		i := strings.Index(text, part)
+		if i < 0 {
+			return false
+		}
+		text, rest = text[i+len(part):], after
+	}
+}
+
+// edits is the Levenshtein distance.
+func edits(a, b string) int {
+	a = a[:min(len(a), 100)]
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diagonal := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := diagonal
+			if a[i-1] != b[j-1] {
+				cost++
+			}
+			diagonal = row[j]
+			row[j] = min(cost, row[j]+1, row[j-1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,259 @@
+package aws
+
+import (
+	"encoding/xml"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+)
+
+// s3Services says which of S3's two services a host serves: the account's (s3-control)
+// or that of buckets and keys.
+func s3Services(all []*service, host, path string) ([]*service, *Unresolved) {
+	_, label := cutLast(host)
+	id := "s3"
+	switch {
+	case label == "s3-control", host == "s3express-control" && strings.HasPrefix(path, "/v20180820/"):
+		id = "s3control"
+	case label == "s3", label == "s3-accelerate", label == "s3-accesspoint", label == "s3-object-lambda", strings.HasPrefix(label, "s3express-"):
+	default:
+		return nil, unresolved(ReasonHost, "operations at "+printable(label)+" are not known here")
+	}
+	for _, s := range all {
+		if s.id == id {
+			return []*service{s}, nil
+		}
+	}
+	return nil, unresolved(ReasonHost, "the host is not one of S3's")
+}
+
+// cutLast divides a name at its last dot.
+func cutLast(name string) (before, last string) {
+	i := strings.LastIndexByte(name, '.')
+	return name[:max(i, 0)], name[i+1:]
+}
+
+// s3Route reads bucket and key from host and path, and finds the operation among those
+// on the service, on a bucket, or on a key.
+func (q *signals) s3Route(p *parsed) (*entry, *Unresolved) {
+	if err := q.s3Names(); err != nil {
+		return nil, err
+	}
+	segments := make([]string, 0, 2)
+	switch {
+	case q.method == http.MethodPost && q.Path == "/WriteGetObjectResponse" && (q.Service == "s3-object-lambda" || q.Host == ""):
+		segments = append(segments, "WriteGetObjectResponse")
+	case q.bucket == "":
+		segments = append(segments, "")
+	case q.key == "":
+		segments = append(segments, q.bucket)
+	default:
+		segments = append(segments, q.bucket, "key")
+	}
+	e, err := p.root.walk(q, segments, 0)
+	if err != nil || e == nil {
+		return nil, err
+	}
+	if q.headerCount("X-Amz-Copy-Source") > 0 && e.name != "CopyObject" && e.name != "UploadPartCopy" {
+		return nil, unresolved(ReasonConflict, "a copy source makes no sense for "+e.name)
+	}
+	if e.name == "ListBuckets" && q.Service == "s3express" {
+		e = &entry{name: "ListDirectoryBuckets", full: "s3/ListDirectoryBuckets", actions: []string{"s3express:ListAllMyDirectoryBuckets"}, route: e.route}
+	}
+	return e, q.accounted(p, e)
+}
+
+// s3Names finds bucket and key. The key is whatever follows, slashes and all.
+func (q *signals) s3Names() *Unresolved {
+	path, ok := unescape(q.Path)
+	if !ok || path == "" || path[0] != '/' || strings.ContainsRune(path, 0) || !utf8.ValidString(path) {
+		return unresolved(ReasonPath, "the path cannot be read as a key")
+	}
+	before, _ := cutLast(q.Host)
+	if before != "" {
+		q.bucket, q.key = before, path[1:]
+		return nil
+	}
+	// What stands before the first slash as sent is the bucket; an encoded slash would
+	// end it for some.
+	raw, _, _ := strings.Cut(q.Path[1:], "/")
+	if strings.Contains(raw, "%") {
+		return unresolved(ReasonPath, "the bucket's name is percent-encoded; write it as it is")
+	}
+	q.bucket, q.key, _ = strings.Cut(path[1:], "/")
+	return nil
+}
+
+// s3ARN is the ARN of a bucket, or of a key in it.
+func (q *signals) s3ARN(bucket, key string) string {
+	base := "arn:" + q.partition() + ":s3:::" + bucket
+	if _, label := cutLast(q.Host); label == "s3-accesspoint" {
+		name, account := bucket, ""
+		if i := strings.LastIndexByte(bucket, '-'); i >= 0 {
+			name, account = bucket[:i], bucket[i+1:]
+		}
+		base = "arn:" + q.partition() + ":s3:" + q.Region + ":" + account + ":accesspoint/" + name
+		if key != "" {
+			return base + "/object/" + key
+		}
+		return base
+	}
+	if key == "" {
+		return base
+	}
+	return base + "/" + key
+}
+
+// s3Calls says what a request to S3 touches, and what it does besides.
+func (q *signals) s3Calls(e *entry, call Call) []Call {
+	call.Actions = q.s3Actions(e, call.Actions)
+	switch {
+	case strings.HasPrefix(q.bucket, "arn:"):
+		call.Unknown = "a bucket named by an ARN in the path is not read here; use the access point's own host"
+		return []Call{call}
+	case q.bucket == "":
+		call.Resource = "*"
+		return []Call{call}
+	}
+	switch e.name {
+	case "DeleteObjects":
+		return q.deletedObjects(call)
+	case "ListObjects", "ListObjectsV2", "ListObjectVersions", "ListMultipartUploads":
+		prefix, count := q.parameter("prefix")
+		if count > 1 {
+			call.Unknown = "prefix is there more than once"
+			return []Call{call}
+		}
+		call.Container = q.s3ARN(q.bucket, "")
+		call.Resource = q.s3ARN(q.bucket, prefix+"*")
+		return []Call{call}
+	case "RenameObject":
+		call.Unknown = "what RenameObject moves is not read here"
+		return []Call{call}
+	}
+	call.Resource = q.s3ARN(q.bucket, q.key)
+	calls := []Call{call}
+	if e.name == "CopyObject" || e.name == "UploadPartCopy" {
+		calls = append(calls, q.copySource())
+	}
+	return append(calls, q.besides(call)...)
+}
+
+// s3Actions replaces the action where a version of a key is meant.
+func (q *signals) s3Actions(e *entry, actions []string) []string {
+	if _, count := q.parameter("versionId"); count == 0 || len(actions) != 1 {
+		return actions
+	}
+	if name, ok := strings.CutPrefix(actions[0], "s3:"); ok && strings.Contains(name, "Object") {
+		switch e.name {
+		case "GetObject", "HeadObject", "GetObjectAcl", "GetObjectTagging", "GetObjectAttributes", "DeleteObject", "DeleteObjectTagging", "PutObjectAcl", "PutObjectTagging":
+			return []string{"s3:" + strings.Replace(name, "Object", "ObjectVersion", 1)}
+		}
+	}
+	return actions
+}
+
+// besides are the further operations that headers of a write ask for.
+func (q *signals) besides(call Call) []Call {
+	var more []Call
+	for _, h := range [...]struct{ header, operation string }{
+		{"X-Amz-Acl", "Acl"},
+		{"X-Amz-Grant-Full-Control", "Acl"},
+		{"X-Amz-Grant-Read", "Acl"},
+		{"X-Amz-Grant-Read-Acp", "Acl"},
+		{"X-Amz-Grant-Write", "Acl"},
+		{"X-Amz-Grant-Write-Acp", "Acl"},
+		{"X-Amz-Tagging", "Tagging"},
+		{"X-Amz-Object-Lock-Mode", "Retention"},
+		{"X-Amz-Object-Lock-Retain-Until-Date", "Retention"},
+		{"X-Amz-Object-Lock-Legal-Hold", "LegalHold"},
+		{"X-Amz-Bypass-Governance-Retention", "BypassRetention"},
+	} {
+		if q.headerCount(h.header) == 0 {
+			continue
+		}
+		extra := Call{Operation: "s3/PutObject" + h.operation, Actions: []string{"s3:PutObject" + h.operation}, Resource: call.Resource}
+		switch {
+		case h.operation == "BypassRetention":
+			extra.Operation, extra.Actions = "s3/PutObjectRetention", []string{"s3:BypassGovernanceRetention"}
+		case q.key == "" && h.operation == "Acl":
+			extra.Operation, extra.Actions = "s3/PutBucketAcl", []string{"s3:PutBucketAcl"}
+		}
+		if extra.Operation != call.Operation && (len(more) == 0 || more[len(more)-1].Operation != extra.Operation) {
+			more = append(more, extra)
+		}
+	}
+	return more
+}
+
+// copySource is the reading half of a copy.
+func (q *signals) copySource() Call {
+	call := Call{Operation: "s3/GetObject", Actions: []string{"s3:GetObject"}}
+	source, err := q.one("X-Amz-Copy-Source")
+	path, version, versioned := strings.Cut(source, "?versionId=")
+	decoded, bad := url.PathUnescape(path)
+	bucket, key, found := strings.Cut(strings.TrimPrefix(decoded, "/"), "/")
+	switch {
+	case err != nil, bad != nil, !found, bucket == "", key == "", strings.Contains(path, "?"), version == "" && versioned, !utf8.ValidString(decoded):
+		call.Unknown = "the copy source cannot be read"
+	case strings.Contains(path, "+"):
+		call.Unknown = "a + in the copy source is read as a space by some; write %2B or %20"
+	case strings.HasPrefix(bucket, "arn:"):
+		call.Unknown = "a copy source named by an ARN is not read here"
+	default:
+		call.Resource = "arn:" + q.partition() + ":s3:::" + bucket + "/" + key
+		if versioned {
+			call.Actions = []string{"s3:GetObjectVersion"}
+		}
+	}
+	return call
+}
+
+// deletedObjects are the keys that a DeleteObjects names in its body.
+func (q *signals) deletedObjects(call Call) []Call {
+	var list struct {
+		XMLName xml.Name `xml:"Delete"`
+		Object  []struct {
+			Key       []string
+			VersionID []string `xml:"VersionId"`
+		}
+	}
+	body, err := q.readBody()
+	if err != nil {
+		call.Unknown = err.Detail
+		return []Call{call}
+	}
+	d := xml.NewDecoder(strings.NewReader(string(body)))
+	if d.Decode(&list) != nil || len(list.Object) == 0 || !endsThere(d) {
+		call.Unknown = "the list of keys to delete cannot be read"
+		return []Call{call}
+	}
+	calls := make([]Call, 0, len(list.Object))
+	for _, o := range list.Object {
+		if len(o.Key) != 1 || o.Key[0] == "" {
+			call.Unknown = "the list of keys to delete cannot be read"
+			return []Call{call}
+		}
+		one := call
+		one.Resource = q.s3ARN(q.bucket, o.Key[0])
+		if len(o.VersionID) > 0 {
+			one.Actions = []string{"s3:DeleteObjectVersion"}
+		}
+		calls = append(calls, one)
+	}
+	return calls
+}
+
+// endsThere reports whether nothing but white space follows an XML document.
+func endsThere(d *xml.Decoder) bool {
+	for {
+		token, err := d.Token()
+		if err != nil {
+			return token == nil && err.Error() == "EOF"
+		}
+		if text, ok := token.(xml.CharData); !ok || strings.TrimSpace(string(text)) != "" {
+			return false
+		}
+	}
+}

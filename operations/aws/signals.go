@@ -1,0 +1,193 @@
+package aws
+
+import (
+	"mime"
+	"net/textproto"
+	"net/url"
+	"strings"
+)
+
+// signals is what a request says of its operation. It reads the body at most once.
+type signals struct {
+	*Request
+
+	method     string
+	parameters []pair // of the query, decoded
+	target     string
+	smithy     string
+	media      string
+	protocol   string // by which it was named
+
+	bodyRead bool
+	body     []byte
+	bodyErr  *Unresolved
+	form     []pair   // of the body, if that is a form
+	segments []string // of a REST path, decoded
+	names    []string // of its parameters, empty for what is fixed
+	bucket   string   // S3: the bucket
+	key      string   // S3: the key, decoded
+	room     [16]pair
+}
+
+type pair struct{ key, value string }
+
+// maxParameters is far more than any operation takes.
+const maxParameters = 4096
+
+func readSignals(r *Request) (*signals, *Unresolved) {
+	q := &signals{Request: r, method: r.Method}
+	q.parameters = q.room[:0]
+	for part := range strings.SplitSeq(r.Query, "&") {
+		if part == "" {
+			continue
+		}
+		key, value, _ := strings.Cut(part, "=")
+		// As it is signed and sent: "+" is itself, and no ";" divides.
+		key, ok := unescape(key)
+		value, ok2 := unescape(value)
+		if !ok || !ok2 || len(q.parameters) == maxParameters {
+			return nil, unresolved(ReasonQuery, "the query cannot be read")
+		}
+		q.parameters = append(q.parameters, pair{key, value})
+	}
+	var err *Unresolved
+	if q.target, err = q.one("X-Amz-Target"); err != nil {
+		return nil, err
+	}
+	if q.smithy, err = q.one("Smithy-Protocol"); err != nil {
+		return nil, err
+	}
+	contentType, err := q.one("Content-Type")
+	if err != nil {
+		return nil, err
+	}
+	q.media = mediaType(contentType)
+	return q, nil
+}
+
+// mediaType parses what is not one of the usual forms.
+func mediaType(value string) string {
+	if !strings.ContainsAny(value, "; \t") {
+		return strings.ToLower(value)
+	}
+	media, _, err := mime.ParseMediaType(value)
+	if err != nil {
+		return "?"
+	}
+	return media
+}
+
+func unescape(s string) (string, bool) {
+	if !strings.Contains(s, "%") {
+		return s, true
+	}
+	s, err := url.PathUnescape(s)
+	return s, err == nil
+}
+
+// one returns a header that may be there once. A presigned query carries headers as
+// parameters, and S3 reads them from there.
+func (q *signals) one(name string) (string, *Unresolved) {
+	value, count := q.headerValue(name)
+	if count > 1 {
+		return "", unresolved(ReasonConflict, name+" is there more than once")
+	}
+	return value, nil
+}
+
+func (q *signals) headerValue(name string) (value string, count int) {
+	for _, v := range q.Header[textproto.CanonicalMIMEHeaderKey(name)] {
+		value = v
+		count++
+	}
+	if len(name) > 6 && strings.EqualFold(name[:6], "x-amz-") {
+		for i := range q.parameters {
+			if strings.EqualFold(q.parameters[i].key, name) {
+				value = q.parameters[i].value
+				count++
+			}
+		}
+	}
+	return value, count
+}
+
+func (q *signals) headerCount(name string) int {
+	_, count := q.headerValue(name)
+	return count
+}
+
+// parameter returns the value of a query key, and how often it is there.
+func (q *signals) parameter(key string) (value string, count int) { return lookup(q.parameters, key) }
+
+func lookup(pairs []pair, key string) (value string, count int) {
+	for i := range pairs {
+		if pairs[i].key == key {
+			value = pairs[i].value
+			count++
+		}
+	}
+	return value, count
+}
+
+// actionCount finds Action in any case: who writes it otherwise wants to be read
+// differently.
+func actionCount(pairs []pair) (value string, count int) {
+	for i := range pairs {
+		if strings.EqualFold(pairs[i].key, "Action") {
+			value = pairs[i].value
+			count++
+		}
+	}
+	return value, count
+}
+
+// readBody returns the body, or why it cannot be read.
+func (q *signals) readBody() ([]byte, *Unresolved) {
+	if q.bodyRead {
+		return q.body, q.bodyErr
+	}
+	q.bodyRead = true
+	if q.Body == nil {
+		q.bodyErr = unresolved(ReasonBody, "what it does is in its body, which is not known here")
+		return nil, q.bodyErr
+	}
+	for _, encoding := range q.Header["Content-Encoding"] {
+		if !strings.EqualFold(encoding, "identity") && encoding != "" {
+			q.bodyErr = unresolved(ReasonBody, "the body is encoded; send it as it is")
+			return nil, q.bodyErr
+		}
+	}
+	body, more, err := q.Body()
+	switch {
+	case err != nil:
+		q.bodyErr = unresolved(ReasonBody, "the body could not be read")
+	case more:
+		q.bodyErr = unresolved(ReasonTooLarge, "the body is longer than is read to name a request (1 MiB)")
+	default:
+		q.body = body
+	}
+	return q.body, q.bodyErr
+}
+
+const formType = "application/x-www-form-urlencoded"
+
+// readForm reads the body as a form.
+func (q *signals) readForm() *Unresolved {
+	body, err := q.readBody()
+	if err != nil || q.form != nil {
+		return err
+	}
+	for part := range strings.SplitSeq(string(body), "&") {
+		if part == "" {
+			continue
+		}
+		key, value, _ := strings.Cut(part, "=")
+		key, bad := url.QueryUnescape(key)
+		value, bad2 := url.QueryUnescape(value)
+		if bad != nil || bad2 != nil || strings.ContainsAny(part, ";\r\n") && strings.Contains(part, ";") {
+			return unresolved(ReasonBody, "the body is not a form that every server reads alike")
+		}
+		q.form = append(q.form, pair{key, value})
+	}
+	return nil
+}
