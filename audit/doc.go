@@ -2,7 +2,8 @@
 // responsibility, by which rule, with which credential, and what came of it.
 //
 // It promises that Begin returns only when the intent is committed, that what
-// was committed is never changed, that an outcome given to End is written or
+// was committed is never changed (retention may remove payloads, announced by
+// an event, and keeps their hashes), that an outcome given to End is written or
 // kept until it can be, and that every intent gets exactly one outcome: what a
 // crash leaves open is closed as interrupted at the next start. When the trail
 // cannot be written, Begin fails within two seconds and the trail heals by
@@ -26,7 +27,9 @@
 // was recorded. The tables exchanges, kinds, blocks, block_kinds and
 // block_results are made from events for queries to use, and can be made again
 // (Rebuild). documents holds texts by their SHA-256, each with an event of type
-// "document.stored"; checkpoints holds signed heads of the tree by size.
+// "document.stored"; checkpoints holds signed heads of the tree by size; removed
+// holds the hashes of the payloads that retention has removed, which are NULL in
+// events.
 //
 // # Payload encoding, version 1
 //

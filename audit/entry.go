@@ -131,6 +131,7 @@ type queue struct {
 	waiting  []*entry // somebody waits for each of these
 	outcomes []*entry // nobody does
 	closed   bool
+	chore    *chore // work for quiet moments; nil: none
 
 	wake chan struct{} // one token: there is something to look at
 }

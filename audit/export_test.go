@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
+	"errors"
 	"fmt"
 
 	"sallyport/internal/sqlite"
@@ -71,4 +72,13 @@ func Hasher() func(payload []byte) {
 		e := event{seq: uint64(t.size + 1), kind: typeIntent, payload: payload}
 		row = t.append(row[:0], recordHash(&e, sha256.Sum256(payload)))
 	}
+}
+
+// RemovePayloads removes payloads as retention does, but unannounced.
+func RemovePayloads(path string, seqs ...int64) error {
+	s, err := reopenStore(path, DurabilityCommit)
+	if err != nil {
+		return err
+	}
+	return errors.Join(removePair(context.Background(), s.conn, [2]int64(seqs)), s.close())
 }

@@ -27,6 +27,9 @@ func newBatch(p *projector, s *store) *projectionBatch {
 // add takes one event. intentSeq is the seq of the intent an outcome closes, 0
 // when it is the one just before, or not known.
 func (b *projectionBatch) add(e *event, intentSeq uint64) error {
+	if e.removed {
+		return nil // queries do not tell what retention has removed
+	}
 	switch e.kind {
 	case typeIntent:
 		b.bySeq[e.seq], b.byID[e.exchange] = len(b.rows), len(b.rows)

@@ -11,7 +11,7 @@ package audit
 // therefore costs one narrow insert where six indexes would cost six times as
 // much.
 func migrations() []string {
-	return []string{createEvents + createProjection, createCheckpoints, createResults + emptyProjection, createTypes}
+	return []string{createEvents + createProjection, createCheckpoints, createResults + emptyProjection, createTypes, createRemoved}
 }
 
 const createEvents = `
@@ -124,6 +124,26 @@ CREATE TABLE block_results (
 const createTypes = `
 CREATE INDEX events_type ON events (type)
 	WHERE type NOT IN ('intent', 'outcome');
+`
+
+// createRemoved lets retention take a payload out of an event, and nothing
+// else, once the payload's hash is kept here: with it the event's leaf can still
+// be computed.
+const createRemoved = `
+CREATE TABLE removed (
+	seq  INTEGER PRIMARY KEY,
+	hash BLOB NOT NULL
+);
+CREATE TRIGGER removed_no_update BEFORE UPDATE ON removed
+	BEGIN SELECT RAISE (ABORT, 'removals are append-only'); END;
+CREATE TRIGGER removed_no_delete BEFORE DELETE ON removed
+	BEGIN SELECT RAISE (ABORT, 'removals are append-only'); END;
+DROP TRIGGER events_no_update;
+CREATE TRIGGER events_no_update BEFORE UPDATE ON events
+	WHEN NOT (new.payload IS NULL AND new.seq = old.seq AND new.id = old.id AND new.exchange IS old.exchange
+		AND new.type = old.type AND new.at = old.at AND new.encoding_version = old.encoding_version
+		AND new.hashes = old.hashes AND EXISTS (SELECT 1 FROM removed WHERE seq = old.seq))
+	BEGIN SELECT RAISE (ABORT, 'events are append-only'); END;
 `
 
 // emptyProjection makes the next start project all events anew.

@@ -361,7 +361,7 @@ func scanEvent(rows *sql.Rows, e *event) error {
 	if err := fillIDs(e, id, exchange); err != nil {
 		return err
 	}
-	e.payload, e.removed = payload, payload == nil
+	e.payload, e.removed = payload, isRemoved(e.kind, payload)
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -45,6 +46,7 @@ type Trail struct {
 	lock   *fileLock
 
 	documents *documents
+	held      atomic.Pointer[error] // why nothing new may begin; see Hold
 
 	closeOnce sync.Once
 	closeErr  error
@@ -129,6 +131,9 @@ func (t *Trail) Close(ctx context.Context) error {
 // before Begin has returned nil. After an error nothing may leave at all; an
 // intent that was committed all the same is closed by the trail itself.
 func (t *Trail) Begin(ctx context.Context, in *Intent) error {
+	if err := t.held.Load(); err != nil {
+		return *err
+	}
 	if err := t.ready(ctx); err != nil {
 		return err
 	}
@@ -214,8 +219,22 @@ func (t *Trail) commit(ctx context.Context, e *entry) error {
 	return err
 }
 
-// Err returns nil when the trail can be written, otherwise why not.
+// Hold refuses what would begin, with why, until it is called with nil: the
+// trail can be written, but for a reason outside it nothing may rely on that.
+// What is refused or recorded otherwise still goes into the trail.
+func (t *Trail) Hold(why error) {
+	if why == nil {
+		t.held.Store(nil)
+		return
+	}
+	t.held.Store(&why)
+}
+
+// Err returns nil when exchanges can begin, otherwise why not.
 func (t *Trail) Err() error {
+	if err := t.held.Load(); err != nil {
+		return *err
+	}
 	if err := t.writer.broken.Load(); err != nil {
 		return *err
 	}

@@ -19,7 +19,7 @@ type Report struct {
 	OK        bool   `json:"ok"`
 	Events    uint64 `json:"events"`
 	Exchanges uint64 `json:"exchanges"`
-	Live      uint64 `json:"live"`    // open exchanges of the running process
+	Live      uint64 `json:"live"`    // open exchanges of the running process, or at the end of an archive
 	Removed   uint64 `json:"removed"` // payloads that retention has removed
 	// Checkpoint is the last event that a checkpoint covers, Outside the last
 	// one that a checkpoint kept elsewhere covers; 0 for none.
@@ -52,6 +52,8 @@ type verifier struct {
 	hashes   []byte
 	open     map[uuid.UUID]*begun
 	rows     *projectionWalk
+	removed  *removedWalk
+	archive  bool
 }
 
 // begun is an intent waiting for its outcome.
@@ -95,6 +97,10 @@ func (r *Reader) VerifyWith(ctx context.Context, o VerifyOptions) (Report, error
 
 func (v *verifier) run(ctx context.Context, s *snapshot, running bool) error {
 	v.snapshot = s
+	var err error
+	if v.archive, err = isArchive(ctx, s.conn); err != nil {
+		return err
+	}
 	if err := v.expect(ctx); err != nil {
 		return err
 	}
@@ -108,7 +114,7 @@ func (v *verifier) run(ctx context.Context, s *snapshot, running bool) error {
 		return err
 	}
 	v.report.Exchanges += uint64(len(v.open))
-	if running {
+	if running || v.archive {
 		v.report.Live = uint64(len(v.open))
 		return v.verifyRest(ctx)
 	}
@@ -150,6 +156,10 @@ func (v *verifier) verifyEvents(ctx context.Context) error {
 		return fmt.Errorf("verify: %w", err)
 	}
 	defer v.rows.close()
+	if v.removed, err = walkRemoved(ctx, v.snapshot.conn); err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
+	defer v.removed.close()
 	rows, err := v.snapshot.conn.QueryContext(ctx, selectStored)
 	if err != nil {
 		return fmt.Errorf("verify: %w", err)
@@ -162,7 +172,7 @@ func (v *verifier) verifyEvents(ctx context.Context) error {
 			// A column of a wrong type: what is it worth to go on?
 			return v.stop("event after %d: %v", v.tree.size, err)
 		}
-		e.removed = e.payload == nil
+		e.removed = isRemoved(e.kind, e.payload)
 		if err := fillIDs(&e, id, exchange); err != nil {
 			return v.stop("%v", err)
 		}
@@ -173,7 +183,7 @@ func (v *verifier) verifyEvents(ctx context.Context) error {
 	if err := rows.Err(); err != nil {
 		return fmt.Errorf("verify: after event %d: %w", v.tree.size, err)
 	}
-	return nil
+	return v.removed.finish(v)
 }
 
 // stop notes a finding after which nothing that follows can be told.
@@ -196,6 +206,10 @@ func (v *verifier) verifyEvent(e *event, stored []byte) error {
 	sum := sha256.Sum256(e.payload)
 	if e.removed {
 		v.report.Removed++
+		var err error
+		if sum, err = v.removed.hash(e); err != nil {
+			return err
+		}
 	}
 	v.hashes = v.tree.append(v.hashes[:0], recordHash(e, sum))
 	if string(v.hashes) != string(stored) {
@@ -237,6 +251,9 @@ func (v *verifier) checkPayload(e *event) error {
 		m, err = decodeMap(e.payload)
 		if hash, ok := m["sha256"].(string); ok && e.kind == typeDocument {
 			v.stored[hash] = e.seq
+		}
+		if upTo, ok := m["up_to"].(int64); ok && e.kind == typePruned {
+			v.removed.announced = max(v.removed.announced, uint64(upTo))
 		}
 	}
 	if err != nil {

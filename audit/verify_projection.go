@@ -75,7 +75,7 @@ func (w *projectionWalk) intent(v *verifier, e *event) (*projectedRow, error) {
 	}
 	projected := int64(e.seq) <= v.snapshot.cursor
 	if w.next == nil || w.next.seq > int64(e.seq) {
-		if projected {
+		if projected && !e.removed {
 			return nil, v.problem("projection: event %d is missing", e.seq)
 		}
 		return nil, nil

@@ -125,6 +125,7 @@ func (w *writer) turn(closing bool) {
 		w.commitBatch(w.batch)
 	}
 	w.afterCommit(closing)
+	w.doChore()
 }
 
 // gather lets those run who are about to ask for a commit, so that they share
@@ -150,7 +151,7 @@ func (w *writer) idle() bool {
 	if w.broken.Load() != nil {
 		return waiting == 0
 	}
-	return waiting == 0 && outcomes < outcomesAtOnce
+	return waiting == 0 && outcomes < outcomesAtOnce && w.queue.hasChore() == nil
 }
 
 // nap is how long run may sleep when nothing is queued meanwhile.

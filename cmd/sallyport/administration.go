@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"sallyport/audit"
 	"sallyport/internal/admin"
 )
 
@@ -23,6 +24,7 @@ type administration interface {
 	RevokeAgent(ctx context.Context, r admin.StatusRequest) (admin.Agent, error)
 	Credentials(ctx context.Context) ([]admin.Credential, error)
 	CheckCredential(ctx context.Context, name string) (admin.CredentialCheck, error)
+	PruneTrail(ctx context.Context, r admin.PruneRequest) (audit.Pruned, error)
 }
 
 // patience is how long a command waits for a process that holds the lock and
@@ -86,7 +88,7 @@ func (a *app) direct(ctx context.Context, do func(administration) error) error {
 	}
 	service := admin.NewService(admin.Config{
 		Registry: s.registry, Trail: s.trail, AgentCA: s.agentCA, InterceptionCA: s.interceptionCA,
-		View: s.view, Now: a.now,
+		View: s.view, Now: a.now, Prune: s.trail.Prune,
 		Proxy: func() string { return s.files.Current().Config.KnownAddress() },
 	})
 	return errors.Join(do(service.As(admin.Self())), s.close(context.WithoutCancel(ctx)))

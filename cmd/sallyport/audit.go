@@ -35,6 +35,8 @@ credential, and what came of it. Reading needs no server and disturbs none.`,
 		newAuditCheckpointCommand(a),
 		newAuditProveCommand(a),
 		newAuditCheckProofCommand(a),
+		newAuditPruneCommand(a),
+		newAuditArchiveCommand(a),
 		newAuditExportCommand(a),
 	)
 	return group

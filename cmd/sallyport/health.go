@@ -62,6 +62,7 @@ type check struct {
 func (s *server) readiness() readiness {
 	r := readiness{Status: statusOK}
 	r.add("trail", statusFailed, s.trail.Err())
+	r.add("checkpoints", statusWarning, s.publisher.Err())
 	r.add("configuration", statusWarning, s.files.Err())
 	var stopping error
 	if s.draining.Load() {
@@ -104,6 +105,8 @@ func (s *server) watchMetrics() {
 		func() float64 { return float64(s.trail.Stats().Events) })
 	m.WatchTotal("sallyport_audit_commits_total", "Group commits.",
 		func() float64 { return float64(s.trail.Stats().Commits) })
+	m.Watch("sallyport_checkpoint_behind_seconds", "How long the place that is furthest behind has lacked a checkpoint.",
+		func() float64 { return s.publisher.Behind().Seconds() })
 	m.Watch("sallyport_leaf_cache_size", "Certificates kept for intercepted hosts.",
 		func() float64 { size, _, _ := s.leaves.Stats(); return float64(size) })
 	m.WatchTotal("sallyport_leaf_issued_total", "Certificates issued for intercepted hosts.",

@@ -19,6 +19,7 @@ import (
 	"sallyport/internal/admin"
 	"sallyport/internal/heap"
 	"sallyport/internal/metrics"
+	"sallyport/internal/publish"
 	"sallyport/proxy"
 )
 
@@ -36,6 +37,7 @@ type server struct {
 	generation  atomic.Pointer[proxy.Generation]
 	certificate *listenerCertificate
 	proxy       *proxy.Proxy
+	publisher   *publish.Publisher
 
 	agents, commands, health net.Listener // health is nil when off
 	admin                    *admin.Server
@@ -72,6 +74,7 @@ func newServer(a *app, log *slog.Logger, st *stores) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.publisher = s.newPublisher(set.Config)
 	s.watchMetrics()
 	return s, nil
 }
@@ -94,7 +97,7 @@ func (s *server) start(ctx context.Context) (err error) {
 	}
 	service := admin.NewService(admin.Config{
 		Registry: s.registry, Trail: s.trail, AgentCA: s.agentCA, InterceptionCA: s.interceptionCA,
-		View: s.view, Proxy: s.address, Cut: s.proxy.Cut, Now: s.now,
+		View: s.view, Proxy: s.address, Cut: s.proxy.Cut, Now: s.now, Prune: s.trail.Prune,
 		Reload: func(ctx context.Context, by admin.Caller) (admin.Configuration, error) {
 			return s.reload(ctx, "command", &by)
 		},
@@ -103,6 +106,7 @@ func (s *server) start(ctx context.Context) (err error) {
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.cancel = cancel
 	s.group.Go(func() { heap.Pace(background, heapHeadroom) })
+	s.group.Go(func() { s.publisher.Run(background) })
 	s.group.Go(func() { s.certificate.keepFresh(background, s.files, s.log) })
 	s.group.Go(func() {
 		s.files.Watch(background, func() { s.filesChanged(background) }, func(err error) { s.log.Warn("files are watched by polling", "error", err) })

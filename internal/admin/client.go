@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"sallyport/audit"
 )
 
 // ErrNoServer means that nothing listens on the socket.
@@ -91,6 +93,11 @@ func (c *Client) RevokeAgent(ctx context.Context, r StatusRequest) (Agent, error
 // Reload parses all files and puts them in force if all are right.
 func (c *Client) Reload(ctx context.Context) (Configuration, error) {
 	return call[Configuration](ctx, c, http.MethodPost, "/v1/reload", nil)
+}
+
+// PruneTrail removes old payloads; the answer may say that there is more to do.
+func (c *Client) PruneTrail(ctx context.Context, r PruneRequest) (audit.Pruned, error) {
+	return call[audit.Pruned](ctx, c, http.MethodPost, "/v1/trail/prune", r)
 }
 
 // Credentials lists what is configured.

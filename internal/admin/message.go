@@ -26,6 +26,12 @@ type StatusRequest struct {
 	Reason string `json:"reason,omitempty"`
 }
 
+// PruneRequest asks for the removal of old payloads from the trail.
+type PruneRequest struct {
+	Before time.Time `json:"before"`
+	UpTo   uint64    `json:"up_to,omitempty"` // none after this event; 0: no such bound
+}
+
 // Agent is an agent as people and scripts see it.
 type Agent struct {
 	ID          uuid.UUID `json:"id"`

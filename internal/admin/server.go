@@ -69,6 +69,7 @@ func handler(s *Service, other http.Handler) http.Handler {
 	mux.Handle("POST /v1/reload", ask(s, func(c *Session, r *http.Request) (any, error) {
 		return c.Reload(r.Context())
 	}))
+	mux.Handle("POST /v1/trail/prune", handle(s, (*Session).PruneTrail))
 	mux.Handle("GET /v1/credentials", ask(s, func(c *Session, r *http.Request) (any, error) {
 		return c.Credentials(r.Context())
 	}))

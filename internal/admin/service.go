@@ -41,6 +41,7 @@ type Config struct {
 	Proxy          func() string                                        // where agents reach the listener; "" if unknown
 	Cut            func(agent uuid.UUID)                                // ends what the agent has open; nil if nothing can be open
 	Reload         func(context.Context, Caller) (Configuration, error) // nil if no server is running
+	Prune          func(context.Context, audit.PruneRequest) (audit.Pruned, error)
 	Now            func() time.Time
 }
 

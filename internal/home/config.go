@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"time"
 
 	"sallyport/internal/host"
 )
@@ -20,8 +21,12 @@ type Config struct {
 	Names        []host.Name // on the listener's certificate, beside its own
 	HealthListen string      // host:port; "" is off
 	Upstream     Upstream
-	Durability   string // "" (the trail's default), "commit" or "fsync"
-	Limits       Limits
+	Durability   string  // "" (the trail's default), "commit" or "fsync"
+	Publish      []Place // where the trail's checkpoints go
+	// MaxUnpublished is how long a place may lack them before requests are
+	// refused; 0 is for ever.
+	MaxUnpublished time.Duration
+	Limits         Limits
 }
 
 // Limits bound what one agent may take. 0 means the default.
@@ -101,7 +106,7 @@ func parseConfig(data []byte, home string, checkTrustDomain func(string) error, 
 			v.fields(map[string]func(value){"listen": func(v value) { c.HealthListen = v.listen() }})
 		},
 		"upstream": func(v value) { c.Upstream.parse(v, home) },
-		"audit":    func(v value) { v.fields(map[string]func(value){"durability": c.parseDurability}) },
+		"audit":    func(v value) { c.parseAudit(v, home) },
 		"limits":   func(v value) { v.fields(map[string]func(value){"per_agent": c.Limits.parse}) },
 	})
 	if c.TrustDomain == "" && len(p.errs) == 0 {

@@ -1,6 +1,7 @@
 package home
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -108,6 +109,8 @@ func needsRestart(old, now *Config) []string {
 		{"listen", old.Listen != now.Listen},
 		{"health.listen", old.HealthListen != now.HealthListen},
 		{"audit.durability", old.Durability != now.Durability},
+		{"audit.publish", !slices.EqualFunc(old.Publish, now.Publish, Place.equal)},
+		{"audit.max_unpublished", old.MaxUnpublished != now.MaxUnpublished},
 	} {
 		if k.changed {
 			keys = append(keys, "sallyport.yaml: "+k.key+" changed; it takes effect when the server is started again")

@@ -1,0 +1,270 @@
+package audit
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+)
+
+// typePruned is the event that announces a removal, before it begins.
+const typePruned = "trail.pruned"
+
+// pruneStep exchanges are pruned in one transaction: a commit that comes
+// meanwhile waits for no more than that.
+const pruneStep = 64
+
+// PruneRequest says what to remove.
+type PruneRequest struct {
+	// Before removes the payloads of exchanges that began and ended before.
+	Before time.Time
+	// UpTo removes none after this event; 0 means no such bound.
+	UpTo uint64
+	// By says who asked, for the event.
+	By map[string]any
+}
+
+// Pruned is what Prune has done.
+type Pruned struct {
+	Exchanges uint64 `json:"exchanges"` // whose payloads were removed now
+	UpTo      uint64 `json:"up_to"`     // no event after this one was touched
+	Done      bool   `json:"done"`      // false: ctx ended first; ask again
+}
+
+// Prune removes the payloads of old exchanges for good. Their events stay, with
+// the payloads' hashes, so that the trail still verifies; queries do not tell
+// them any more. The removal is announced by an event first. It is done in
+// small steps between commits and may be stopped and asked for again.
+func (t *Trail) Prune(ctx context.Context, r PruneRequest) (Pruned, error) {
+	p := &pruning{request: r}
+	if err := t.do(ctx, p.plan); err != nil {
+		return p.pruned, fmt.Errorf("prune: %w", err)
+	}
+	if p.pruned.UpTo == 0 {
+		p.pruned.Done = true
+		return p.pruned, nil
+	}
+	if p.announce {
+		payload := maps.Clone(r.By)
+		if payload == nil {
+			payload = map[string]any{}
+		}
+		payload["before"], payload["up_to"] = formatTime(r.Before), p.pruned.UpTo
+		if err := t.Record(ctx, Event{Type: typePruned, Payload: payload}); err != nil {
+			return p.pruned, fmt.Errorf("prune: %w", err)
+		}
+	}
+	err := t.do(ctx, p.step)
+	p.pruned.Done = err == nil
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = nil
+	}
+	if err != nil {
+		return p.pruned, fmt.Errorf("prune: %w", err)
+	}
+	return p.pruned, nil
+}
+
+// pruning is a removal under way.
+type pruning struct {
+	request  PruneRequest
+	announce bool
+	after    int64 // the intent of the last exchange looked at
+	pruned   Pruned
+}
+
+// plan finds the last event to touch, and whether it is announced already.
+func (p *pruning) plan(w *writer) (bool, error) {
+	ctx := context.Background()
+	first, err := firstSince(ctx, w.store.conn, p.request.Before)
+	if err != nil {
+		return true, err
+	}
+	upTo := min(uint64(first-1), uint64(w.projector.cursor))
+	if p.request.UpTo != 0 {
+		upTo = min(upTo, p.request.UpTo)
+	}
+	var seq int64
+	err = w.store.conn.QueryRowContext(ctx, "SELECT seq FROM exchanges WHERE seq <= ? AND outcome_seq <= ? LIMIT 1", int64(upTo), int64(upTo)).Scan(&seq)
+	if errors.Is(err, sql.ErrNoRows) {
+		return true, nil // nothing to remove
+	}
+	if err != nil {
+		return true, err
+	}
+	p.pruned.UpTo, p.announce = upTo, true
+	query := selectEvents + " WHERE type = '" + typePruned + "' AND type NOT IN ('intent', 'outcome') ORDER BY seq DESC LIMIT 1"
+	err = eachEvent(ctx, w.store.conn, query, nil, func(e *event) error {
+		m, err := decodeMap(e.payload)
+		if last, ok := m["up_to"].(int64); ok && uint64(last) >= upTo {
+			p.announce = false
+		}
+		return err
+	})
+	return true, err
+}
+
+type rowQueryer interface {
+	rowQuerier
+	querier
+}
+
+// firstSince is the intent of the first exchange that began at or after a time,
+// or the seq after the last event.
+func firstSince(ctx context.Context, q rowQueryer, at time.Time) (int64, error) {
+	var seq int64
+	err := q.QueryRowContext(ctx, `SELECT coalesce(
+		(SELECT min(seq) FROM exchanges WHERE started_at >= ?1 AND seq >= (SELECT min(first_seq) FROM blocks WHERE max_started >= ?1)),
+		(SELECT coalesce(max(seq), 0) + 1 FROM events))`, toMicros(at)).Scan(&seq)
+	if err != nil {
+		return 0, fmt.Errorf("find the first exchange since %s: %w", formatTime(at), err)
+	}
+	return seq, nil
+}
+
+// step removes the payloads of the next exchanges.
+func (p *pruning) step(w *writer) (bool, error) {
+	pairs, err := p.next(w)
+	if err != nil {
+		return true, err
+	}
+	if len(pairs) == 0 {
+		return true, p.tidy(w)
+	}
+	ctx := context.Background()
+	// What is removed must not stay behind in the free parts of the file.
+	if _, err := w.store.conn.ExecContext(ctx, "PRAGMA secure_delete = ON"); err != nil {
+		return true, err
+	}
+	err = w.store.inTx(func() error {
+		for _, pair := range pairs {
+			if err := removePair(ctx, w.store.conn, pair); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	_, offErr := w.store.conn.ExecContext(ctx, "PRAGMA secure_delete = OFF")
+	if err = errors.Join(err, offErr); err != nil {
+		return true, err
+	}
+	p.after = pairs[len(pairs)-1][0]
+	p.pruned.Exchanges += uint64(len(pairs))
+	w.unsynced += len(pairs) * 512
+	return false, nil
+}
+
+// next returns the seqs of intent and outcome of the next exchanges.
+func (p *pruning) next(w *writer) (pairs [][2]int64, err error) {
+	rows, err := w.store.conn.QueryContext(context.Background(), `SELECT x.seq, x.outcome_seq FROM exchanges x JOIN events o ON o.seq = x.outcome_seq
+		WHERE x.seq > ? AND x.seq <= ? AND x.outcome_seq <= ? AND o.at < ? ORDER BY x.seq LIMIT ?`,
+		p.after, int64(p.pruned.UpTo), int64(p.pruned.UpTo), toMicros(p.request.Before), pruneStep)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var pair [2]int64
+		if err := rows.Scan(&pair[0], &pair[1]); err != nil {
+			return nil, err
+		}
+		pairs = append(pairs, pair)
+	}
+	return pairs, rows.Err()
+}
+
+type execQuerier interface {
+	rowQuerier
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+func removePair(ctx context.Context, conn execQuerier, pair [2]int64) error {
+	for _, seq := range pair {
+		var payload []byte
+		if err := conn.QueryRowContext(ctx, "SELECT payload FROM events WHERE seq = ?", seq).Scan(&payload); err != nil {
+			return fmt.Errorf("event %d: %w", seq, err)
+		}
+		hash := sha256.Sum256(payload)
+		if _, err := conn.ExecContext(ctx, "INSERT INTO removed VALUES (?, ?)", seq, hash[:]); err != nil {
+			return fmt.Errorf("event %d: %w", seq, err)
+		}
+		if _, err := conn.ExecContext(ctx, "UPDATE events SET payload = NULL WHERE seq = ?", seq); err != nil {
+			return fmt.Errorf("event %d: %w", seq, err)
+		}
+	}
+	_, err := conn.ExecContext(ctx, "DELETE FROM exchanges WHERE seq = ?", pair[0])
+	return err
+}
+
+// tidy removes from the projection what no exchange needs any more. The last
+// block stays, because the next exchanges join it.
+func (p *pruning) tidy(w *writer) error {
+	if p.pruned.Exchanges == 0 {
+		return nil
+	}
+	err := w.store.inTx(func() error {
+		_, err := w.store.conn.ExecContext(context.Background(), `
+			DELETE FROM blocks WHERE last_seq <= ? AND id < (SELECT max(id) FROM blocks)
+				AND NOT EXISTS (SELECT 1 FROM exchanges x WHERE x.seq BETWEEN first_seq AND last_seq);
+			DELETE FROM block_kinds WHERE block NOT IN (SELECT id FROM blocks);
+			DELETE FROM block_results WHERE block NOT IN (SELECT id FROM blocks);
+			DELETE FROM kinds WHERE NOT EXISTS (SELECT 1 FROM block_kinds k WHERE k.kind = kinds.id)`, int64(p.pruned.UpTo))
+		return err
+	})
+	w.projector.reset() // it remembers kinds that are gone
+	return err
+}
+
+// removedWalk reads the hashes of removed payloads in the order of events.
+type removedWalk struct {
+	rows      *sql.Rows
+	seq       uint64 // of the next; 0: none
+	next      []byte
+	last      uint64 // removed so far
+	announced uint64 // up to here by an event
+}
+
+func walkRemoved(ctx context.Context, conn *sql.Conn) (*removedWalk, error) {
+	rows, err := conn.QueryContext(ctx, "SELECT seq, hash FROM removed ORDER BY seq") //nolint:rowserrcheck // advance looks at it
+	if err != nil {
+		return nil, err
+	}
+	w := &removedWalk{rows: rows}
+	return w, w.advance()
+}
+
+func (w *removedWalk) close() { _ = w.rows.Close() }
+
+func (w *removedWalk) advance() error {
+	w.seq = 0
+	if !w.rows.Next() {
+		return w.rows.Err()
+	}
+	return w.rows.Scan(&w.seq, &w.next)
+}
+
+// hash is that of the payload of e, which was removed; without it e's own hash
+// cannot be right, and is named as altered.
+func (w *removedWalk) hash(e *event) (sum [sha256.Size]byte, err error) {
+	if w.seq != e.seq || len(w.next) != len(sum) {
+		return sum, nil
+	}
+	w.last = e.seq
+	copy(sum[:], w.next)
+	return sum, w.advance()
+}
+
+func (w *removedWalk) finish(v *verifier) error {
+	if w.seq != 0 {
+		if err := v.problem("event %d: its payload is there, or the event is not, although it is listed as removed", w.seq); err != nil {
+			return err
+		}
+	}
+	if w.last > w.announced {
+		return v.problem("event %d: its payload was removed, and no event announced it", w.last)
+	}
+	return nil
+}

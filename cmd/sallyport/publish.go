@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"sallyport/audit"
+	"sallyport/internal/home"
+	"sallyport/internal/publish"
+)
+
+// newPublisher readies the publication of checkpoints to the configured places.
+func (s *server) newPublisher(c *home.Config) *publish.Publisher {
+	var places []publish.Place
+	for _, p := range c.Publish {
+		switch {
+		case p.File != "":
+			places = append(places, publish.File{Path: p.File})
+		case len(p.Command) > 0:
+			places = append(places, publish.Command{Args: p.Command, Dir: s.layout.Dir})
+		default:
+			places = append(places, publish.URL{Address: p.URL, Client: s.ownClient})
+		}
+	}
+	return publish.New(publish.Config{
+		Places: places, Newest: s.newestCheckpoint, Trail: s.trail, Limit: c.MaxUnpublished, Log: s.log,
+	})
+}
+
+func (s *server) newestCheckpoint(ctx context.Context) (audit.SignedCheckpoint, error) {
+	r, err := audit.OpenReader(s.layout.Trail())
+	if err != nil {
+		return audit.SignedCheckpoint{}, err
+	}
+	c, err := r.Checkpoint(ctx)
+	return c, errors.Join(err, r.Close())
+}
+
+// ownClient is for Sallyport's own requests: they are dialled under the rules
+// of `upstream`, as an agent's are.
+func (s *server) ownClient() (client *http.Client, done func()) {
+	transport := s.generation.Load().Upstream.Transport(s.ownListeners)
+	return &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}, transport.CloseIdleConnections
+}

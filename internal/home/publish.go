@@ -1,0 +1,93 @@
+package home
+
+import (
+	"net/url"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// Place is where checkpoints of the trail are published: one of the three.
+type Place struct {
+	File    string   // absolute
+	Command []string // a program and its arguments
+	URL     string   // https
+}
+
+// leastUnpublished leaves room for a few attempts, which are ten seconds apart.
+const leastUnpublished = time.Minute
+
+// parseAudit reads what governs the trail.
+func (c *Config) parseAudit(v value, home string) {
+	v.fields(map[string]func(value){
+		"durability":      c.parseDurability,
+		"publish":         func(v value) { v.list(func(v value) { c.parsePlace(v, home) }) },
+		"max_unpublished": c.parseMaxUnpublished,
+	})
+	if c.MaxUnpublished != 0 && len(c.Publish) == 0 {
+		v.fail("max_unpublished means nothing without publish")
+	}
+}
+
+func (c *Config) parseMaxUnpublished(v value) {
+	s, ok := v.text()
+	if !ok {
+		return
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d < leastUnpublished {
+		v.fail("%q is not a time of at least %s; write for example 1h", s, leastUnpublished)
+	}
+	c.MaxUnpublished = d
+}
+
+func (c *Config) parsePlace(v value, home string) {
+	var p Place
+	given := 0
+	v.fields(map[string]func(value){
+		"file": func(v value) {
+			given++
+			if file, ok := v.text(); ok {
+				p.File = file
+				if !filepath.IsAbs(file) {
+					p.File = filepath.Join(home, file)
+				}
+			}
+		},
+		"command": func(v value) {
+			given++
+			v.list(func(v value) {
+				if arg, ok := v.text(); ok {
+					p.Command = append(p.Command, arg)
+				}
+			})
+		},
+		"url": func(v value) {
+			given++
+			p.URL = v.address()
+		},
+	})
+	if given != 1 {
+		v.fail("must have one of file, command and url")
+		return
+	}
+	c.Publish = append(c.Publish, p)
+}
+
+// address reads an https URL without a user or password: this file is kept in
+// the trail, and holds no secret.
+func (v value) address() string {
+	s, ok := v.text()
+	if !ok {
+		return ""
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "" {
+		v.fail("must be an https:// URL without user, password and fragment")
+	}
+	return s
+}
+
+func (p Place) equal(q Place) bool {
+	return p.File == q.File && p.URL == q.URL && slices.Equal(p.Command, q.Command)
+}
