@@ -78,9 +78,14 @@ type exchange struct {
 	bodyFailed     atomic.Pointer[bodyError]
 	confirmed      atomic.Bool // what decide has found is final; others may read it
 
-	mu       sync.Mutex
+	// Held while a 1xx answer is written, which waits for the agent.
+	interim  sync.Mutex
+	hints    int  // 1xx answers so far
 	answered bool // the transport has returned; no more 1xx answers
-	done     bool // the handler is about to return; its deadlines must not be touched
+
+	// Held by abort, which must not wait for anybody.
+	mu   sync.Mutex
+	done bool // the handler is about to return; its deadlines must not be touched
 }
 
 // The causes with which an exchange is cut.

@@ -147,21 +147,26 @@ func (x *exchange) outboundContext() context.Context {
 // roundTrip sends the request and holds 1xx answers back once it has returned.
 func (x *exchange) roundTrip(out *http.Request) (*http.Response, error) {
 	response, err := x.agent.transport(x.p.dialler(x.generation.Upstream)).RoundTrip(out, x.r.ProtoMajor == 2)
-	x.mu.Lock()
+	x.interim.Lock()
 	x.answered = true
-	x.mu.Unlock()
+	x.interim.Unlock()
 	return response, err
 }
 
 // firstByte and informational are called by the transport from its own goroutine,
 // possibly after RoundTrip has given up.
 func (x *exchange) firstByte() {
-	x.mu.Lock()
-	defer x.mu.Unlock()
+	x.interim.Lock()
+	defer x.interim.Unlock()
 	if !x.answered {
 		x.outcome.Timings.FirstByte = x.sinceStart()
 	}
 }
+
+// maxHints bounds the 1xx answers to one request; net/http leaves that to us.
+const maxHints = 32
+
+var errHints = errors.New("the upstream sends too many informational answers")
 
 // informational passes 103 and its like on, though not beside a 100 that the
 // agent expects: the server writes that one by itself, at the same time.
@@ -169,10 +174,13 @@ func (x *exchange) informational(code int, header textproto.MIMEHeader) error {
 	if code == http.StatusContinue || !x.r.ProtoAtLeast(1, 1) || x.r.Header.Get("Expect") != "" {
 		return nil
 	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.answered || x.done {
+	x.interim.Lock()
+	defer x.interim.Unlock()
+	if x.answered {
 		return nil
+	}
+	if x.hints++; x.hints > maxHints {
+		return errHints
 	}
 	h := x.w.Header()
 	maps.Copy(h, header)

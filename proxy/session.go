@@ -55,7 +55,7 @@ type headReader struct {
 	mu       sync.Mutex
 	head     []byte
 	state    headState
-	unparsed bool      // a request was read and no handler has seen it
+	unparsed bool      // no handler has seen a request since the last answer
 	last     time.Time // when reading ends for good; zero: not in sight
 }
 
@@ -67,7 +67,7 @@ const (
 )
 
 func newHeadReader(c net.Conn, s *session) *headReader {
-	h := &headReader{Conn: c, session: s}
+	h := &headReader{Conn: c, session: s, unparsed: true}
 	s.head = h
 	return h
 }
@@ -107,9 +107,8 @@ func (h *headReader) SetReadDeadline(t time.Time) error {
 	return h.Conn.SetReadDeadline(t)
 }
 
-// active is called by the server's ConnState hook when a request has been read,
-// whether or not it could be parsed.
-func (h *headReader) active() {
+// idle is called by the server's ConnState hook between two requests.
+func (h *headReader) idle() {
 	h.mu.Lock()
 	h.unparsed = true
 	h.mu.Unlock()
@@ -132,6 +131,14 @@ func (h *headReader) Write(b []byte) (int, error) {
 		return 0, err
 	}
 	return len(b), nil
+}
+
+// Close is called by the server while a handler waits for it.
+func (h *headReader) Close() error {
+	if h.session.tunnel != nil {
+		return farewell(h.Conn, h.session.tunnel.cut)
+	}
+	return farewell(h.Conn, rawConn(h.Conn).Close)
 }
 
 // CloseWrite lets the server end its side first, so that a refusal is not lost

@@ -83,7 +83,7 @@ func (x *exchange) checkFraming() (hostField string, _ *refusal) {
 	r := x.r
 	chunked := len(r.TransferEncoding) > 0
 	if x.session.head == nil {
-		return r.Host, nil
+		return hostOfHTTP2(r)
 	}
 	if err := x.framing.err; err != nil {
 		x.closeAfter()
@@ -97,6 +97,18 @@ func (x *exchange) checkFraming() (hostField string, _ *refusal) {
 		return "", malformedRequest.because("The request was sent before the one before it was answered, so its framing cannot be checked.")
 	}
 	return r.Host, nil
+}
+
+// hostOfHTTP2 is the Host field that may stand beside :authority, and must not
+// differ from it (RFC 9113 section 8.3.1).
+func hostOfHTTP2(r *http.Request) (hostField string, _ *refusal) {
+	switch fields := r.Header["Host"]; len(fields) {
+	case 0:
+		return r.Host, nil
+	case 1:
+		return fields[0], nil
+	}
+	return "", malformedRequest.because("The Host header is repeated.")
 }
 
 // closeAfter ends the connection after the answer: what follows on it cannot be

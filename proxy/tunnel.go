@@ -3,8 +3,10 @@ package proxy
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
+	"time"
 
 	"sallyport/identity"
 	"sallyport/internal/host"
@@ -71,9 +73,19 @@ func (t *tunnel) Read(b []byte) (int, error) {
 // otherwise, closes the socket and takes the tunnel out of its agent's.
 func (t *tunnel) Close() error {
 	t.release()
-	err := t.Conn.Close()
+	err := farewell(t.Conn, t.cut)
 	_ = t.cut()
 	return err
+}
+
+// farewellTime is how long the end of a TLS connection may take. crypto/tls waits
+// five seconds for a peer that does not read.
+const farewellTime = 500 * time.Millisecond
+
+func farewell(conn io.Closer, cut func() error) error {
+	timer := time.AfterFunc(farewellTime, func() { _ = cut() })
+	defer timer.Stop()
+	return conn.Close()
 }
 
 // cut closes the socket. It may be called from anywhere, at any time.
