@@ -27,7 +27,7 @@ func BenchmarkRetrieveAndApply(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		i, err := c.Retrieve(b.Context())
+		i, err := c.Retrieve(b.Context(), credentials.Use{})
 		if err != nil || i.Apply(r) != nil {
 			b.Fatal(err)
 		}

@@ -156,7 +156,7 @@ func TestCommandRunsOnceForAllCallersAndOutlivesThem(t *testing.T) {
 	leaver, leave := context.WithCancel(t.Context())
 	left := make(chan error)
 	go func() {
-		_, err := c.Retrieve(leaver)
+		_, err := c.Retrieve(leaver, credentials.Use{})
 		left <- err
 	}()
 	gate, err := os.OpenFile(filepath.Join(o.Home, "gate"), os.O_WRONLY, 0) // opens when the command reads
@@ -165,7 +165,7 @@ func TestCommandRunsOnceForAllCallersAndOutlivesThem(t *testing.T) {
 	var served atomic.Int32
 	for range 50 {
 		callers.Go(func() {
-			if _, err := c.Retrieve(t.Context()); err == nil {
+			if _, err := c.Retrieve(t.Context(), credentials.Use{}); err == nil {
 				served.Add(1)
 			}
 		})

@@ -23,6 +23,7 @@ type Credential struct {
 	hosts          []host.Pattern
 	source         source
 	place          placement
+	app            *app // in place of source, for what is minted
 	fingerprintKey []byte
 
 	current atomic.Pointer[Injection] // of the last reading
@@ -66,11 +67,19 @@ func (c *Credential) Covers(p host.Pattern) bool {
 	})
 }
 
-// Retrieve returns the credential with its secret as it is now. Whatever goes wrong
-// is an error that names the credential and the step and holds nothing of the secret.
-func (c *Credential) Retrieve(ctx context.Context) (*Injection, error) {
+// Retrieve returns the credential with its secret as it is now, minted for the use if
+// it is of a kind that is. Whatever goes wrong is an error that names the credential and
+// the step and holds nothing of the secret.
+func (c *Credential) Retrieve(ctx context.Context, use Use) (*Injection, error) {
 	if c == nil {
 		return nil, errors.New("no such credential")
+	}
+	if c.app != nil {
+		minted, err := c.app.retrieve(ctx, use)
+		if err != nil {
+			return nil, fmt.Errorf("credential %s: %w", c.name, err)
+		}
+		return minted, nil
 	}
 	now, err := c.source.read(ctx)
 	if err != nil {
@@ -89,6 +98,9 @@ func (c *Credential) Retrieve(ctx context.Context) (*Injection, error) {
 
 func (c *Credential) inject(now *reading) (*Injection, error) {
 	secret := string(now.secret.bytes())
+	if !validValue(secret) {
+		return nil, errSeveralLines
+	}
 	written, err := c.place.form(secret)
 	if err != nil {
 		return nil, err

@@ -12,13 +12,17 @@ import (
 func decodeGitHubToken(s *section, c *Credential) {
 	c.source = s.source("secret")
 	c.place = placement{header: "Authorization", form: gitHubToken}
-	server := s.gitHubServer()
-	c.server = server
+	c.server = s.gitHubServer()
+	s.gitHubHosts(c)
+}
+
+// gitHubHosts binds the credential to its server's hosts, or to those that are given.
+func (s *section) gitHubHosts(c *Credential) {
 	if s.has("hosts") {
 		c.hosts = s.hosts()
 		return
 	}
-	for _, text := range gitHubHosts(server) {
+	for _, text := range gitHubHosts(c.server) {
 		pattern, err := host.ParsePattern(text)
 		if err != nil {
 			s.wrong("base_url", "is not the URL of a GitHub server: %v", err)
@@ -40,7 +44,7 @@ func (s *section) gitHubServer() string {
 		s.wrong("base_url", "must be https:// and a host; write base_url: https://github.example.com")
 		return public
 	}
-	return u.Host
+	return strings.ToLower(u.Host)
 }
 
 // gitHubHosts lists what belongs to a server: its own names and, for github.com, those

@@ -20,6 +20,7 @@ type Injection struct {
 	place       placement
 	reading     *reading
 	fingerprint string
+	details     map[string]any // what may be told of a minted one
 
 	// Closures, for the reason that Secret has one.
 	written  form
@@ -98,6 +99,15 @@ func (i *Injection) Fingerprint() string {
 		return ""
 	}
 	return i.fingerprint
+}
+
+// Details returns what the trail tells of a minted credential: whose it is, what it may
+// do, and its hash as its issuer's log has it. It must not be changed.
+func (i *Injection) Details() map[string]any {
+	if i == nil {
+		return nil
+	}
+	return i.details
 }
 
 // Headers returns the canonical names of the headers that Apply writes.

@@ -23,7 +23,7 @@ func request(t testing.TB, url string) *http.Request {
 func injection(t testing.TB, secret, entry string) *credentials.Injection {
 	t.Helper()
 	set := parse(t, "credentials: {a: {secret: {env: A}, "+entry+"}}", options(t, "A", secret))
-	i, err := set.Lookup("a").Retrieve(t.Context())
+	i, err := set.Lookup("a").Retrieve(t.Context(), credentials.Use{})
 	require.NoError(t, err)
 	return i
 }
@@ -147,7 +147,7 @@ func TestFingerprintIsKeyed(t *testing.T) {
 
 	o := options(t, "A", canary)
 	o.FingerprintKey = nil
-	i, err := bearer(t, o, "{env: A}").Retrieve(t.Context())
+	i, err := bearer(t, o, "{env: A}").Retrieve(t.Context(), credentials.Use{})
 	require.NoError(t, err)
 	assert.Empty(t, i.Fingerprint(), "an unkeyed hash could be guessed at")
 }

@@ -24,6 +24,7 @@ func kinds() map[string]kind {
 		"basic":  {[]string{"username", "secret", "hosts"}, decodeBasic},
 		"query":  {[]string{"parameter", "secret", "hosts"}, decodeQuery},
 
+		"github_app":   {[]string{"app_id", "private_key", "owners", "installation", "base_url", "hosts"}, decodeGitHubApp},
 		"github_token": {[]string{"secret", "base_url", "hosts"}, decodeGitHubToken},
 	}
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"sallyport/credentials"
 )
 
 const asBearer = "kind: bearer, hosts: [h.example]"
@@ -146,7 +148,7 @@ func answer() http.Header {
 
 func BenchmarkScrubWithoutHit(b *testing.B) {
 	set := benchSet(b, "kind: bearer, hosts: [h.example]")
-	i, err := set.Lookup("a").Retrieve(b.Context())
+	i, err := set.Lookup("a").Retrieve(b.Context(), credentials.Use{})
 	require.NoError(b, err)
 	h := answer()
 	b.ReportAllocs()

@@ -19,6 +19,7 @@ type Options struct {
 	Getenv         func(string) string // the process's environment; none if nil
 	FingerprintKey []byte              // the per-home key of fingerprints; without one there are none
 	Now            func() time.Time    // time.Now if nil
+	Tokens         *Tokens             // what is minted, kept across reloads; the set's own if nil
 }
 
 // Set is one credentials.yaml: every credential by name. It is immutable but for
@@ -41,6 +42,9 @@ func Parse(file string, data []byte, options Options) (*Set, error) {
 	}
 	if options.Now == nil {
 		options.Now = time.Now
+	}
+	if options.Tokens == nil {
+		options.Tokens = NewTokens(options.Now)
 	}
 	p := &parser{file: file, options: options}
 	p.checkOwnFile()

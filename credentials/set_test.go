@@ -108,7 +108,7 @@ func TestNilAndEmptySetsRefuseEverything(t *testing.T) {
 	c := set.Lookup("any")
 	assert.Empty(t, c.Name()+c.Kind())
 	assert.Empty(t, c.Hosts())
-	_, err := c.Retrieve(t.Context())
+	_, err := c.Retrieve(t.Context(), credentials.Use{})
 	require.EqualError(t, err, "no such credential")
 }
 
@@ -195,7 +195,7 @@ func TestWarningsNameFileLineAndKey(t *testing.T) {
 		"credentials.yaml:4: credentials.c.secret.file: no such file or directory; until that is mended, requests that need it are refused",
 		"credentials.yaml:5: credentials.d.secret.file: " + o.Home + "/open.key can be read by others; run chmod go-r on it",
 	}, set.Warnings())
-	_, err := set.Lookup("b").Retrieve(t.Context())
+	_, err := set.Lookup("b").Retrieve(t.Context(), credentials.Use{})
 	require.Error(t, err)
 	requireSilent(t, err.Error())
 }

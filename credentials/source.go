@@ -24,6 +24,8 @@ type source interface {
 // reading is one value of a secret.
 type reading struct{ secret Secret }
 
+var errSeveralLines = errors.New("it holds a line break or another control character; keep one line with the secret alone")
+
 // newReading takes what a source gave, less one line break at its end, which
 // editors and commands add.
 func newReading(raw []byte) (*reading, error) {
@@ -35,8 +37,8 @@ func newReading(raw []byte) (*reading, error) {
 		return nil, errors.New("it is empty")
 	case len(raw) > maxSecret:
 		return nil, fmt.Errorf("it is larger than %d KiB", maxSecret>>10)
-	case !validValue(string(raw)):
-		return nil, errors.New("it holds a line break or another control character; keep one line with the secret alone")
+	case !validValue(string(raw)) && !bytes.HasPrefix(raw, []byte("-----BEGIN ")): // a key has lines
+		return nil, errSeveralLines
 	}
 	return &reading{secret: NewSecret(raw)}, nil
 }

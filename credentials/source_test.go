@@ -17,7 +17,7 @@ import (
 // written applies the credential to a request and returns the bearer token that came out.
 func written(t *testing.T, c *credentials.Credential) string {
 	t.Helper()
-	i, err := c.Retrieve(t.Context())
+	i, err := c.Retrieve(t.Context(), credentials.Use{})
 	require.NoError(t, err)
 	r := request(t, "https://h.example/")
 	require.NoError(t, i.Apply(r))
@@ -27,7 +27,7 @@ func written(t *testing.T, c *credentials.Credential) string {
 // refused retrieves the credential, which must fail without a word of the secret.
 func refused(t *testing.T, c *credentials.Credential) string {
 	t.Helper()
-	i, err := c.Retrieve(t.Context())
+	i, err := c.Retrieve(t.Context(), credentials.Use{})
 	require.Error(t, err)
 	assert.Nil(t, i)
 	requireSilent(t, err.Error())
@@ -103,9 +103,9 @@ func TestFileIsReadAgainWhenItChanges(t *testing.T) {
 
 	old := time.Now().Add(-time.Hour) // settled: only a change is read
 	require.NoError(t, os.Chtimes(path, old, old))
-	first, err := c.Retrieve(t.Context())
+	first, err := c.Retrieve(t.Context(), credentials.Use{})
 	require.NoError(t, err)
-	again, err := c.Retrieve(t.Context())
+	again, err := c.Retrieve(t.Context(), credentials.Use{})
 	require.NoError(t, err)
 	assert.Same(t, first, again)
 
@@ -216,7 +216,7 @@ func TestPrintingASetTellsNothing(t *testing.T) {
 	o := options(t, "KEY", canary, "OTHER", canary)
 	set := parse(t, every, o)
 	c := set.Lookup("basic")
-	i, err := c.Retrieve(t.Context())
+	i, err := c.Retrieve(t.Context(), credentials.Use{})
 	require.NoError(t, err)
 	for _, value := range []any{set, *set, c, i, []any{c, i}, struct{ I *credentials.Injection }{i}} {
 		for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {

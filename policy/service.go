@@ -75,9 +75,9 @@ type Service struct {
 	Title   string // for sentences: "GitHub"
 	Default string // the server that a rule means which names none
 
-	// Narrows: its credentials' tokens are narrowed to the repositories of the rule,
-	// so that a rule can allow what hides its repository.
-	Narrows bool
+	// Narrows reports whether a credential's tokens are narrowed to the repositories of
+	// the rule, so that it can allow what hides its repository; nil for none.
+	Narrows func(credential string) bool
 	// Server reads the host by which a rule names another server.
 	Server func(text string) (string, error)
 	// Operations compiles a pattern of operations, and refuses one that matches none.

@@ -34,7 +34,7 @@ func (w words) Catches(operation string) bool {
 
 func forge() policy.Service {
 	return policy.Service{
-		Narrows: true,
+		Narrows: func(credential string) bool { return credential == "k" },
 		Key:     "github", Title: "the forge", Default: "forge.example",
 		Server: func(text string) (string, error) {
 			if strings.Contains(text, "/") {
@@ -147,6 +147,7 @@ func TestServiceRules(t *testing.T) {
 		{"  - {name: a, allow: {github: {repos: [acme/*], access: write}}, credential: k}\n", []policy.Call{hidden}, "allow a"},
 		{"  - {name: a, allow: {github: {repos: [acme/web, acme/api], access: write}}, credential: k}\n", []policy.Call{hidden}, "allow a"},
 		{"  - {name: a, allow: {github: {repos: [acme/web], access: write}}}\n", []policy.Call{hidden}, "deny"},
+		{"  - {name: a, allow: {github: {repos: [acme/web], access: write}}, credential: fixed}\n", []policy.Call{hidden}, "deny"},
 		{"  - {name: a, allow: {github: {repos: [acme/w*], access: write}}, credential: k}\n", []policy.Call{hidden}, "deny"},
 		{"  - {name: a, allow: {github: {repos: [acme/web, b/web], access: write}}, credential: k}\n", []policy.Call{hidden}, "deny"},
 		{"  - {name: a, allow: {github: {repos: [\"*\"], access: write}}, credential: k}\n", []policy.Call{hidden}, "deny"},

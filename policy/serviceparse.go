@@ -63,7 +63,7 @@ func (c *compiler) serviceRule(above, n *node, s *Service, r *rule) matcher {
 		m.access = c.access(f)
 	}
 	c.pushes(n, m)
-	m.bounded = s.Narrows && r.credential != "" && (bounding(m.repos) && !r.scope.Pinned() || m.covers(r.scope))
+	m.bounded = s.Narrows != nil && s.Narrows(r.credential) && r.credential != "" && (bounding(m.repos) && !r.scope.Pinned() || m.covers(r.scope))
 	return m
 }
 

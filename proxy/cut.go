@@ -34,6 +34,9 @@ func (p *Proxy) Cut(id uuid.UUID) {
 	for _, x := range exchanges {
 		x.abort(cause)
 	}
+	if refusal.word == agentRevoked.word {
+		defer p.disown(id)
+	}
 	for _, t := range tunnels {
 		_ = t.cut()
 	}
@@ -83,7 +86,7 @@ func (p *Proxy) Recheck() {
 
 // sweep looks after what no request looks after, until ctx ends. It never waits.
 func (p *Proxy) sweep(ctx context.Context) {
-	every(ctx, sweepInterval, func() {
+	every(ctx, p.sweepEvery, func() {
 		p.cutInactive()
 		p.cutStalled()
 		p.evictIdle()

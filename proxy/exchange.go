@@ -214,9 +214,21 @@ func (x *exchange) retrieve() *refusal {
 	if x.target.scheme != "https" {
 		return credentialUnavailable.because("No credential is ever applied in clear text.")
 	}
+	credential := x.generation.Credentials.Lookup(x.credential)
+	if x.goesBare(credential.Kind()) {
+		x.credential = ""
+		return nil
+	}
+	use, refusal := x.use(credential.Kind())
+	if refusal != nil {
+		return refusal
+	}
 	start := time.Now()
-	injection, err := x.generation.Credentials.Lookup(x.credential).Retrieve(x.ctx)
+	injection, err := credential.Retrieve(x.ctx, use)
 	x.intent.CredentialMS = milliseconds(time.Since(start))
+	if errors.Is(err, errUnrecorded) {
+		return x.p.unrecorded(x.id, err)
+	}
 	if err != nil {
 		x.p.metrics.CredentialFailed(x.credential)
 		x.p.log.Warn("credential cannot be had", "credential", x.credential, "exchange", x.id, "error", err)

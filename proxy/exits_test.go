@@ -36,11 +36,11 @@ var exits = map[string]exit{
 	"upstream resets":      {path: "/reset", status: 502, refusal: "upstream", outcome: "upstream_failed", reached: true},
 	"upstream is cut":      {path: "/cut", status: 200, torn: true, outcome: "upstream_failed", reached: true},
 	"upstream is silent": {
-		path: "/hang", alone: true, option: func(r *rig) { r.stall = 100 * time.Millisecond },
+		path: "/hang", alone: true, option: func(r *rig) { r.stall = time.Second },
 		status: 504, refusal: "upstream", outcome: "timed_out", reached: true,
 	},
 	"stream stalls": {
-		path: "/stream", alone: true, option: func(r *rig) { r.stall = 100 * time.Millisecond },
+		path: "/stream", alone: true, option: func(r *rig) { r.stall = time.Second },
 		status: 200, torn: true, outcome: "timed_out", reached: true,
 	},
 
@@ -81,7 +81,7 @@ func revoke(t *testing.T, m *matrix, a agent) {
 
 // expire moves the agent's end, unknown to the proxy until the next request.
 func expire(t *testing.T, m *matrix, a agent) {
-	_, err := m.registry.Renew(t.Context(), a.ID, time.Now().Add(50*time.Millisecond))
+	_, err := m.registry.Renew(t.Context(), a.ID, time.Now().Add(300*time.Millisecond))
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
 		record, _ := m.registry.Lookup(a.ID)

@@ -26,8 +26,10 @@ func Services() []policy.Service {
 			return s.Host(), nil
 		},
 		Operations: func(pattern string) (policy.Operations, error) { return github.ParsePattern(pattern) },
-		Meaning:    gitHubMeaning,
-		Question:   gitHubQuestion,
+		// Whoever knows the credentials says more; the exchange makes sure.
+		Narrows:  func(string) bool { return true },
+		Meaning:  gitHubMeaning,
+		Question: gitHubQuestion,
 	}}
 }
 

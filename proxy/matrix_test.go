@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -159,7 +160,8 @@ type duration struct {
 }
 
 func TestEveryWayOut(t *testing.T) {
-	shared := newMatrix(t)
+	// Without a sweep, what a request meets is its own look at the registry.
+	shared := newMatrix(t, func(r *rig) { r.sweep = time.Hour })
 	t.Run("all", func(t *testing.T) {
 		for name, c := range exits {
 			for _, w := range ways {
@@ -213,7 +215,7 @@ func (m *matrix) leave(t *testing.T, name string, c exit, w way) {
 	}
 	if c.outcome != "refused" && status == http.StatusOK {
 		assert.Empty(t, word)
-	} else if status > 0 {
+	} else if status > 0 && (c.status != anyStatus || err == nil) {
 		assert.Equal(t, "urn:sallyport:refusal:"+c.refusal, word)
 	}
 	select {

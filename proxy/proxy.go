@@ -21,6 +21,7 @@ import (
 
 	"sallyport/audit"
 	"sallyport/certs"
+	"sallyport/credentials"
 	"sallyport/identity"
 	"sallyport/internal/metrics"
 )
@@ -39,7 +40,7 @@ const (
 	handshakeLogBurst = 5
 )
 
-// Config is what a Proxy works with. Every field but OwnListeners, StallTimeout
+// Config is what a Proxy works with. Every field but Tokens, OwnListeners, StallTimeout
 // and Now is required.
 type Config struct {
 	Registry    *identity.Registry
@@ -51,6 +52,7 @@ type Config struct {
 	Metrics     *metrics.Metrics
 	Log         *slog.Logger
 
+	Tokens       *credentials.Tokens     // what is minted, so that it can be revoked; none if nil
 	OwnListeners func() []netip.AddrPort // never dialled, beside the one that Serve gets
 	StallTimeout time.Duration           // cuts an exchange in which no byte moves; default 10 minutes
 	Now          func() time.Time
@@ -68,7 +70,14 @@ type Proxy struct {
 	log          *slog.Logger
 	ownListeners func() []netip.AddrPort
 	stallTimeout time.Duration
+	sweepEvery   time.Duration
 	now          func() time.Time
+
+	tokens     *credentials.Tokens
+	learned    sync.Map           // operations to the permissions that GitHub said they need
+	life       context.Context    //nolint:containedctx // of what runs beside exchanges; ends with Shutdown
+	end        context.CancelFunc // of life
+	background sync.WaitGroup     // of what has life
 
 	agents       agents
 	outer, inner *http.Server // for the listener, and for what comes out of tunnels
@@ -84,6 +93,9 @@ type Proxy struct {
 	listener net.Listener
 	stopping bool
 	dial     *dialler // for the upstream configuration in force
+
+	errands   *http.Transport // of what Sallyport asks by itself
+	errandsBy *dialler        // that it dials with
 }
 
 // New checks the configuration and returns a Proxy that is ready to serve.
@@ -95,10 +107,13 @@ func New(c Config) (*Proxy, error) {
 	p := &Proxy{
 		registry: c.Registry, trail: c.Trail, leaves: c.Leaves, generation: c.Generation,
 		metrics: c.Metrics, log: c.Log, ownListeners: c.OwnListeners, stallTimeout: c.StallTimeout, now: c.Now,
+		sweepEvery:   sweepInterval,
 		agents:       agents{at: map[uuid.UUID]*agent{}},
 		stopped:      make(chan struct{}),
 		handshakeLog: rate.NewLimiter(rate.Every(handshakeLogEvery), handshakeLogBurst),
 	}
+	p.tokens = c.Tokens
+	p.life, p.end = context.WithCancel(context.Background())
 	if p.stallTimeout == 0 {
 		p.stallTimeout = stallTimeout
 	}
@@ -163,8 +178,8 @@ func (p *Proxy) server(handler http.Handler, idle time.Duration) *http.Server {
 }
 
 func connState(c net.Conn, state http.ConnState) {
-	if h, ok := c.(*headReader); ok && state == http.StateActive {
-		h.active()
+	if h, ok := c.(*headReader); ok && state == http.StateIdle {
+		h.idle()
 	}
 }
 
@@ -264,8 +279,23 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 	_ = p.outer.Close()
 	_ = p.inner.Close()
 	p.agents.shut()
+	p.endErrands()
 	close(p.stopped)
 	return err
+}
+
+// endErrands breaks off what Sallyport asks by itself, and waits for its rows.
+func (p *Proxy) endErrands() {
+	p.end()
+	p.background.Wait()
+	if p.tokens != nil {
+		p.tokens.Wait()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.errands != nil {
+		p.errands.CloseIdleConnections()
+	}
 }
 
 // drainPoll is how often Shutdown looks whether the last exchange has ended.

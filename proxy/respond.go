@@ -17,6 +17,7 @@ func (x *exchange) respond(response *http.Response) {
 		x.fail(errors.New("the upstream's status is not one"))
 		return
 	}
+	x.learn(response.Header.Get("X-Accepted-Github-Permissions"))
 	h := x.w.Header()
 	announced := x.copyHeader(h, response)
 	if x.bodyOpen() {

@@ -72,28 +72,33 @@ people:
 
 // rig is a whole proxy in this process, on loopback, with real stores.
 type rig struct {
-	t         testing.TB
-	dir       string
-	proxy     *proxy.Proxy
-	registry  *identity.Registry
-	trail     *audit.Trail
-	metrics   *metrics.Metrics
-	address   string
-	agentCA   *certs.Authority
-	mitmCA    *certs.Authority
-	originCA  *certs.Authority
-	log       *logBuffer
-	resolve   map[host.Authority]string
-	current   atomic.Pointer[proxy.Generation]
-	number    uint64
-	limits    proxy.Limits
-	networks  []proxy.Network
-	stall     time.Duration
-	patience  time.Duration // of a shutdown
-	policy    string
-	stop      func()
-	stopOnce  sync.Once
-	trailPath string
+	t        testing.TB
+	dir      string
+	proxy    *proxy.Proxy
+	registry *identity.Registry
+	trail    *audit.Trail
+	metrics  *metrics.Metrics
+	address  string
+	agentCA  *certs.Authority
+	mitmCA   *certs.Authority
+	originCA *certs.Authority
+	log      *logBuffer
+	resolve  map[host.Authority]string
+	current  atomic.Pointer[proxy.Generation]
+	number   uint64
+	limits   proxy.Limits
+	networks []proxy.Network
+	stall    time.Duration
+	sweep    time.Duration
+	patience time.Duration // of a shutdown
+	policy   string
+
+	credentials string
+	getenv      func(string) string
+	tokens      *credentials.Tokens
+	stop        func()
+	stopOnce    sync.Once
+	trailPath   string
 }
 
 // logBuffer collects what is logged.
@@ -118,7 +123,8 @@ func newRig(t testing.TB, options ...func(*rig)) *rig {
 	t.Helper()
 	r := &rig{t: t, dir: t.TempDir(), log: &logBuffer{}, resolve: map[host.Authority]string{}, metrics: metrics.New()}
 	r.limits = proxy.Limits{RequestsPerSecond: 1e6}
-	r.patience, r.policy = 200*time.Millisecond, rigPolicy
+	r.patience, r.policy, r.credentials = 200*time.Millisecond, rigPolicy, rigCredentials
+	r.getenv, r.tokens = func(string) string { return canary }, credentials.NewTokens(time.Now)
 	for _, option := range options {
 		option(r)
 	}
@@ -155,9 +161,12 @@ func (r *rig) start() {
 	r.proxy, err = proxy.New(proxy.Config{
 		Registry: r.registry, Trail: r.trail, Leaves: certs.NewLeaves(r.mitmCA, 64, time.Now),
 		Certificate: func() *tls.Certificate { return &listener.TLS }, ClientCAs: r.agentCA.Pool(),
-		Generation: r.current.Load, Metrics: r.metrics, Log: r.logger(), StallTimeout: r.stall,
+		Generation: r.current.Load, Metrics: r.metrics, Log: r.logger(), StallTimeout: r.stall, Tokens: r.tokens,
 	})
 	require.NoError(t, err)
+	if r.sweep > 0 {
+		r.proxy.SweepEvery(r.sweep)
+	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	r.address = ln.Addr().String()
@@ -186,10 +195,12 @@ func (r *rig) close() {
 // configure swaps in a new generation with the policy as "operator".
 func (r *rig) configure(text string) {
 	t := r.t
-	p, err := policy.Parse("operator.yaml", []byte(text), proxy.Services()...)
+	services := proxy.Services()
+	services[0].Narrows = func(credential string) bool { return credential == "app" }
+	p, err := policy.Parse("operator.yaml", []byte(text), services...)
 	require.NoError(t, err)
-	set, err := credentials.Parse("credentials.yaml", []byte(rigCredentials), credentials.Options{
-		Home: r.dir, Getenv: func(string) string { return canary }, FingerprintKey: []byte("rig"), Now: time.Now,
+	set, err := credentials.Parse("credentials.yaml", []byte(r.credentials), credentials.Options{
+		Home: r.dir, Getenv: r.getenv, FingerprintKey: []byte("rig"), Now: time.Now, Tokens: r.tokens,
 	})
 	require.NoError(t, err)
 	owners, err := identity.ParseOwners("owners.yaml", []byte(rigOwners))
@@ -299,7 +310,10 @@ func (r *rig) upstreamSpeaking(protocols []string, handler http.HandlerFunc, nam
 	server.Config.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerConnection: 16 << 20, MaxReceiveBufferPerStream: 1 << 20}
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
 	server.StartTLS()
-	t.Cleanup(server.Close)
+	t.Cleanup(func() {
+		r.shutdown() // ends what the handlers wait for
+		server.Close()
+	})
 	for _, name := range names {
 		r.point(name+":443", server.Listener.Addr().String())
 	}

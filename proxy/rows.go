@@ -40,6 +40,9 @@ func (x *exchange) fillIntent() {
 	if x.classified != nil {
 		x.classified.describe(x)
 	}
+	for key, value := range x.injection.Details() {
+		x.detail(key, value)
+	}
 	in.Details = x.details
 }
 

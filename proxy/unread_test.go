@@ -84,3 +84,20 @@ func TestUploadsShareAConnection(t *testing.T) {
 		assert.False(t, response.Close)
 	}
 }
+
+// What was read together with the request before it is refused like any other.
+func TestMalformedRequestBehindAnother(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.upstream(func(http.ResponseWriter, *http.Request) {}, false, "api.test")
+	conn, reader := r.talk(r.agent("a"))
+	_, err := io.WriteString(conn, "GET /one HTTP/1.1\r\nHost: api.test\r\n\r\nnonsense\r\n\r\n")
+	require.NoError(t, err)
+	response, err := http.ReadResponse(reader, nil)
+	require.NoError(t, err)
+	require.Equal(t, 200, response.StatusCode, body(t, response))
+	response, err = http.ReadResponse(reader, nil)
+	require.NoError(t, err)
+	assert.Contains(t, body(t, response), "urn:sallyport:refusal:malformed")
+	assert.Equal(t, "malformed", r.rowsOf(2)[0].Outcome.Refusal)
+}

@@ -69,7 +69,7 @@ func newServer(a *app, log *slog.Logger, st *stores) (*server, error) {
 		Registry: st.registry, Trail: st.trail, Leaves: s.leaves,
 		Certificate: s.certificate.current, ClientCAs: st.agentCA.Pool(),
 		Generation: s.generation.Load, Metrics: s.metrics, Log: log,
-		OwnListeners: s.ownListeners, Now: a.now,
+		OwnListeners: s.ownListeners, Now: a.now, Tokens: st.tokens,
 	})
 	if err != nil {
 		return nil, err
@@ -97,7 +97,7 @@ func (s *server) start(ctx context.Context) (err error) {
 	}
 	service := admin.NewService(admin.Config{
 		Registry: s.registry, Trail: s.trail, AgentCA: s.agentCA, InterceptionCA: s.interceptionCA,
-		View: s.view, Proxy: s.address, Cut: s.proxy.Cut, Now: s.now, Prune: s.trail.Prune,
+		View: s.view, Proxy: s.address, Cut: s.proxy.Cut, Errand: s.proxy.Errand, Now: s.now, Prune: s.trail.Prune,
 		Reload: func(ctx context.Context, by admin.Caller) (admin.Configuration, error) {
 			return s.reload(ctx, "command", &by)
 		},

@@ -12,6 +12,7 @@ import (
 
 	"sallyport/audit"
 	"sallyport/certs"
+	"sallyport/credentials"
 	"sallyport/identity"
 	"sallyport/internal/admin"
 	"sallyport/internal/home"
@@ -28,6 +29,7 @@ type stores struct {
 	interceptionCA *certs.Authority
 	registry       *identity.Registry
 	trail          *audit.Trail
+	tokens         *credentials.Tokens
 }
 
 // layout names HOME's files, or says that there is no HOME.
@@ -62,6 +64,7 @@ func (s *stores) open(ctx context.Context, a *app, log *slog.Logger) (err error)
 	if err != nil {
 		return err
 	}
+	s.tokens = options.Tokens
 	if s.files, err = home.OpenStore(s.layout, options); err != nil {
 		return err
 	}
@@ -121,7 +124,7 @@ func (s *stores) view() admin.View {
 // loadOptions is what reading HOME's files needs beside them.
 func loadOptions(l home.Layout, a *app) (home.Options, error) {
 	key, err := readFingerprintKey(l)
-	return home.Options{Getenv: a.getenv, FingerprintKey: key, Now: a.now, Services: proxy.Services()}, err
+	return home.Options{Getenv: a.getenv, FingerprintKey: key, Now: a.now, Services: proxy.Services(), Tokens: credentials.NewTokens(a.now)}, err
 }
 
 const fingerprintKeySize = 32

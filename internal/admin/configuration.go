@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"time"
 
@@ -63,7 +64,7 @@ func (s *Session) CheckCredential(ctx context.Context, name string) (CredentialC
 	if err := s.record(ctx, "credential.checked", payload); err != nil {
 		return CredentialCheck{}, err
 	}
-	injection, err := retrieve(ctx, c)
+	injection, err := s.try(ctx, c)
 	if err != nil {
 		check.Error = optional(err.Error())
 		return check, nil
@@ -72,8 +73,12 @@ func (s *Session) CheckCredential(ctx context.Context, name string) (CredentialC
 	return check, nil
 }
 
-func retrieve(ctx context.Context, c *credentials.Credential) (*credentials.Injection, error) {
+func (s *Session) try(ctx context.Context, c *credentials.Credential) (*credentials.Injection, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	return c.Retrieve(ctx)
+	var via http.RoundTripper
+	if s.service.Errand != nil {
+		via = s.service.Errand(c.Name())
+	}
+	return c.Check(ctx, via)
 }

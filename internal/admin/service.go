@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -40,6 +41,7 @@ type Config struct {
 	View           func() View
 	Proxy          func() string                                        // where agents reach the listener; "" if unknown
 	Cut            func(agent uuid.UUID)                                // ends what the agent has open; nil if nothing can be open
+	Errand         func(credential string) http.RoundTripper            // by which a credential is minted to try it; nil if no server is running
 	Reload         func(context.Context, Caller) (Configuration, error) // nil if no server is running
 	Prune          func(context.Context, audit.PruneRequest) (audit.Pruned, error)
 	Now            func() time.Time

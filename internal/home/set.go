@@ -41,7 +41,8 @@ type Options struct {
 	Getenv         func(string) string
 	FingerprintKey []byte
 	Now            func() time.Time
-	Services       []policy.Service // that policies can speak of
+	Services       []policy.Service    // that policies can speak of
+	Tokens         *credentials.Tokens // what is minted, kept across reloads
 }
 
 // Load parses all files. The error, if any, lists everything that is wrong.
@@ -133,7 +134,7 @@ func (set *Set) parseCredentials(s source, l Layout, o Options) error {
 		set.Warnings = append(set.Warnings, fmt.Sprintf("%s: other users may read it (mode %04o)", s.path, s.mode))
 	}
 	parsed, err := credentials.Parse(s.path, s.data, credentials.Options{
-		Home: l.Dir, Getenv: o.Getenv, FingerprintKey: o.FingerprintKey, Now: o.Now,
+		Home: l.Dir, Getenv: o.Getenv, FingerprintKey: o.FingerprintKey, Now: o.Now, Tokens: o.Tokens,
 	})
 	if err != nil {
 		return err
@@ -150,6 +151,10 @@ type parsedPolicy struct {
 }
 
 func (set *Set) parsePolicies(sources []source, services []policy.Service) ([]parsedPolicy, error) {
+	services = slices.Clone(services)
+	for i := range services {
+		services[i].Narrows = func(name string) bool { return set.Credentials.Lookup(name).Kind() == mintedKind }
+	}
 	var parsed []parsedPolicy
 	var errs []error
 	set.Policies = make(map[string]*policy.Policy, len(sources))
@@ -209,9 +214,11 @@ func (set *Set) checkUse(file string, use policy.CredentialUse) error {
 	return problem
 }
 
+// mintedKind is the kind of credential whose tokens are minted for what is done.
+const mintedKind = "github_app"
+
 // unfit says why a credential cannot serve a rule, other than by its hosts.
 func unfit(c *credentials.Credential, use policy.CredentialUse) (what, hint string) {
-	const minted = "github_app"
 	switch {
 	case use.Service != "" && c.Server() == "":
 		return fmt.Sprintf("a %s: rule takes a credential of kind github_app or github_token, and %q is of kind %s", use.Service, use.Credential, c.Kind()),
@@ -219,10 +226,10 @@ func unfit(c *credentials.Credential, use policy.CredentialUse) (what, hint stri
 	case use.Service != "" && c.Server() != use.Server:
 		return fmt.Sprintf("the rule is about %s, and credential %q for %s", use.Server, use.Credential, c.Server()),
 			fmt.Sprintf("write %s: {host: %s, ...}", use.Service, c.Server())
-	case use.Pinned && c.Kind() != minted:
+	case use.Pinned && c.Kind() != mintedKind:
 		return fmt.Sprintf("the rule pins what a minted token may do, and credential %q is of kind %s, which is never minted", use.Credential, c.Kind()),
 			"remove repositories, permissions and shared"
-	case use.Service == "" && c.Kind() == minted && !use.Pinned:
+	case use.Service == "" && c.Kind() == mintedKind && !use.Pinned:
 		return fmt.Sprintf("a rule about hosts does not tell what a token of credential %q must be able to do", use.Credential),
 			"pin it by repositories: [OWNER/NAME] and permissions: {contents: read}, or write a github: rule"
 	}

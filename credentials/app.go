@@ -1,0 +1,180 @@
+package credentials
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"sallyport/internal/host"
+)
+
+// app is a GitHub App: tokens of its installations are minted with its key.
+type app struct {
+	name         string // the credential's
+	id           int64
+	server       string // "github.com"
+	owners       []string
+	installation int64 // 0: looked up by owner
+	key          source
+	hosts        []host.Pattern
+	tokens       *Tokens
+	now          func() time.Time
+
+	parsed atomic.Pointer[appKey]
+	skew   atomic.Int64 // how far GitHub's clock is ahead of ours, in nanoseconds
+}
+
+var account = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`)
+
+func decodeGitHubApp(s *section, c *Credential) {
+	a := &app{name: c.name, server: s.gitHubServer(), tokens: s.options.Tokens, now: s.options.Now}
+	a.id, _ = s.number("app_id", "12345")
+	a.key = s.source("private_key")
+	for _, item := range s.texts("owners", "[acme]") {
+		owner := strings.ToLower(item.text)
+		switch {
+		case !account.MatchString(owner):
+			s.fail(item.line, s.sub("owners"), "%s is not the name of an account; write owners: [acme]", show(owner))
+		case slices.Contains(a.owners, owner):
+			s.fail(item.line, s.sub("owners"), "%s is there twice; keep one", owner)
+		default:
+			a.owners = append(a.owners, owner)
+		}
+	}
+	if s.has("installation") {
+		if text, _ := s.text("installation", "auto"); text != "auto" {
+			a.installation, _ = s.number("installation", "auto")
+		}
+		if a.installation != 0 && len(a.owners) > 1 {
+			s.wrong("installation", "an installation is one owner's, and there are %d owners; write installation: auto", len(a.owners))
+		}
+	}
+	c.server, c.app = a.server, a
+	c.place = placement{header: "Authorization", form: gitHubToken}
+	s.gitHubHosts(c)
+	a.hosts = c.hosts
+}
+
+// number reads a positive whole number.
+func (s *section) number(key, example string) (int64, bool) {
+	text, ok := s.text(key, example)
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n <= 0 {
+		s.wrong(key, "must be a number above 0; write %s: %s", key, example)
+		return 0, false
+	}
+	return n, true
+}
+
+// bound is a use in its canonical form: all that a token depends on.
+type bound struct {
+	owner        string
+	repositories []string // names without owner, sorted; nil for everything
+	permissions  []PermissionSet
+	documents    string
+}
+
+// bind checks a use against what the credential is for. What is empty is an error
+// and never means all.
+func (a *app) bind(use Use) (bound, error) {
+	b := bound{owner: strings.ToLower(use.Owner), permissions: use.Permissions, documents: use.Documents}
+	for _, full := range use.Repositories {
+		owner, name, ok := strings.Cut(strings.ToLower(full), "/")
+		switch {
+		case !ok || owner == "" || name == "":
+			return b, fmt.Errorf("%q is no repository", full)
+		case b.owner == "":
+			b.owner = owner
+		case b.owner != owner:
+			return b, fmt.Errorf("one token cannot reach repositories of %s and of %s", b.owner, owner)
+		}
+		b.repositories = append(b.repositories, name)
+	}
+	if b.owner == "" && len(a.owners) == 1 {
+		b.owner = a.owners[0]
+	}
+	switch {
+	case b.owner == "":
+		return b, errors.New("the request names no owner, so that it is not clear whose installation to use; pin repositories and permissions in its rule")
+	case !slices.Contains(a.owners, b.owner):
+		return b, fmt.Errorf("it is bound to the repositories of %s, and the request is about %s's; add the owner to its owners if that is meant", strings.Join(a.owners, ", "), b.owner)
+	case len(b.repositories) == 0 && !use.Everything:
+		return b, errors.New("the request names no repository to narrow a token to")
+	case len(b.permissions) == 0 && rank(b.documents) == 0:
+		return b, errors.New("the request needs no permission that could be asked for")
+	}
+	slices.Sort(b.repositories)
+	b.repositories = slices.Compact(b.repositories)
+	return b, nil
+}
+
+func (b bound) permissionsText() string {
+	if len(b.permissions) == 0 {
+		return "documents=" + b.documents
+	}
+	var sets []string
+	for _, set := range b.permissions {
+		sets = append(sets, set.String())
+	}
+	return strings.Join(sets, ";")
+}
+
+// retrieve returns a token for one use, minted or kept.
+func (a *app) retrieve(ctx context.Context, use Use) (*Injection, error) {
+	b, err := a.bind(use)
+	if err != nil {
+		return nil, err
+	}
+	if use.Transport == nil {
+		return nil, errors.New("tokens are minted by a running server only; start one, and try again")
+	}
+	i, err := a.tokens.findInstallation(ctx, a, b, use)
+	if err != nil {
+		return nil, err
+	}
+	key := tokenKey{
+		app: appName{a.server, a.id}, installation: i.id, owner: b.owner,
+		repositories: strings.Join(b.repositories, ","), permissions: b.permissionsText(),
+	}
+	if !use.Shared {
+		key.agent = use.Agent
+	}
+	t, err := a.tokens.token(ctx, key, func(ctx context.Context) (*token, error) { return a.mint(ctx, i, b, use) })
+	if err != nil {
+		return nil, err
+	}
+	return t.injection, nil
+}
+
+// appName names an App among those of all servers.
+type appName struct {
+	server string
+	id     int64
+}
+
+// Check retrieves the credential once, to see whether it works. Of a kind that is
+// minted it mints a token for each owner, which can do no more than every token can.
+func (c *Credential) Check(ctx context.Context, via http.RoundTripper) (*Injection, error) {
+	if c == nil || c.app == nil {
+		return c.Retrieve(ctx, Use{})
+	}
+	var last *Injection
+	for _, owner := range c.app.owners {
+		var err error
+		use := Use{Owner: owner, Everything: true, Permissions: []PermissionSet{{"metadata": "read"}}, Transport: via}
+		if last, err = c.Retrieve(ctx, use); err != nil {
+			return nil, fmt.Errorf("owner %s: %w", owner, err)
+		}
+	}
+	return last, nil
+}

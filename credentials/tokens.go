@@ -1,0 +1,157 @@
+package credentials
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"sallyport/credentials/mint"
+)
+
+// Bounds of minting. A token lives an hour; GitHub's own documents say so, and its
+// answers, which alone count.
+const (
+	mintLimit      = 10 * time.Second
+	refreshAfter   = 0.85 // with the jitter of a tenth: between 46 and 51 minutes
+	expiryMargin   = time.Minute
+	failureMemory  = 2 * time.Second
+	maxTokens      = 20_000
+	maxFound       = 10_000
+	foundFor       = 10 * time.Minute
+	foundRefreshAt = 0.5
+)
+
+// Tokens keeps what GitHub Apps have minted. It outlives a [Set], so that a reload
+// mints nothing anew and a revoked agent's tokens are still known. It is safe for
+// concurrent use.
+type Tokens struct {
+	minted *mint.Cache[tokenKey, *token]
+	found  *mint.Cache[installationKey, *installation]
+
+	mu  sync.Mutex
+	ids map[repositoryKey]int64 // of repositories that tokens were narrowed to
+}
+
+// NewTokens returns Tokens that hold nothing.
+func NewTokens(now func() time.Time) *Tokens {
+	return &Tokens{
+		minted: mint.New[tokenKey](mint.Options[*token]{
+			Limit: mintLimit, Refresh: refreshAfter, Margin: expiryMargin, Failure: failureMemory, Size: maxTokens,
+			Now: now, Jitter: rand.Float64, Discard: func(t *token) { _ = t.revoke(context.Background()) },
+		}),
+		found: mint.New[installationKey](mint.Options[*installation]{
+			Limit: mintLimit, Refresh: foundRefreshAt, Failure: failureMemory, Size: maxFound, Now: now, Jitter: rand.Float64,
+		}),
+		ids: map[repositoryKey]int64{},
+	}
+}
+
+// tokenKey is all that a token depends on. agent is empty for a shared one.
+type tokenKey struct {
+	agent        string
+	app          appName
+	installation int64
+	owner        string
+	repositories string
+	permissions  string
+}
+
+type installationKey struct {
+	app   appName
+	owner string
+	id    int64 // as configured, 0 if it is to be found
+}
+
+type repositoryKey struct {
+	app  appName
+	full string
+}
+
+// installation is where an App was installed.
+type installation struct {
+	id          int64
+	permissions PermissionSet // that it was given
+}
+
+// token is one installation token.
+type token struct {
+	injection *Injection
+	expires   time.Time
+	app       *app
+	written   func() string     // the token itself
+	transport http.RoundTripper // that it was minted by
+}
+
+func (t *Tokens) findInstallation(ctx context.Context, a *app, b bound, use Use) (*installation, error) {
+	key := installationKey{appName{a.server, a.id}, b.owner, a.installation}
+	return t.found.Get(ctx, key, func(ctx context.Context) (mint.Minted[*installation], error) {
+		i, err := a.find(ctx, b, use)
+		return mint.Minted[*installation]{Value: i, Expires: a.now().Add(foundFor)}, err
+	})
+}
+
+func (t *Tokens) token(ctx context.Context, key tokenKey, get func(context.Context) (*token, error)) (*token, error) {
+	return t.minted.Get(ctx, key, func(ctx context.Context) (mint.Minted[*token], error) {
+		minted, err := get(ctx)
+		if err != nil {
+			return mint.Minted[*token]{}, err
+		}
+		return mint.Minted[*token]{Value: minted, Expires: minted.expires}, nil
+	})
+}
+
+// Revoke forgets the tokens that are the agent's own, so that the next request mints
+// anew, and revokes them where they came from. via takes the requests.
+func (t *Tokens) Revoke(ctx context.Context, agent string, via http.RoundTripper) (revoked int, err error) {
+	if agent == "" {
+		return 0, nil
+	}
+	for _, one := range t.minted.Remove(func(k tokenKey) bool { return k.agent == agent }) {
+		one.transport = via
+		if failed := one.revoke(ctx); failed != nil {
+			err = failed
+			continue
+		}
+		revoked++
+	}
+	return revoked, err
+}
+
+// Wait returns once nothing is being minted.
+func (t *Tokens) Wait() {
+	t.minted.Wait()
+	t.found.Wait()
+}
+
+func (t *Tokens) idsOf(name appName, owner string, repositories []string) []int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	ids := make([]int64, 0, len(repositories))
+	for _, repository := range repositories {
+		id, known := t.ids[repositoryKey{name, owner + "/" + repository}]
+		if !known {
+			return nil
+		}
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+func (t *Tokens) learnID(name appName, full string, id int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.ids) >= maxFound {
+		clear(t.ids) // learning them again costs nothing
+	}
+	t.ids[repositoryKey{name, full}] = id
+}
+
+func (t *Tokens) forgetIDs(name appName, owner string, repositories []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, repository := range repositories {
+		delete(t.ids, repositoryKey{name, owner + "/" + repository})
+	}
+}

@@ -1,0 +1,227 @@
+package proxy_test
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sallyport/audit"
+)
+
+const appPolicy = `
+policy: operator
+rules:
+  - name: read-code
+    allow: {github: {repos: [acme/web, acme/api], access: read}}
+    credential: app
+  - name: pull-requests
+    allow: {github: {repos: [acme/web], operations: [pulls/create]}}
+    credential: app
+  - name: push-agent-branches
+    allow: {github: {repos: [acme/web], operations: [git/push], refs: ["refs/heads/agent/**"]}}
+    credential: app
+  - name: elsewhere
+    allow: {github: {repos: [other/*], access: read}}
+    credential: app
+  - name: pinned
+    allow: {host: api.github.com, path: /zen}
+    credential: app
+    repositories: [acme/web, acme/api]
+    permissions: {issues: write}
+    shared: true
+`
+
+const appCredentials = `
+credentials:
+  app: {kind: github_app, app_id: 4711, private_key: {env: APP_KEY}, owners: [Acme], installation: auto}
+`
+
+// newApp is a rig whose credential is an App of the server.
+func newApp(t *testing.T) (*rig, *appServer) {
+	s := newAppServer(t)
+	r := newRig(t, func(r *rig) {
+		r.policy, r.credentials = appPolicy, appCredentials
+		r.getenv = func(string) string { return s.pem() }
+	})
+	r.upstream(s.ServeHTTP, true, "api.github.com")
+	return r, s
+}
+
+// call sends a request as an agent and returns the status and the answer.
+func call(t *testing.T, client *http.Client, method, url, text string) (int, string) {
+	t.Helper()
+	request, err := http.NewRequest(method, url, strings.NewReader(text))
+	require.NoError(t, err)
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Authorization", "Bearer placeholder")
+	response, err := client.Do(request)
+	require.NoError(t, err)
+	return response.StatusCode, body(t, response)
+}
+
+func TestAppTokensAreNarrowedToTheRequest(t *testing.T) {
+	t.Parallel()
+	r, s := newApp(t)
+	client := r.client(r.agent("a"), true)
+	for _, c := range []struct {
+		request, body, repositories, permissions string
+	}{
+		{"GET https://api.github.com/repos/Acme/Web/pulls", "", "web", `{"pull_requests":"read"}`},
+		{"POST https://api.github.com/repos/acme/web/pulls", "{}", "web", `{"pull_requests":"write"}`},
+		{"GET https://api.github.com/repos/acme/api/contents/x", "", "api", `{"contents":"read"}`},
+		{"POST https://api.github.com/graphql", `{"query":"{viewer{login}}"}`, "api,web", `{"contents":"read","issues":"read","metadata":"read","pull_requests":"read"}`},
+		{"GET https://api.github.com/zen", "", "api,web", `{"issues":"write"}`},
+	} {
+		method, url, _ := strings.Cut(c.request, " ")
+		status, text := call(t, client, method, url, c.body)
+		require.Equal(t, 200, status, "%s: %s", c.request, text)
+		var answer struct {
+			Repositories []string
+			Permissions  json.RawMessage
+		}
+		require.NoError(t, json.Unmarshal([]byte(text), &answer))
+		assert.ElementsMatch(t, strings.Split(c.repositories, ","), answer.Repositories, c.request)
+		assert.JSONEq(t, c.permissions, string(answer.Permissions), c.request)
+	}
+	assert.Equal(t, []int64{1}, s.minted()[1].RepositoryIDs, "once its id is known, a repository is asked for by it")
+	status, text := call(t, client, "GET", "https://api.github.com/repos/other/web/pulls", "")
+	assert.Equal(t, http.StatusBadGateway, status)
+	assert.Contains(t, text, "urn:sallyport:refusal:credential")
+	assert.NotContains(t, r.log.String(), "ghs_")
+}
+
+func TestMintsAreExchangesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	r, s := newApp(t)
+	a := r.agent("a")
+	status, text := call(t, r.client(a, true), "GET", "https://api.github.com/repos/acme/web/pulls", "")
+	require.Equal(t, 200, status, text)
+	rows := map[string]audit.Exchange{}
+	for _, row := range r.rows() {
+		rows[row.Operation] = row
+		assert.Equal(t, a.ID, row.Agent)
+		assert.Equal(t, "app", row.Credential)
+		assert.Equal(t, "AAAA:1", row.Outcome.UpstreamRequestID)
+	}
+	require.Len(t, rows, 3)
+	token := s.live()[0]
+	sum := sha256.Sum256([]byte(token))
+	hashed := base64.StdEncoding.EncodeToString(sum[:])
+	mint, request := rows["github:apps/create-installation-access-token"], rows["github:pulls/list"]
+	assert.Contains(t, rows, "github:apps/get-repo-installation")
+	assert.Equal(t, hashed, details(t, mint)["hashed_token"])
+	assert.Equal(t, request.ID.String(), details(t, mint)["for"])
+	seen := details(t, request)
+	assert.Equal(t, hashed, seen["hashed_token"])
+	assert.EqualValues(t, appID, seen["app_id"])
+	assert.EqualValues(t, installationID, seen["installation_id"])
+	assert.Equal(t, []any{1.0}, seen["repository_ids"])
+	assert.Equal(t, "metadata=read,pull_requests=read", seen["permissions"])
+	assert.Len(t, request.CredentialFingerprint, 64)
+}
+
+// details is what a row tells besides its columns, as its readers get it.
+func details(t *testing.T, row audit.Exchange) map[string]any {
+	t.Helper()
+	var seen struct{ Details map[string]any }
+	text, err := json.Marshal(row)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(text, &seen))
+	return seen.Details
+}
+
+func TestTokensNameOneAgentUnlessShared(t *testing.T) {
+	t.Parallel()
+	r, s := newApp(t)
+	first, second := r.client(r.agent("a"), true), r.client(r.agent("b"), true)
+	for _, client := range []*http.Client{first, second, first, second} {
+		status, text := call(t, client, "GET", "https://api.github.com/repos/acme/web/pulls", "")
+		require.Equal(t, 200, status, text)
+		status, text = call(t, client, "GET", "https://api.github.com/zen", "")
+		require.Equal(t, 200, status, text)
+	}
+	assert.Len(t, s.minted(), 3, "two of their own, and one that they share")
+}
+
+func TestOneMintForManyCallers(t *testing.T) {
+	t.Parallel()
+	r, s := newApp(t)
+	client := r.client(r.agent("a"), true)
+	var callers sync.WaitGroup
+	for range 200 {
+		callers.Go(func() {
+			response, err := client.Get("https://api.github.com/repos/acme/web/pulls")
+			if assert.NoError(t, err) {
+				assert.Equal(t, 200, response.StatusCode)
+				_ = response.Body.Close()
+			}
+		})
+	}
+	callers.Wait()
+	assert.Len(t, s.minted(), 1)
+}
+
+func TestMintFailuresAreRefusals(t *testing.T) {
+	t.Parallel()
+	r, s := newApp(t)
+	client := r.client(r.agent("a"), true)
+	s.break_ = true
+	status, text := call(t, client, "GET", "https://api.github.com/repos/acme/web/pulls", "")
+	assert.Equal(t, http.StatusBadGateway, status)
+	assert.Contains(t, text, "The credential app cannot be had.")
+	row := r.rows()[0]
+	for _, one := range r.rows() {
+		if one.Operation == "github:pulls/list" {
+			row = one
+		}
+	}
+	assert.Equal(t, "credential", row.Refusal)
+	assert.Contains(t, row.Outcome.Error, "unicorn")
+	delete(s.granted, "contents")
+	s.break_ = false
+	status, _ = call(t, client, "GET", "https://api.github.com/repos/acme/api/contents/x", "")
+	assert.Equal(t, http.StatusBadGateway, status, "what the App has not been given is not asked for in another way")
+}
+
+func TestAClockThatIsWrongIsLearntFrom(t *testing.T) {
+	t.Parallel()
+	r, s := newApp(t)
+	s.ahead = 25 * time.Minute
+	status, text := call(t, r.client(r.agent("a"), true), "GET", "https://api.github.com/repos/acme/web/pulls", "")
+	assert.Equal(t, 200, status, text)
+}
+
+func TestRevocationRevokesTheAgentsTokens(t *testing.T) {
+	t.Parallel()
+	r, s := newApp(t)
+	a, b := r.agent("a"), r.agent("b")
+	for _, one := range []agent{a, b} {
+		status, text := call(t, r.client(one, true), "GET", "https://api.github.com/repos/acme/web/pulls", "")
+		require.Equal(t, 200, status, text)
+		status, _ = call(t, r.client(one, true), "GET", "https://api.github.com/zen", "")
+		require.Equal(t, 200, status)
+	}
+	require.Len(t, s.live(), 3)
+	_, err := r.registry.Revoke(t.Context(), a.ID, "test")
+	require.NoError(t, err)
+	r.proxy.Cut(a.ID)
+	require.Eventually(t, func() bool { return len(s.live()) == 2 }, within, 5*time.Millisecond)
+	found := false
+	for _, row := range r.rows() {
+		if row.Operation == "github:apps/revoke-installation-access-token" {
+			found = true
+			assert.Equal(t, a.ID, row.Agent)
+		}
+	}
+	assert.True(t, found)
+	status, _ := call(t, r.client(b, true), "GET", "https://api.github.com/repos/acme/web/pulls", "")
+	assert.Equal(t, 200, status, "the other agent's token is its own")
+}

@@ -1,0 +1,210 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"sallyport/audit"
+	"sallyport/credentials"
+	"sallyport/internal/host"
+	"sallyport/operations/github"
+	"sallyport/policy"
+)
+
+// maxErrandAnswer is far above an answer that lists the 500 repositories which one
+// token can be narrowed to.
+const maxErrandAnswer = 8 << 20
+
+// errUnrecorded is why an errand was not run: its intent could not be committed.
+var errUnrecorded = errors.New("the intent of the request could not be recorded")
+
+// errand carries the requests that Sallyport makes itself, on behalf of an agent: to
+// mint what an exchange needs, and to revoke it. Each is an exchange of its own,
+// whose intent is committed before a name is looked up for it.
+type errand struct {
+	p        *Proxy
+	upstream *Upstream
+	servers  []github.Service
+	intent   audit.Intent // what all of its exchanges have in common
+}
+
+// errand is for the exchange's credential.
+func (x *exchange) errand() http.RoundTripper {
+	e := x.p.newErrand(x.generation, x.credential)
+	in := &e.intent
+	in.Agent, in.AgentName, in.Owner, in.Policy = x.agent.id, x.record.Name, x.record.Owner, x.record.Policy
+	in.Accountable = x.generation.Owners.Accountable(x.record.Owner)
+	if x.policy != nil {
+		in.PolicyHash = x.policy.Hash()
+	}
+	in.Rule, in.Decision = x.decision.Rule, policy.Allow.String()
+	in.CertSerial = x.session.peer.Serial
+	in.Details = map[string]any{"for": x.id.String()}
+	return e
+}
+
+func (p *Proxy) newErrand(g *Generation, credential string) *errand {
+	return &errand{p: p, upstream: g.Upstream, servers: g.gitHubs(), intent: audit.Intent{Credential: credential}}
+}
+
+// Errand returns a transport for requests that the operator asks for, such as to try
+// a credential. Each is recorded before it leaves.
+func (p *Proxy) Errand(credential string) http.RoundTripper {
+	return p.newErrand(p.generation(), credential)
+}
+
+// RoundTrip reads the whole answer, so that its row is complete when it returns.
+func (e *errand) RoundTrip(r *http.Request) (*http.Response, error) {
+	in, err := e.begin(r)
+	if err != nil {
+		return nil, err
+	}
+	run := &run{started: time.Now()}
+	ctx, cancel := context.WithCancel(httptrace.WithClientTrace(r.Context(), run.trace()))
+	defer cancel()
+	defer context.AfterFunc(e.p.life, cancel)()
+	response, body, err := e.send(r.WithContext(ctx))
+	outcome := run.outcome(response, body, err)
+	outcome.EndedAt = e.p.now()
+	outcome.BytesSent = max(r.ContentLength, 0)
+	e.p.trail.End(in.ID, outcome)
+	e.p.metrics.Exchange(in.Decision, outcome.Outcome, time.Since(run.started))
+	if err != nil {
+		return nil, err
+	}
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	return response, nil
+}
+
+// begin commits the intent.
+func (e *errand) begin(r *http.Request) (*audit.Intent, error) {
+	authority, err := host.ParseAuthority(r.URL.Host, 443)
+	if err != nil || r.URL.Scheme != "https" {
+		return nil, fmt.Errorf("%s is not an address over https", r.URL.Redacted())
+	}
+	in := e.intent
+	in.ID, in.StartedAt = audit.NewID(), e.p.now()
+	in.Method, in.Scheme, in.Host, in.Port, in.Path = r.Method, "https", authority.Name.String(), authority.Port, r.URL.EscapedPath()
+	in.HTTPVersion = "1.1"
+	service, _ := gitHubSurface(e.servers, in.Host, in.Path)
+	o, err := service.Resolve(github.Request{Method: in.Method, Host: in.Host, Path: in.Path, Query: r.URL.RawQuery})
+	if err == nil {
+		in.Operation, in.Resource = gitHubKey+":"+o.Name, o.Resource()
+	}
+	if err := e.p.trail.Begin(context.WithoutCancel(r.Context()), &in); err != nil {
+		_ = e.p.unrecorded(in.ID, err)
+		return nil, errUnrecorded
+	}
+	return &in, nil
+}
+
+func (e *errand) send(r *http.Request) (*http.Response, []byte, error) {
+	response, err := e.p.errandTransport(e.upstream).RoundTrip(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxErrandAnswer+1))
+	if err == nil && len(body) > maxErrandAnswer {
+		err = errors.New("the answer is too long")
+	}
+	if err != nil {
+		return response, nil, fmt.Errorf("read the answer: %w", err)
+	}
+	return response, body, nil
+}
+
+// run is what the transport tells of one errand, possibly after it has given up.
+type run struct {
+	started time.Time
+
+	mu        sync.Mutex
+	connect   float64
+	firstByte float64
+	address   string
+}
+
+func (r *run) trace() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		GotConn: func(info httptrace.GotConnInfo) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.connect, r.address = milliseconds(time.Since(r.started)), info.Conn.RemoteAddr().String()
+		},
+		GotFirstResponseByte: func() {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.firstByte = milliseconds(time.Since(r.started))
+		},
+	}
+}
+
+func (r *run) outcome(response *http.Response, body []byte, err error) *audit.Outcome {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := &audit.Outcome{
+		Outcome: audit.OutcomeCompleted, UpstreamAddr: r.address, BytesReceived: int64(len(body)),
+		Timings: audit.Timings{Connect: r.connect, FirstByte: r.firstByte, Total: milliseconds(time.Since(r.started))},
+	}
+	if response != nil {
+		out.Status, out.UpstreamRequestID = response.StatusCode, upstreamRequestID(response.Header)
+		out.Details = credentials.DescribeMint(body)
+	}
+	if err == nil {
+		return out
+	}
+	out.Error, out.Outcome = err.Error(), audit.OutcomeUpstreamFailed
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
+		out.Outcome = audit.OutcomeTimedOut
+	}
+	return out
+}
+
+// errandTransport opens a connection of its own for every request that is under way,
+// so that one which hangs blocks no other.
+func (p *Proxy) errandTransport(u *Upstream) *http.Transport {
+	d := p.dialler(u)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.errands == nil || p.errandsBy != d {
+		if p.errands != nil {
+			p.errands.CloseIdleConnections()
+		}
+		p.errands, p.errandsBy = newTransport(d, 0, nil, "http/1.1"), d
+	}
+	return p.errands
+}
+
+// disown revokes the tokens that were minted for an agent which is gone for good.
+func (p *Proxy) disown(id uuid.UUID) {
+	if p.tokens == nil {
+		return
+	}
+	p.background.Go(func() {
+		g := p.generation()
+		e := p.newErrand(g, "")
+		e.intent.Agent = id
+		if record, found := p.registry.Lookup(id); found {
+			e.intent.AgentName, e.intent.Owner, e.intent.Policy = record.Name, record.Owner, record.Policy
+			e.intent.Accountable = g.Owners.Accountable(record.Owner)
+		}
+		e.intent.Details = map[string]any{"for": "revocation of the agent"}
+		revoked, err := p.tokens.Revoke(p.life, id.String(), e)
+		if err != nil {
+			p.log.Warn("a token of a revoked agent could not be revoked; it ends by itself within the hour", "agent", id, "error", err)
+		}
+		if revoked > 0 {
+			p.log.Info("tokens revoked", "agent", id, "tokens", revoked)
+		}
+	})
+}
