@@ -14,7 +14,7 @@ import (
 // answers, which alone count.
 const (
 	mintLimit      = 10 * time.Second
-	refreshAfter   = 0.85 // with the jitter of a tenth: between 46 and 51 minutes
+	refreshAfter   = 5.0 / 6 // with the jitter of a tenth: between 50 and 56 minutes
 	expiryMargin   = time.Minute
 	failureMemory  = 2 * time.Second
 	maxTokens      = 20_000

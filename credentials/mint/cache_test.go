@@ -3,6 +3,7 @@ package mint_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -112,11 +113,47 @@ func TestFailuresAreTheAnswerForAMoment(t *testing.T) {
 			require.EqualError(t, err, "down")
 		}
 		assert.EqualValues(t, 1, m.count.Load())
-		time.Sleep(2 * time.Second)
+		for _, pause := range []time.Duration{2, 4, 8, 16, 16} {
+			time.Sleep(pause*time.Second - 1)
+			before := m.count.Load()
+			_, err := c.Get(t.Context(), "k", m.mint)
+			require.EqualError(t, err, "down")
+			assert.Equal(t, before, m.count.Load(), "the answer for %d s", pause)
+			time.Sleep(1)
+			_, err = c.Get(t.Context(), "k", m.mint)
+			require.EqualError(t, err, "down")
+			assert.Equal(t, before+1, m.count.Load(), "and no longer")
+		}
 		m.err.Store(nil)
+		time.Sleep(16 * time.Second)
 		value, err := c.Get(t.Context(), "k", m.mint)
 		require.NoError(t, err)
-		assert.Equal(t, "token 2", value)
+		assert.Equal(t, "token 7", value)
+	})
+}
+
+// busy is a failure that says when to come back.
+type busy struct{}
+
+func (busy) Error() string { return "busy" }
+
+func (busy) RetryAfter() time.Duration { return time.Minute }
+
+func TestAFailureSaysHowLongItLasts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, m := mint.New[string](options()), &minter{}
+		m.fail(fmt.Errorf("ask: %w", busy{}))
+		_, err := c.Get(t.Context(), "k", m.mint)
+		require.ErrorIs(t, err, busy{})
+		m.err.Store(nil)
+		time.Sleep(time.Minute - 1)
+		_, err = c.Get(t.Context(), "k", m.mint)
+		require.ErrorIs(t, err, busy{})
+		assert.EqualValues(t, 1, m.count.Load())
+		time.Sleep(1)
+		_, err = c.Get(t.Context(), "k", m.mint)
+		require.NoError(t, err)
 	})
 }
 
@@ -146,20 +183,32 @@ func TestAHungMintHurtsItsOwnKeyOnly(t *testing.T) {
 
 func TestClockJumps(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		o := options()
-		var jump time.Duration
-		o.Now = func() time.Time { return time.Now().Add(jump) }
-		c, m := mint.New[string](o), &minter{}
-		get := func(mint mint.Func[string]) (string, error) { return c.Get(t.Context(), "k", mint) }
-		value, err := get(m.mint)
-		require.NoError(t, err)
-		require.Equal(t, "token 1", value)
-		jump = 2 * time.Hour // forward: by the wall clock it is over
-		_, err = get(m.mint)
-		require.ErrorContains(t, err, "expired already")
-		assert.EqualValues(t, 2, m.count.Load())
-	})
+	for name, jump := range map[string]time.Duration{"forward": 2 * time.Hour, "back": -2 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				o := options()
+				var set time.Duration
+				o.Now = func() time.Time { return time.Now().Add(set).Round(0) }
+				c, m := mint.New[string](o), &minter{}
+				value, err := c.Get(t.Context(), "k", m.mint)
+				require.NoError(t, err)
+				require.Equal(t, "token 1", value)
+				set = jump
+				if jump > 0 {
+					// By the wall clock it is over, and so is all that this issuer mints.
+					_, err = c.Get(t.Context(), "k", m.mint)
+					require.ErrorContains(t, err, "expired already")
+					assert.EqualValues(t, 2, m.count.Load())
+					return
+				}
+				time.Sleep(59 * time.Minute)
+				m.fail(errors.New("down"))
+				_, err = c.Get(t.Context(), "k", m.mint)
+				require.EqualError(t, err, "down", "by the time that has passed it is over")
+			})
+		})
+	}
 }
 
 func TestRemovedValuesAreNotHandedOut(t *testing.T) {
@@ -186,19 +235,48 @@ func TestRemovedValuesAreNotHandedOut(t *testing.T) {
 	})
 }
 
+func TestRemoveReturnsWhatWasMintedAnewToo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, m := mint.New[string](options()), &minter{}
+		for _, pause := range []time.Duration{0, 51 * time.Minute} {
+			time.Sleep(pause)
+			_, err := c.Get(t.Context(), "k", m.mint)
+			require.NoError(t, err)
+			c.Wait()
+		}
+		all := func(string) bool { return true }
+		assert.Equal(t, []string{"token 1", "token 2"}, c.Remove(all), "requests may be under way with the first")
+		assert.Empty(t, c.Remove(all))
+
+		_, err := c.Get(t.Context(), "k", m.mint)
+		require.NoError(t, err)
+		time.Sleep(2 * time.Hour)
+		assert.Empty(t, c.Remove(all), "what has expired needs no revocation")
+	})
+}
+
 func TestSizeIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c, m := mint.New[int](options()), &minter{}
+		o := options()
+		var discarded atomic.Int64
+		o.Discard = func(string) { discarded.Add(1) }
+		c, m := mint.New[int](o), &minter{}
 		for key := range 500 {
 			_, err := c.Get(t.Context(), key, m.mint)
 			require.NoError(t, err)
 			require.LessOrEqual(t, c.Len(), 100)
+			_, err = c.Get(t.Context(), 0, m.mint)
+			require.NoError(t, err)
 		}
 		count := m.count.Load()
+		assert.EqualValues(t, 500, count, "what is used stays")
 		_, err := c.Get(t.Context(), 499, m.mint)
 		require.NoError(t, err)
 		assert.Equal(t, count, m.count.Load(), "the newest is kept")
+		c.Wait()
+		assert.EqualValues(t, 400, discarded.Load(), "nothing that is good is forgotten")
 	})
 }
 
@@ -206,14 +284,22 @@ func TestJitterSpreadsRefreshes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := options()
-		o.Jitter = func() float64 { return 0.99 }
+		o.Jitter = func() float64 { return 0.5 }
 		c, m := mint.New[string](o), &minter{}
 		_, err := c.Get(t.Context(), "k", m.mint)
 		require.NoError(t, err)
-		time.Sleep(46 * time.Minute)
-		_, err = c.Get(t.Context(), "k", m.mint)
-		require.NoError(t, err)
-		c.Wait()
-		assert.EqualValues(t, 2, m.count.Load())
+		for _, expected := range []int64{1, 2} { // after 52 minutes, and after 54
+			time.Sleep(50*time.Minute + 2*time.Minute*time.Duration(expected) - time.Since(start(t)))
+			_, err = c.Get(t.Context(), "k", m.mint)
+			require.NoError(t, err)
+			c.Wait()
+			assert.Equal(t, expected, m.count.Load())
+		}
 	})
+}
+
+// start is when every bubble's clock starts.
+func start(t *testing.T) time.Time {
+	t.Helper()
+	return time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 }
