@@ -3,6 +3,8 @@ package audit
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/google/uuid"
@@ -25,11 +27,30 @@ func (w *writer) refuseWaiting() {
 }
 
 func (w *writer) fail(err error) {
+	news := w.broken.Load() == nil
+	if news {
+		w.cause = tryFile(w.store.path)
+	}
 	err = fmt.Errorf("audit trail cannot be written: %w", err)
-	if w.broken.Swap(&err) == nil {
+	if w.cause != nil {
+		err = fmt.Errorf("%w (and in its folder: %w)", err, w.cause)
+	}
+	w.broken.Store(&err)
+	if news {
 		w.log.Error("audit trail cannot be written, new requests are refused", "error", err)
 	}
 	w.retryAt = time.Now().Add(retryAfter)
+}
+
+// tryFile writes a file beside the trail: where that fails too, the system's
+// own words say more than SQLite's, to which most things are an I/O error.
+func tryFile(path string) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".trail-try-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString("?")
+	return errors.Join(err, f.Close(), os.Remove(f.Name()))
 }
 
 // heal tries to write again. The database must be the one that was written

@@ -43,6 +43,7 @@ type Trail struct {
 	queue  *queue
 	pools  *pools
 	writer *writer
+	watch  *watch
 	lock   *fileLock
 
 	documents *documents
@@ -83,6 +84,7 @@ func Open(ctx context.Context, c Config) (*Trail, error) {
 	if t.documents, err = t.writer.loadDocuments(ctx); err != nil {
 		return nil, errors.Join(err, t.writer.close(), lock.release())
 	}
+	t.watch = startWatch(t.writer)
 	go t.writer.run()
 	return t, nil
 }
@@ -114,6 +116,7 @@ func (c Config) withDefaults() (Config, error) {
 // waits for the writer, until ctx is done. Calls that come later are refused.
 func (t *Trail) Close(ctx context.Context) error {
 	t.queue.close()
+	defer t.watch.close()
 	select {
 	case <-t.writer.done:
 	case <-ctx.Done():
@@ -196,7 +199,15 @@ func (t *Trail) ready(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	return t.writable()
+}
+
+// writable says why nothing can be committed now, nil if it can.
+func (t *Trail) writable() error {
 	if err := t.writer.broken.Load(); err != nil {
+		return *err
+	}
+	if err := t.watch.stuck.Load(); err != nil {
 		return *err
 	}
 	if _, outcomes := t.queue.lengths(); outcomes+int(t.writer.stats.retained.Load()) >= maxBacklog {
@@ -235,13 +246,7 @@ func (t *Trail) Err() error {
 	if err := t.held.Load(); err != nil {
 		return *err
 	}
-	if err := t.writer.broken.Load(); err != nil {
-		return *err
-	}
-	if _, outcomes := t.queue.lengths(); outcomes+int(t.writer.stats.retained.Load()) >= maxBacklog {
-		return errBacklog
-	}
-	return nil
+	return t.writable()
 }
 
 // PublicKey is what verifies the trail's checkpoints, "" when none are signed.

@@ -62,6 +62,7 @@ type writer struct {
 	retryAt  time.Time
 	lingerAt time.Time // when the outcomes in the queue are due
 	unsynced int       // bytes since the last checkpoint
+	lookAt   time.Time // when it looks at its files though nothing is written
 
 	signer    *signer // nil: no checkpoints
 	projector projector
@@ -70,9 +71,13 @@ type writer struct {
 	projectRetry time.Time
 
 	broken atomic.Pointer[error]
-	abort  atomic.Bool // Close has given up
-	stats  counters
-	done   chan struct{}
+	cause  error // what the system said when the trail broke
+	// busySince is when the work under way began, in Unix nanoseconds; 0 while
+	// there is none.
+	busySince atomic.Int64
+	abort     atomic.Bool // Close has given up
+	stats     counters
+	done      chan struct{}
 }
 
 // counters are read by other goroutines.
@@ -95,6 +100,7 @@ func (w *writer) run() {
 			continue
 		}
 		timer.Reset(w.nap(closing))
+		w.busySince.Store(0)
 		select {
 		case <-w.queue.wake:
 		case <-timer.C:
@@ -105,6 +111,7 @@ func (w *writer) run() {
 // turn does what is due now: commit, then, with nobody waiting, the rest.
 func (w *writer) turn(closing bool) {
 	now := time.Now()
+	w.busySince.Store(now.UnixNano())
 	if w.broken.Load() != nil && now.Before(w.retryAt) && !closing {
 		w.refuseWaiting()
 		return
@@ -123,7 +130,9 @@ func (w *writer) turn(closing bool) {
 	if len(w.batch) > 0 {
 		w.lingerAt = time.Time{}
 		w.commitBatch(w.batch)
+		w.lookAt = now.Add(lookAfter) // the commit has looked
 	}
+	w.lookAround(now)
 	w.afterCommit(closing)
 	w.doChore()
 }
@@ -163,9 +172,9 @@ func (w *writer) nap(closing bool) time.Duration {
 		w.lingerAt = time.Now().Add(linger)
 	}
 	nap := time.Hour
-	due := [...]time.Time{w.lingerAt, w.projectAt, {}}
+	due := [...]time.Time{w.lingerAt, w.projectAt, w.lookAt, {}}
 	if w.signer != nil {
-		due[2] = w.signer.at
+		due[3] = w.signer.at
 	}
 	for _, at := range due {
 		if !at.IsZero() {

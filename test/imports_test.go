@@ -75,6 +75,7 @@ var modules = []allowance{
 	{"golang.org/x/net", []string{"internal/host", "proxy", "operations"}, 2, "IDNA in internal/host; HTTP header rules and HTTP/2 settings in proxy"},
 	{"golang.org/x/sync", []string{"certs", "credentials", "proxy"}, 2, "one mint or one certificate at a time per key"},
 	{"golang.org/x/sys", []string{"internal", "cmd/sallyport", "credentials", "proxy", "audit"}, 4, "what the standard library does not offer: peer credentials, locks, process groups, free space"},
+	{"github.com/hanwen/go-fuse/v2", []string{"test/slowfs"}, 1, "a disk that hangs or fails on demand, for tests only: the kernel's own file systems do not"},
 	{"golang.org/x/time", []string{"proxy"}, 2, "rate limits per agent"},
 }
 

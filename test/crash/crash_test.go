@@ -45,7 +45,8 @@ type upstream struct {
 	mu    sync.Mutex
 	paths map[string]int
 	total int
-	when  chan int // receives the total after each request, if anyone waits
+	when  chan int      // receives the total after each request, if anyone waits
+	gate  chan struct{} // holds the answer to /held back until it is closed
 }
 
 func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -59,7 +60,16 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 	}
 	_, _ = io.Copy(w, r.Body)
+	if r.URL.Path == "/held" {
+		<-u.gate
+	}
 	fmt.Fprint(w, "ok")
+}
+
+// reached waits until a path has reached the upstream.
+func (u *upstream) reached(t *testing.T, path string) {
+	t.Helper()
+	require.Eventually(t, func() bool { seen, _ := u.seen(); return seen[path] > 0 }, 20*time.Second, 5*time.Millisecond)
 }
 
 func (u *upstream) seen() (map[string]int, int) {

@@ -1,0 +1,76 @@
+package audit
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A writer may hang where no error comes from: in a write or a sync to a disk
+// that does not answer. Callers give up by themselves after beginLimit, but
+// somebody else has to see that the trail is broken, say why, and refuse those
+// who come later at once.
+const (
+	// stuckAfter is how long the writer may be at one piece of work.
+	stuckAfter = beginLimit
+	watchEvery = 250 * time.Millisecond
+	// lookAfter a quiet while the writer looks whether its files are in place,
+	// so that their loss is known before the next request comes.
+	lookAfter = time.Second
+)
+
+// watch looks after the writer until it is stopped.
+type watch struct {
+	writer *writer
+	stuck  atomic.Pointer[error]
+	stop   chan struct{}
+	once   sync.Once
+}
+
+func startWatch(w *writer) *watch {
+	s := &watch{writer: w, stop: make(chan struct{})}
+	go s.run()
+	return s
+}
+
+// close has run end, which holds nothing that anybody would wait for.
+func (s *watch) close() { s.once.Do(func() { close(s.stop) }) }
+
+func (s *watch) run() {
+	ticker := time.NewTicker(watchEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.stop:
+			return
+		case now := <-ticker.C:
+			s.look(now)
+		}
+	}
+}
+
+func (s *watch) look(now time.Time) {
+	since := s.writer.busySince.Load()
+	if since == 0 || now.UnixNano()-since < int64(stuckAfter) {
+		if s.stuck.Swap(nil) != nil {
+			s.writer.log.Info("audit trail's writer goes on")
+		}
+		return
+	}
+	err := fmt.Errorf("audit trail cannot be written: the writer has hung for more than %s, as on a disk that does not answer", stuckAfter)
+	if s.stuck.Swap(&err) == nil {
+		s.writer.log.Error("audit trail cannot be written, new requests are refused", "error", err)
+	}
+}
+
+// lookAround notices the loss of the files when nothing is written anyway.
+func (w *writer) lookAround(now time.Time) {
+	if w.broken.Load() != nil || now.Before(w.lookAt) {
+		return
+	}
+	w.lookAt = now.Add(lookAfter)
+	if err := w.store.inPlace(); err != nil {
+		w.fail(err)
+	}
+}
