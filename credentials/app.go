@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -138,12 +139,19 @@ func (a *app) retrieve(ctx context.Context, use Use) (*Injection, error) {
 	if use.Transport == nil {
 		return nil, errors.New("tokens are minted by a running server only; start one, and try again")
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, mintLimit, errNoAnswer)
+	defer cancel()
 	i, err := a.tokens.findInstallation(ctx, a, b, use)
 	if err != nil {
 		return nil, err
 	}
+	if use.Admit != nil {
+		if err := use.Admit(Account{Server: a.server, App: a.id, Installation: i.id, Owner: b.owner}); err != nil {
+			return nil, err
+		}
+	}
 	key := tokenKey{
-		app: appName{a.server, a.id}, installation: i.id, owner: b.owner,
+		app: a.appName(), installation: i.id, owner: b.owner,
 		repositories: strings.Join(b.repositories, ","), permissions: b.permissionsText(),
 	}
 	if !use.Shared {
@@ -153,7 +161,15 @@ func (a *app) retrieve(ctx context.Context, use Use) (*Injection, error) {
 	if err != nil {
 		return nil, err
 	}
-	return t.injection, nil
+	return a.injection(t), nil
+}
+
+// injection is a token in the hands of this credential, bound as the files say now.
+func (a *app) injection(t *token) *Injection {
+	return &Injection{
+		name: a.name, hosts: a.hosts, place: placement{header: "Authorization"}, written: t.form,
+		scrubber: t.scrubber, shortest: t.length, fingerprint: t.fingerprint, details: t.details,
+	}
 }
 
 // appName names an App among those of all servers.
@@ -162,19 +178,72 @@ type appName struct {
 	id     int64
 }
 
-// Check retrieves the credential once, to see whether it works. Of a kind that is
-// minted it mints a token for each owner, which can do no more than every token can.
+func (a *app) appName() appName { return appName{a.server, a.id} }
+
+// Check retrieves the credential once, to see whether it works. Of a kind that is minted
+// it mints a token for each owner, which can do no more than every token can, and
+// revokes it; the error names each owner for whom that fails.
 func (c *Credential) Check(ctx context.Context, via http.RoundTripper) (*Injection, error) {
 	if c == nil || c.app == nil {
 		return c.Retrieve(ctx, Use{})
 	}
-	var last *Injection
-	for _, owner := range c.app.owners {
-		var err error
-		use := Use{Owner: owner, Everything: true, Permissions: []PermissionSet{{"metadata": "read"}}, Transport: via}
-		if last, err = c.Retrieve(ctx, use); err != nil {
-			return nil, fmt.Errorf("owner %s: %w", owner, err)
-		}
+	if via == nil {
+		return nil, fmt.Errorf("credential %s: tokens are minted by a running server only; start one, and try again", c.name)
 	}
-	return last, nil
+	checked, errs := make([]*Injection, len(c.app.owners)), make([]error, len(c.app.owners))
+	var all sync.WaitGroup
+	for n, owner := range c.app.owners {
+		all.Go(func() {
+			if checked[n], errs[n] = c.app.check(ctx, owner, via); errs[n] != nil {
+				errs[n] = fmt.Errorf("owner %s: %w", owner, errs[n])
+			}
+		})
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("credential %s: %w", c.name, err)
+	}
+	return checked[0], nil
+}
+
+// check goes past what is kept: that a token was minted once says nothing of now.
+func (a *app) check(ctx context.Context, owner string, via http.RoundTripper) (*Injection, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, mintLimit, errNoAnswer)
+	defer cancel()
+	use := Use{Owner: owner, Everything: true, Permissions: []PermissionSet{{"metadata": "read"}}, Transport: via, Cleanup: via}
+	b, err := a.bind(use)
+	if err != nil {
+		return nil, err
+	}
+	i, err := a.find(ctx, owner, via)
+	if err != nil {
+		return nil, err
+	}
+	t, err := a.mint(ctx, i, b, use)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.revoke(ctx, via); err != nil {
+		return nil, fmt.Errorf("a token was minted, but: %w", err)
+	}
+	return a.injection(t), nil
+}
+
+// Serves reports whether the credential reaches the repositories of an account.
+func (c *Credential) Serves(owner string) bool {
+	return c != nil && (c.app == nil || slices.Contains(c.app.owners, strings.ToLower(owner)))
+}
+
+// Owners returns the accounts that the credential is bound to; none for kinds that are
+// bound to hosts alone.
+func (c *Credential) Owners() []string {
+	if c == nil || c.app == nil {
+		return nil
+	}
+	return slices.Clone(c.app.owners)
+}
+
+// Has reports whether an account's tokens are the credential's.
+func (c *Credential) Has(account Account) bool {
+	return c != nil && c.app != nil && c.app.appName() == appName{account.Server, account.App}
 }

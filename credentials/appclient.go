@@ -1,7 +1,6 @@
 package credentials
 
 import (
-	"cmp"
 	"context"
 	"crypto"
 	"crypto/rand"
@@ -9,14 +8,12 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -123,9 +120,9 @@ func (a *app) client(token string, via http.RoundTripper) (*github.Client, error
 	return client, nil
 }
 
-// asApp calls with the App's own token, and once more if GitHub's clock differs
-// from ours by so much that the token could not be valid.
-func (a *app) asApp(ctx context.Context, via http.RoundTripper, call func(*github.Client) (*github.Response, error)) error {
+// asApp makes one kind of call with the App's own token, and once more if GitHub's clock
+// differs from ours by so much that the token could not be valid.
+func (a *app) asApp(ctx context.Context, via http.RoundTripper, what Call, call func(context.Context, *github.Client) (*github.Response, error)) error {
 	for again := false; ; again = true {
 		token, err := a.jwt(ctx)
 		if err != nil {
@@ -135,16 +132,19 @@ func (a *app) asApp(ctx context.Context, via http.RoundTripper, call func(*githu
 		if err != nil {
 			return err
 		}
-		response, err := call(client)
+		response, err := call(what.in(ctx), client)
+		differs := response != nil && a.learnSkew(response.Header)
 		if err == nil {
 			return nil
 		}
-		if again || response == nil || response.StatusCode != http.StatusUnauthorized || !a.learnSkew(response.Header) {
-			return a.explain(response, err)
+		if again || !differs || response.StatusCode != http.StatusUnauthorized {
+			return a.explain(response, cleaned(err, token))
 		}
 	}
 }
 
+// learnSkew takes GitHub's clock from an answer, and reports whether it has learnt
+// something.
 func (a *app) learnSkew(h http.Header) bool {
 	date, err := http.ParseTime(h.Get("Date"))
 	if err != nil {
@@ -158,10 +158,18 @@ func (a *app) learnSkew(h http.Header) bool {
 	return true
 }
 
+// cleaned is an error in whose text a server may have repeated the token that it was sent.
+func cleaned(err error, token string) error {
+	return CleanError(err, newScrubber(token, token).header)
+}
+
 // explain says what a failure most likely means.
 func (a *app) explain(response *github.Response, err error) error {
 	if response == nil {
 		return fmt.Errorf("ask %s: %w", a.server, err)
+	}
+	if after, limited := backoff(response.StatusCode, response.Header, a.now()); limited {
+		return &LimitedError{After: after, err: fmt.Errorf("ask %s: %w", a.server, err)}
 	}
 	hint := ""
 	switch response.StatusCode {
@@ -177,31 +185,57 @@ func (a *app) explain(response *github.Response, err error) error {
 	return fmt.Errorf("ask %s: %w%s", a.server, err, hint)
 }
 
-// find looks up the installation of an owner.
-func (a *app) find(ctx context.Context, b bound, use Use) (*installation, error) {
+// LimitedError is a refusal to mint because too much was asked for, until later.
+type LimitedError struct {
+	After time.Duration
+	err   error
+}
+
+func (e *LimitedError) Error() string { return e.err.Error() }
+
+func (e *LimitedError) Unwrap() error { return e.err }
+
+// RetryAfter says how long there is no point in another try.
+func (e *LimitedError) RetryAfter() time.Duration { return e.After }
+
+// backoff reads how GitHub says to come back later ("Rate limits for the REST API").
+func backoff(status int, h http.Header, now time.Time) (after time.Duration, limited bool) {
+	if status != http.StatusForbidden && status != http.StatusTooManyRequests {
+		return 0, false
+	}
+	if seconds, err := strconv.Atoi(h.Get("Retry-After")); err == nil && seconds >= 0 {
+		return time.Duration(seconds) * time.Second, true
+	}
+	if h.Get("X-Ratelimit-Remaining") == "0" {
+		if reset, err := strconv.ParseInt(h.Get("X-Ratelimit-Reset"), 10, 64); err == nil {
+			return max(time.Second, time.Unix(reset, 0).Sub(now)), true
+		}
+	}
+	return time.Minute, status == http.StatusTooManyRequests
+}
+
+// find looks up the installation of an owner. It is asked for by the owner alone: what
+// one agent asks about must not fail the others.
+func (a *app) find(ctx context.Context, owner string, via http.RoundTripper) (*installation, error) {
 	var found *github.Installation
-	err := a.asApp(ctx, use.Transport, func(c *github.Client) (response *github.Response, err error) {
-		if a.installation != 0 {
+	var err error
+	if a.installation != 0 {
+		err = a.asApp(ctx, via, Call{Operation: "github:apps/get-installation"}, func(ctx context.Context, c *github.Client) (response *github.Response, err error) {
 			found, response, err = c.Apps.GetInstallation(ctx, a.installation)
 			return response, err
-		}
-		if len(b.repositories) > 0 {
-			found, response, err = c.Apps.FindRepositoryInstallation(ctx, b.owner, b.repositories[0])
-			return response, err
-		}
-		found, response, err = c.Apps.FindOrganizationInstallation(ctx, b.owner)
-		if response != nil && response.StatusCode == http.StatusNotFound {
-			found, response, err = c.Apps.FindUserInstallation(ctx, b.owner)
-		}
-		return response, err
-	})
+		})
+	} else {
+		found, err = a.findByOwner(ctx, owner, via)
+	}
 	switch {
 	case err != nil:
 		return nil, err
 	case found.GetID() == 0:
 		return nil, errors.New("GitHub's answer names no installation")
-	case !strings.EqualFold(found.GetAccount().GetLogin(), b.owner):
-		return nil, fmt.Errorf("the installation is %s's, not %s's", found.GetAccount().GetLogin(), b.owner)
+	case !strings.EqualFold(found.GetAccount().GetLogin(), owner):
+		return nil, fmt.Errorf("the installation is %s's, not %s's", found.GetAccount().GetLogin(), owner)
+	case found.SuspendedAt != nil:
+		return nil, fmt.Errorf("the App's installation at %s is suspended", owner)
 	}
 	i := &installation{id: found.GetID(), permissions: PermissionSet{}}
 	text, err := json.Marshal(found.GetPermissions())
@@ -214,184 +248,62 @@ func (a *app) find(ctx context.Context, b bound, use Use) (*installation, error)
 	return i, nil
 }
 
-// tokenRequest and tokenAnswer are the bodies of a mint. The library's own hold only
-// the permissions that were known when it was made.
-type tokenRequest struct {
-	RepositoryIDs []int64       `json:"repository_ids,omitempty"`
-	Repositories  []string      `json:"repositories,omitempty"`
-	Permissions   PermissionSet `json:"permissions"`
+// findByOwner asks as of an organization first, and then as of a user.
+func (a *app) findByOwner(ctx context.Context, owner string, via http.RoundTripper) (found *github.Installation, err error) {
+	organization := Call{Operation: "github:apps/get-org-installation", Resource: owner}
+	err = a.asApp(ctx, via, organization, func(ctx context.Context, c *github.Client) (response *github.Response, err error) {
+		found, response, err = c.Apps.FindOrganizationInstallation(ctx, owner)
+		return response, err
+	})
+	if !answered(err, http.StatusNotFound) {
+		return found, err
+	}
+	user := Call{Operation: "github:apps/get-user-installation", Resource: owner}
+	err = a.asApp(ctx, via, user, func(ctx context.Context, c *github.Client) (response *github.Response, err error) {
+		found, response, err = c.Apps.FindUserInstallation(ctx, owner)
+		return response, err
+	})
+	return found, err
 }
 
-type tokenAnswer struct {
-	Token        string        `json:"token"`
-	ExpiresAt    time.Time     `json:"expires_at"`
-	Permissions  PermissionSet `json:"permissions"`
-	Repositories []struct {
-		ID       int64  `json:"id"`
-		FullName string `json:"full_name"`
-	} `json:"repositories"`
-}
-
-// mint asks for a token with the first permissions that the installation has.
-func (a *app) mint(ctx context.Context, i *installation, b bound, use Use) (*token, error) {
-	sets := b.permissions
-	if len(sets) == 0 {
-		sets = []PermissionSet{i.forDocuments(b.documents)}
-	}
-	var first error
-	for _, permissions := range sets {
-		if len(permissions) == 0 {
-			return nil, errors.New("no permissions to ask for; a token with all of them is never minted")
-		}
-		answer, err := a.ask(ctx, i, b, use, permissions)
-		if err == nil {
-			return a.accept(answer, i, b, use, permissions)
-		}
-		first = cmp.Or(first, fmt.Errorf("mint a token with %s for %s: %w", permissions, b.subject(), err))
-		var refused *github.ErrorResponse
-		if !errors.As(err, &refused) || refused.Response.StatusCode != http.StatusUnprocessableEntity {
-			break
-		}
-	}
-	return nil, first
-}
-
-func (b bound) subject() string {
-	if len(b.repositories) == 0 {
-		return b.owner
-	}
-	return b.owner + "/" + strings.Join(b.repositories, ",")
-}
-
-func (i *installation) forDocuments(most string) PermissionSet {
-	set := PermissionSet{}
-	for _, name := range documentPermissions() {
-		switch given := i.permissions[name]; {
-		case rank(given) == 0:
-		case rank(given) < rank(most):
-			set[name] = given
-		default:
-			set[name] = most
-		}
-	}
-	if len(set) > 0 {
-		set["metadata"] = "read" // which has no other access
-	}
-	return set
-}
-
-func (a *app) ask(ctx context.Context, i *installation, b bound, use Use, permissions PermissionSet) (*tokenAnswer, error) {
-	name := appName{a.server, a.id}
-	body := tokenRequest{Permissions: permissions, Repositories: b.repositories}
-	if ids := a.tokens.idsOf(name, b.owner, b.repositories); len(ids) > 0 {
-		body.RepositoryIDs, body.Repositories = ids, nil
-	}
-	answer := &tokenAnswer{}
-	err := a.asApp(ctx, use.Transport, func(c *github.Client) (*github.Response, error) {
-		request, err := c.NewRequest(http.MethodPost, fmt.Sprintf("app/installations/%d/access_tokens", i.id), body)
+// post is for what the library has no method for.
+func (a *app) post(ctx context.Context, via http.RoundTripper, what Call, path string, body, answer any) error {
+	return a.asApp(ctx, via, what, func(ctx context.Context, c *github.Client) (*github.Response, error) {
+		request, err := c.NewRequest(http.MethodPost, path, body)
 		if err != nil {
 			return nil, err
 		}
 		return c.Do(ctx, request, answer)
 	})
-	if err != nil && body.RepositoryIDs != nil {
-		a.tokens.forgetIDs(name, b.owner, b.repositories) // the next mint asks by name
-	}
-	return answer, err
 }
 
-// accept checks that a token is as narrow as was asked, and keeps it.
-func (a *app) accept(answer *tokenAnswer, i *installation, b bound, use Use, asked PermissionSet) (*token, error) {
-	if answer.Token == "" || answer.ExpiresAt.IsZero() {
-		return nil, errors.New("GitHub's answer holds no token or no expiry")
-	}
-	allowed := PermissionSet{"metadata": "read"} // which every token has
-	for name, access := range asked {
-		allowed[name] = access
-	}
-	if !allowed.covers(answer.Permissions) {
-		return nil, fmt.Errorf("GitHub gave a token with %s where %s was asked; it is not used", answer.Permissions, asked)
-	}
-	details := map[string]any{
-		"app_id": a.id, "installation_id": i.id, "permissions": answer.Permissions.String(),
-		"hashed_token": hashedToken(answer.Token),
-	}
-	if len(b.repositories) > 0 {
-		ids := make([]any, 0, len(answer.Repositories))
-		for _, r := range answer.Repositories {
-			owner, name, _ := strings.Cut(strings.ToLower(r.FullName), "/")
-			if owner != b.owner || !slices.Contains(b.repositories, name) {
-				return nil, fmt.Errorf("GitHub gave a token for %s where %s was asked; it is not used", r.FullName, b.subject())
-			}
-			a.tokens.learnID(appName{a.server, a.id}, owner+"/"+name, r.ID)
-			ids = append(ids, r.ID)
-		}
-		details["repository_ids"] = ids
-	}
-	if use.Shared {
-		details["shared"] = true
-	}
-	injection, err := a.inject(answer.Token, details)
-	if err != nil {
-		return nil, err
-	}
-	text := answer.Token
-	return &token{
-		injection: injection, expires: answer.ExpiresAt, app: a, transport: use.Transport,
-		written: func() string { return text },
-	}, nil
-}
-
-func (a *app) inject(text string, details map[string]any) (*Injection, error) {
-	if !validValue(text) {
-		return nil, errors.New("GitHub's token holds a control character")
-	}
-	form, err := gitHubToken(text)
-	if err != nil {
-		return nil, err
-	}
-	needles := newScrubber(text, form(&url.URL{}))
-	sum := sha256.Sum256([]byte(text))
-	return &Injection{
-		name: a.name, hosts: a.hosts, place: placement{header: "Authorization"}, written: form,
-		scrubber: func() *scrubber { return needles }, fingerprint: hex.EncodeToString(sum[:]), details: details,
-	}, nil
-}
-
-// hashedToken is the form in which GitHub's audit log names a token.
-func hashedToken(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return base64.StdEncoding.EncodeToString(sum[:])
-}
-
-// DescribeMint says which token GitHub's answer to a mint holds, without telling it: for
-// the row of the mint itself. nil if the answer holds none.
-func DescribeMint(body []byte) map[string]any {
-	var answer tokenAnswer
-	if json.Unmarshal(body, &answer) != nil || answer.Token == "" {
-		return nil
-	}
-	ids := make([]any, 0, len(answer.Repositories))
-	for _, r := range answer.Repositories {
-		ids = append(ids, r.ID)
-	}
-	return map[string]any{
-		"hashed_token": hashedToken(answer.Token), "permissions": answer.Permissions.String(), "repository_ids": ids,
-		"expires_at": answer.ExpiresAt,
-	}
+func answered(err error, status int) bool {
+	var refused *github.ErrorResponse
+	return errors.As(err, &refused) && refused.Response.StatusCode == status
 }
 
 // revoke makes the token invalid at GitHub.
-func (t *token) revoke(ctx context.Context) error {
+func (t *token) revoke(ctx context.Context, via http.RoundTripper) error {
 	ctx, cancel := context.WithTimeout(ctx, mintLimit)
 	defer cancel()
-	client, err := t.app.client(t.written(), t.transport)
+	client, err := t.app.client(t.text(), via)
 	if err != nil {
 		return err
 	}
-	response, err := client.Apps.RevokeInstallationToken(ctx)
+	call := Call{
+		Operation: "github:apps/revoke-installation-access-token",
+		Describe:  func(int, []byte) map[string]any { return map[string]any{"hashed_token": t.details["hashed_token"]} },
+	}
+	response, err := client.Apps.RevokeInstallationToken(call.in(ctx))
 	if err != nil {
-		return t.app.explain(response, err)
+		return t.app.explain(response, cleaned(err, t.text()))
 	}
 	return nil
+}
+
+// drop revokes a token that is not kept. Nobody waits for it; the row says how it went.
+func (t *token) drop() {
+	if t.cleanup != nil {
+		_ = t.revoke(context.Background(), t.cleanup)
+	}
 }

@@ -21,6 +21,7 @@ type Injection struct {
 	reading     *reading
 	fingerprint string
 	details     map[string]any // what may be told of a minted one
+	shortest    int            // no shorter value holds the secret; 0 if that is not known
 
 	// Closures, for the reason that Secret has one.
 	written  form
@@ -121,10 +122,23 @@ func (i *Injection) Headers() []string {
 // Scrub redacts the secret wherever it stands in h's values, as such or in base64,
 // percent-encoded or JSON-escaped, and returns the number of hits.
 func (i *Injection) Scrub(h http.Header) int {
-	if i == nil || i.scrubber == nil {
+	if i == nil || i.scrubber == nil || !holds(h, i.shortest) {
 		return 0
 	}
 	return i.scrubber().header(h)
+}
+
+// holds reports whether a value of h is long enough: few are as long as a minted token,
+// whose scrubber is only made for those.
+func holds(h http.Header, shortest int) bool {
+	for _, values := range h {
+		for _, value := range values {
+			if len(value) >= shortest {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Format prints the credential's name for every verb.

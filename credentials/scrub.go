@@ -226,3 +226,34 @@ func unescapeAt(text []byte, i int) (c byte, length int) {
 	}
 	return rest[0], 1
 }
+
+// RequestScrubber returns what takes the values that a request authenticates with out of
+// an answer's header, or of a text put into one, and returns the number of hits.
+func RequestScrubber(r *http.Request) func(http.Header) int {
+	_, token, found := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !found {
+		return func(http.Header) int { return 0 }
+	}
+	return newScrubber(token, token).header
+}
+
+// CleanError takes a secret out of an error's text, in which an upstream may have had it
+// quoted, by what takes it out of headers. What the error wraps is still there to be
+// classified, and never to be printed.
+func CleanError(err error, scrub func(http.Header) int) error {
+	quoted := http.Header{"": {err.Error()}}
+	if scrub(quoted) == 0 {
+		return err
+	}
+	return &cleanedError{text: quoted[""][0], err: err}
+}
+
+// cleanedError is an error with another text.
+type cleanedError struct {
+	text string
+	err  error
+}
+
+func (e *cleanedError) Error() string { return e.text }
+
+func (e *cleanedError) Unwrap() error { return e.err }

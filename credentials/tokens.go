@@ -2,6 +2,7 @@ package credentials
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"net/http"
 	"sync"
@@ -10,10 +11,10 @@ import (
 	"sallyport/credentials/mint"
 )
 
-// Bounds of minting. A token lives an hour; GitHub's own documents say so, and its
-// answers, which alone count.
+// Bounds of minting. GitHub's documents say that a token lives an hour.
 const (
 	mintLimit      = 10 * time.Second
+	tokenLife      = time.Hour
 	refreshAfter   = 5.0 / 6 // with the jitter of a tenth: between 50 and 56 minutes
 	expiryMargin   = time.Minute
 	failureMemory  = 2 * time.Second
@@ -22,6 +23,9 @@ const (
 	foundFor       = 10 * time.Minute
 	foundRefreshAt = 0.5
 )
+
+// errNoAnswer ends a retrieval that takes too long, however many requests it needs.
+var errNoAnswer = errors.New("no answer within 10 s")
 
 // Tokens keeps what GitHub Apps have minted. It outlives a [Set], so that a reload
 // mints nothing anew and a revoked agent's tokens are still known. It is safe for
@@ -34,12 +38,12 @@ type Tokens struct {
 	ids map[repositoryKey]int64 // of repositories that tokens were narrowed to
 }
 
-// NewTokens returns Tokens that hold nothing.
+// NewTokens returns Tokens that hold nothing. now is the wall clock.
 func NewTokens(now func() time.Time) *Tokens {
 	return &Tokens{
 		minted: mint.New[tokenKey](mint.Options[*token]{
 			Limit: mintLimit, Refresh: refreshAfter, Margin: expiryMargin, Failure: failureMemory, Size: maxTokens,
-			Now: now, Jitter: rand.Float64, Discard: func(t *token) { _ = t.revoke(context.Background()) },
+			Now: now, Jitter: rand.Float64, Discard: (*token).drop,
 		}),
 		found: mint.New[installationKey](mint.Options[*installation]{
 			Limit: mintLimit, Refresh: foundRefreshAt, Failure: failureMemory, Size: maxFound, Now: now, Jitter: rand.Float64,
@@ -75,21 +79,32 @@ type installation struct {
 	permissions PermissionSet // that it was given
 }
 
-// token is one installation token.
+// token is one installation token. It is kept without the credential that it was minted
+// for, because the files may change what that is bound to.
 type token struct {
-	injection *Injection
-	expires   time.Time
-	app       *app
-	written   func() string     // the token itself
-	transport http.RoundTripper // that it was minted by
+	text        func() string // a closure, for the reason that Secret has one
+	form        form
+	scrubber    func() *scrubber // made when it is needed
+	length      int
+	fingerprint string
+	details     map[string]any
+	expires     time.Time
+	app         *app
+	cleanup     http.RoundTripper
 }
 
 func (t *Tokens) findInstallation(ctx context.Context, a *app, b bound, use Use) (*installation, error) {
-	key := installationKey{appName{a.server, a.id}, b.owner, a.installation}
+	key := installationKey{a.appName(), b.owner, a.installation}
 	return t.found.Get(ctx, key, func(ctx context.Context) (mint.Minted[*installation], error) {
-		i, err := a.find(ctx, b, use)
+		i, err := a.find(ctx, b.owner, use.Transport)
 		return mint.Minted[*installation]{Value: i, Expires: a.now().Add(foundFor)}, err
 	})
+}
+
+// forgetInstallation makes the next use look again for where the App is installed.
+func (t *Tokens) forgetInstallation(a *app, owner string) {
+	key := installationKey{a.appName(), owner, a.installation}
+	t.found.Remove(func(k installationKey) bool { return k == key })
 }
 
 func (t *Tokens) token(ctx context.Context, key tokenKey, get func(context.Context) (*token, error)) (*token, error) {
@@ -102,16 +117,17 @@ func (t *Tokens) token(ctx context.Context, key tokenKey, get func(context.Conte
 	})
 }
 
-// Revoke forgets the tokens that are the agent's own, so that the next request mints
-// anew, and revokes them where they came from. via takes the requests.
+// Revoke forgets the tokens that are the agent's own and revokes them where they came
+// from; those that agents share stay. via takes the requests. The agent must have been
+// marked as revoked before: what is being minted for it is revoked when it comes, and
+// Use.Transport refuses what begins later.
 func (t *Tokens) Revoke(ctx context.Context, agent string, via http.RoundTripper) (revoked int, err error) {
 	if agent == "" {
 		return 0, nil
 	}
 	for _, one := range t.minted.Remove(func(k tokenKey) bool { return k.agent == agent }) {
-		one.transport = via
-		if failed := one.revoke(ctx); failed != nil {
-			err = failed
+		if failed := one.revoke(ctx, via); failed != nil {
+			err = errors.Join(err, failed)
 			continue
 		}
 		revoked++
@@ -119,7 +135,7 @@ func (t *Tokens) Revoke(ctx context.Context, agent string, via http.RoundTripper
 	return revoked, err
 }
 
-// Wait returns once nothing is being minted.
+// Wait returns once nothing is being minted or revoked.
 func (t *Tokens) Wait() {
 	t.minted.Wait()
 	t.found.Wait()

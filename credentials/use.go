@@ -1,6 +1,7 @@
 package credentials
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -27,8 +28,44 @@ type Use struct {
 	// this access ("read" or "write").
 	Documents string
 
-	// Transport takes the requests to mint by. It must record each before it leaves.
+	// Transport takes the requests to mint by. It must record each before it leaves, and
+	// refuse once the agent is revoked: a mint that a revocation does not find in the
+	// cache asks after it was marked.
 	Transport http.RoundTripper
+	// Cleanup takes the requests that revoke what was minted and is not kept, such as for
+	// an agent that was revoked meanwhile.
+	Cleanup http.RoundTripper
+	// Admit is asked before each use of what is minted, and before it is minted, whether
+	// its account takes another request now. Its error is that of the retrieval.
+	Admit func(Account) error
+}
+
+// Account is where GitHub counts what is done with an App's tokens: one installation.
+type Account struct {
+	Server       string // "github.com"
+	App          int64
+	Installation int64
+	Owner        string
+}
+
+// Call is what a request to Use.Transport says of itself, for its row in the trail. Each
+// kind that mints puts one into the context of its requests.
+type Call struct {
+	Operation string // in its service's words: "github:apps/create-installation-access-token"
+	Resource  string
+	// Describe says what the row tells of the answer, and nothing that is secret; nil for
+	// nothing.
+	Describe func(status int, body []byte) map[string]any
+}
+
+type callKey struct{}
+
+func (c Call) in(ctx context.Context) context.Context { return context.WithValue(ctx, callKey{}, c) }
+
+// CallOf returns what a request says of itself.
+func CallOf(r *http.Request) Call {
+	c, _ := r.Context().Value(callKey{}).(Call)
+	return c
 }
 
 // PermissionSet is permissions that are needed together, name to access.

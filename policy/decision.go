@@ -77,9 +77,10 @@ type CredentialUse struct {
 	Line       int
 	Hosts      []host.Pattern // a port that is the scheme's default is left out
 	Scheme     string
-	Service    string // the key of a rule about a service, which has no Hosts
-	Server     string // the one it speaks of
-	Pinned     bool   // the rule pins what a minted token may do
+	Service    string   // the key of a rule about a service, which has no Hosts
+	Server     string   // the one it speaks of
+	Pinned     bool     // the rule pins what a minted token may do
+	Owners     []string // whose repositories the rule names, or pins; without patterns of accounts
 }
 
 // TestFailure is a test of the policy file that came out otherwise.

@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -41,6 +42,16 @@ func (p repoPattern) matches(repo string) bool {
 func (p repoPattern) exact() bool { return !strings.Contains(p.owner+p.name, "*") }
 
 func (p repoPattern) String() string { return p.owner + "/" + p.name }
+
+// owners lists the accounts that patterns name, without those that are patterns too.
+func owners(patterns []repoPattern) (names []string) {
+	for _, p := range patterns {
+		if !strings.Contains(p.owner, "*") && !slices.Contains(names, p.owner) {
+			names = append(names, p.owner)
+		}
+	}
+	return names
+}
 
 // bounding reports whether a token can be narrowed to just the repositories: each
 // by its name, or all of one account, and all of the same.

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"sallyport/internal/host"
 )
@@ -42,8 +43,13 @@ func (p *Policy) CredentialUses() []CredentialUse {
 			continue
 		}
 		use := CredentialUse{Rule: r.name, Credential: r.credential, Line: r.credentialLine, Scheme: "https", Pinned: r.scope.Pinned()}
+		if use.Pinned {
+			owner, _, _ := strings.Cut(r.scope.Repositories[0], "/") // all have the same
+			use.Owners = []string{owner}
+		}
 		if m, ok := r.matcher.(*serviceRule); ok {
 			use.Service, use.Server = m.service.Key, m.server
+			use.Owners = append(use.Owners, owners(m.repos)...)
 			uses = append(uses, use)
 			continue
 		}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,7 +15,8 @@ import (
 // tunnels and exchanges, its own upstream connections, and its limits. None of
 // it is shared between agents, so that no agent can block or starve another.
 type agent struct {
-	id uuid.UUID
+	id       uuid.UUID
+	disowned atomic.Bool // the sweep has seen that it is revoked
 
 	mu        sync.Mutex
 	gone      bool // evicted; ask agents.get again

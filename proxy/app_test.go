@@ -116,7 +116,8 @@ func TestMintsAreExchangesOfTheirOwn(t *testing.T) {
 	sum := sha256.Sum256([]byte(token))
 	hashed := base64.StdEncoding.EncodeToString(sum[:])
 	mint, request := rows["github:apps/create-installation-access-token"], rows["github:pulls/list"]
-	assert.Contains(t, rows, "github:apps/get-repo-installation")
+	assert.Equal(t, "acme", rows["github:apps/get-org-installation"].Resource)
+	assert.Equal(t, "acme/web", mint.Resource)
 	assert.Equal(t, hashed, details(t, mint)["hashed_token"])
 	assert.Equal(t, request.ID.String(), details(t, mint)["for"])
 	seen := details(t, request)
@@ -173,7 +174,7 @@ func TestMintFailuresAreRefusals(t *testing.T) {
 	t.Parallel()
 	r, s := newApp(t)
 	client := r.client(r.agent("a"), true)
-	s.break_ = true
+	s.set(func() { s.broken = true })
 	status, text := call(t, client, "GET", "https://api.github.com/repos/acme/web/pulls", "")
 	assert.Equal(t, http.StatusBadGateway, status)
 	assert.Contains(t, text, "The credential app cannot be had.")
@@ -185,8 +186,11 @@ func TestMintFailuresAreRefusals(t *testing.T) {
 	}
 	assert.Equal(t, "credential", row.Refusal)
 	assert.Contains(t, row.Outcome.Error, "unicorn")
-	delete(s.granted, "contents")
-	s.break_ = false
+	assert.NotRegexp(t, "eyJ", row.Outcome.Error+r.log.String(), "the server repeats the App's own token")
+	s.set(func() {
+		delete(s.granted, "contents")
+		s.broken = false
+	})
 	status, _ = call(t, client, "GET", "https://api.github.com/repos/acme/api/contents/x", "")
 	assert.Equal(t, http.StatusBadGateway, status, "what the App has not been given is not asked for in another way")
 }
@@ -194,7 +198,7 @@ func TestMintFailuresAreRefusals(t *testing.T) {
 func TestAClockThatIsWrongIsLearntFrom(t *testing.T) {
 	t.Parallel()
 	r, s := newApp(t)
-	s.ahead = 25 * time.Minute
+	s.set(func() { s.ahead = 25 * time.Minute })
 	status, text := call(t, r.client(r.agent("a"), true), "GET", "https://api.github.com/repos/acme/web/pulls", "")
 	assert.Equal(t, 200, status, text)
 }
@@ -224,4 +228,106 @@ func TestRevocationRevokesTheAgentsTokens(t *testing.T) {
 	assert.True(t, found)
 	status, _ := call(t, r.client(b, true), "GET", "https://api.github.com/repos/acme/web/pulls", "")
 	assert.Equal(t, 200, status, "the other agent's token is its own")
+}
+
+func TestRevocationOvertakesAMintThatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	r, s := newApp(t)
+	a := r.agent("a")
+	asked, release := s.hold("access_tokens")
+	done := get(r.client(a, false), http.StatusForbidden, t)
+	<-asked
+	_, err := r.registry.Revoke(t.Context(), a.ID, "test")
+	require.NoError(t, err)
+	r.proxy.Cut(a.ID)
+	release()
+	<-done
+	require.Eventually(t, func() bool { return len(s.minted()) == 1 && s.revocations() == 1 }, within, 5*time.Millisecond)
+	assert.Empty(t, s.live())
+}
+
+func TestNothingIsMintedForAnAgentThatIsRevoked(t *testing.T) {
+	t.Parallel()
+	s := newAppServer(t)
+	r := newRig(t, func(r *rig) {
+		r.policy, r.credentials, r.sweep = appPolicy, appCredentials, time.Hour
+		r.getenv = func(string) string { return s.pem() }
+	})
+	r.upstream(s.ServeHTTP, true, "api.github.com")
+	a := r.agent("a")
+	asked, release := s.hold("installation")
+	done := get(r.client(a, false), http.StatusForbidden, t)
+	<-asked
+	_, err := r.registry.Revoke(t.Context(), a.ID, "test") // marked, and not yet cut
+	require.NoError(t, err)
+	release()
+	<-done
+	assert.Empty(t, s.minted())
+}
+
+// get asks for pull requests. done is closed once there is an answer, or no more.
+func get(client *http.Client, expected int, t *testing.T) (done chan struct{}) {
+	done = make(chan struct{})
+	go func() {
+		defer close(done)
+		if response, err := client.Get("https://api.github.com/repos/acme/web/pulls"); err == nil {
+			assert.Equal(t, expected, response.StatusCode)
+			_ = response.Body.Close()
+		}
+	}()
+	return done
+}
+
+func TestATokenForSomethingElseIsRevokedAndNotUsed(t *testing.T) {
+	t.Parallel()
+	for what, wrong := range map[string]func(answer map[string]any){
+		"more permissions": func(answer map[string]any) { answer["permissions"] = map[string]string{"contents": "write"} },
+		"another repository": func(answer map[string]any) {
+			answer["repositories"] = []any{map[string]any{"id": 3, "full_name": "acme/secret"}}
+		},
+		"unknown repositories": func(answer map[string]any) { delete(answer, "repositories") },
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			r, s := newApp(t)
+			s.set(func() { s.wrong = wrong })
+			client := r.client(r.agent("a"), false)
+			status, _ := call(t, client, "GET", "https://api.github.com/repos/acme/web/pulls", "")
+			assert.Equal(t, http.StatusBadGateway, status)
+			assert.Len(t, s.minted(), 1)
+			assert.Empty(t, s.live())
+		})
+	}
+}
+
+func TestReloadedBindingsHoldForTokensThatAreThere(t *testing.T) {
+	t.Parallel()
+	r, s := newApp(t)
+	client := r.client(r.agent("a"), false)
+	status, text := call(t, client, "GET", "https://api.github.com/repos/acme/web/pulls", "")
+	require.Equal(t, 200, status, text)
+	r.credentials = strings.Replace(appCredentials, "installation: auto", "hosts: [github.com]", 1)
+	r.configure(r.policy)
+	status, text = call(t, client, "GET", "https://api.github.com/repos/acme/web/pulls", "")
+	assert.Equal(t, http.StatusBadGateway, status, text)
+	assert.Len(t, s.minted(), 1)
+}
+
+func TestCheckMintsForEachOwnerAndLeavesNothing(t *testing.T) {
+	t.Parallel()
+	r, s := newApp(t)
+	check := func() error {
+		_, err := r.current.Load().Credentials.Lookup("app").Check(t.Context(), r.proxy.Errand("app"))
+		return err
+	}
+	require.NoError(t, check())
+	require.NoError(t, check())
+	assert.Len(t, s.minted(), 2, "what worked before says nothing of now")
+	assert.Empty(t, s.live())
+	r.credentials = strings.Replace(appCredentials, "[Acme]", "[Acme, gone, lost]", 1)
+	r.configure(r.policy)
+	err := check()
+	require.ErrorContains(t, err, "owner gone: ")
+	require.ErrorContains(t, err, "owner lost: ")
+	assert.NotContains(t, err.Error(), "owner acme: ")
 }

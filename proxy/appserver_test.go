@@ -40,9 +40,52 @@ type appServer struct {
 	tokens  map[string]*issued
 	mints   []mintRequest
 	revoked int
-	hang    chan struct{} // mints wait for it if it is not nil
-	break_  bool          // mints fail
-	ahead   time.Duration // of our clock
+	broken  bool                        // mints fail
+	ahead   time.Duration               // of our clock
+	wrong   func(answer map[string]any) // spoils the answers to mints
+
+	held      string // requests whose path ends in this wait
+	asked     chan struct{}
+	unblocked chan struct{}
+}
+
+func (s *appServer) set(change func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change()
+}
+
+// hold lets requests wait whose path ends so. asked tells of the first.
+func (s *appServer) hold(end string) (asked <-chan struct{}, release func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held, s.asked, s.unblocked = end, make(chan struct{}), make(chan struct{})
+	return s.asked, sync.OnceFunc(func() {
+		s.set(func() { s.held = "" })
+		close(s.unblocked)
+	})
+}
+
+// wait is where a held request waits; a client that leaves does not free it.
+func (s *appServer) wait(path string) {
+	s.mu.Lock()
+	held, asked, unblocked := s.held != "" && strings.HasSuffix(path, s.held), s.asked, s.unblocked
+	s.mu.Unlock()
+	if !held {
+		return
+	}
+	select {
+	case asked <- struct{}{}:
+	case <-unblocked:
+	}
+	<-unblocked
+}
+
+// revocations counts them.
+func (s *appServer) revocations() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.revoked
 }
 
 // issued is one token.
@@ -77,12 +120,16 @@ func repositoryIDs() map[string]int64 { return map[string]int64{"web": 1, "api":
 
 func (s *appServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Github-Request-Id", "AAAA:1")
-	w.Header().Set("Date", time.Now().Add(s.ahead).UTC().Format(http.TimeFormat))
+	s.mu.Lock()
+	ahead := s.ahead
+	s.mu.Unlock()
+	w.Header().Set("Date", time.Now().Add(ahead).UTC().Format(http.TimeFormat))
+	s.wait(r.URL.Path)
 	token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 	switch path := r.URL.Path; {
 	case strings.HasPrefix(path, "/repos/") && strings.HasSuffix(path, "/installation"),
 		strings.HasPrefix(path, "/app/"), strings.HasPrefix(path, "/orgs/") && strings.HasSuffix(path, "/installation"):
-		if err := s.verify(token); err != nil {
+		if err := s.verify(token, ahead); err != nil {
 			s.answer(w, http.StatusUnauthorized, map[string]any{"message": err.Error()})
 			return
 		}
@@ -101,7 +148,7 @@ func (s *appServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // verify checks an App's JWT as GitHub does.
-func (s *appServer) verify(token string) error {
+func (s *appServer) verify(token string, ahead time.Duration) error {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
 		return fmt.Errorf("not a JWT")
@@ -119,7 +166,7 @@ func (s *appServer) verify(token string) error {
 	if err := json.Unmarshal(text, &claims); err != nil {
 		return err
 	}
-	now := time.Now().Add(s.ahead)
+	now := time.Now().Add(ahead)
 	switch {
 	case claims.Iss != strconv.Itoa(appID):
 		return fmt.Errorf("integration not found")
@@ -150,16 +197,10 @@ func (s *appServer) serveApp(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mu.Lock()
-	hang, broken := s.hang, s.break_
+	broken := s.broken
 	s.mu.Unlock()
-	if hang != nil {
-		select {
-		case <-hang:
-		case <-r.Context().Done():
-		}
-	}
 	if broken {
-		s.answer(w, http.StatusInternalServerError, map[string]any{"message": "unicorn"})
+		s.answer(w, http.StatusInternalServerError, map[string]any{"message": "unicorn " + r.Header.Get("Authorization")})
 		return
 	}
 	s.mint(w, r)
@@ -173,7 +214,7 @@ func (s *appServer) mint(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mints = append(s.mints, asked)
-	one := &issued{repositories: asked.Repositories, permissions: asked.Permissions, expires: time.Now().Add(s.life)}
+	one := &issued{repositories: asked.Repositories, permissions: asked.Permissions, expires: time.Now().Add(s.ahead + s.life)}
 	for name, id := range repositoryIDs() {
 		if slices.Contains(asked.RepositoryIDs, id) {
 			one.repositories = append(one.repositories, name)
@@ -202,7 +243,11 @@ func (s *appServer) mint(w http.ResponseWriter, r *http.Request) {
 	for name, access := range asked.Permissions {
 		permissions[name] = access
 	}
-	s.answer(w, http.StatusCreated, map[string]any{"token": token, "expires_at": one.expires.UTC().Format(time.RFC3339), "permissions": permissions, "repositories": listed})
+	answer := map[string]any{"token": token, "expires_at": one.expires.UTC().Format(time.RFC3339), "permissions": permissions, "repositories": listed}
+	if s.wrong != nil {
+		s.wrong(answer)
+	}
+	s.answer(w, http.StatusCreated, answer)
 }
 
 // may reports whether a live token reaches a repository with a permission.
@@ -210,7 +255,7 @@ func (s *appServer) may(token, repository, permission, access string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	one := s.tokens[token]
-	return one != nil && time.Now().Before(one.expires) && (one.repositories == nil || slices.Contains(one.repositories, repository)) &&
+	return one != nil && time.Now().Add(s.ahead).Before(one.expires) && (one.repositories == nil || slices.Contains(one.repositories, repository)) &&
 		(one.permissions[permission] == access || one.permissions[permission] == "write" || permission == "metadata")
 }
 

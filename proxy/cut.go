@@ -18,24 +18,29 @@ const (
 	excessWindow  = 10 * time.Second // refusals for excess that share a row
 )
 
-// Cut breaks off everything that the agent has open if it is no longer active.
-// Call it after the registry has been changed.
+// Cut breaks off everything that the agent has open if it is no longer active, and
+// revokes what was minted for it if it is gone for good. Call it after the registry has
+// been changed.
 func (p *Proxy) Cut(id uuid.UUID) {
+	if p.cut(id) == agentRevoked.word {
+		p.disown(id)
+	}
+}
+
+// cut returns why the agent is no longer active, as a word of refusals, or "".
+func (p *Proxy) cut(id uuid.UUID) string {
 	record, found := p.registry.Lookup(id)
 	refusal := unknownIdentity.because("The agent is gone.")
 	if found {
 		refusal = inactive(record.State(p.now()))
 	}
 	if refusal == nil {
-		return
+		return ""
 	}
 	exchanges, tunnels := p.agents.open(id)
 	cause := &cutError{refusal: refusal}
 	for _, x := range exchanges {
 		x.abort(cause)
-	}
-	if refusal.word == agentRevoked.word {
-		defer p.disown(id)
 	}
 	for _, t := range tunnels {
 		_ = t.cut()
@@ -43,6 +48,7 @@ func (p *Proxy) Cut(id uuid.UUID) {
 	if len(exchanges)+len(tunnels) > 0 {
 		p.log.Info("agent cut off", "agent", id, "refusal", refusal.word, "exchanges", len(exchanges), "tunnels", len(tunnels))
 	}
+	return refusal.word
 }
 
 func (a *agents) open(id uuid.UUID) (exchanges []*exchange, tunnels []*tunnel) {
@@ -117,7 +123,10 @@ func every(ctx context.Context, interval time.Duration, do func()) {
 // finds a status that was changed in another way, too.
 func (p *Proxy) cutInactive() {
 	for _, a := range p.agents.all() {
-		p.Cut(a.id)
+		// Its tokens once only: the agent stays at work here until it has been idle.
+		if p.cut(a.id) == agentRevoked.word && !a.disowned.Swap(true) {
+			p.disown(a.id)
+		}
 	}
 }
 

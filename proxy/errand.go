@@ -17,7 +17,6 @@ import (
 	"sallyport/audit"
 	"sallyport/credentials"
 	"sallyport/internal/host"
-	"sallyport/operations/github"
 	"sallyport/policy"
 )
 
@@ -25,21 +24,26 @@ import (
 // token can be narrowed to.
 const maxErrandAnswer = 8 << 20
 
-// errUnrecorded is why an errand was not run: its intent could not be committed.
-var errUnrecorded = errors.New("the intent of the request could not be recorded")
+// Why an errand was not run.
+var (
+	errUnrecorded = errors.New("the intent of the request could not be recorded")
+	errInactive   = errors.New("the agent is not active any more")
+)
 
 // errand carries the requests that Sallyport makes itself, on behalf of an agent: to
-// mint what an exchange needs, and to revoke it. Each is an exchange of its own,
-// whose intent is committed before a name is looked up for it.
+// mint what an exchange needs, and to revoke it. Each is an exchange of its own, whose
+// intent is committed before a name is looked up for it. What it does and what its
+// answer tells, the request says itself (credentials.Call); an errand knows no service.
 type errand struct {
 	p        *Proxy
 	upstream *Upstream
-	servers  []github.Service
+	bound    bool         // refused once the agent of the intent is not active
 	intent   audit.Intent // what all of its exchanges have in common
 }
 
-// errand is for the exchange's credential.
-func (x *exchange) errand() http.RoundTripper {
+// errand is for the exchange's credential. What it mints, only an active agent gets; that
+// it revokes what is not kept has nothing to do with the agent's state.
+func (x *exchange) errand(bound bool) http.RoundTripper {
 	e := x.p.newErrand(x.generation, x.credential)
 	in := &e.intent
 	in.Agent, in.AgentName, in.Owner, in.Policy = x.agent.id, x.record.Name, x.record.Owner, x.record.Policy
@@ -50,11 +54,12 @@ func (x *exchange) errand() http.RoundTripper {
 	in.Rule, in.Decision = x.decision.Rule, policy.Allow.String()
 	in.CertSerial = x.session.peer.Serial
 	in.Details = map[string]any{"for": x.id.String()}
+	e.bound = bound
 	return e
 }
 
 func (p *Proxy) newErrand(g *Generation, credential string) *errand {
-	return &errand{p: p, upstream: g.Upstream, servers: g.gitHubs(), intent: audit.Intent{Credential: credential}}
+	return &errand{p: p, upstream: g.Upstream, intent: audit.Intent{Credential: credential}}
 }
 
 // Errand returns a transport for requests that the operator asks for, such as to try
@@ -69,7 +74,7 @@ func (e *errand) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	run := &run{started: time.Now()}
+	run := &run{started: time.Now(), call: credentials.CallOf(r), clean: credentials.RequestScrubber(r)}
 	ctx, cancel := context.WithCancel(httptrace.WithClientTrace(r.Context(), run.trace()))
 	defer cancel()
 	defer context.AfterFunc(e.p.life, cancel)()
@@ -88,6 +93,12 @@ func (e *errand) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // begin commits the intent.
 func (e *errand) begin(r *http.Request) (*audit.Intent, error) {
+	if e.bound {
+		record, found := e.p.registry.Lookup(e.intent.Agent)
+		if !found || inactive(record.State(e.p.now())) != nil {
+			return nil, errInactive
+		}
+	}
 	authority, err := host.ParseAuthority(r.URL.Host, 443)
 	if err != nil || r.URL.Scheme != "https" {
 		return nil, fmt.Errorf("%s is not an address over https", r.URL.Redacted())
@@ -96,11 +107,8 @@ func (e *errand) begin(r *http.Request) (*audit.Intent, error) {
 	in.ID, in.StartedAt = audit.NewID(), e.p.now()
 	in.Method, in.Scheme, in.Host, in.Port, in.Path = r.Method, "https", authority.Name.String(), authority.Port, r.URL.EscapedPath()
 	in.HTTPVersion = "1.1"
-	service, _ := gitHubSurface(e.servers, in.Host, in.Path)
-	o, err := service.Resolve(github.Request{Method: in.Method, Host: in.Host, Path: in.Path, Query: r.URL.RawQuery})
-	if err == nil {
-		in.Operation, in.Resource = gitHubKey+":"+o.Name, o.Resource()
-	}
+	call := credentials.CallOf(r)
+	in.Operation, in.Resource = call.Operation, call.Resource
 	if err := e.p.trail.Begin(context.WithoutCancel(r.Context()), &in); err != nil {
 		_ = e.p.unrecorded(in.ID, err)
 		return nil, errUnrecorded
@@ -127,6 +135,8 @@ func (e *errand) send(r *http.Request) (*http.Response, []byte, error) {
 // run is what the transport tells of one errand, possibly after it has given up.
 type run struct {
 	started time.Time
+	call    credentials.Call
+	clean   func(http.Header) int // takes what the request was authenticated by out of a text
 
 	mu        sync.Mutex
 	connect   float64
@@ -157,13 +167,16 @@ func (r *run) outcome(response *http.Response, body []byte, err error) *audit.Ou
 		Timings: audit.Timings{Connect: r.connect, FirstByte: r.firstByte, Total: milliseconds(time.Since(r.started))},
 	}
 	if response != nil {
+		r.clean(response.Header)
 		out.Status, out.UpstreamRequestID = response.StatusCode, upstreamRequestID(response.Header)
-		out.Details = credentials.DescribeMint(body)
+		if r.call.Describe != nil {
+			out.Details = r.call.Describe(response.StatusCode, body)
+		}
 	}
 	if err == nil {
 		return out
 	}
-	out.Error, out.Outcome = err.Error(), audit.OutcomeUpstreamFailed
+	out.Error, out.Outcome = credentials.CleanError(err, r.clean).Error(), audit.OutcomeUpstreamFailed
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
 		out.Outcome = audit.OutcomeTimedOut
 	}
@@ -185,12 +198,13 @@ func (p *Proxy) errandTransport(u *Upstream) *http.Transport {
 	return p.errands
 }
 
-// disown revokes the tokens that were minted for an agent which is gone for good.
+// disown revokes the tokens that were minted for an agent which is gone for good. What
+// is being minted meanwhile is revoked by whoever mints it: see errand.begin.
 func (p *Proxy) disown(id uuid.UUID) {
 	if p.tokens == nil {
 		return
 	}
-	p.background.Go(func() {
+	p.inBackground(func() {
 		g := p.generation()
 		e := p.newErrand(g, "")
 		e.intent.Agent = id
@@ -207,4 +221,13 @@ func (p *Proxy) disown(id uuid.UUID) {
 			p.log.Info("tokens revoked", "agent", id, "tokens", revoked)
 		}
 	})
+}
+
+// inBackground runs something beside exchanges, unless Shutdown no longer waits for it.
+func (p *Proxy) inBackground(do func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.life.Err() == nil {
+		p.background.Go(do)
+	}
 }

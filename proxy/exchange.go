@@ -226,16 +226,30 @@ func (x *exchange) retrieve() *refusal {
 	start := time.Now()
 	injection, err := credential.Retrieve(x.ctx, use)
 	x.intent.CredentialMS = milliseconds(time.Since(start))
-	if errors.Is(err, errUnrecorded) {
-		return x.p.unrecorded(x.id, err)
-	}
 	if err != nil {
-		x.p.metrics.CredentialFailed(x.credential)
-		x.p.log.Warn("credential cannot be had", "credential", x.credential, "exchange", x.id, "error", err)
-		return credentialUnavailable.causedBy("The credential "+x.credential+" cannot be had.", err)
+		return x.notRetrieved(err)
 	}
 	x.injection = injection
 	return nil
+}
+
+// notRetrieved says why there is no credential.
+func (x *exchange) notRetrieved(err error) *refusal {
+	if refusal := x.identify(); refusal != nil {
+		return refusal // revoked meanwhile, for which nothing is minted
+	}
+	var later interface{ RetryAfter() time.Duration }
+	switch {
+	case errors.Is(err, errUnrecorded):
+		return x.p.unrecorded(x.id, err)
+	case errors.As(err, &later):
+		refusal := serviceLimit.causedBy("The service that gives credential "+x.credential+" asks to go slower.", err)
+		refusal.retryAfter = max(time.Second, later.RetryAfter())
+		return refusal
+	}
+	x.p.metrics.CredentialFailed(x.credential)
+	x.p.log.Warn("credential cannot be had", "credential", x.credential, "exchange", x.id, "error", err)
+	return credentialUnavailable.causedBy("The credential "+x.credential+" cannot be had.", err)
 }
 
 // begin commits the intent.

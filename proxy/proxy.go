@@ -286,7 +286,9 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 
 // endErrands breaks off what Sallyport asks by itself, and waits for its rows.
 func (p *Proxy) endErrands() {
+	p.mu.Lock()
 	p.end()
+	p.mu.Unlock()
 	p.background.Wait()
 	if p.tokens != nil {
 		p.tokens.Wait()

@@ -78,6 +78,10 @@ var (
 		"limit", http.StatusTooManyRequests, "The agent is over its limit", "http_request_denied",
 		"Wait as long as Retry-After says, then go slower.",
 	}
+	serviceLimit = reason{
+		"limit", http.StatusTooManyRequests, "The service asks to go slower", "http_request_denied",
+		"Wait as long as Retry-After says, then go slower.",
+	}
 	credentialUnavailable = reason{
 		"credential", http.StatusBadGateway, "The credential cannot be had", "proxy_configuration_error",
 		"Try again later; if it lasts, tell the platform team the credential's name.",

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"sallyport/audit"
+	"sallyport/credentials"
 )
 
 // respond streams the upstream's answer to the agent.
@@ -70,27 +71,7 @@ func (x *exchange) scrub(h http.Header) {
 
 // clean takes the injected value out of an error's text. net/http quotes what it
 // could not parse, and an upstream decides what that is.
-func (x *exchange) clean(err error) error {
-	if x.injection == nil {
-		return err
-	}
-	quoted := http.Header{"": {err.Error()}}
-	if x.injection.Scrub(quoted) == 0 {
-		return err
-	}
-	return &cleanedError{text: quoted[""][0], err: err}
-}
-
-// cleanedError is an error with another text. Its cause is there to be
-// classified, never to be printed.
-type cleanedError struct {
-	text string
-	err  error
-}
-
-func (e *cleanedError) Error() string { return e.text }
-
-func (e *cleanedError) Unwrap() error { return e.err }
+func (x *exchange) clean(err error) error { return credentials.CleanError(err, x.injection.Scrub) }
 
 // copyBody streams. What comes without a length is passed on as it comes; the
 // rest is batched by the server's buffer.

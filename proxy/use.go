@@ -34,7 +34,7 @@ func (x *exchange) use(kind string) (credentials.Use, *refusal) {
 	case kind != mintedKind:
 		return use, nil
 	}
-	use.Transport = x.errand()
+	use.Transport, use.Cleanup = x.errand(true), x.errand(false)
 	if scope.Pinned() {
 		use.Repositories, use.Shared = scope.Repositories, scope.Shared
 		use.Permissions = []credentials.PermissionSet{permissionsOf(scope.Permissions)}

@@ -233,6 +233,12 @@ func unfit(c *credentials.Credential, use policy.CredentialUse) (what, hint stri
 		return fmt.Sprintf("a rule about hosts does not tell what a token of credential %q must be able to do", use.Credential),
 			"pin it by repositories: [OWNER/NAME] and permissions: {contents: read}, or write a github: rule"
 	}
+	for _, owner := range use.Owners {
+		if !c.Serves(owner) {
+			return fmt.Sprintf("the rule is about repositories of %s, and credential %q is bound to those of %s", owner, use.Credential, strings.Join(c.Owners(), ", ")),
+				"correct the rule, or add the account to the credential's owners"
+		}
+	}
 	return "", ""
 }
 
