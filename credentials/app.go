@@ -57,7 +57,7 @@ func decodeGitHubApp(s *section, c *Credential) {
 			s.wrong("installation", "an installation is one owner's, and there are %d owners; write installation: auto", len(a.owners))
 		}
 	}
-	c.server, c.app = a.server, a
+	c.server, c.maker, c.app = a.server, a, a
 	c.place = placement{header: "Authorization", form: gitHubToken}
 	s.gitHubHosts(c)
 	a.hosts = c.hosts
@@ -180,34 +180,30 @@ type appName struct {
 
 func (a *app) appName() appName { return appName{a.server, a.id} }
 
-// Check retrieves the credential once, to see whether it works. Of a kind that is minted
-// it mints a token for each owner, which can do no more than every token can, and
+// check mints a token for each owner, which can do no more than every token can, and
 // revokes it; the error names each owner for whom that fails.
-func (c *Credential) Check(ctx context.Context, via http.RoundTripper) (*Injection, error) {
-	if c == nil || c.app == nil {
-		return c.Retrieve(ctx, Use{})
-	}
+func (a *app) check(ctx context.Context, via http.RoundTripper) (*Injection, error) {
 	if via == nil {
-		return nil, fmt.Errorf("credential %s: tokens are minted by a running server only; start one, and try again", c.name)
+		return nil, errors.New("tokens are minted by a running server only; start one, and try again")
 	}
-	checked, errs := make([]*Injection, len(c.app.owners)), make([]error, len(c.app.owners))
+	checked, errs := make([]*Injection, len(a.owners)), make([]error, len(a.owners))
 	var all sync.WaitGroup
-	for n, owner := range c.app.owners {
+	for n, owner := range a.owners {
 		all.Go(func() {
-			if checked[n], errs[n] = c.app.check(ctx, owner, via); errs[n] != nil {
+			if checked[n], errs[n] = a.checkOwner(ctx, owner, via); errs[n] != nil {
 				errs[n] = fmt.Errorf("owner %s: %w", owner, errs[n])
 			}
 		})
 	}
 	all.Wait()
 	if err := errors.Join(errs...); err != nil {
-		return nil, fmt.Errorf("credential %s: %w", c.name, err)
+		return nil, err
 	}
 	return checked[0], nil
 }
 
-// check goes past what is kept: that a token was minted once says nothing of now.
-func (a *app) check(ctx context.Context, owner string, via http.RoundTripper) (*Injection, error) {
+// checkOwner goes past what is kept: that a token was minted once says nothing of now.
+func (a *app) checkOwner(ctx context.Context, owner string, via http.RoundTripper) (*Injection, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, mintLimit, errNoAnswer)
 	defer cancel()
 	use := Use{Owner: owner, Everything: true, Permissions: []PermissionSet{{"metadata": "read"}}, Transport: via, Cleanup: via}

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"sync/atomic"
@@ -23,10 +24,30 @@ type Credential struct {
 	hosts          []host.Pattern
 	source         source
 	place          placement
-	app            *app // in place of source, for what is minted
+	maker          maker // in place of source and place
+	app            *app  // the maker, where that is a GitHub App
 	fingerprintKey []byte
 
 	current atomic.Pointer[Injection] // of the last reading
+}
+
+// maker makes what is not the same for every request: it is minted for a use, or signed.
+type maker interface {
+	retrieve(ctx context.Context, use Use) (*Injection, error)
+	// check makes one that is for no request, to see whether that works.
+	check(ctx context.Context, via http.RoundTripper) (*Injection, error)
+}
+
+// Check retrieves the credential once, to see whether it works.
+func (c *Credential) Check(ctx context.Context, via http.RoundTripper) (*Injection, error) {
+	if c == nil || c.maker == nil {
+		return c.Retrieve(ctx, Use{})
+	}
+	checked, err := c.maker.check(ctx, via)
+	if err != nil {
+		return nil, fmt.Errorf("credential %s: %w", c.name, err)
+	}
+	return checked, nil
 }
 
 // Name returns the credential's name.
@@ -74,12 +95,12 @@ func (c *Credential) Retrieve(ctx context.Context, use Use) (*Injection, error) 
 	if c == nil {
 		return nil, errors.New("no such credential")
 	}
-	if c.app != nil {
-		minted, err := c.app.retrieve(ctx, use)
+	if c.maker != nil {
+		made, err := c.maker.retrieve(ctx, use)
 		if err != nil {
 			return nil, fmt.Errorf("credential %s: %w", c.name, err)
 		}
-		return minted, nil
+		return made, nil
 	}
 	now, err := c.source.read(ctx)
 	if err != nil {

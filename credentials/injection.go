@@ -22,6 +22,7 @@ type Injection struct {
 	fingerprint string
 	details     map[string]any // what may be told of a minted one
 	shortest    int            // no shorter value holds the secret; 0 if that is not known
+	signature   *signature     // in the place of what is written
 
 	// Closures, for the reason that Secret has one.
 	written  form
@@ -31,12 +32,20 @@ type Injection struct {
 // Apply puts the credential on r, in the place of whatever the agent sent there. It
 // must be the last step before the wire. It refuses, and leaves r as it was, unless
 // r goes by https to an authority that the credential is bound to.
+//
+// One that signs also sets r's path, query and Host to the form that is signed, may read
+// the body ahead, and replaces it by one that sees to it that what is sent is what was
+// signed: its Read may fail with a [*sigv4.Refusal], and then does so before the last
+// byte. r must not be sent if Apply fails.
 func (i *Injection) Apply(r *http.Request) error {
-	if i == nil || i.written == nil {
+	if i == nil || i.written == nil && i.signature == nil {
 		return errors.New("apply credential: there is none")
 	}
 	if err := i.refuses(r); err != nil {
 		return fmt.Errorf("apply credential %s: %w", i.name, err)
+	}
+	if i.signature != nil {
+		return i.signature.signer.Resign(r, i.signature.claim)
 	}
 	written := i.written(r.URL)
 	if i.place.parameter != "" {

@@ -24,7 +24,9 @@ func kinds() map[string]kind {
 		"basic":  {[]string{"username", "secret", "hosts"}, decodeBasic},
 		"query":  {[]string{"parameter", "secret", "hosts"}, decodeQuery},
 
-		"github_app":   {[]string{"app_id", "private_key", "owners", "installation", "base_url", "hosts"}, decodeGitHubApp},
+		"github_app": {[]string{"app_id", "private_key", "owners", "installation", "base_url", "hosts"}, decodeGitHubApp},
+		"aws_keys":   {[]string{"access_key_id", "secret", "session_token", "region", "hosts"}, decodeAWSKeys},
+
 		"github_token": {[]string{"secret", "base_url", "hosts"}, decodeGitHubToken},
 	}
 }

@@ -50,6 +50,16 @@ func newScrubber(secret, written string) *scrubber {
 	return s
 }
 
+// also searches for another secret beside the first.
+func (s *scrubber) also(secret string) {
+	if secret == "" {
+		return
+	}
+	for _, n := range newScrubber(secret, secret).needles {
+		s.add(n)
+	}
+}
+
 // aligned is what the secret always looks like in the base64 of a text in which it
 // begins at a byte whose index is shift modulo 3: without the digits at either end
 // that depend on its neighbours.

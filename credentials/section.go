@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"sallyport/credentials/sigv4"
 )
 
 // parser gathers everything wrong with a file, so that one look mends it all.
@@ -14,6 +16,7 @@ type parser struct {
 	errors   Errors
 	warnings []string
 	env      []string // variables that env: secrets read
+	spool    *sigv4.Spool
 }
 
 func (p *parser) fail(line int, key, format string, args ...any) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"sallyport/credentials/sigv4"
 	"sallyport/internal/host"
 )
 
@@ -46,7 +47,7 @@ func Parse(file string, data []byte, options Options) (*Set, error) {
 	if options.Tokens == nil {
 		options.Tokens = NewTokens(options.Now)
 	}
-	p := &parser{file: file, options: options}
+	p := &parser{file: file, options: options, spool: &sigv4.Spool{}}
 	p.checkOwnFile()
 	set := &Set{credentials: p.parse(data)}
 	if len(p.errors) > 0 {
@@ -155,7 +156,7 @@ func (s *Set) Lookup(name string) *Credential {
 // AgentAuthHeaders returns the canonical names of the headers that agents may try to
 // authenticate with: the usual ones, and every header that a credential writes.
 func (s *Set) AgentAuthHeaders() []string {
-	names := []string{"Authorization", "Proxy-Authorization", "X-Api-Key", "Api-Key"}
+	names := []string{"Authorization", "Proxy-Authorization", "X-Api-Key", "Api-Key", "X-Amz-Security-Token", "X-Amz-S3session-Token"}
 	return s.places(names, func(p placement) string { return p.header })
 }
 

@@ -68,7 +68,7 @@ func TestParseReadsEveryKind(t *testing.T) {
 	set := parse(t, every, options(t, "KEY", canary, "OTHER", canary+"2"))
 	assert.Empty(t, set.Warnings())
 	assert.Equal(t, []string{"anthropic", "basic", "bearer", "maps", "token"}, set.Names())
-	assert.Equal(t, []string{"Api-Key", "Authorization", "Proxy-Authorization", "X-Api-Key", "X-Token"}, set.AgentAuthHeaders())
+	assert.Equal(t, []string{"Api-Key", "Authorization", "Proxy-Authorization", "X-Amz-S3session-Token", "X-Amz-Security-Token", "X-Api-Key", "X-Token"}, set.AgentAuthHeaders())
 	assert.Equal(t, []string{"key"}, set.AgentAuthParameters())
 	assert.Equal(t, []string{"KEY", "OTHER"}, set.EnvNames())
 
@@ -104,7 +104,7 @@ func TestNilAndEmptySetsRefuseEverything(t *testing.T) {
 	assert.Empty(t, set.Warnings())
 	assert.Empty(t, set.EnvNames())
 	assert.Empty(t, set.AgentAuthParameters())
-	assert.Equal(t, []string{"Api-Key", "Authorization", "Proxy-Authorization", "X-Api-Key"}, set.AgentAuthHeaders())
+	assert.Equal(t, []string{"Api-Key", "Authorization", "Proxy-Authorization", "X-Amz-S3session-Token", "X-Amz-Security-Token", "X-Api-Key"}, set.AgentAuthHeaders())
 	c := set.Lookup("any")
 	assert.Empty(t, c.Name()+c.Kind())
 	assert.Empty(t, c.Hosts())

@@ -28,6 +28,10 @@ type Use struct {
 	// this access ("read" or "write").
 	Documents string
 
+	// Request is the agent's own, for kinds that sign: what they replace is the signature
+	// that it came with. It is read and not changed, its body not even read.
+	Request *http.Request
+
 	// Transport takes the requests to mint by. It must record each before it leaves, and
 	// refuse once the agent is revoked: a mint that a revocation does not find in the
 	// cache asks after it was marked.

@@ -242,6 +242,8 @@ func (x *exchange) notRetrieved(err error) *refusal {
 	switch {
 	case errors.Is(err, errUnrecorded):
 		return x.p.unrecorded(x.id, err)
+	case unsigned(err) != nil:
+		return unsigned(err)
 	case errors.As(err, &later):
 		refusal := serviceLimit.causedBy("The service that gives credential "+x.credential+" asks to go slower.", err)
 		refusal.retryAfter = max(time.Second, later.RetryAfter())

@@ -26,6 +26,10 @@ func (x *exchange) forward() {
 		x.answer(refusal)
 		return
 	}
+	if err := x.inject(out); err != nil {
+		x.fail(err)
+		return
+	}
 	response, err := x.roundTrip(out)
 	if err != nil {
 		x.fail(err)
@@ -34,6 +38,7 @@ func (x *exchange) forward() {
 	defer response.Body.Close()
 	if x.injection != nil {
 		x.scrub(response.Header)
+		x.observe(response)
 	}
 	x.outcome.Status = response.StatusCode
 	x.outcome.UpstreamRequestID = upstreamRequestID(response.Header)
@@ -69,13 +74,37 @@ func (x *exchange) outbound() (*http.Request, *refusal) {
 	if !x.decision.AgentAuth {
 		x.generation.agentAuth().strip(out)
 	}
-	if x.injection != nil {
-		// The only line where a secret meets a request, and the last before the wire.
-		if err := x.injection.Apply(out); err != nil {
-			return nil, credentialUnavailable.causedBy("The credential "+x.credential+" cannot be applied to this request.", err)
-		}
-	}
 	return out, nil
+}
+
+// inject puts the credential on the request: the only line where a secret meets one, and
+// the last before the wire. A signature covers the body, which may be read here.
+func (x *exchange) inject(out *http.Request) error {
+	if x.injection == nil {
+		return nil
+	}
+	if err := x.injection.Apply(out); err != nil {
+		return &injectError{x.credential, err}
+	}
+	return nil
+}
+
+// injectError is why a credential could not be applied.
+type injectError struct {
+	credential string
+	err        error
+}
+
+func (e *injectError) Error() string { return e.err.Error() }
+
+func (e *injectError) Unwrap() error { return e.err }
+
+// observe lets the credential learn from the answer.
+func (x *exchange) observe(response *http.Response) {
+	ahead, learnt := x.injection.Observe(response.Request, response)
+	if learnt {
+		x.p.log.Warn("the upstream's clock differs from ours; what is signed for it is dated by its own", "exchange", x.id, "host", x.target.authority.Name.String(), "ahead", ahead)
+	}
 }
 
 // outboundURL keeps path and query byte for byte: net/url would encode what it

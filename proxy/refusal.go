@@ -10,8 +10,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
+
+	"sallyport/credentials/sigv4"
 )
 
 // refusal is our own answer in place of an upstream's. Compare it to nil only
@@ -85,6 +89,10 @@ var (
 	credentialUnavailable = reason{
 		"credential", http.StatusBadGateway, "The credential cannot be had", "proxy_configuration_error",
 		"Try again later; if it lasts, tell the platform team the credential's name.",
+	}
+	unsignable = reason{
+		"signature", http.StatusBadRequest, "The request cannot be signed anew", "http_request_error",
+		"Change the request or its client as the detail says; sending it again unchanged will not help.",
 	}
 	upstreamUnreachable = reason{
 		"upstream", http.StatusBadGateway, "The upstream failed", "destination_unavailable",
@@ -226,6 +234,12 @@ func (f *refusal) writeGRPC(w http.ResponseWriter, exchange uuid.UUID) {
 	w.WriteHeader(http.StatusOK)
 }
 
+// sentence makes one of an error's text.
+func sentence(text string) string {
+	first, size := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(first)) + text[size:] + "."
+}
+
 // errText is the private cause for the row's error column.
 func (f *refusal) errText() string {
 	if f.cause == nil {
@@ -239,5 +253,22 @@ func refusalOf(err error) *refusal {
 	if errors.Is(err, errAddress) {
 		return addressNotAllowed.causedBy("The host's address must not be dialled from here.", err)
 	}
+	if refusal := unsigned(err); refusal != nil {
+		return refusal
+	}
+	var injection *injectError
+	if errors.As(err, &injection) {
+		return credentialUnavailable.causedBy("The credential "+injection.credential+" cannot be applied to this request.", err)
+	}
 	return nil
+}
+
+// unsigned finds out whether the request cannot be signed as it is, which is for the
+// agent to mend.
+func unsigned(err error) *refusal {
+	var refused *sigv4.Refusal
+	if !errors.As(err, &refused) {
+		return nil
+	}
+	return unsignable.causedBy(sentence(refused.Detail), err)
 }

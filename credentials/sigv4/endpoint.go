@@ -31,6 +31,12 @@ func AWS(host, service, region string) error {
 	return nil
 }
 
+// IsAWS reports whether a host is under one of AWS's domains.
+func IsAWS(host string) bool {
+	_, _, ok := domain(strings.TrimSuffix(host, "."))
+	return ok
+}
+
 func (e Endpoint) in(region string) bool {
 	if len(e.Regions) > 0 {
 		return slices.Contains(e.Regions, region)

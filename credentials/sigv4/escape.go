@@ -85,8 +85,18 @@ func appendPath(b []byte, escaped, service string) ([]byte, error) {
 // sendCanonical makes the path that is sent to S3 the one that is signed, since
 // servers disagree on a bare "+" and on "%2F". A dot segment could not be sent: some
 // servers and libraries resolve it, and then it names another key than was signed.
-func sendCanonical(u *url.URL) error {
-	path, ok := canonicalEscape(u.EscapedPath(), true)
+func sendCanonical(u *url.URL, service string) error {
+	sent := u.EscapedPath()
+	if u.Opaque != "" { // a path with bytes that net/url would escape
+		sent = u.Opaque
+	}
+	if !isS3(service) {
+		if u.Opaque != "" {
+			return refuse(Malformed, "the path holds a character that must be percent-encoded")
+		}
+		return nil
+	}
+	path, ok := canonicalEscape(sent, true)
 	if !ok {
 		return refuse(Malformed, "the path holds an invalid percent-encoding")
 	}
@@ -95,7 +105,7 @@ func sendCanonical(u *url.URL) error {
 			return refuse(Malformed, "the key holds a segment of only dots, which cannot be sent unchanged; use another key")
 		}
 	}
-	u.Path, u.RawPath = unescape(path), path
+	u.Path, u.RawPath, u.Opaque = unescape(path), path, ""
 	return nil
 }
 

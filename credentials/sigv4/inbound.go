@@ -24,25 +24,36 @@ type Inbound struct {
 	AccessKeyID string // of the placeholder, or of keys the client should not have
 	Region      string
 	Service     string
-	Presigned   bool // the signature was in the query
+	Presigned   bool   // the signature was in the query
+	Payload     string // how the body is signed: one of the words below, for the trail
 
-	signed  []string // the names of the headers it covers, in lower case
-	payload string   // the body's hash, or the word in its place; empty if none was stated
+	until  time.Time // that a presigned request is good for
+	signed []string  // the names of the headers it covers, in lower case
+	stated string    // the body's hash, or the word in its place; empty if none was stated
 }
 
 // Read finds the request's signature, in its header or its query, and takes it apart.
+// It leaves r as it is.
 func Read(r *http.Request) (*Inbound, error) {
 	query, err := parseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, err
 	}
-	return read(r, query)
-}
-
-func read(r *http.Request, query rawQuery) (*Inbound, error) {
-	if err := refuseOthers(r); err != nil {
+	if err := refuseOthers(r, query); err != nil {
 		return nil, err
 	}
+	in, err := readSignature(r, query)
+	if err != nil {
+		return nil, err
+	}
+	if err := in.refuseDropped(r.Header); err != nil {
+		return nil, err
+	}
+	in.Payload, err = in.payloadWord()
+	return in, err
+}
+
+func readSignature(r *http.Request, query rawQuery) (*Inbound, error) {
 	values := r.Header["Authorization"]
 	presigned := query.has("X-Amz-Signature") || query.has("X-Amz-Algorithm")
 	switch {
@@ -63,18 +74,31 @@ func isForm(r *http.Request) bool {
 	return r.Method == http.MethodPost && strings.HasPrefix(strings.ToLower(r.Header.Get("Content-Type")), "multipart/form-data")
 }
 
+// refuseDropped refuses a header that is named as one of the connection alone: it ends
+// here, and what is signed would not be what the client has signed, or what a policy
+// has read.
+func (in *Inbound) refuseDropped(h http.Header) error {
+	for _, value := range h["Connection"] {
+		for name := range strings.SplitSeq(value, ",") {
+			name = strings.ToLower(strings.TrimSpace(name))
+			if strings.HasPrefix(name, "x-amz-") || signable(name) && slices.Contains(in.signed, name) {
+				return refuse(Malformed, "Connection names %s, which is signed", name)
+			}
+		}
+	}
+	return nil
+}
+
 // refuseOthers names the kinds of signature that are not signed again here.
-func refuseOthers(r *http.Request) error {
+func refuseOthers(r *http.Request, query rawQuery) error {
 	authorization := r.Header.Get("Authorization")
-	query := strings.ToLower(r.URL.RawQuery)
+	signature := query.has("Signature") || query.has("SignatureVersion")
 	switch {
-	case strings.HasPrefix(authorization, "AWS "), strings.HasPrefix(authorization, "AWS3"),
-		strings.Contains(query, "awsaccesskeyid="), strings.Contains(query, "signatureversion="):
+	case strings.HasPrefix(authorization, "AWS "), strings.HasPrefix(authorization, "AWS3"), signature && query.has("AWSAccessKeyId"):
 		return refuse(SigV2, "the request is signed by a signature version before 4; configure the client for Signature Version 4")
-	case strings.HasPrefix(authorization, algorithmA), strings.Contains(query, "x-amz-algorithm=aws4-ecdsa"),
-		strings.HasPrefix(r.Header.Get("X-Amz-Content-Sha256"), "STREAMING-AWS4-ECDSA"):
+	case strings.HasPrefix(authorization, algorithmA), query.is("X-Amz-Algorithm", algorithmA):
 		return refuse(SigV4A, "the request is signed by SigV4A, which covers several regions and is not supported; use a regional endpoint instead of a multi-region one")
-	case r.Header.Get("X-Amz-S3session-Token") != "", strings.Contains(query, "x-amz-s3session-token="):
+	case len(r.Header["X-Amz-S3session-Token"]) > 0, query.has("X-Amz-S3session-Token"):
 		return refuse(S3Express, "the request uses an S3 Express session, which is not supported; use a general purpose bucket")
 	}
 	return nil
@@ -109,7 +133,7 @@ func readHeader(r *http.Request, authorization string) (*Inbound, error) {
 	if !isHash(signature) {
 		return nil, refuse(Malformed, "the Authorization header's signature is malformed")
 	}
-	in := &Inbound{payload: r.Header.Get("X-Amz-Content-Sha256")}
+	in := &Inbound{stated: r.Header.Get("X-Amz-Content-Sha256")}
 	if len(r.Header["X-Amz-Content-Sha256"]) > 1 {
 		return nil, refuse(Malformed, "X-Amz-Content-Sha256 is there more than once")
 	}
@@ -149,27 +173,29 @@ func readPresigned(r *http.Request, query rawQuery) (*Inbound, error) {
 	if values["X-Amz-Algorithm"] != algorithm || !isHash(values["X-Amz-Signature"]) {
 		return nil, refuse(Malformed, "the presigned query is malformed")
 	}
-	in := &Inbound{Presigned: true, payload: r.Header.Get("X-Amz-Content-Sha256")}
-	if hash, count := query.value("X-Amz-Content-Sha256"); count > 0 && in.payload == "" {
-		in.payload = hash
+	in := &Inbound{Presigned: true, stated: r.Header.Get("X-Amz-Content-Sha256")}
+	if hash, count := query.value("X-Amz-Content-Sha256"); count > 0 && in.stated == "" {
+		in.stated = hash
 	}
 	day, err := in.scope(values["X-Amz-Credential"], values["X-Amz-SignedHeaders"])
+	if err == nil {
+		err = sameDay(day, http.Header{"X-Amz-Date": {values["X-Amz-Date"]}})
+	}
 	if err != nil {
 		return nil, err
 	}
-	return in, sameDay(day, http.Header{"X-Amz-Date": {values["X-Amz-Date"]}})
+	in.until, err = validUntil(values["X-Amz-Date"], values["X-Amz-Expires"])
+	return in, err
 }
 
-// expired reports whether a presigned request is past the time it was signed for.
-func expired(query rawQuery, now time.Time) (bool, error) {
-	stamp, _ := query.value("X-Amz-Date")
-	lifetime, _ := query.value("X-Amz-Expires")
+// validUntil is when a presigned request ends to be good.
+func validUntil(stamp, lifetime string) (time.Time, error) {
 	at, err := time.Parse(timeFormat, stamp)
 	seconds, err2 := strconv.ParseUint(lifetime, 10, 32)
 	if err != nil || err2 != nil || seconds > 7*24*3600 {
-		return false, refuse(Malformed, "X-Amz-Expires must be a number of seconds up to a week")
+		return time.Time{}, refuse(Malformed, "X-Amz-Expires must be a number of seconds up to a week")
 	}
-	return now.After(at.Add(time.Duration(seconds) * time.Second)), nil
+	return at.Add(time.Duration(seconds) * time.Second), nil
 }
 
 // scope reads "AKID/20130524/us-east-1/s3/aws4_request" and "host;range".

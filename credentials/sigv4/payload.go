@@ -21,43 +21,60 @@ const (
 	asymmetricPrefix = "STREAMING-AWS4-ECDSA-"
 )
 
+// The words for a body whose hash is signed: stated by the client and verified, or
+// found out here.
+const (
+	statedHash = "sha256"
+	readAhead  = "sha256, read ahead"
+)
+
+// payloadWord says how the body is signed. The client's own choice is kept, since
+// services tell the modes apart.
+func (in *Inbound) payloadWord() (string, error) {
+	switch word := in.stated; {
+	case word == unsignedPayload, word == unsignedTrailer, word == signedChunks, word == signedTrailer:
+		return word, nil
+	case word == "" && in.Presigned && isS3(in.Service):
+		return unsignedPayload, nil
+	case word == "" && isS3(in.Service):
+		return "", refuse(PayloadMode, "S3 requests must state X-Amz-Content-Sha256")
+	case word == "":
+		return readAhead, nil
+	case isHash(strings.ToLower(word)):
+		return statedHash, nil
+	case word == signedEvents:
+		return "", refuse(EventStream, "event streams of %s are signed frame by frame, which is not supported; use an operation without one", in.Service)
+	case strings.HasPrefix(word, asymmetricPrefix):
+		return "", refuse(SigV4A, "chunks signed by SigV4A are not supported; use a regional endpoint")
+	}
+	return "", refuse(PayloadMode, "X-Amz-Content-Sha256 must be a SHA-256 in hex or one of the words that AWS documents")
+}
+
 // payload is how the body is signed.
 type payload struct {
-	word    string     // for the trail
 	hash    string     // in the canonical request
 	stated  bool       // sent as X-Amz-Content-Sha256
 	chunked *rechainer // the body, if its chunks are signed
 }
 
-// payload chooses how r's body is signed, and puts the reader that sees to it in its
-// place. The client's own choice is kept, since services tell the modes apart.
+// payload puts the reader that sees to r's body in its place.
 func (s *Signer) payload(r *http.Request, in *Inbound) (payload, error) {
-	word := in.payload
-	switch {
-	case word == unsignedPayload || word == "" && in.Presigned && isS3(in.Service):
-		return payload{word: unsignedPayload, hash: unsignedPayload, stated: true}, nil
-	case word == "" && isS3(in.Service):
-		return payload{}, refuse(PayloadMode, "S3 requests must state X-Amz-Content-Sha256")
-	case word == "":
-		return s.readAhead(r)
-	case isHash(strings.ToLower(word)):
-		return verified(r, strings.ToLower(word))
-	case word == unsignedTrailer:
-		// What frames the trailer is not signed, so the body stays as it is.
-		return payload{word: word, hash: word, stated: true}, nil
-	case word == signedChunks, word == signedTrailer:
-		return rechained(r, word)
-	case word == signedEvents:
-		return payload{}, refuse(EventStream, "event streams of %s are signed frame by frame, which is not supported; use an operation without one", in.Service)
-	case strings.HasPrefix(word, asymmetricPrefix):
-		return payload{}, refuse(SigV4A, "chunks signed by SigV4A are not supported; use a regional endpoint")
+	switch in.Payload {
+	case statedHash:
+		return verified(r, strings.ToLower(in.stated))
+	case readAhead:
+		return s.options.Spool.readAhead(r)
+	case signedChunks, signedTrailer:
+		return rechained(r, in.Payload)
+	default:
+		// What frames an unsigned trailer is not signed, so the body stays as it is.
+		return payload{hash: in.Payload, stated: true}, nil
 	}
-	return payload{}, refuse(PayloadMode, "X-Amz-Content-Sha256 must be a SHA-256 in hex or one of the words that AWS documents")
 }
 
 // verified signs the hash that the client stated, and sees that the body has it.
 func verified(r *http.Request, claimed string) (payload, error) {
-	p := payload{word: "sha256", hash: claimed, stated: true}
+	p := payload{hash: claimed, stated: true}
 	if isEmpty(r) {
 		if claimed != emptyHash {
 			return payload{}, refuse(BodyMismatch, "the body is empty, but X-Amz-Content-Sha256 states another hash")

@@ -45,7 +45,7 @@ func rechained(r *http.Request, word string) (payload, error) {
 		}
 	}
 	r.Body, r.GetBody = c, nil
-	return payload{word: word, hash: word, stated: true, chunked: c}, nil
+	return payload{hash: word, stated: true, chunked: c}, nil
 }
 
 // rechainer reads a body of signed chunks and gives the same body with each signature

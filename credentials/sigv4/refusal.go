@@ -20,6 +20,7 @@ const (
 	HostMismatch  Reason = "host_mismatch"  // the host is not the service or region that was signed for
 	BodyMismatch  Reason = "body_mismatch"  // the body is not what its hash or length says
 	BodyTooLarge  Reason = "body_too_large" // too large to read ahead
+	Busy          Reason = "busy"           // no room to read a body ahead
 	BodyMalformed Reason = "body_malformed" // framing that is not aws-chunked
 )
 

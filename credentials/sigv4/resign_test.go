@@ -27,10 +27,21 @@ var (
 
 func session() sigv4.Keys { return sigv4.NewKeys("ASIAREAL", "real-secret", "real-token") }
 
+func at(t time.Time) *sigv4.Clock { return &sigv4.Clock{Now: func() time.Time { return t }} }
+
+// resign signs a request anew, as it comes from a client.
+func resign(s *sigv4.Signer, r *http.Request) error {
+	in, err := sigv4.Read(r)
+	if err != nil {
+		return err
+	}
+	return s.Resign(r, in)
+}
+
 // awsSigner is a Signer that knows AWS's hosts.
 func awsSigner(t testing.TB) *sigv4.Signer {
 	t.Helper()
-	s, err := sigv4.NewSigner(session(), sigv4.Options{Now: func() time.Time { return now }, SpoolDir: t.TempDir(), SpoolSize: 4 << 20})
+	s, err := sigv4.NewSigner(session(), sigv4.Options{Clock: at(now), Spool: &sigv4.Spool{Dir: t.TempDir(), Limit: 4 << 20}})
 	require.NoError(t, err)
 	return s
 }
@@ -44,10 +55,11 @@ func TestNothingOfTheInboundSignatureSurvives(t *testing.T) {
 		"X-Amz-Region-Set", "PLACEHOLDER", "X-Amz-Signature", "PLACEHOLDER", "X-Amz-Meta-A", "kept")
 	placeholder(r, "s3", "eu-west-1", now.Add(-8*time.Hour).Format("20060102T150405Z"), "date", "x-amz-security-token", "x-api-key")
 	old := r.Header.Get("X-Amz-Date")
-	signed, err := awsSigner(t).Resign(r)
+	in, err := sigv4.Read(r)
 	require.NoError(t, err)
-	assert.Equal(t, "PLACEHOLDER", signed.Inbound.AccessKeyID)
-	assert.Equal(t, "sha256", signed.Payload)
+	assert.Equal(t, "PLACEHOLDER", in.AccessKeyID)
+	assert.Equal(t, "sha256", in.Payload)
+	require.NoError(t, awsSigner(t).Resign(r, in))
 	sent, err := httputil.DumpRequestOut(r, false)
 	require.NoError(t, err)
 	for _, gone := range []string{"PLACEHOLDER", old, "2001", strings.Repeat("0", 64), "X-Amz-Region-Set"} {
@@ -63,7 +75,7 @@ func TestKeysWithoutATokenRemoveTheClients(t *testing.T) {
 	s := signer(t, sigv4.NewKeys("AKIA", "secret", ""), now)
 	r := request(t, http.MethodGet, "https://minio.internal:9000/b/k", http.NoBody, "X-Amz-Security-Token", "theirs", "X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
 	placeholder(r, "s3", "eu-west-1", stamp)
-	_, err := s.Resign(r)
+	err := resign(s, r)
 	require.NoError(t, err)
 	assert.NotContains(t, r.Header, "X-Amz-Security-Token")
 	assert.Equal(t, "minio.internal:9000", r.Host)
@@ -75,7 +87,7 @@ func TestHostIsSignedAsItIsSent(t *testing.T) {
 		r := request(t, http.MethodGet, "https://h.example/", http.NoBody, "X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
 		r.Host = host
 		placeholder(r, "s3", "eu-west-1", stamp)
-		_, err := signer(t, session(), now).Resign(r)
+		err := resign(signer(t, session(), now), r)
 		require.NoError(t, err)
 		assert.Equal(t, want, r.Host)
 	}
@@ -91,9 +103,10 @@ func TestPresignedBecomesHeader(t *testing.T) {
 		return request(t, http.MethodGet, url, http.NoBody)
 	}
 	r := presign(now.Add(-time.Minute), "900", "&x-amz-checksum-mode=ENABLED&X-Amz-Meta-A=b%20c")
-	signed, err := awsSigner(t).Resign(r)
+	in, err := sigv4.Read(r)
 	require.NoError(t, err)
-	assert.True(t, signed.Inbound.Presigned)
+	assert.True(t, in.Presigned)
+	require.NoError(t, awsSigner(t).Resign(r, in))
 	assert.Equal(t, "x-id=GetObject", r.URL.RawQuery)
 	assert.Equal(t, "UNSIGNED-PAYLOAD", r.Header.Get("X-Amz-Content-Sha256"))
 	assert.Equal(t, "ENABLED", r.Header.Get("X-Amz-Checksum-Mode"))
@@ -103,11 +116,11 @@ func TestPresignedBecomesHeader(t *testing.T) {
 	require.NoError(t, own.SignHTTP(t.Context(), aws.Credentials{AccessKeyID: "ASIAREAL", SecretAccessKey: "real-secret", SessionToken: "real-token"}, want, "UNSIGNED-PAYLOAD", "s3", "eu-west-1", now))
 	assert.Equal(t, want.Header, r.Header)
 
-	_, err = awsSigner(t).Resign(presign(now.Add(-time.Hour), "900", ""))
+	err = resign(awsSigner(t), presign(now.Add(-time.Hour), "900", ""))
 	requireRefusal(t, sigv4.Expired, err)
-	_, err = awsSigner(t).Resign(presign(now, "9999999", ""))
+	err = resign(awsSigner(t), presign(now, "9999999", ""))
 	requireRefusal(t, sigv4.Malformed, err)
-	_, err = awsSigner(t).Resign(presign(now, "900", "&x-amz-meta-a=%0Ab"))
+	err = resign(awsSigner(t), presign(now, "900", "&x-amz-meta-a=%0Ab"))
 	requireRefusal(t, sigv4.Malformed, err)
 }
 
@@ -152,11 +165,11 @@ func TestRefusals(t *testing.T) {
 		{"sigv4a header", s3Host, authorization("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"), sigv4.SigV4A},
 		{"sigv4a query", s3Host + "/?X-Amz-Algorithm=AWS4-ECDSA-P256-SHA256", header("X", "y"), sigv4.SigV4A},
 		{"sigv4a chunks", s3Host, good("s3", "X-Amz-Content-Sha256", "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD"), sigv4.SigV4A},
-		{"multi-region access point", "https://m.mrap.accesspoint.s3-global.amazonaws.com/", good("s3"), sigv4.SigV4A},
-		{"events", "https://transcribestreaming.eu-west-1.amazonaws.com/", good("transcribe", "X-Amz-Content-Sha256", "STREAMING-AWS4-HMAC-SHA256-EVENTS"), sigv4.HostMismatch},
+		{"multi-region access point", "https://m.mrap.accesspoint.s3-global.amazonaws.com/", good("s3", "X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD"), sigv4.SigV4A},
+		{"events", "https://transcribestreaming.eu-west-1.amazonaws.com/", good("transcribe", "X-Amz-Content-Sha256", "STREAMING-AWS4-HMAC-SHA256-EVENTS"), sigv4.EventStream},
 		{"events of lex", "https://runtime-v2-lex.eu-west-1.amazonaws.com/", good("lex", "X-Amz-Content-Sha256", "STREAMING-AWS4-HMAC-SHA256-EVENTS"), sigv4.EventStream},
 		{"s3 express session", s3Host, good("s3", "X-Amz-S3session-Token", "x"), sigv4.S3Express},
-		{"s3 express host", "https://b--euw1-az1--x-s3.s3express-euw1-az1.eu-west-1.amazonaws.com/", good("s3express"), sigv4.S3Express},
+		{"s3 express host", "https://b--euw1-az1--x-s3.s3express-euw1-az1.eu-west-1.amazonaws.com/", good("s3express", "X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD"), sigv4.S3Express},
 		{"post policy", s3Host, func(r *http.Request) {
 			r.Method = "POST"
 			r.Header.Set("Content-Type", "multipart/form-data; boundary=x")
@@ -169,13 +182,13 @@ func TestRefusals(t *testing.T) {
 		{"header and odd query", s3Host + "/?x-amz-signature=x", good("s3"), sigv4.Ambiguous},
 		{"half presigned", s3Host + "/?X-Amz-Signature=x", header("X", "y"), sigv4.Malformed},
 		{"service of another host", s3Host, good("dynamodb"), sigv4.HostMismatch},
-		{"s3 at another host", dynamo, good("s3"), sigv4.HostMismatch},
+		{"s3 at another host", dynamo, good("s3", "X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD"), sigv4.HostMismatch},
 		{"region of another host", "https://dynamodb.us-east-1.amazonaws.com/", good("dynamodb"), sigv4.HostMismatch},
 		{"somebody's load balancer", "https://x.eu-west-1.elb.amazonaws.com/", good("elb"), sigv4.HostMismatch},
 		{"somebody's machine", "https://ec2-1-2-3-4.eu-west-1.compute.amazonaws.com/", good("compute"), sigv4.HostMismatch},
-		{"not AWS", "https://s3.eu-west-1.amazonaws.com.evil.com/", good("s3"), sigv4.HostMismatch},
-		{"clear text", "http://bucket.s3.eu-west-1.amazonaws.com/", good("s3"), sigv4.Malformed},
-		{"user", "https://u@bucket.s3.eu-west-1.amazonaws.com/", good("s3"), sigv4.Malformed},
+		{"not AWS", "https://s3.eu-west-1.amazonaws.com.evil.com/", good("s3", "X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD"), sigv4.HostMismatch},
+		{"clear text", "http://bucket.s3.eu-west-1.amazonaws.com/", good("s3", "X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD"), sigv4.Malformed},
+		{"user", "https://u@bucket.s3.eu-west-1.amazonaws.com/", good("s3", "X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD"), sigv4.Malformed},
 		{"bad query escape", s3Host + "/?a=%zz", good("s3"), sigv4.Malformed},
 		{"dot segment", s3Host + "/a/../b", good("s3", "X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD"), sigv4.Malformed},
 		{"hidden dot segment", s3Host + "/a%2F%2e%2e%2Fb", good("s3", "X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD"), sigv4.Malformed},
@@ -190,6 +203,8 @@ func TestRefusals(t *testing.T) {
 		{"field twice", s3Host, authorization("Signature=", "Credential=x, Signature="), sigv4.Malformed},
 		{"field more", s3Host, authorization("Signature=", "More=x, Signature="), sigv4.Malformed},
 		{"too long", s3Host, authorization("PLACEHOLDER", strings.Repeat("P", 9000)), sigv4.Malformed},
+		{"a signed header of the connection", s3Host, good("s3", "X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD", "Connection", "close, X-Amz-Copy-Source"), sigv4.Malformed},
+		{"a signed host of the connection", s3Host, good("s3", "X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD", "Connection", "Host"), sigv4.Malformed},
 		{"two hashes", s3Host, func(r *http.Request) {
 			good("s3")(r)
 			r.Header["X-Amz-Content-Sha256"] = []string{emptyHash, emptyHash}
@@ -200,7 +215,7 @@ func TestRefusals(t *testing.T) {
 			t.Parallel()
 			r := request(t, http.MethodGet, test.url, http.NoBody)
 			test.change(r)
-			_, err := awsSigner(t).Resign(r)
+			err := resign(awsSigner(t), r)
 			requireRefusal(t, test.want, err)
 		})
 	}
@@ -214,9 +229,9 @@ func TestBodyWithoutAStatedHashIsReadAhead(t *testing.T) {
 		r.ContentLength = -1
 		placeholder(r, "dynamodb", "eu-west-1", stamp)
 		dir := t.TempDir()
-		s, err := sigv4.NewSigner(session(), sigv4.Options{Now: func() time.Time { return now }, SpoolDir: dir, SpoolSize: 4 << 20})
+		s, err := sigv4.NewSigner(session(), sigv4.Options{Clock: at(now), Spool: &sigv4.Spool{Dir: dir, Limit: 4 << 20}})
 		require.NoError(t, err)
-		_, err = s.Resign(r)
+		err = resign(s, r)
 		require.NoError(t, err)
 		assert.NotContains(t, r.Header, "X-Amz-Content-Sha256")
 		assert.EqualValues(t, size, r.ContentLength)
@@ -236,7 +251,7 @@ func TestBodyWithoutAStatedHashIsReadAhead(t *testing.T) {
 		r := request(t, http.MethodPost, "https://dynamodb.eu-west-1.amazonaws.com/", io.NopCloser(bytes.NewReader(make([]byte, 4<<20+1))))
 		r.ContentLength = length
 		placeholder(r, "dynamodb", "eu-west-1", stamp)
-		_, err := awsSigner(t).Resign(r)
+		err := resign(awsSigner(t), r)
 		requireRefusal(t, sigv4.BodyTooLarge, err)
 	}
 }
@@ -263,7 +278,7 @@ func TestServicesSignAtOnce(t *testing.T) {
 	sign := func(url, service, day string) string {
 		r := request(t, http.MethodGet, url, http.NoBody, "X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
 		placeholder(r, service, "eu-west-1", day)
-		if _, err := s.Resign(r); err != nil {
+		if err := resign(s, r); err != nil {
 			return err.Error()
 		}
 		return r.Header.Get("Authorization")

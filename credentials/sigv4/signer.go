@@ -15,17 +15,32 @@ import (
 
 // Options is what a Signer needs to know beside its keys. The zero value is for AWS.
 type Options struct {
-	Now       func() time.Time // time.Now if nil; a learnt clock skew belongs in it
-	Agree     Agreement        // AWS's own hosts if nil
-	SpoolDir  string           // for bodies that are read ahead; the system's if empty
-	SpoolSize int64            // the largest of them; 64 MiB if zero
+	Clock *Clock    // ours, as it is, if nil
+	Agree Agreement // AWS's own hosts if nil
+	Spool *Spool    // for bodies that are read ahead; one of the signer's own if nil
 }
 
 // Agreement says whether host serves service in region, as the client claims that it
 // does. The error is a [*Refusal].
 type Agreement func(host, service, region string) error
 
-const defaultSpoolSize = 64 << 20
+// Accept checks a claim against the host that the request goes to, and a presigned one
+// against the clock. Signing does so too; keys that are obtained for one request need
+// not be obtained for one that will be refused. The error is a [*Refusal].
+func (o Options) Accept(in *Inbound, host string) error {
+	name := withoutPort(strings.ToLower(host))
+	agree := o.Agree
+	if agree == nil {
+		agree = AWS
+	}
+	if err := agree(name, in.Service, in.Region); err != nil {
+		return err
+	}
+	if in.Presigned && o.Clock.At(name).After(in.until) {
+		return refuse(Expired, "the presigned URL has expired; make a new one")
+	}
+	return nil
+}
 
 // Signer signs requests with one set of keys. It is safe for concurrent use.
 type Signer struct {
@@ -39,66 +54,45 @@ func NewSigner(keys Keys, options Options) (*Signer, error) {
 	if keys.AccessKeyID == "" || keys.secret == nil || keys.secret() == "" {
 		return nil, errors.New("new signer: keys are empty")
 	}
-	if options.Now == nil {
-		options.Now = time.Now
-	}
-	if options.Agree == nil {
-		options.Agree = AWS
-	}
-	if options.SpoolSize == 0 {
-		options.SpoolSize = defaultSpoolSize
+	if options.Spool == nil {
+		options.Spool = &Spool{}
 	}
 	return &Signer{keys: keys, options: options}, nil
 }
 
-// Signed says what was signed, for the trail.
-type Signed struct {
-	Inbound *Inbound
-	Payload string // the word for the body: "sha256", or that of X-Amz-Content-Sha256
-}
-
-// Resign replaces the placeholder signature of r, an outbound request, by one with the
-// signer's keys. It must be the last step before the wire: what changes afterwards is
-// not what was signed. An error is a [*Refusal] or that of reading the body; r must
-// not be sent then.
+// Resign signs r, an outbound request, with the signer's keys, in the place of the
+// signature that the client's request was found to have; what of that is still in r is
+// removed. It must be the last step before the wire: what changes afterwards is not
+// what was signed. An error is a [*Refusal] or that of reading the body; r must not be
+// sent then.
 //
 // Resign sets r.Host, r.Header, r.URL (path and query in a form that every server reads
-// alike), and r.Body, whose Read may fail with a
-// [*Refusal] later, before its last byte.
-func (s *Signer) Resign(r *http.Request) (*Signed, error) {
+// alike), and r.Body, whose Read may fail with a [*Refusal] later, before its last byte.
+// What it holds for the body is let go when r's context ends.
+func (s *Signer) Resign(r *http.Request, in *Inbound) error {
 	query, err := parseQuery(r.URL.RawQuery)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	in, err := read(r, query)
-	if err != nil {
-		return nil, err
-	}
-	if r.URL.Scheme != "https" || r.URL.User != nil || r.URL.Opaque != "" {
-		return nil, refuse(Malformed, "only https requests in origin form and without user information are signed")
+	if r.URL.Scheme != "https" || r.URL.User != nil {
+		return refuse(Malformed, "only https requests without user information are signed")
 	}
 	host := hostOf(r)
-	if err := s.options.Agree(withoutPort(host), in.Service, in.Region); err != nil {
-		return nil, err
+	if err := s.options.Accept(in, host); err != nil {
+		return err
 	}
-	now := s.options.Now().UTC()
-	if in.Presigned {
-		if late, err := expired(query, now); err != nil || late {
-			return nil, errors.Join(err, refuse(Expired, "the presigned URL has expired; make a new one"))
-		}
-	}
-	if isS3(in.Service) {
-		if err := sendCanonical(r.URL); err != nil {
-			return nil, err
-		}
+	if err := sendCanonical(r.URL, in.Service); err != nil {
+		return err
 	}
 	p, err := s.payload(r, in)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if query, err = in.strip(r, query); err != nil {
-		return nil, err
+		return err
 	}
+	// The date comes after the body that was read ahead, which may have taken a while.
+	now := s.options.Clock.At(withoutPort(host)).UTC()
 	r.Host = host
 	r.URL.RawQuery = query.wire()
 	r.Header["X-Amz-Date"] = []string{now.Format(timeFormat)}
@@ -110,12 +104,12 @@ func (s *Signer) Resign(r *http.Request) (*Signed, error) {
 	}
 	chain, err := s.sign(r, in, query, p.hash, now)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if p.chunked != nil {
 		p.chunked.chain = chain
 	}
-	return &Signed{Inbound: in, Payload: p.word}, nil
+	return nil
 }
 
 // hostOf is the Host that is sent and signed: lower case, and 443 left out, which is

@@ -1,0 +1,121 @@
+package credentials
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"regexp"
+	"sync/atomic"
+
+	"sallyport/credentials/sigv4"
+)
+
+// awsKeys are fixed keys: for stores that speak S3, and for AWS where nothing better
+// can be had.
+type awsKeys struct {
+	aws
+	accessKeyID   string
+	secret, token source // token is nil for keys that are not a session's
+	region        string // "": any that the host serves
+
+	current atomic.Pointer[signingKeys] // of the last readings
+}
+
+var (
+	accessKeyID = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{3,128}$`)
+	awsRegion   = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+)
+
+func decodeAWSKeys(s *section, c *Credential) {
+	k := &awsKeys{aws: s.aws(c)}
+	k.secret = s.source("secret")
+	if s.has("session_token") {
+		k.token = s.source("session_token")
+	}
+	var ok bool
+	if k.accessKeyID, ok = s.text("access_key_id", "AKIAIOSFODNN7EXAMPLE"); ok && !accessKeyID.MatchString(k.accessKeyID) {
+		s.wrong("access_key_id", "is not the id of an access key; the secret belongs in secret")
+	}
+	c.hosts = s.hosts()
+	if s.has("region") {
+		if k.region, ok = s.text("region", "eu-west-1"); ok && !awsRegion.MatchString(k.region) {
+			s.wrong("region", "is not the name of a region; write region: eu-west-1")
+		}
+	} else if !allOfAWS(c) {
+		s.fail(s.line, s.key, `key "region" is missing, and the hosts do not tell it; write the region that clients of this store use, such as region: us-east-1`)
+	}
+	k.options.Agree = k.agree
+	c.maker = k
+}
+
+// allOfAWS reports whether every host is one of AWS's, whose names tell their region.
+func allOfAWS(c *Credential) bool {
+	for _, p := range c.hosts {
+		name, exact := p.Exact()
+		below, _ := p.Below()
+		if exact && !sigv4.IsAWS(name.String()) || !exact && !sigv4.IsAWS("any."+below.String()) {
+			return false
+		}
+	}
+	return true
+}
+
+// agree is the table of hosts: AWS's own for AWS's hosts. What else the keys are bound
+// to is a store that speaks S3, in the one region that the file names.
+func (k *awsKeys) agree(host, service, region string) error {
+	if k.region != "" && region != k.region {
+		return &sigv4.Refusal{Reason: sigv4.HostMismatch, Detail: fmt.Sprintf("the request is signed for region %s, but credential %s is for %s; set the client's region", region, k.name, k.region)}
+	}
+	if sigv4.IsAWS(host) {
+		return sigv4.AWS(host, service, region)
+	}
+	if service != "s3" {
+		return &sigv4.Refusal{Reason: sigv4.HostMismatch, Detail: fmt.Sprintf("the request is signed for %s, but %s is a store that speaks S3", service, host)}
+	}
+	return nil
+}
+
+func (k *awsKeys) retrieve(ctx context.Context, use Use) (*Injection, error) {
+	in, err := k.claim(use)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := k.keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return k.injection(keys, in, nil), nil
+}
+
+// check finds out whether the keys can be read; nothing is asked of their server.
+func (k *awsKeys) check(ctx context.Context, _ http.RoundTripper) (*Injection, error) {
+	keys, err := k.keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Injection{name: k.name, fingerprint: keys.fingerprint}, nil
+}
+
+// keys returns the keys as their sources give them now.
+func (k *awsKeys) keys(ctx context.Context) (*signingKeys, error) {
+	secret, err := k.secret.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	token := &reading{}
+	if k.token != nil {
+		if token, err = k.token.read(ctx); err != nil {
+			return nil, fmt.Errorf("session_token: %w", err)
+		}
+	}
+	if current := k.current.Load(); current != nil && current.secret == secret && (k.token == nil || current.token == token) {
+		return current, nil
+	}
+	fresh, err := k.signWith(k.accessKeyID, string(secret.secret.bytes()), string(token.secret.bytes()))
+	if err != nil {
+		return nil, err
+	}
+	fresh.secret, fresh.token = secret, token
+	k.current.Store(fresh)
+	return fresh, nil
+}

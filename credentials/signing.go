@@ -1,0 +1,91 @@
+package credentials
+
+import (
+	"errors"
+	"maps"
+	"net/http"
+	"strings"
+	"time"
+
+	"sallyport/credentials/sigv4"
+)
+
+// aws is what the kinds have in common whose secret is never sent: with it the request
+// is signed, in the place of the signature that the agent's placeholder keys made.
+type aws struct {
+	*Credential
+	options sigv4.Options
+}
+
+func (s *section) aws(c *Credential) aws {
+	return aws{Credential: c, options: sigv4.Options{Clock: &sigv4.Clock{Now: s.options.Now}, Spool: s.spool}}
+}
+
+// claim reads the signature of the agent's request, and checks it against the host that
+// the request goes to: before keys are obtained, and before anything is recorded as let
+// out. The error is a [*sigv4.Refusal].
+func (a *aws) claim(use Use) (*sigv4.Inbound, error) {
+	if use.Request == nil {
+		return nil, errors.New("it signs requests, and there is none")
+	}
+	in, err := sigv4.Read(use.Request)
+	if err != nil {
+		return nil, err
+	}
+	return in, a.options.Accept(in, use.Request.Host)
+}
+
+// signingKeys are keys that are ready to sign. They are immutable.
+type signingKeys struct {
+	id          string
+	signer      *sigv4.Signer
+	scrubber    func() *scrubber
+	fingerprint string
+
+	secret, token *reading // what they were made of, for those that are read
+}
+
+// signWith makes keys ready. token is empty for keys that are not a session's.
+func (a *aws) signWith(id, secret, token string) (*signingKeys, error) {
+	if !validValue(secret) || !validValue(token) {
+		return nil, errSeveralLines
+	}
+	signer, err := sigv4.NewSigner(sigv4.NewKeys(id, secret, token), a.options)
+	if err != nil {
+		return nil, err
+	}
+	needles := newScrubber(secret, secret)
+	needles.also(token)
+	return &signingKeys{id: id, signer: signer, scrubber: func() *scrubber { return needles }, fingerprint: a.fingerprint(secret)}, nil
+}
+
+// injection signs one request with the keys. The trail is told more, beside the region,
+// the keys' id and how the body is signed.
+func (a *aws) injection(keys *signingKeys, in *sigv4.Inbound, more map[string]any) *Injection {
+	details := map[string]any{"region": in.Region, "access_key_id": keys.id, "payload_mode": in.Payload}
+	maps.Copy(details, more)
+	return &Injection{
+		name: a.name, hosts: a.hosts, details: details, scrubber: keys.scrubber, fingerprint: keys.fingerprint,
+		signature: &signature{signer: keys.signer, claim: in, clock: a.options.Clock},
+	}
+}
+
+// signature is what an injection puts on a request whose secret is never sent.
+type signature struct {
+	signer *sigv4.Signer
+	claim  *sigv4.Inbound
+	clock  *sigv4.Clock
+}
+
+// Signs reports whether the injection signs the request as a whole, body included.
+func (i *Injection) Signs() bool { return i != nil && i.signature != nil }
+
+// Observe takes from an answer what the next request needs: the server's clock, if that
+// is why a signature was refused. It returns by how much that is ahead of ours, if this
+// is news.
+func (i *Injection) Observe(request *http.Request, response *http.Response) (ahead time.Duration, learnt bool) {
+	if !i.Signs() {
+		return 0, false
+	}
+	return i.signature.clock.Learn(strings.ToLower(request.URL.Hostname()), response.StatusCode, response.Header)
+}
