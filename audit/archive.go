@@ -39,7 +39,7 @@ func (r *Reader) Archive(ctx context.Context, before time.Time, path string) (Ar
 		if err != nil {
 			return err
 		}
-		done.Checkpoint, err = r.checkpoint(ctx, "SELECT size, at, note FROM checkpoints WHERE size < ? AND size <= ? ORDER BY size DESC LIMIT 1", first, s.head)
+		done.Checkpoint, err = r.checkpoint(ctx, "WHERE size < ? AND size <= ? ORDER BY size DESC LIMIT 1", first, s.head)
 		if err != nil {
 			return err
 		}
@@ -85,7 +85,7 @@ func (s *snapshot) fillArchive(ctx context.Context, to *store, size uint64) erro
 	for _, c := range []struct{ from, into string }{
 		{selectStored, "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)"},
 		{"SELECT seq, hash FROM removed WHERE seq <= ?1 ORDER BY seq", "INSERT INTO removed VALUES (?, ?)"},
-		{"SELECT size, at, note FROM checkpoints WHERE size <= ?1 ORDER BY size", "INSERT INTO checkpoints VALUES (?, ?, ?)"},
+		{"SELECT size, note FROM checkpoints WHERE size <= ?1 ORDER BY size", "INSERT INTO checkpoints VALUES (?, ?)"},
 	} {
 		query := c.from
 		if query == selectStored {

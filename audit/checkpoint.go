@@ -163,13 +163,13 @@ func (w *writer) addCheckpoint() error {
 	if err != nil {
 		return err
 	}
-	stmt, err := sqlite.Prepare(w.store.conn, "INSERT INTO checkpoints VALUES (?, ?, ?)", 3)
+	stmt, err := sqlite.Prepare(w.store.conn, "INSERT INTO checkpoints VALUES (?, ?)", 2)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = stmt.Close() }()
 	if err := w.store.inTx(func() error {
-		_, err := stmt.Exec(c.Size, toMicros(w.now()), string(signed))
+		_, err := stmt.Exec(c.Size, string(signed))
 		return err
 	}); err != nil {
 		return err
@@ -183,25 +183,25 @@ var ErrNoCheckpoint = errors.New("no checkpoint is signed yet")
 
 // SignedCheckpoint is a checkpoint as the trail keeps it.
 type SignedCheckpoint struct {
-	Size uint64 // events it covers
-	At   time.Time
-	Note string // the signed text, which OpenCheckpoint verifies
+	Size uint64    // events it covers
+	At   time.Time // of the last of them
+	Note string    // the signed text, which OpenCheckpoint verifies
 }
 
 // Checkpoint returns the newest checkpoint, to be kept elsewhere.
 func (r *Reader) Checkpoint(ctx context.Context) (SignedCheckpoint, error) {
-	return r.checkpoint(ctx, "SELECT size, at, note FROM checkpoints ORDER BY size DESC LIMIT 1")
+	return r.checkpoint(ctx, "ORDER BY size DESC LIMIT 1")
 }
 
 // Covering returns the oldest checkpoint that covers event seq.
 func (r *Reader) Covering(ctx context.Context, seq uint64) (SignedCheckpoint, error) {
-	return r.checkpoint(ctx, "SELECT size, at, note FROM checkpoints WHERE size >= ? ORDER BY size LIMIT 1", int64(seq))
+	return r.checkpoint(ctx, "WHERE size >= ? ORDER BY size LIMIT 1", int64(seq))
 }
 
-func (r *Reader) checkpoint(ctx context.Context, query string, args ...any) (SignedCheckpoint, error) {
+func (r *Reader) checkpoint(ctx context.Context, which string, args ...any) (SignedCheckpoint, error) {
 	var c SignedCheckpoint
 	var at int64
-	err := r.db.QueryRowContext(ctx, query, args...).Scan(&c.Size, &at, &c.Note)
+	err := r.db.QueryRowContext(ctx, "SELECT size, coalesce((SELECT at FROM events WHERE seq = size), 0), note FROM checkpoints "+which, args...).Scan(&c.Size, &at, &c.Note)
 	if errors.Is(err, sql.ErrNoRows) {
 		return c, ErrNoCheckpoint
 	}

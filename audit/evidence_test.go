@@ -177,8 +177,9 @@ func TestDocuments(t *testing.T) {
 	require.NoError(t, db.Close())
 	report, err := r.Verify(t.Context())
 	require.NoError(t, err)
-	require.Len(t, report.Problems, 1)
+	require.Len(t, report.Problems, 2)
 	assert.Contains(t, report.Problems[0], "its text has another hash")
+	assert.Contains(t, report.Problems[1], "schema: trigger documents_no_update is not as it was made")
 }
 
 func TestCheckpointComesWithoutMoreEvents(t *testing.T) {

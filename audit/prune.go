@@ -243,7 +243,10 @@ func (w *removedWalk) advance() error {
 	if !w.rows.Next() {
 		return w.rows.Err()
 	}
-	return w.rows.Scan(&w.seq, &w.next)
+	if err := w.rows.Scan(&w.seq, &w.next); err != nil {
+		return fmt.Errorf("removed: %w", err)
+	}
+	return nil
 }
 
 // hash is that of the payload of e, which was removed; without it e's own hash

@@ -1,5 +1,14 @@
 package audit
 
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"sallyport/internal/sqlite"
+)
+
 // migrations brings audit.db from each user_version to the next.
 //
 // events is the truth and is only ever appended to. exchanges, kinds, blocks,
@@ -11,7 +20,7 @@ package audit
 // therefore costs one narrow insert where six indexes would cost six times as
 // much.
 func migrations() []string {
-	return []string{createEvents + createProjection, createCheckpoints, createResults + emptyProjection, createTypes, createRemoved}
+	return []string{createEvents + createProjection, createCheckpoints, createResults + emptyProjection, createTypes, createRemoved, dropCheckpointTime}
 }
 
 const createEvents = `
@@ -146,6 +155,12 @@ CREATE TRIGGER events_no_update BEFORE UPDATE ON events
 	BEGIN SELECT RAISE (ABORT, 'events are append-only'); END;
 `
 
+// dropCheckpointTime takes away what no signature covers: when a checkpoint was
+// signed. The time of the last event under it is in the tree.
+const dropCheckpointTime = `
+ALTER TABLE checkpoints DROP COLUMN at;
+`
+
 // emptyProjection makes the next start project all events anew.
 const emptyProjection = `
 DELETE FROM exchanges;
@@ -155,3 +170,42 @@ DELETE FROM block_kinds;
 DELETE FROM block_results;
 UPDATE projection SET cursor = 0;
 `
+
+// schemaAt is every table, index and trigger of a version, by what it is, with
+// the text that makes it.
+func schemaAt(ctx context.Context, version int) (map[string]string, error) {
+	all := migrations()
+	if version > len(all) {
+		return nil, fmt.Errorf("schema version %d is not known: use the newer program", version)
+	}
+	db, err := sqlite.OpenMemory()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	if err = sqlite.MigrateConn(ctx, conn, all[:version]); err != nil {
+		return nil, errors.Join(err, conn.Close(), db.Close())
+	}
+	schema, err := readSchema(ctx, conn)
+	return schema, errors.Join(err, conn.Close(), db.Close())
+}
+
+func readSchema(ctx context.Context, conn *sql.Conn) (map[string]string, error) {
+	rows, err := conn.QueryContext(ctx, "SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_schema")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	schema := make(map[string]string)
+	for rows.Next() {
+		var name, text string
+		if err := rows.Scan(&name, &text); err != nil {
+			return nil, err
+		}
+		schema[name] = text
+	}
+	return schema, rows.Err()
+}

@@ -46,7 +46,7 @@ func (r *Reader) snapshot(ctx context.Context, fn func(*snapshot) error) error {
 func (s *snapshot) load(ctx context.Context) error {
 	err := s.conn.QueryRowContext(ctx, "SELECT cursor, (SELECT coalesce(max(seq), 0) FROM events) FROM projection").Scan(&s.cursor, &s.head)
 	if err != nil {
-		return err
+		return fmt.Errorf("where the projection has got to: %w", err)
 	}
 	return eachEvent(ctx, s.conn, selectEvents+" WHERE seq > ? ORDER BY seq", []any{s.cursor}, func(e *event) error {
 		switch e.kind {

@@ -60,7 +60,7 @@ func TestTamperingIsNamed(t *testing.T) {
 		"append":           {"INSERT INTO events SELECT (SELECT max(seq) FROM events) + 1, id, exchange, type, at, encoding_version, payload, hashes FROM events WHERE seq = 1", "was altered"},
 		"replace":          {"INSERT OR REPLACE INTO events SELECT 17, id, exchange, type, at, encoding_version, payload, hashes FROM events WHERE seq = 19", "event 17 was altered"},
 		"row":              {"DELETE FROM exchanges WHERE seq = 1", "event 1 is missing"},
-		"row's outcome":    {"UPDATE exchanges SET status = 403 WHERE seq = 1", "told otherwise"},
+		"row's outcome":    {"UPDATE exchanges SET status = 404 WHERE seq = 1", "event 1 is not found by its block"},
 		"row's kind":       {"UPDATE exchanges SET kind = 2 WHERE seq = 1", "event 1 is told otherwise"},
 		"row's time":       {"UPDATE exchanges SET started_at = 1 WHERE seq = 1", "event 1 is told otherwise"},
 		"row's id":         {"UPDATE exchanges SET id = zeroblob(16) WHERE seq = 1", "event 1 is told otherwise"},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -12,6 +13,8 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
+
+	"sallyport/internal/sqlite"
 )
 
 // Report is what Verify found.
@@ -47,6 +50,7 @@ type verifier struct {
 	report   Report
 	snapshot *snapshot
 	expected []expectation     // checkpoints not reached yet, by size
+	unstored bool              // the one kept elsewhere is not among those of the trail
 	stored   map[string]uint64 // documents by hash, to the event that says so
 	tree     tree
 	hashes   []byte
@@ -54,6 +58,7 @@ type verifier struct {
 	rows     *projectionWalk
 	removed  *removedWalk
 	archive  bool
+	laters   []string
 }
 
 // begun is an intent waiting for its outcome.
@@ -130,7 +135,7 @@ func (v *verifier) verifyRest(ctx context.Context) error {
 	if err := v.verifyDocuments(ctx); err != nil {
 		return err
 	}
-	return v.verifyBlocks(ctx)
+	return v.verifySchema(ctx)
 }
 
 func (v *verifier) openInOrder() []*begun {
@@ -148,16 +153,34 @@ func (v *verifier) problem(format string, args ...any) error {
 	return nil
 }
 
+// later keeps a finding about a table that is read before the events: theirs
+// come first.
+func (v *verifier) later(format string, args ...any) error {
+	if len(v.laters) < maxProblems {
+		v.laters = append(v.laters, fmt.Sprintf(format, args...))
+	}
+	return nil
+}
+
+func (v *verifier) sayLater() error {
+	for _, p := range v.laters {
+		if err := v.problem("%s", p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 const selectStored = "SELECT seq, id, exchange, type, at, encoding_version, payload, hashes FROM events ORDER BY seq"
 
 func (v *verifier) verifyEvents(ctx context.Context) error {
 	var err error
-	if v.rows, err = walkProjection(ctx, v.snapshot.conn); err != nil {
-		return fmt.Errorf("verify: %w", err)
+	if v.rows, err = walkProjection(ctx, v); err != nil {
+		return v.unreadable(err)
 	}
 	defer v.rows.close()
 	if v.removed, err = walkRemoved(ctx, v.snapshot.conn); err != nil {
-		return fmt.Errorf("verify: %w", err)
+		return v.unreadable(err)
 	}
 	defer v.removed.close()
 	rows, err := v.snapshot.conn.QueryContext(ctx, selectStored)
@@ -190,6 +213,15 @@ func (v *verifier) verifyEvents(ctx context.Context) error {
 func (v *verifier) stop(format string, args ...any) error {
 	_ = v.problem(format, args...)
 	return errEnough
+}
+
+// unreadable tells what somebody may have put there from what the machine
+// cannot read.
+func (v *verifier) unreadable(err error) error {
+	if errors.Is(err, errEnough) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || sqlite.Code(err) != 0 {
+		return fmt.Errorf("verify: %w", err)
+	}
+	return v.stop("%v", err)
 }
 
 func (v *verifier) verifyEvent(e *event, stored []byte) error {
@@ -272,7 +304,10 @@ func (v *verifier) verifyExchange(e *event) error {
 		}
 		row, err := v.rows.intent(v, e)
 		v.open[e.exchange] = &begun{seq: e.seq, id: e.exchange, row: row}
-		return err
+		if err != nil {
+			return v.unreadable(err)
+		}
+		return nil
 	case typeOutcome:
 		b := v.open[e.exchange]
 		if b == nil {
@@ -286,33 +321,30 @@ func (v *verifier) verifyExchange(e *event) error {
 }
 
 func (v *verifier) verifyDocuments(ctx context.Context) error {
-	rows, err := v.snapshot.conn.QueryContext(ctx, "SELECT hash, text FROM documents")
-	if err != nil {
-		return fmt.Errorf("verify documents: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
+	err := v.scan(ctx, "documents", "SELECT hash, text FROM documents", func(rows *sql.Rows) error {
 		var hash, text []byte
 		if err := rows.Scan(&hash, &text); err != nil {
-			return fmt.Errorf("verify documents: %w", err)
+			return err
 		}
 		sum := sha256.Sum256(text)
 		key := hex.EncodeToString(hash)
-		switch seq := v.stored[key]; {
-		case string(sum[:]) != string(hash):
-			err = v.problem("document %s: its text has another hash", key)
-		case seq == 0:
-			err = v.problem("document %s: no event says it was stored", key)
-		}
-		if err != nil {
-			return err
-		}
+		seq := v.stored[key]
 		delete(v.stored, key)
+		switch {
+		case string(sum[:]) != string(hash):
+			return v.problem("document %s: its text has another hash", key)
+		case seq == 0:
+			return v.problem("document %s: no event says it was stored", key)
+		}
+		return nil
+	})
+	if err != nil {
+		return v.unreadable(err)
 	}
 	for hash, seq := range v.stored {
 		if err := v.problem("event %d: document %s is missing", seq, hash); err != nil {
 			return err
 		}
 	}
-	return rows.Err()
+	return nil
 }

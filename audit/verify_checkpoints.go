@@ -3,6 +3,7 @@ package audit
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -28,28 +29,21 @@ type expectation struct {
 
 // expect collects the checkpoints to compare with.
 func (v *verifier) expect(ctx context.Context) error {
-	rows, err := v.snapshot.conn.QueryContext(ctx, "SELECT size, note FROM checkpoints ORDER BY size")
-	if err != nil {
-		return fmt.Errorf("verify checkpoints: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
+	err := v.scan(ctx, "checkpoints", "SELECT size, note FROM checkpoints ORDER BY size", func(rows *sql.Rows) error {
 		var size int64
 		var signed string
 		if err := rows.Scan(&size, &signed); err != nil {
-			return fmt.Errorf("verify checkpoints: %w", err)
+			return err
 		}
 		c, err := v.openStored(signed)
 		if err != nil || c.Size != size {
-			if err := v.problem("checkpoint of event %d was altered: %v", size, err); err != nil {
-				return err
-			}
-			continue
+			return v.problem("checkpoint of event %d was altered: %v", size, err)
 		}
 		v.expected = append(v.expected, expectation{c, fmt.Sprintf("checkpoint of event %d", size)})
-	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("verify checkpoints: %w", err)
+		return nil
+	})
+	if err != nil {
+		return v.unreadable(err)
 	}
 	return v.expectOutside()
 }
@@ -76,6 +70,7 @@ func (v *verifier) expectOutside() error {
 		return fmt.Errorf("verify: %w", err)
 	}
 	v.report.Outside = uint64(c.Size)
+	v.unstored = !slices.ContainsFunc(v.expected, func(e expectation) bool { return e.Size == c.Size })
 	v.expected = append(v.expected, expectation{c, fmt.Sprintf("the checkpoint kept elsewhere, of event %d", c.Size)})
 	slices.SortStableFunc(v.expected, func(a, b expectation) int { return cmp.Compare(a.Size, b.Size) })
 	return nil
@@ -94,8 +89,15 @@ func (v *verifier) compare() error {
 	return nil
 }
 
-// compareRest names the checkpoints beyond the last event.
+// compareRest names the checkpoints beyond the last event, and one that was
+// signed and is gone.
 func (v *verifier) compareRest() error {
+	if v.unstored && v.report.Outside <= uint64(v.tree.size) {
+		err := v.problem("checkpoint of event %d is missing: it was signed, and is kept elsewhere", v.report.Outside)
+		if err != nil {
+			return err
+		}
+	}
 	for _, e := range v.expected {
 		if err := v.problem("event %d is missing: %s goes further", v.tree.size+1, e.name); err != nil {
 			return err

@@ -3,7 +3,6 @@ package audit
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -21,13 +20,19 @@ type projectedRow struct {
 // projectionWalk reads the rows of exchanges in the order of their intents,
 // beside the events.
 type projectionWalk struct {
-	rows  *sql.Rows
-	next  *projectedRow
-	kinds map[int64]string // id to key
+	rows   *sql.Rows
+	next   *projectedRow
+	kinds  map[int64]string // id to key
+	blocks *blockWalk
 }
 
-func walkProjection(ctx context.Context, conn *sql.Conn) (*projectionWalk, error) {
-	kinds, err := readKinds(ctx, conn)
+func walkProjection(ctx context.Context, v *verifier) (*projectionWalk, error) {
+	conn := v.snapshot.conn
+	kinds, err := v.readKinds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	blocks, err := v.walkBlocks(ctx, kinds)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +41,7 @@ func walkProjection(ctx context.Context, conn *sql.Conn) (*projectionWalk, error
 	if err != nil {
 		return nil, err
 	}
-	w := &projectionWalk{rows: rows, kinds: kinds}
+	w := &projectionWalk{rows: rows, kinds: kinds, blocks: blocks}
 	if err := w.advance(); err != nil {
 		w.close()
 		return nil, err
@@ -54,7 +59,7 @@ func (w *projectionWalk) advance() error {
 	r := new(projectedRow)
 	var id []byte
 	if err := w.rows.Scan(&r.seq, &id, &r.started, &r.kind, &r.outcomeSeq, &r.outcome, &r.status); err != nil {
-		return fmt.Errorf("read projection: %w", err)
+		return fmt.Errorf("projection: row %d: %w", r.seq, err)
 	}
 	if len(id) == len(r.id) {
 		copy(r.id[:], id)
@@ -84,17 +89,25 @@ func (w *projectionWalk) intent(v *verifier, e *event) (*projectedRow, error) {
 	if err := w.advance(); err != nil {
 		return nil, err
 	}
+	if err := w.same(v, r, e, projected); err != nil {
+		return r, err
+	}
+	return r, w.blocks.row(v, r)
+}
+
+// same compares the row of an intent with its event.
+func (w *projectionWalk) same(v *verifier, r *projectedRow, e *event, projected bool) error {
 	if e.removed {
-		return r, nil
+		return nil
 	}
 	key, err := kindBytes(e.payload)
 	if err != nil {
-		return r, nil //nolint:nilerr // the problem is named already
+		return nil //nolint:nilerr // the problem is named already
 	}
 	if have, ok := w.kinds[r.kind]; !projected || r.id != e.exchange || r.started != e.at || !ok || have != string(key) {
-		return r, v.problem("projection: event %d is told otherwise", e.seq)
+		return v.problem("projection: event %d is told otherwise", e.seq)
 	}
-	return r, nil
+	return nil
 }
 
 // outcome compares an outcome with the row of its intent.
@@ -112,7 +125,7 @@ func (w *projectionWalk) outcome(v *verifier, r *projectedRow, e *event) error {
 	if err != nil || e.removed {
 		return nil //nolint:nilerr // named already, or nothing to compare with
 	}
-	if r.outcomeSeq.Int64 != int64(e.seq) || r.outcome.String != outcome || r.status.Int64 != status {
+	if r.outcomeSeq.Int64 != int64(e.seq) || !r.outcome.Valid || r.outcome.String != outcome || !r.status.Valid || r.status.Int64 != status {
 		return v.problem("projection: outcome of event %d, event %d, is told otherwise", r.seq, e.seq)
 	}
 	return nil
@@ -120,8 +133,11 @@ func (w *projectionWalk) outcome(v *verifier, r *projectedRow, e *event) error {
 
 // finish looks at what is left when the events have ended.
 func (w *projectionWalk) finish(v *verifier) error {
+	if err := v.sayLater(); err != nil {
+		return err
+	}
 	for _, b := range v.openInOrder() {
-		if b.row != nil && b.row.outcomeSeq.Valid {
+		if b.row != nil && (b.row.outcomeSeq.Valid || b.row.outcome.Valid || b.row.status.Valid) {
 			if err := v.problem("projection: event %d has an outcome that is no event", b.seq); err != nil {
 				return err
 			}
@@ -133,12 +149,12 @@ func (w *projectionWalk) finish(v *verifier) error {
 	if v.snapshot.cursor > v.tree.size {
 		return v.problem("projection: it goes up to event %d, the events to %d", v.snapshot.cursor, v.tree.size)
 	}
-	return nil
+	return w.blocks.finish(v)
 }
 
 // readKinds reads all kinds by id, each checked to say what its key says.
-func readKinds(ctx context.Context, conn *sql.Conn) (map[int64]string, error) {
-	rows, err := conn.QueryContext(ctx, `SELECT id, key, agent, agent_name, owner, accountable, policy, rule, decision, refusal,
+func (v *verifier) readKinds(ctx context.Context) (map[int64]string, error) {
+	rows, err := v.snapshot.conn.QueryContext(ctx, `SELECT id, key, agent, agent_name, owner, accountable, policy, rule, decision, refusal,
 		method, scheme, host, port, operation, credential FROM kinds`)
 	if err != nil {
 		return nil, err
@@ -152,31 +168,13 @@ func readKinds(ctx context.Context, conn *sql.Conn) (map[int64]string, error) {
 		err := rows.Scan(&id, &key, &agent, &in.AgentName, &in.Owner, &in.Accountable, &in.Policy, &in.Rule, &in.Decision,
 			&in.Refusal, &in.Method, &in.Scheme, &in.Host, &in.Port, &in.Operation, &in.Credential)
 		if err != nil {
-			return nil, fmt.Errorf("read kinds: %w", err)
+			return nil, v.stop("projection: kinds: after kind %d: %v", id, err)
 		}
 		copy(in.Agent[:], agent)
-		// A row that says anything else counts as no kind: every exchange of
-		// it is then told otherwise.
-		if string(appendIntent(nil, &in, "")) == string(key) {
-			kinds[id] = string(key)
+		if (agent != nil) != (in.Agent != uuid.Nil) || string(appendIntent(nil, &in, "")) != string(key) {
+			_ = v.later("projection: kind %d is told otherwise than its key says", id)
 		}
+		kinds[id] = string(key)
 	}
 	return kinds, rows.Err()
-}
-
-// verifyBlocks checks that queries which narrow by blocks miss nothing.
-func (v *verifier) verifyBlocks(ctx context.Context) error {
-	var seq int64
-	err := v.snapshot.conn.QueryRowContext(ctx, `SELECT x.seq FROM exchanges x WHERE NOT EXISTS (
-		SELECT 1 FROM blocks b WHERE b.id = (SELECT id FROM blocks WHERE first_seq <= x.seq ORDER BY first_seq DESC LIMIT 1)
-		AND x.seq <= b.last_seq AND x.started_at BETWEEN b.min_started AND b.max_started AND x.id BETWEEN b.min_id AND b.max_id
-		AND EXISTS (SELECT 1 FROM block_kinds k WHERE k.kind = x.kind AND k.block = b.id)
-		AND (x.outcome_seq IS NULL OR EXISTS (SELECT 1 FROM block_results r WHERE r.outcome = x.outcome AND r.status = x.status AND r.block = b.id))) LIMIT 1`).Scan(&seq)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("verify blocks: %w", err)
-	}
-	return v.problem("projection: event %d is not found by its block", seq)
 }

@@ -233,5 +233,5 @@ func (s *story) position() string {
 	if s.checkpoint == nil {
 		return where + ", not yet under a signed checkpoint"
 	}
-	return fmt.Sprintf("%s, under the checkpoint of event %d signed at %s", where, s.checkpoint.Size, moment(s.checkpoint.At))
+	return fmt.Sprintf("%s, under the checkpoint of event %d, which is of %s", where, s.checkpoint.Size, moment(s.checkpoint.At))
 }

@@ -74,6 +74,9 @@ func Open(path string, o Options) (*sql.DB, error) {
 	return db, nil
 }
 
+// OpenMemory opens an empty database that lives as long as its one connection.
+func OpenMemory() (*sql.DB, error) { return open("file::memory:", 1) }
+
 func open(dsn string, connections int) (*sql.DB, error) {
 	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
