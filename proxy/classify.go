@@ -35,7 +35,7 @@ func (x *exchange) classify() {
 	}
 	c := &classified{service: service, surface: surface}
 	x.classified = c
-	o, err := resolveGitHub(service, surface, t.query())
+	o, err := resolveGitHub(service, t.query())
 	if err == nil {
 		err = x.classifyBody(o)
 	}

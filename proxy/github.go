@@ -3,7 +3,6 @@ package proxy
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 
 	"sallyport/internal/host"
@@ -63,26 +62,11 @@ func gitHubSurface(all []github.Service, name, path string) (github.Service, git
 }
 
 // resolveGitHub names a request as far as its line tells.
-func resolveGitHub(s github.Service, surface github.Surface, q policy.Query) (github.Operation, error) {
+func resolveGitHub(s github.Service, q policy.Query) (github.Operation, error) {
 	if q.Scheme != "https" || q.Authority.Port != 443 {
 		return github.Operation{}, errors.New("GitHub is spoken to over https, on port 443 only")
 	}
-	if surface == github.Download {
-		return resolveDownload(q.Method)
-	}
 	return s.Resolve(github.Request{Method: q.Method, Host: q.Authority.Name.String(), Path: q.Path.String(), Query: q.RawQuery})
-}
-
-// resolveDownload names what is done with a signed link. GitHub has no name for
-// it, and neither repository nor account can be told from one.
-func resolveDownload(method string) (github.Operation, error) {
-	switch method {
-	case http.MethodGet, http.MethodHead:
-		return github.Operation{Name: "download/get", Access: github.Read}, nil
-	case http.MethodPut, http.MethodPost:
-		return github.Operation{Name: "download/put", Access: github.Write}, nil
-	}
-	return github.Operation{}, errors.New("signed links are read and written, and nothing else")
 }
 
 // meaningOf puts operations into the words of policies.
@@ -126,7 +110,7 @@ func gitHubMeaning(q policy.Query, servers []string) *policy.Meaning {
 		return nil
 	}
 	var m policy.Meaning
-	o, err := resolveGitHub(s, surface, q)
+	o, err := resolveGitHub(s, q)
 	if err == nil && o.Body != github.NoBody {
 		err = errors.New(bodyHint(o.Body))
 	}

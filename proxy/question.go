@@ -59,8 +59,8 @@ func pushQuestion(words []string, servers []string) (policy.Query, error) {
 	if err != nil {
 		return q, err
 	}
-	s, surface := gitHubSurface(gitHubs(servers), q.Authority.Name.String(), q.Path.String())
-	o, err := resolveGitHub(s, surface, q)
+	s, _ := gitHubSurface(gitHubs(servers), q.Authority.Name.String(), q.Path.String())
+	o, err := resolveGitHub(s, q)
 	if err != nil {
 		return q, fmt.Errorf("%w; %s", err, form)
 	}

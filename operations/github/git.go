@@ -5,18 +5,28 @@ import (
 	"strings"
 )
 
-// The operations of git over HTTP, of LFS and of raw file contents. GitHub has no names
-// of its own for them; its category "git" holds the REST operations on refs and objects
-// ("git/update-ref"), so that "git/*" means all ways to write a ref but the contents API.
+// The operations of git over HTTP, of LFS, of raw file contents and of signed links. GitHub
+// has no names of its own for them; its category "git" holds the REST operations on refs and
+// objects ("git/update-ref"), so that "git/*" means all ways to write a ref but the contents
+// API.
 const (
 	gitFetch    = "git/fetch"
 	gitPush     = "git/push"
 	lfsDownload = "git/lfs-download"
 	lfsUpload   = "git/lfs-upload"
 	rawContent  = "raw/get-content"
+	linkGet     = "download/get"
+	linkPut     = "download/put"
 )
 
-func gitNames() []string { return []string{gitFetch, gitPush, lfsDownload, lfsUpload, rawContent} }
+// ownNames are the names that are not GitHub's. Every GraphQL type has the last three as
+// fields of its root (GraphQL specification, sections 4.1 and 4.2), which schemas do not list.
+func ownNames() []string {
+	return []string{
+		gitFetch, gitPush, lfsDownload, lfsUpload, rawContent, linkGet, linkPut,
+		"graphql/mutation.__typename", "graphql/query.__schema", "graphql/query.__type", "graphql/query.__typename",
+	}
+}
 
 func contents(a Access) []PermissionSet { return []PermissionSet{{{"contents", a}}} }
 
@@ -120,9 +130,9 @@ func resolveConfirmation(r Request) (Operation, *Unresolved) {
 }
 
 // resolveRaw names raw.githubusercontent.com/OWNER/REPO/REF.../PATH.
-func resolveRaw(r Request) (Operation, *Unresolved) {
+func resolveRaw(r Request, escaped string) (Operation, *Unresolved) {
 	var buf [24]segment
-	path, err := splitPath(r.Path, buf[:0])
+	path, err := splitPath(escaped, buf[:0])
 	if err != nil {
 		return Operation{}, err
 	}
@@ -133,6 +143,18 @@ func resolveRaw(r Request) (Operation, *Unresolved) {
 		return Operation{}, unresolved(ReasonQuery, "raw contents are taken without a query: it would carry a token of its own")
 	}
 	return gitOperation(rawContent, path[0].raw, path[1].raw), nil
+}
+
+// resolveLink names what is done with a signed link. What it leads to is in its signature,
+// so that neither repository nor account can be told from one.
+func resolveLink(method string) (Operation, *Unresolved) {
+	switch method {
+	case "GET", "HEAD":
+		return Operation{Name: linkGet, Access: Read}, nil
+	case "PUT", "POST":
+		return Operation{Name: linkPut, Access: Write}, nil
+	}
+	return Operation{}, unresolved(ReasonUnknown, "signed links are read and written, and nothing else")
 }
 
 func rawSegments(path segments) []string {

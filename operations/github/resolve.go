@@ -32,18 +32,20 @@ func (s Service) resolve(r Request) (Operation, *Unresolved) {
 	case API:
 		return s.resolveAPI(t, r)
 	case Uploads:
-		return resolveREST(t.uploads, r, s.trimPrefix(r.Path, "/api/uploads"))
+		return resolveREST(t.uploads, r, s.trimPrefix(r, "/api/uploads"))
 	case Manage:
 		return resolveREST(t.manage, r, r.Path)
 	case Web:
 		return resolveGit(r)
 	case Raw:
-		return resolveRaw(r)
+		return resolveRaw(r, s.trimPrefix(r, rawPath))
 	case LFS:
 		return resolveConfirmation(r)
 	case NotGitHub:
 		return Operation{}, unresolved(ReasonHost, "the host does not belong to this GitHub")
-	case Packages, Download, Other:
+	case Download:
+		return resolveLink(r.Method)
+	case Packages, Other:
 	}
 	return Operation{}, unresolved(ReasonHost, "requests to this host of GitHub's are not named as operations; a host rule can allow them")
 }
@@ -54,7 +56,7 @@ func (s Service) resolveAPI(t *table, r Request) (Operation, *Unresolved) {
 		graphql, root = "/api/graphql", t.server
 	}
 	if r.Path != graphql {
-		return resolveREST(root, r, s.trimPrefix(r.Path, "/api/v3"))
+		return resolveREST(root, r, s.trimPrefix(r, "/api/v3"))
 	}
 	if r.Method != "POST" || r.Query != "" {
 		return Operation{}, unresolved(ReasonUnknown, "GraphQL is taken as POST without a query string only")
@@ -62,15 +64,20 @@ func (s Service) resolveAPI(t *table, r Request) (Operation, *Unresolved) {
 	return Operation{Body: GraphQLBody, InstallationToken: true}, nil
 }
 
-func (s Service) trimPrefix(path, prefix string) string {
-	if s.enterprise {
-		return strings.TrimPrefix(path, prefix)
+// trimPrefix leaves out what stands for a host where a server has but one.
+func (s Service) trimPrefix(r Request, prefix string) string {
+	if s.enterprise && r.Host == s.web {
+		return strings.TrimPrefix(r.Path, prefix)
 	}
-	return path
+	return r.Path
 }
 
 func resolveREST(root *node, r Request, path string) (Operation, *Unresolved) {
 	var buf [24]segment
+	whole := path
+	if len(path) > 1 {
+		path = strings.TrimSuffix(path, "/")
+	}
 	split, err := splitPath(path, buf[:0])
 	if err != nil {
 		return Operation{}, err
@@ -80,7 +87,9 @@ func resolveREST(root *node, r Request, path string) (Operation, *Unresolved) {
 		method = "GET"
 	}
 	m := match{method: method, path: split}
-	if !m.walk(root, 0) {
+	if found := m.walk(root, 0); whole != path && !(found && m.short) {
+		return Operation{}, unresolved(ReasonPath, "the path ends in a slash; GitHub has no such path")
+	} else if !found {
 		return Operation{}, unknown(r.Method, split)
 	}
 	if m.caseOnly {

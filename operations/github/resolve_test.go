@@ -32,6 +32,13 @@ func TestResolve(t *testing.T) {
 		{"GET", "api.github.com", "/", "", "meta/root", "", "read"},
 		{"GET", "api.github.com", "/orgs/Acme/repos", "", "repos/list-for-org", "acme", "read"},
 		{"GET", "api.github.com", "/users/dependabot%5Bbot%5D", "", "users/get-by-username", "dependabot[bot]", "read"},
+		{"GET", "api.github.com", "/repos/acme/web/contents", "", "repos/get-content", "acme/web", "read"},
+		{"GET", "api.github.com", "/repos/acme/web/contents/", "ref=main", "repos/get-content", "acme/web", "read"},
+		{"GET", "api.github.com", "/repos/acme/web/git/matching-refs/", "", "git/list-matching-refs", "acme/web", "read"},
+		{"GET", "api.github.com", "/repos/acme/web/tarball", "", "repos/download-tarball-archive", "acme/web", "read"},
+		{"GET", "api.github.com", "/repos/acme/web/zipball/", "", "repos/download-zipball-archive", "acme/web", "read"},
+		{"GET", "codeload.github.com", "/acme/web/legacy.tar.gz/main", "token=A", "download/get", "", "read"},
+		{"PUT", "github-cloud.s3.amazonaws.com", "/alambic/media/1", "X-Amz-Signature=a%2Bb", "download/put", "", "write"},
 		{"GET", "api.github.com", "/repos/acme/web/contents/docs/a%20b/c.md", "ref=main", "repos/get-content", "acme/web", "read"},
 		{"GET", "api.github.com", "/repos/acme/web/contents/docs%2Fc.md", "", "repos/get-content", "acme/web", "read"},
 		{"GET", "api.github.com", "/repos/acme/web/git/ref/heads/feature/a/b", "", "git/get-ref", "acme/web", "read"},
@@ -104,16 +111,21 @@ func TestResolveEnterpriseServer(t *testing.T) {
 		{"POST", "/api/uploads/repos/acme/web/releases/1/assets", "name=x", "repos/upload-release-asset"},
 		{"POST", "/api/graphql", "", ""},
 		{"GET", "/acme/web/info/refs", "service=git-upload-pack", "git/fetch"},
+		{"GET", "/raw/acme/web/main/README.md", "", "raw/get-content"},
+		{"GET", "/codeload/acme/web/tar.gz/main", "token=A", "download/get"},
 	} {
 		o, err := s.Resolve(github.Request{Method: c.method, Host: "github.example.com", Path: c.path, Query: c.query})
 		require.NoError(t, err, c.path)
 		assert.Equal(t, c.name, o.Name, c.path)
 	}
+	o, err := s.Resolve(github.Request{Method: "POST", Host: "uploads.github.example.com", Path: "/repos/acme/web/releases/1/assets"})
+	require.NoError(t, err)
+	assert.Equal(t, "repos/upload-release-asset", o.Name, "with subdomain isolation")
 	for _, path := range []string{"/repos/acme/web/pulls", "/graphql", "/api/v3", "/api/v3x/meta", "/api/repos/acme/web", "/api/v3/graphql"} {
 		_, err := s.Resolve(github.Request{Method: "POST", Host: "github.example.com", Path: path})
 		assert.Error(t, err, path)
 	}
-	_, err := s.Resolve(github.Request{Method: "GET", Host: "api.github.com", Path: "/meta"})
+	_, err = s.Resolve(github.Request{Method: "GET", Host: "api.github.com", Path: "/meta"})
 	assert.Equal(t, github.ReasonHost, reasonOf(t, err), "another GitHub")
 }
 

@@ -19,6 +19,7 @@ type node struct {
 type methodRoute struct {
 	method string
 	route  *route
+	short  bool // the path is without the template's last segment
 }
 
 // kind is what a parameter accepts; the order is the order of specificity.
@@ -87,7 +88,13 @@ func parameter(segment string) (branch, error) {
 }
 
 func (n *node) insert(r *route) error {
-	for segment := range strings.SplitSeq(strings.TrimPrefix(r.path, "/"), "/") {
+	segments := strings.Split(strings.TrimPrefix(r.path, "/"), "/")
+	for i, segment := range segments {
+		if i == len(segments)-1 && endsEarly(r.op.Name) {
+			if err := n.end(methodRoute{method: r.method, route: r, short: true}); err != nil {
+				return err
+			}
+		}
 		if !strings.HasPrefix(segment, "{") {
 			n = n.fixedChild(segment)
 			continue
@@ -98,11 +105,26 @@ func (n *node) insert(r *route) error {
 		}
 		n = n.branchChild(b)
 	}
-	if n.find(r.method) != nil {
+	return n.end(methodRoute{method: r.method, route: r})
+}
+
+// end makes the node a place where a path may end.
+func (n *node) end(r methodRoute) error {
+	if n.find(r.method).route != nil {
 		return fmt.Errorf("a second operation for this method and path")
 	}
-	n.routes = append(n.routes, methodRoute{r.method, r})
+	n.routes = append(n.routes, r)
 	return nil
+}
+
+// endsEarly reports whether the last parameter of an operation may be left out, with or
+// without the slash before it. The descriptions say so in prose only, and clients do both.
+func endsEarly(operation string) bool {
+	switch operation {
+	case "git/list-matching-refs", "repos/download-tarball-archive", "repos/download-zipball-archive", "repos/get-content":
+		return true
+	}
+	return false
 }
 
 func (n *node) fixedChild(segment string) *node {
@@ -128,13 +150,13 @@ func (n *node) branchChild(b branch) *node {
 	return b.next
 }
 
-func (n *node) find(method string) *route {
+func (n *node) find(method string) methodRoute {
 	for _, r := range n.routes {
 		if r.method == method {
-			return r.route
+			return r
 		}
 	}
-	return nil
+	return methodRoute{}
 }
 
 // match is one walk down the tree for one request.
@@ -143,6 +165,7 @@ type match struct {
 	path   segments
 
 	route *route
+	short bool // see methodRoute
 	// Which segments name the owner, the repository and the account; 0 is none, for a
 	// template's first segment is fixed. Indices, so that the segments stay on the stack.
 	owner, repo, account int
@@ -154,8 +177,9 @@ type match struct {
 // walk finds the most specific template for the segments from i on.
 func (m *match) walk(n *node, i int) bool {
 	if i == len(m.path) {
-		m.route = n.find(m.method)
-		return m.route != nil
+		found := n.find(m.method)
+		m.route, m.short = found.route, found.short
+		return found.route != nil
 	}
 	s := &m.path[i]
 	if next := n.fixed[s.raw]; next != nil && m.walk(next, i+1) {

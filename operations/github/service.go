@@ -134,8 +134,8 @@ func (s Service) serverSurface(host, path string) Surface {
 		if _, err := netip.ParseAddr(s.web); err == nil {
 			return NotGitHub
 		}
-		if label := strings.TrimSuffix(host, "."+s.web); label == "uploads" {
-			return Other // release assets of a server are at /api/uploads
+		if label, _ := strings.CutSuffix(host, "."+s.web); label == "uploads" {
+			return Uploads
 		}
 		return tenantSurface(host, s.web)
 	}
@@ -146,11 +146,21 @@ func (s Service) serverSurface(host, path string) Surface {
 		return Uploads
 	case underPath(path, "/manage"), underPath(path, "/setup"):
 		return Manage
+	case underPath(path, rawPath):
+		return Raw
+	case underPath(path, "/codeload"), underPath(path, "/media"):
+		return Download
+	case underPath(path, "/_registry"):
+		return Packages
 	case underPath(path, "/api"):
 		return Other
 	}
 	return Web
 }
+
+// rawPath and its neighbours above stand in for subdomains where a server has none
+// (GitHub Enterprise Server, "Enabling subdomain isolation").
+const rawPath = "/raw"
 
 func underPath(path, prefix string) bool {
 	rest, found := strings.CutPrefix(path, prefix)

@@ -74,7 +74,7 @@ func readTable(packed []byte) (*table, error) {
 			return nil, fmt.Errorf("%q: %w", lines.Text(), err)
 		}
 	}
-	t.names = append(t.names, gitNames()...)
+	t.names = append(t.names, ownNames()...)
 	slices.Sort(t.names)
 	t.names = slices.Compact(t.names)
 	return t, lines.Err()
