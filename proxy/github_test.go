@@ -83,6 +83,31 @@ func TestGitHubRequestsAreNamedAndJudged(t *testing.T) {
 	}
 }
 
+// GitHub's own libraries show a person what an answer calls its message, and octokit
+// reads no answer but one that is application/json by name.
+func TestRefusalsSpeakToGitHubsClients(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.configure(hubPolicy)
+	client := r.client(r.agent("a"), true)
+	for accept, media := range map[string]string{
+		"application/vnd.github.v3+json":  "application/json; charset=utf-8",
+		"application/vnd.git-lfs+json":    "application/json; charset=utf-8",
+		"*/*":                             "application/problem+json",
+		"text/html, application/xml;q=.9": "application/problem+json",
+	} {
+		request, err := http.NewRequest(http.MethodDelete, "https://api.github.com/repos/acme/web", nil)
+		require.NoError(t, err)
+		request.Header.Set("Accept", accept)
+		response, err := client.Do(request)
+		require.NoError(t, err)
+		text := body(t, response)
+		assert.Equal(t, media, response.Header.Get("Content-Type"), accept)
+		assert.Contains(t, text, `"type": "urn:sallyport:refusal:policy"`)
+		assert.Equal(t, media != "application/problem+json", strings.Contains(text, `"message": "sallyport: `), text)
+	}
+}
+
 // The answer to an LFS batch can hold a live authorization, so that neither
 // access nor a rule about the host grants it.
 func TestLFSMustBeNamedExactly(t *testing.T) {

@@ -138,12 +138,15 @@ type problem struct {
 	Exchange string `json:"exchange"`
 	Rule     string `json:"rule,omitempty"`
 	Hint     string `json:"hint,omitempty"`
+	Message  string `json:"message,omitempty"` // what GitHub's clients show a person
 }
 
 const problemType = "application/problem+json"
 
-func (f *refusal) body(exchange uuid.UUID) []byte {
-	p := problem{
+func (f *refusal) body(exchange uuid.UUID) []byte { return f.problem(exchange).text() }
+
+func (f *refusal) problem(exchange uuid.UUID) problem {
+	return problem{
 		Type:     "urn:sallyport:refusal:" + f.word,
 		Title:    f.title,
 		Status:   f.status,
@@ -152,6 +155,9 @@ func (f *refusal) body(exchange uuid.UUID) []byte {
 		Rule:     f.rule,
 		Hint:     f.hintText(),
 	}
+}
+
+func (p problem) text() []byte {
 	b, err := json.MarshalIndent(p, "", "  ")
 	if err != nil { // strings and an int always marshal
 		return []byte("{}\n")
@@ -187,13 +193,24 @@ func (f *refusal) write(w http.ResponseWriter, r *http.Request, exchange uuid.UU
 		f.writeGRPC(w, exchange)
 		return
 	}
-	body := f.body(exchange)
-	w.Header().Set("Content-Type", problemType)
+	media, body := problemType, f.body(exchange)
+	if isGitHubClient(r) {
+		p := f.problem(exchange)
+		p.Message = "sallyport: " + f.detail
+		media, body = "application/json; charset=utf-8", p.text()
+	}
+	w.Header().Set("Content-Type", media)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(f.status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body) // the agent may be gone; the row is written either way
 	}
+}
+
+// isGitHubClient finds the libraries of GitHub's API and of LFS. They look for an error's
+// text in "message", and octokit only in what is application/json by name.
+func isGitHubClient(r *http.Request) bool {
+	return strings.Contains(strings.Join(r.Header["Accept"], ","), "application/vnd.git")
 }
 
 // response is the refusal where there is no handler to write it: for CONNECT, and
