@@ -61,8 +61,14 @@ func missing(t *testing.T, what string) {
 // newClient enrols an agent named after the test and starts its sidecar.
 func newClient(t *testing.T, sidecarFlags ...string) *client {
 	t.Helper()
+	return newClientOf(t, "e2e", sidecarFlags...)
+}
+
+// newClientOf is newClient under another policy.
+func newClientOf(t *testing.T, policy string, sidecarFlags ...string) *client {
+	t.Helper()
 	name := strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(strings.TrimPrefix(t.Name(), "Test")))
-	agent, err := shared.home.CreateAgent(t.Context(), "e2e", "person:dana", name)
+	agent, err := shared.home.CreateAgent(t.Context(), policy, "person:dana", name)
 	require.NoError(t, err)
 	c := &client{t: t, agent: agent, dir: filepath.Join(agent.Dir, "home of client")}
 	require.NoError(t, os.Mkdir(c.dir, 0o700))
@@ -92,7 +98,7 @@ func (c *client) try(program string, args ...string) (string, error) {
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
-	for _, secret := range shared.secrets.all() {
+	for _, secret := range shared.forbidden() {
 		assert.Empty(c.t, rig.Find(out.Bytes(), secret), "the agent sees a secret")
 	}
 	return out.String(), err

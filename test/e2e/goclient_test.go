@@ -25,7 +25,7 @@ const goClientMode = "SALLYPORT_E2E_CLIENT"
 func goClient(mode string, args []string) int {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	clients := map[string]func(context.Context, string) error{"http": httpClient, "websocket": websocketClient, "grpc": grpcClient}
+	clients := map[string]func(context.Context, string) error{"http": httpClient, "websocket": websocketClient, "grpc": grpcClient, "github": gitHubClient}
 	if err := clients[mode](ctx, args[0]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

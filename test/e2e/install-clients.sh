@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the clients of the end-to-end matrix: Debian's packages as root, and
-# Node 24 below .cache (Debian's is too old to read proxy variables). What is
-# there already is left alone.
+# below .cache Node 24 (Debian's is too old to read proxy variables) with GitHub's
+# libraries. What is there already is left alone.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 clients=.cache/clients
@@ -12,6 +12,7 @@ need() { # COMMAND PACKAGE
 }
 need curl curl
 need git git
+need git-lfs git-lfs
 need wget wget
 need python3 python3
 need gh gh
@@ -28,12 +29,14 @@ if [ ${#want[@]} -gt 0 ]; then
 fi
 
 node="$clients/node_modules/node/bin/node"
-if ! "$node" --version 2>/dev/null | grep -q '^v2[4-9]\.'; then
+# npm removes what one call does not name, so that all are named in one.
+npm_packages=(node@24 octokit@5.0.5 @octokit/auth-app@8.3.1)
+if ! "$node" --version 2>/dev/null | grep -q '^v2[4-9]\.' || ! [ -d "$clients/node_modules/octokit" ] || ! [ -d "$clients/node_modules/@octokit/auth-app" ]; then
   mkdir -p "$clients"
-  npm install --silent --no-audit --no-fund --no-save --prefix "$clients" node@24
+  npm install --silent --no-audit --no-fund --no-save --prefix "$clients" "${npm_packages[@]}"
 fi
 
-for c in curl git wget python3 gh aws java npm; do
+for c in curl git git-lfs wget python3 gh aws java npm; do
   printf '%-8s %s\n' "$c" "$(command -v "$c")"
 done
 printf '%-8s %s\n' node "$("$node" --version)"

@@ -113,19 +113,6 @@ func TestNPM(t *testing.T) {
 	)
 }
 
-func TestGH(t *testing.T) {
-	full(t)
-	t.Parallel()
-	gh := find(t, "gh")
-	c := newClient(t)
-	assert.Equal(t, "acme/web\n", c.run(gh, "api", "repos/acme/web", "--jq", ".full_name"))
-	c.run(gh, "api", "graphql", "-f", "query={repository(owner:\"acme\",name:\"web\"){name}}")
-	c.recorded(
-		row{"GET", githubHost, "/repos/acme/web", "github", "github", 200},
-		row{"POST", githubHost, "/graphql", "github", "github", 200},
-	)
-}
-
 func TestAWS(t *testing.T) {
 	full(t)
 	t.Parallel()

@@ -17,8 +17,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"sallyport/internal/agentenv"
+	"sallyport/test/hub"
 	"sallyport/test/rig"
 )
 
@@ -31,16 +33,15 @@ const (
 	plainHost  = "plain.service.test"
 	modules    = "proxy.golang.org"
 	packages   = "registry.npmjs.org"
-	githubHost = "api.github.com"
 	stsHost    = "sts.eu-west-1.amazonaws.com"
 	bucketHost = "artifacts.s3.eu-west-1.amazonaws.com"
 )
 
 // secrets is what the agent must never hold: one value per credential.
-type secrets struct{ api, git, modules, packages, github, aws string }
+type secrets struct{ api, git, modules, packages, aws string }
 
 func (s secrets) all() []string {
-	return []string{s.api, s.git, s.modules, s.packages, s.github, s.aws}
+	return []string{s.api, s.git, s.modules, s.packages, s.aws}
 }
 
 // world is everything that the clients share.
@@ -49,6 +50,8 @@ type world struct {
 	address string // of the listener
 	secrets secrets
 	outside *outside
+	dotcom  *hub.Hub // github.com
+	ghes    *hub.Hub // an Enterprise Server
 	server  *rig.Server
 	close   []func()
 }
@@ -97,13 +100,17 @@ func newWorld(ctx context.Context, dir string) (*world, error) {
 		home: &rig.Home{Dir: filepath.Join(dir, "home"), Binary: binary},
 		secrets: secrets{
 			"api-" + rand.Text(), "git-" + rand.Text(), "modules-" + rand.Text(),
-			"packages-" + rand.Text(), "github-" + rand.Text(), "aws-" + rand.Text(),
+			"packages-" + rand.Text(), "aws-" + rand.Text(),
 		},
 	}
 	if w.outside, err = newOutside(filepath.Join(dir, "repositories"), w.secrets); err != nil {
 		return nil, err
 	}
-	names := []string{apiHost, gitHost, grpcHost, modules, packages, githubHost, stsHost, bucketHost}
+	if err := w.addGitHub(dir); err != nil {
+		return nil, err
+	}
+	names := append([]string{apiHost, gitHost, grpcHost, modules, packages, stsHost, bucketHost}, w.dotcom.Hosts()...)
+	names = append(names, w.ghes.Hosts()...)
 	upstream, err := rig.NewUpstream(dir, names, w.outside)
 	if err != nil {
 		return nil, err
@@ -139,6 +146,27 @@ func newWorld(ctx context.Context, dir string) (*world, error) {
 	return w, nil
 }
 
+// addGitHub starts github.com and an Enterprise Server, each with an App of its own.
+func (w *world) addGitHub(dir string) error {
+	var err1, err2 error
+	w.dotcom, err1 = hub.New(hub.Options{Web: "github.com", App: 4711, Dir: filepath.Join(dir, "github"), Life: time.Hour})
+	w.ghes, err2 = hub.New(hub.Options{Web: "github.example.com", App: 12, Dir: filepath.Join(dir, "ghes"), Life: time.Hour})
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	for _, one := range []*hub.Hub{w.dotcom, w.ghes} {
+		for _, name := range one.Hosts() {
+			w.outside.services[name] = one // which checks by itself who asks
+		}
+	}
+	return nil
+}
+
+// forbidden is what no agent may see.
+func (w *world) forbidden() []string {
+	return slices.Concat(w.secrets.all(), w.dotcom.Secrets(), w.ghes.Secrets())
+}
+
 // configure writes HOME: one credential of each kind that fits its service, one policy.
 func (w *world) configure(ctx context.Context, settings rig.Settings) error {
 	if err := w.home.Init(ctx, settings); err != nil {
@@ -148,8 +176,13 @@ func (w *world) configure(ctx context.Context, settings rig.Settings) error {
 		"owners.yaml":       "people:\n  dana: {name: Dana Ito}\n",
 		"credentials.yaml":  credentialsFile,
 		"policies/e2e.yaml": policyFile,
+		"secrets/acme.pem":  w.dotcom.PrivateKey(),
+		"secrets/ghes.pem":  w.ghes.PrivateKey(),
 	}
-	for n, name := range []string{"api", "git", "modules", "packages", "github", "aws"} {
+	for name, text := range gitHubPolicies() {
+		files["policies/"+name+".yaml"] = "policy: " + name + "\n" + text
+	}
+	for n, name := range []string{"api", "git", "modules", "packages", "aws"} {
 		files["secrets/"+name] = w.secrets.all()[n] + "\n"
 	}
 	for name, content := range files {
@@ -165,7 +198,8 @@ const credentialsFile = `credentials:
   git: {kind: basic, username: x-access-token, secret: {file: secrets/git}, hosts: [git.service.test]}
   modules: {kind: basic, username: go, secret: {file: secrets/modules}, hosts: [proxy.golang.org]}
   packages: {kind: bearer, secret: {file: secrets/packages}, hosts: [registry.npmjs.org]}
-  github: {kind: header, header: Authorization, prefix: "token ", secret: {file: secrets/github}, hosts: [api.github.com]}
+  acme: {kind: github_app, app_id: 4711, private_key: {file: secrets/acme.pem}, owners: [acme], installation: auto}
+  ghes: {kind: github_app, app_id: 12, private_key: {file: secrets/ghes.pem}, owners: [acme], installation: auto, base_url: "https://github.example.com"}
   aws: {kind: header, header: X-Injected-Key, secret: {file: secrets/aws}, hosts: ["*.amazonaws.com"]}
 `
 
@@ -178,7 +212,6 @@ rules:
   - {name: git, allow: {host: git.service.test, methods: [GET, POST], path: /work/**}, credential: git}
   - {name: modules, allow: {host: proxy.golang.org, methods: [GET]}, credential: modules}
   - {name: packages, allow: {host: registry.npmjs.org, methods: [GET]}, credential: packages}
-  - {name: github, allow: {host: api.github.com}, credential: github}
   - {name: aws, allow: {host: "*.amazonaws.com"}, credential: aws}
   - {name: plain, allow: {host: plain.service.test, scheme: http}}
 `

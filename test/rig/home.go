@@ -148,6 +148,13 @@ type Exchange struct {
 	Sent       *int64   `json:"bytes_sent"`
 	Received   *int64   `json:"bytes_received"`
 	Seq        *float64 `json:"seq"`
+
+	Operation   *string        `json:"operation"`
+	Resource    *string        `json:"resource"`
+	Fingerprint *string        `json:"credential_fingerprint"`
+	RequestID   *string        `json:"upstream_request_id"`
+	HTTPVersion *string        `json:"http_version"`
+	Details     map[string]any `json:"details"`
 }
 
 // Trail lists the whole trail, newest first.

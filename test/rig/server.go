@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -135,6 +137,27 @@ func (s *Server) Wait(d time.Duration) error {
 func (s *Server) signal(sig os.Signal) {
 	// A process that is gone already is what the caller wants.
 	_ = s.cmd.Process.Signal(sig)
+}
+
+// Memory is a figure of the process in bytes, by the name that Linux gives it: VmRSS for
+// what it has, VmHWM for the most that it had.
+func (s *Server) Memory(name string) (int64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	if err != nil {
+		return 0, fmt.Errorf("read the server's memory: %w", err)
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, found := strings.CutPrefix(line, name+":"); found {
+			kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
+			return kib << 10, err
+		}
+	}
+	return 0, fmt.Errorf("the server's status has no %s", name)
+}
+
+// ForgetPeak makes VmHWM start anew from what the process has now.
+func (s *Server) ForgetPeak() error {
+	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", s.cmd.Process.Pid), []byte("5"), 0)
 }
 
 // Log is what the server has written so far.

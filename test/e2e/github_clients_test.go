@@ -1,0 +1,136 @@
+package e2e_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestGitHubWithGH(t *testing.T) {
+	full(t)
+	t.Parallel()
+	gh := find(t, "gh")
+	c := newClientOf(t, "developer")
+	c.gitEnvironment()
+	c.env = append(c.env, "GH_PROMPT_DISABLED=1", "NO_COLOR=1", "GH_NO_UPDATE_NOTIFIER=1")
+
+	assert.Contains(t, c.run(gh, "repo", "view", "acme/web"), "acme/web")
+	row := c.did("graphql/query.repository")
+	c.minted(row, "checks=read,contents=read,issues=read,metadata=read,pull_requests=read,statuses=read")
+
+	assert.Equal(t, "acme/web\n", c.run(gh, "api", "repos/acme/web", "--jq", ".full_name"))
+	c.minted(c.did("repos/get"), "metadata=read")
+
+	c.run(gh, "repo", "clone", "acme/web", "cloned")
+	require.FileExists(t, filepath.Join(c.dir, "cloned", "README.md"))
+
+	out := c.run(gh, "pr", "create", "-R", "acme/web", "--head", "agent/by-gh", "--base", "main", "--title", "by gh", "--body", "a change")
+	assert.Contains(t, out, "https://github.com/acme/web/pull/")
+	assert.Contains(t, shared.dotcom.Pulls("acme/web"), "by gh")
+	assert.Contains(t, c.did("graphql/mutation.createPullRequest").Details["permissions"], "pull_requests=write")
+
+	asset, _ := c.randomFile(1 << 20)
+	c.run(gh, "release", "create", "v1", "-R", "acme/web", "--title", "one", "--notes", "first")
+	c.run(gh, "release", "upload", "v1", asset, "-R", "acme/web")
+	c.minted(c.did("repos/upload-release-asset"), "contents=write,metadata=read")
+	c.run(gh, "release", "download", "v1", "-R", "acme/web", "--dir", "down")
+	want, err := os.ReadFile(asset)
+	require.NoError(t, err)
+	files, err := filepath.Glob(filepath.Join(c.dir, "down", "*"))
+	require.NoError(t, err)
+	require.Len(t, files, 1)
+	got, err := os.ReadFile(files[0])
+	require.NoError(t, err)
+	assert.Equal(t, want, got)
+	assert.Nil(t, c.did("download/get").Details["hashed_token"], "a signed link gets no token")
+
+	out, err = c.try(gh, "api", "-X", "DELETE", "repos/acme/web")
+	require.Error(t, err)
+	assert.Contains(t, out, "never-delete")
+	_, err = c.try(gh, "repo", "view", "other/web")
+	require.Error(t, err, "the token of a document reaches what its rule names, and no more")
+}
+
+func TestGitHubWithGoGitHub(t *testing.T) {
+	full(t)
+	t.Parallel()
+	c := newClientOf(t, "developer")
+	out := c.goClient("github", "https://github.com")
+	for _, want := range []string{
+		"repository acme/web", "readme Sources of acme/web.", "files true", "pull request by go-github", "comments 1", "asset 3 bytes",
+		"back abc", "archive true", "refused 403",
+	} {
+		assert.Contains(t, out, want)
+	}
+	assert.Contains(t, shared.dotcom.Pulls("acme/web"), "by go-github")
+	c.minted(c.did("pulls/create"), "metadata=read,pull_requests=write")
+	c.minted(c.did("repos/get-content"), "contents=read,metadata=read")
+}
+
+func TestGitHubWithOctokit(t *testing.T) {
+	full(t)
+	t.Parallel()
+	node := find(t, "node")
+	module, err := filepath.Abs(filepath.Join("..", "..", ".cache", "clients", "node_modules", "octokit", "dist-bundle", "index.js"))
+	require.NoError(t, err)
+	if _, err := os.Stat(module); err != nil {
+		missing(t, "octokit")
+	}
+	script, err := filepath.Abs(filepath.Join("testdata", "octokit.mjs"))
+	require.NoError(t, err)
+	c := newClientOf(t, "developer")
+	out := c.run(node, script, "file://"+module, "https://api.github.com")
+	for _, want := range []string{"repository acme/web", "pull request by octokit", "issues 1", "graphql acme/web", "refused 403 ", "never-delete"} {
+		assert.Contains(t, out, want)
+	}
+	c.minted(c.did("issues/list-for-repo"), "issues=read,metadata=read")
+}
+
+func TestGitHubWithCurl(t *testing.T) {
+	t.Parallel()
+	curl := find(t, "curl")
+	c := newClientOf(t, "developer")
+	for _, version := range []string{"--http1.1", "--http2"} {
+		ask := func(args ...string) string {
+			c.t.Helper()
+			return c.run(curl, append([]string{"-sS", "--fail-with-body", version}, args...)...)
+		}
+		assert.Contains(t, ask("https://api.github.com/repos/acme/web"), `"full_name":"acme/web"`)
+		assert.Contains(t, ask("-H", "Authorization: token placeholder", "https://API.github.com/repos/Acme/Web.app"), `"full_name":"acme/web.app"`)
+		assert.Contains(t, ask("-d", `{"title":"by curl","head":"agent/x","base":"main"}`, "https://api.github.com/repos/acme/web/pulls"), "by curl")
+		assert.Contains(t, ask("-d", `{"query":"{repository(owner:\"acme\",name:\"web\"){name}}"}`, "https://api.github.com/graphql"), `"name":"web"`)
+		assert.Equal(t, "Sources of acme/web.\n", ask("https://raw.githubusercontent.com/acme/web/main/README.md"))
+		assert.NotEmpty(t, ask("-L", "https://api.github.com/repos/acme/web/tarball/main"))
+		assert.Contains(t, ask("https://api.github.com/repos/acme/"+strings.Repeat("long-name-", 10)), "long-name-")
+	}
+	c.minted(c.did("repos/get"), "metadata=read")
+	c.minted(c.did("raw/get-content"), "contents=read,metadata=read")
+}
+
+// An Enterprise Server has all its parts under one name.
+func TestEnterpriseServer(t *testing.T) {
+	full(t)
+	t.Parallel()
+	c := newClientOf(t, "server-developer")
+	c.gitEnvironment()
+	out := c.goClient("github", "https://github.example.com")
+	for _, want := range []string{"repository acme/web", "pull request by go-github", "asset 3 bytes", "refused 403"} {
+		assert.Contains(t, out, want)
+	}
+	c.env = append(c.env, "GH_HOST=github.example.com", "NO_COLOR=1", "GH_NO_UPDATE_NOTIFIER=1")
+	assert.Contains(t, c.run(find(t, "gh"), "repo", "view", "acme/web"), "acme/web")
+	git := find(t, "git")
+	c.run(git, "clone", "-q", "https://github.example.com/acme/web.git", "work")
+	c.run(git, "-C", "work", "push", "-q", "origin", "HEAD:refs/heads/agent/a")
+	out, err := c.try(git, "-C", "work", "push", "origin", "HEAD:refs/heads/b")
+	require.Error(t, err)
+	assert.Contains(t, out, "! [remote rejected] HEAD -> b (")
+	assert.Equal(t, "github.example.com", c.did("git/push").Host)
+	held, err := shared.ghes.Refs("acme/web")
+	require.NoError(t, err)
+	assert.Len(t, held, 2)
+}

@@ -1,0 +1,164 @@
+package e2e_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// gitVersions are the two ways in which git speaks HTTP.
+func gitVersions() []string { return []string{"HTTP/1.1", "HTTP/2"} }
+
+// work clones a repository and returns a function that runs git in it.
+func (c *client) work(repository, version string, flags ...string) (run func(args ...string) string, try func(args ...string) (string, error)) {
+	c.t.Helper()
+	git := find(c.t, "git")
+	c.gitEnvironment()
+	folder := strings.NewReplacer("/", "-", ".", "-").Replace(repository + version)
+	c.run(git, append(append([]string{"-c", "http.version=" + version, "clone", "-q"}, flags...), "https://github.com/"+repository+".git", folder)...)
+	prefix := []string{"-C", folder, "-c", "http.version=" + version, "-c", "core.bigFileThreshold=1m", "-c", "core.compression=0"}
+	return func(args ...string) string { return c.run(git, append(prefix, args...)...) },
+		func(args ...string) (string, error) { return c.try(git, append(prefix, args...)...) }
+}
+
+// commit adds random bytes to a clone.
+func (c *client) commit(run func(...string) string, size int) {
+	c.t.Helper()
+	file, _ := c.randomFile(size)
+	top := strings.TrimSpace(run("rev-parse", "--show-toplevel"))
+	require.NoError(c.t, os.Rename(file, filepath.Join(top, "data")))
+	run("add", "data")
+	run("commit", "-q", "-m", "data")
+}
+
+func refs(t *testing.T, repository string) string {
+	t.Helper()
+	all, err := shared.dotcom.Refs(repository)
+	require.NoError(t, err)
+	return strings.Join(all, "\n")
+}
+
+// A push goes through at any size, and what the server holds of it is little: it does
+// not run beside other tests, so that its memory is all about the push.
+func TestPushOfAHundredMegabytes(t *testing.T) {
+	full(t)
+	for _, version := range gitVersions() {
+		t.Run(version, func(t *testing.T) {
+			c := newClientOf(t, "maintainer")
+			run, _ := c.work("acme/api", version)
+			c.commit(run, 100<<20)
+			require.NoError(t, shared.server.ForgetPeak())
+			before, err := shared.server.Memory("VmRSS")
+			require.NoError(t, err)
+			branch := "refs/heads/large-" + strings.ReplaceAll(version, "/", "-")
+			run("push", "-q", "origin", "HEAD:"+branch)
+			peak, err := shared.server.Memory("VmHWM")
+			require.NoError(t, err)
+			t.Logf("%s: resident %d MiB before, %d MiB at most during the push", version, before>>20, peak>>20)
+			assert.Less(t, peak-before, int64(32<<20), "the pack streams")
+			assert.Contains(t, refs(t, "acme/api"), branch+" "+strings.TrimSpace(run("rev-parse", "HEAD")))
+			row := c.did("git/push")
+			assert.Greater(t, *row.Sent, int64(100<<20))
+			assert.Equal(t, map[string]string{"HTTP/1.1": "1.1", "HTTP/2": "2"}[version], *row.HTTPVersion)
+		})
+	}
+}
+
+func TestGitThatIsAllowed(t *testing.T) {
+	full(t)
+	t.Parallel()
+	for _, version := range gitVersions() {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			c := newClientOf(t, "maintainer")
+			run, _ := c.work("acme/web.app", version)
+			name := strings.ToLower(strings.NewReplacer("/", "-", ".", "-").Replace(version))
+			c.commit(run, 2<<20)
+			run("tag", "light-"+name)
+			run("tag", "-a", "-m", "a tag", "heavy-"+name)
+			run("push", "-q", "--atomic", "origin", "HEAD:refs/heads/one-"+name, "HEAD:refs/heads/two-"+name, "--tags")
+			run("push", "-q", "-o", "ci.skip", "-o", "topic=a b", "origin", "HEAD:refs/heads/three-"+name)
+			run("push", "-q", "origin", ":refs/heads/two-"+name)
+			held := refs(t, "acme/web.app")
+			for _, want := range []string{"heads/one-", "heads/three-", "tags/light-", "tags/heavy-"} {
+				assert.Contains(t, held, "refs/"+want+name+" ")
+			}
+			assert.NotContains(t, held, "refs/heads/two-"+name)
+			assert.EqualValues(t, 2, c.pushOptions())
+
+			run("fetch", "-q", "--tags", "--prune", "origin")
+			run("-c", "protocol.version=0", "fetch", "-q", "origin", "one-"+name)
+			run("-c", "protocol.version=1", "fetch", "-q", "origin", "three-"+name)
+			c.shallow(version, name)
+		})
+	}
+}
+
+// pushOptions is what the trail says of the push that had some.
+func (c *client) pushOptions() any {
+	c.t.Helper()
+	rows, err := shared.home.Trail(c.t.Context())
+	require.NoError(c.t, err)
+	for _, x := range rows {
+		if n := x.Details["push_options"]; x.Agent == c.agent.ID && n != nil {
+			return n
+		}
+	}
+	return nil
+}
+
+// shallow pushes from a clone that has not the whole history.
+func (c *client) shallow(version, name string) {
+	c.t.Helper()
+	second := &client{t: c.t, agent: c.agent, proxy: c.proxy, dir: c.t.TempDir(), env: c.env}
+	run, _ := second.work("acme/web.app", version, "--depth=1", "--branch=one-"+name)
+	second.commit(run, 1000)
+	run("push", "-q", "origin", "HEAD:refs/heads/shallow-"+name)
+	assert.Contains(c.t, refs(c.t, "acme/web.app"), "refs/heads/shallow-"+name+" "+strings.TrimSpace(run("rev-parse", "HEAD")))
+}
+
+func TestGitThatIsRefused(t *testing.T) {
+	full(t)
+	t.Parallel()
+	for _, version := range gitVersions() {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			c := newClientOf(t, "developer")
+			run, try := c.work("acme/web", version)
+			name := strings.ToLower(strings.NewReplacer("/", "-", ".", "-").Replace(version))
+			c.commit(run, 3<<20)
+			for what, test := range map[string]struct {
+				args    []string
+				reasons []string
+			}{
+				"another branch": {[]string{"HEAD:refs/heads/main"}, []string{"! [remote rejected] HEAD -> main (", "policy developer"}},
+				"one of two":     {[]string{"HEAD:refs/heads/agent/a-" + name, "HEAD:refs/heads/release"}, []string{"agent/a-" + name + " (refused together with the others", "release ("}},
+				"atomic":         {[]string{"--atomic", "HEAD:refs/heads/agent/b-" + name, "HEAD:refs/tags/v1"}, []string{"! [remote rejected] HEAD -> v1"}},
+				"deletion":       {[]string{":refs/heads/main"}, []string{"! [remote rejected] main ("}},
+				"another root":   {[]string{"HEAD:refs/notes/commits"}, []string{"! [remote rejected]"}},
+			} {
+				out, err := try(append([]string{"push", "origin"}, test.args...)...)
+				require.Error(t, err, what)
+				for _, reason := range test.reasons {
+					assert.Contains(t, out, reason, what)
+				}
+				row := c.did("git/push")
+				assert.Equal(t, "policy", *row.Refusal, what)
+			}
+			held := refs(t, "acme/web")
+			assert.NotContains(t, held, name)
+			assert.NotContains(t, held, "v1")
+
+			out, err := try("push", "https://github.com/acme/api.git", "HEAD:refs/heads/agent/x")
+			require.Error(t, err, "a repository where no ref may be pushed")
+			assert.Contains(t, out, "403")
+			out, err = try("fetch", "https://github.com/other/web.git")
+			require.Error(t, err, "another owner's")
+			assert.Contains(t, out, "403")
+		})
+	}
+}
