@@ -79,6 +79,7 @@ type CredentialUse struct {
 	Scheme     string
 	Service    string   // the key of a rule about a service, which has no Hosts
 	Server     string   // the one it speaks of
+	Regions    []string // that a rule about a service names; none for any
 	Pinned     bool     // the rule pins what a minted token may do
 	Owners     []string // whose repositories the rule names, or pins; without patterns of accounts
 }

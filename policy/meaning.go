@@ -81,6 +81,9 @@ func (m *serviceRule) overlaps(o *serviceRule) bool {
 	if m.service.Key != o.service.Key || m.server != o.server {
 		return false
 	}
+	if len(m.hosts)+len(o.hosts) > 0 && !m.sharesResources(o) {
+		return false
+	}
 	shared := len(m.repos) == 0 || len(o.repos) == 0
 	for _, p := range m.repos {
 		shared = shared || slices.ContainsFunc(o.repos, func(q repoPattern) bool {

@@ -11,9 +11,9 @@ import (
 // is an Errors with every problem of the file. A file called NAME.yaml must hold
 // the policy NAME. Its rules can name the operations of the services given.
 func Parse(file string, data []byte, services ...Service) (*Policy, error) {
-	c := &compiler{reader: reader{file: file}, services: services}
+	c := &compiler{reader: reader{file: file}, services: services, servers: map[string][]string{}}
 	for i := range services {
-		c.servers = append(c.servers, services[i].Default)
+		c.serve(&services[i], services[i].Default)
 	}
 	sum := sha256.Sum256(data)
 	p := &Policy{hash: hex.EncodeToString(sum[:]), file: file}
@@ -33,7 +33,7 @@ func Parse(file string, data []byte, services ...Service) (*Policy, error) {
 type compiler struct {
 	reader
 	services []Service
-	servers  []string // that rules name, and the services' own
+	servers  map[string][]string // by service: those that rules name, and its own
 }
 
 func (c *compiler) policy(n *node, p *Policy) {

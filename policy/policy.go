@@ -18,7 +18,7 @@ type Policy struct {
 	rules       []rule
 	tests       []test
 	index       index
-	servers     []string
+	servers     map[string][]string
 	silence     Decision // when no rule matched
 }
 
@@ -31,8 +31,27 @@ func (p *Policy) Description() string { return p.description }
 // Hash returns the SHA-256 of the file's bytes in lower-case hex.
 func (p *Policy) Hash() string { return p.hash }
 
-// Servers lists the servers of services that the policy speaks of.
-func (p *Policy) Servers() []string { return slices.Clone(p.servers) }
+// Servers lists the servers of a service that the policy speaks of: names, and where a
+// rule's credential says them, patterns of hosts.
+func (p *Policy) Servers(service string) []string { return slices.Clone(p.servers[service]) }
+
+// ParseQuestion reads a question in the own words of one of the services, about the
+// servers that every policy knows.
+func ParseQuestion(text string, services ...Service) (q Query, ok bool, err error) {
+	return parseQuestion(text, nil, services)
+}
+
+// ParseQuestion reads a question in the own words of one of the services, such as
+// "git push URL REF"; ok is false if it is in none's.
+func (p *Policy) ParseQuestion(text string, services ...Service) (q Query, ok bool, err error) {
+	return parseQuestion(text, p.servers, services)
+}
+
+// Classify returns the query with what the first of the services that it goes to says
+// of it, as far as its line tells.
+func (p *Policy) Classify(q Query, services ...Service) Query {
+	return classify(q, p.servers, services)
+}
 
 // CredentialUses lists the rules that name a credential.
 func (p *Policy) CredentialUses() []CredentialUse {
@@ -48,7 +67,7 @@ func (p *Policy) CredentialUses() []CredentialUse {
 			use.Owners = []string{owner}
 		}
 		if m, ok := r.matcher.(*serviceRule); ok {
-			use.Service, use.Server = m.service.Key, m.server
+			use.Service, use.Server, use.Regions = m.service.Key, m.server, m.regions
 			use.Owners = append(use.Owners, owners(m.repos)...)
 			uses = append(uses, use)
 			continue

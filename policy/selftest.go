@@ -56,7 +56,7 @@ func (c *compiler) testRequest(n *node, t *test) {
 	if !ok {
 		return
 	}
-	if query, ok, err := ParseQuestion(text, c.servers, c.services...); ok {
+	if query, ok, err := parseQuestion(text, c.servers, c.services); ok {
 		if err != nil {
 			c.failAt(n, "%v", err)
 		}
@@ -80,7 +80,7 @@ func (c *compiler) testRequest(n *node, t *test) {
 	if err != nil {
 		c.failAt(n, "%v", err)
 	}
-	t.request, t.query = text, query.Classify(c.servers, c.services...)
+	t.request, t.query = text, classify(query, c.servers, c.services)
 }
 
 func (c *compiler) expectation(n *node, rules map[string]bool, t *test) {
@@ -111,22 +111,18 @@ func (c *compiler) expectation(n *node, rules map[string]bool, t *test) {
 	}
 }
 
-// ParseQuestion reads a question in the own words of one of the services, such as
-// "git push URL REF"; ok is false if it is in none's.
-func ParseQuestion(text string, servers []string, services ...Service) (q Query, ok bool, err error) {
+func parseQuestion(text string, servers map[string][]string, services []Service) (q Query, ok bool, err error) {
 	for i := range services {
-		if q, ok, err = services[i].Question(text, servers); ok {
+		if q, ok, err = services[i].Question(text, servers[services[i].Key]); ok {
 			return q, true, err
 		}
 	}
 	return Query{}, false, nil
 }
 
-// Classify returns the query with what the first of the services that it goes to
-// says of it, as far as its line tells.
-func (q Query) Classify(servers []string, services ...Service) Query {
+func classify(q Query, servers map[string][]string, services []Service) Query {
 	for i := range services {
-		if q.Meaning = services[i].Meaning(q, servers); q.Meaning != nil {
+		if q.Meaning = services[i].Meaning(q, servers[services[i].Key]); q.Meaning != nil {
 			break
 		}
 	}

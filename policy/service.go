@@ -1,6 +1,10 @@
 package policy
 
-import "slices"
+import (
+	"slices"
+
+	"sallyport/internal/host"
+)
 
 // Access is how much a call takes. The zero Access is not known.
 type Access uint8
@@ -41,7 +45,10 @@ type Meaning struct {
 type Call struct {
 	Operation string // "pulls/create"
 	Resource  string // "acme/web"; empty if there is none or it is not known
+	Container string // what Resource is in, where naming that takes it in as well
+	Unknown   string // why Resource is not known, if that can be said
 	Account   string // whose it is: "acme"; empty if it is not known
+	Region    string // where it is done: "eu-west-1"; empty if it is not known
 	Access    Access
 	// Hidden: the resource is named in a form that cannot be read, so that only a
 	// token narrowed to some resources bounds the call.
@@ -71,17 +78,33 @@ func (c *Call) String() string {
 // Service is what Parse must be told of a service that rules can name, because
 // this package knows none.
 type Service struct {
-	Key     string // of its rules: "github"
-	Title   string // for sentences: "GitHub"
-	Default string // the server that a rule means which names none
+	Key     string   // of its rules: "github"
+	Title   string   // for sentences: "GitHub"
+	Keys    []string // that stand in its rules, of those that this package knows
+	Example string   // what a rule of it says: "{repos: [OWNER/*], access: read}"
+	Default string   // the server that a rule means which names none; empty for every one
+	// Signed: nothing goes to it without a credential, so that a rule which lets
+	// something out has one.
+	Signed bool
 
 	// Narrows reports whether a credential's tokens are narrowed to the repositories of
 	// the rule, so that it can allow what hides its repository; nil for none.
 	Narrows func(credential string) bool
 	// Server reads the host by which a rule names another server.
 	Server func(text string) (string, error)
+	// Part reads the name of a part of the service, for the key service; its operations
+	// are PART/OPERATION.
+	Part func(name string) (string, error)
 	// Operations compiles a pattern of operations, and refuses one that matches none.
 	Operations func(pattern string) (Operations, error)
+	// Resources compiles a pattern of resources for a rule about these operations (none
+	// for all), and refuses one that they can never be told to touch.
+	Resources func(pattern string, operations []Operations) (Resources, error)
+	// Region refuses what cannot be a pattern of regions.
+	Region func(pattern string) error
+	// Hosts are those that a credential is bound to: its rules mean requests to them
+	// alone. Nil for services that tell their servers apart by name.
+	Hosts func(credential string) []host.Pattern
 	// Meaning names what a request does, as far as its line tells; nil if it goes
 	// to none of the servers.
 	Meaning func(q Query, servers []string) *Meaning
@@ -100,6 +123,17 @@ type Operations interface {
 	Catches(operation string) bool
 	// Exact reports whether the pattern is one name.
 	Exact() bool
+}
+
+// Resources is a compiled pattern of resources.
+type Resources interface {
+	String() string
+	// Matches reports whether the pattern takes in the whole resource.
+	Matches(resource string) bool
+	// Touches reports whether some of the resource lies in the pattern.
+	Touches(resource string) bool
+	// Meets reports whether some resource lies in both patterns.
+	Meets(other string) bool
 }
 
 // Scope is what a rule says of a token that is minted for its requests.

@@ -36,6 +36,8 @@ func forge() policy.Service {
 	return policy.Service{
 		Narrows: func(credential string) bool { return credential == "k" },
 		Key:     "github", Title: "the forge", Default: "forge.example",
+		Keys:    []string{"host", "repos", "operations", "access", "refs", "updates"},
+		Example: "{repos: [OWNER/*], access: read}",
 		Server: func(text string) (string, error) {
 			if strings.Contains(text, "/") {
 				return "", errors.New("that is no host")

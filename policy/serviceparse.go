@@ -31,12 +31,16 @@ func (c *compiler) serviceRule(above, n *node, s *Service, r *rule) matcher {
 	if len(above.below) > 1 {
 		c.failAt(above, "%s stands alone: it names hosts and paths by itself; make it two rules", s.Key)
 	}
-	if !c.mapping(n, "host", "repos", "operations", "access", "refs", "updates") {
+	unknown := func(f *node) bool { return !slices.Contains(s.Keys, f.label) }
+	if !c.mapping(n, s.Keys...) || slices.ContainsFunc(n.below, unknown) {
 		return nil
 	}
 	if len(n.below) == 0 {
-		c.failAt(n, "says nothing and would match every request to %s; write {repos: [OWNER/*], access: read}", s.Title)
+		c.failAt(n, "says nothing and would match every request to %s; write %s", s.Title, s.Example)
 		return nil
+	}
+	if s.Signed && r.effect != Deny && r.credential == "" {
+		c.failAt(above, "nothing goes to %s unsigned; give the rule a credential", s.Title)
 	}
 	m := &serviceRule{service: s, effect: r.effect, server: s.Default}
 	if r.effect == Deny {
@@ -52,15 +56,16 @@ func (c *compiler) serviceRule(above, n *node, s *Service, r *rule) matcher {
 			m.repos = append(m.repos, p)
 		}
 	}
-	for _, f := range c.items(n.field("operations"), "write operations: [pulls/create], or [pulls/*]") {
-		if o, err := s.Operations(f.text); err != nil {
-			c.failAt(f, "%v", err)
-		} else {
-			m.operations = append(m.operations, o)
-		}
-	}
+	c.operations(n, m)
 	if f := n.field("access"); f != nil {
 		m.access = c.access(f)
+	}
+	c.resources(n, m)
+	if s.Hosts != nil && r.credential != "" {
+		m.hosts = s.Hosts(r.credential)
+		for _, p := range m.hosts {
+			c.serve(s, p.String())
+		}
 	}
 	c.pushes(n, m)
 	m.bounded = s.Narrows != nil && s.Narrows(r.credential) && r.credential != "" && (bounding(m.repos) && !r.scope.Pinned() || m.covers(r.scope))
@@ -81,10 +86,15 @@ func (c *compiler) server(n *node, s *Service) string {
 	if err != nil {
 		c.failAt(n, "%v", err)
 	}
-	if !slices.Contains(c.servers, server) {
-		c.servers = append(c.servers, server)
-	}
+	c.serve(s, server)
 	return server
+}
+
+// serve notes a server that the policy speaks of.
+func (c *compiler) serve(s *Service, server string) {
+	if server != "" && !slices.Contains(c.servers[s.Key], server) {
+		c.servers[s.Key] = append(c.servers[s.Key], server)
+	}
 }
 
 // items reads a list of words without repetition; a missing key has none.

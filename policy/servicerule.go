@@ -19,6 +19,9 @@ type serviceRule struct {
 	access     Access
 	refs       []refPattern
 	updates    []string
+	resources  []Resources
+	regions    []string
+	hosts      []host.Pattern // that the rule's credential is bound to; none for any
 	// bounded: the rule has a credential, and its repos are such that a token can
 	// be narrowed to just them.
 	bounded bool
@@ -31,7 +34,7 @@ func (m *serviceRule) patterns() []host.Pattern { return nil }
 func (m *serviceRule) match(q Query) verdict {
 	is := q.Meaning
 	switch {
-	case is == nil || is.Service != m.service.Key || m.server != "" && m.server != is.Server:
+	case is == nil || is.Service != m.service.Key || m.server != "" && m.server != is.Server || !m.servedBy(q.Authority):
 		return mismatch
 	case q.call == nil:
 		return doubtful
@@ -40,11 +43,11 @@ func (m *serviceRule) match(q Query) verdict {
 	if !m.includesAccess(c) || !m.includesUpdate(c) {
 		return mismatch
 	}
-	result := m.matchOperation(c)
+	result := min(m.matchOperation(c), m.matchRegion(c))
 	if result == mismatch {
 		return mismatch
 	}
-	return min(result, m.matchRepo(c))
+	return min(result, m.matchRepo(c), m.matchResource(c))
 }
 
 // includesAccess: an allow says how much at most, an ask or a deny from where on.
@@ -152,6 +155,8 @@ func (m *serviceRule) explain(q Query) string {
 		return "the request does not go to " + title
 	case m.server != "" && m.server != is.Server:
 		return fmt.Sprintf("the rule means %s, not %s", m.server, is.Server)
+	case !m.servedBy(q.Authority):
+		return fmt.Sprintf("the rule's credential is not bound to %s, so that the rule does not mean it", q.Authority)
 	case q.call == nil:
 		return "the request has no name at " + title + ": " + is.Unclassified
 	}
@@ -166,6 +171,10 @@ func (m *serviceRule) explain(q Query) string {
 		return m.explainUpdate(c)
 	case m.matchOperation(c) != matched:
 		return m.explainOperation(c)
+	case m.matchRegion(c) != matched:
+		return m.explainRegion(c)
+	case m.matchResource(c) != matched:
+		return m.explainResource(c)
 	}
 	return m.explainRepo(c)
 }

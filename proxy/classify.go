@@ -18,21 +18,28 @@ import (
 
 // classified is what a request means to the service that it goes to.
 type classified struct {
+	meaning policy.Meaning
+	aws     *awsRequest // nil if it goes to GitHub, as is the rest
+
 	service    github.Service
 	surface    github.Surface
 	operations []github.Operation // empty if the request has no name
 	push       *github.Push       // the command list of a push
-	meaning    policy.Meaning
 }
 
 // classify names what the request does, in its service's own words. It reads no
 // more of the body than tells, and puts that back in front of the rest.
 func (x *exchange) classify() {
 	t := &x.target
-	service, surface := gitHubSurface(x.generation.gitHubs(), t.authority.Name.String(), t.rawPath)
-	if surface == github.NotGitHub {
-		return
+	if service, surface := gitHubSurface(x.generation.gitHubs(), t.authority.Name.String(), t.rawPath); surface != github.NotGitHub {
+		x.classifyGitHub(service, surface)
+	} else if h := findAWS(t.authority, x.generation.stores()); h != nil {
+		x.classifyAWS(h)
 	}
+}
+
+func (x *exchange) classifyGitHub(service github.Service, surface github.Surface) {
+	t := &x.target
 	c := &classified{service: service, surface: surface}
 	x.classified = c
 	o, err := resolveGitHub(service, t.query())
@@ -114,8 +121,12 @@ const (
 
 // describe puts what the request does into its intent.
 func (c *classified) describe(x *exchange) {
-	if len(c.operations) == 0 {
+	switch {
+	case len(c.meaning.Calls) == 0:
 		x.detail("unclassified", c.meaning.Unclassified)
+		return
+	case c.aws != nil:
+		c.aws.describe(x)
 		return
 	}
 	greatest := &c.operations[0]

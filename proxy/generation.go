@@ -7,6 +7,7 @@ import (
 
 	"sallyport/credentials"
 	"sallyport/identity"
+	"sallyport/internal/host"
 	"sallyport/operations/github"
 	"sallyport/policy"
 )
@@ -26,6 +27,7 @@ type Generation struct {
 	once    sync.Once
 	auth    agentAuth
 	servers []github.Service // every GitHub that the files speak of
+	keyed   []host.Pattern   // every store of somebody else's that speaks AWS's protocols
 }
 
 // agentAuth is where agents may try to authenticate by themselves.
@@ -40,6 +42,12 @@ func (g *Generation) gitHubs() []github.Service {
 	return g.servers
 }
 
+// stores are the hosts that credentials with keys for AWS's protocols are bound to.
+func (g *Generation) stores() []host.Pattern {
+	g.prepare()
+	return g.keyed
+}
+
 func (g *Generation) agentAuth() *agentAuth {
 	g.prepare()
 	return &g.auth
@@ -50,9 +58,14 @@ func (g *Generation) prepare() {
 	g.once.Do(func() {
 		var named []string
 		for _, p := range g.Policies {
-			named = append(named, p.Servers()...)
+			named = append(named, p.Servers(gitHubKey)...)
 		}
 		g.servers = gitHubs(append(named, g.Credentials.Servers()...))
+		for _, name := range g.Credentials.Names() {
+			if c := g.Credentials.Lookup(name); c.Kind() == keysKind {
+				g.keyed = append(g.keyed, c.Hosts()...)
+			}
+		}
 		g.auth.headers = map[string]struct{}{}
 		for _, name := range g.Credentials.AgentAuthHeaders() {
 			g.auth.headers[name] = struct{}{}

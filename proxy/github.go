@@ -14,9 +14,13 @@ import (
 const gitHubKey = "github"
 
 // Services are the services that policies can speak of.
-func Services() []policy.Service {
-	return []policy.Service{{
+func Services() []policy.Service { return []policy.Service{gitHubService(), awsService()} }
+
+func gitHubService() policy.Service {
+	return policy.Service{
 		Key: gitHubKey, Title: "GitHub", Default: github.DotCom().Host(),
+		Keys:    []string{"host", "repos", "operations", "access", "refs", "updates"},
+		Example: "{repos: [OWNER/*], access: read}",
 		Server: func(text string) (string, error) {
 			s, err := gitHubAt(text)
 			if err != nil {
@@ -29,7 +33,7 @@ func Services() []policy.Service {
 		Narrows:  func(string) bool { return true },
 		Meaning:  gitHubMeaning,
 		Question: gitHubQuestion,
-	}}
+	}
 }
 
 func gitHubAt(server string) (github.Service, error) {

@@ -122,6 +122,10 @@ func (x *exchange) write(f *refusal, id uuid.UUID) {
 		x.closeAfter()
 		x.session.head.linger()
 	}
+	if format := x.awsFormat(); format != 0 {
+		f.writeAWS(x.w, x.r, format, id)
+		return
+	}
 	f.write(x.w, x.r, id)
 }
 

@@ -222,7 +222,7 @@ func TestAWrongBodyNeverArrivesWhole(t *testing.T) {
 				answer, err := client.Do(signed(t, http.MethodPut, "https://"+storeHost+"/key", "s3", strings.NewReader(wrong.body), headers...))
 				require.NoError(t, err)
 				assert.Equal(t, http.StatusBadRequest, answer.StatusCode)
-				assert.Contains(t, body(t, answer), "urn:sallyport:refusal:signature")
+				assert.Contains(t, body(t, answer), "<Code>InvalidRequest</Code>")
 				row := r.rowsOf(n + 1)[0]
 				assert.Equal(t, audit.OutcomeRefused, row.Outcome.Outcome)
 				assert.Equal(t, "signature", row.Outcome.Refusal)

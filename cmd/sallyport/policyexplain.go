@@ -16,15 +16,17 @@ import (
 func newPolicyExplainCommand(a *app) *cobra.Command {
 	var name, method string
 	cmd := &cobra.Command{
-		Use:   "explain --policy P [--method M] URL | GRAPHQL | git push URL REF...",
+		Use:   "explain --policy P [--method M] URL | GRAPHQL | git push URL REF... | aws:SERVICE/OPERATION [ARN...] [REGION] [HOST]",
 		Short: "Say which rule decides about a request, and why each other rule does not",
 		Long: `Asks a policy of HOME about a request, without sending anything. A ws:// or wss:// URL
 asks about a WebSocket. For GitHub, a GraphQL document or a git push line can stand in the
 place of the URL; a push is asked about as one that creates its refs and as one that
 updates them, unless --create, --update or --delete stands before its URL, behind a --
-that ends the flags of this command. Exit code 0 whatever the decision.`,
+that ends the flags of this command. For AWS, an operation can be asked about by its name
+and what it touches. Exit code 0 whatever the decision.`,
 		Example: "  sallyport policy explain --policy example --method POST https://api.anthropic.com/v1/messages\n" +
-			"  sallyport policy explain --policy example git push https://github.com/acme/web agent/fix",
+			"  sallyport policy explain --policy example git push https://github.com/acme/web agent/fix\n" +
+			"  sallyport policy explain --policy example aws:s3/GetObject arn:aws:s3:::acme-artifacts/a eu-west-1",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			q, err := parseQuestion(method, args)
@@ -62,7 +64,7 @@ type question struct {
 func parseQuestion(method string, args []string) (question, error) {
 	raw := strings.Join(args, " ")
 	q := question{method: method, url: raw}
-	if _, ours, _ := policy.ParseQuestion(raw, nil, proxy.Services()...); ours {
+	if _, ours, _ := policy.ParseQuestion(raw, proxy.Services()...); ours {
 		return q, nil // read once its policy is known, and with it the servers
 	}
 	if len(args) > 1 {
@@ -85,14 +87,14 @@ func parseQuestion(method string, args []string) (question, error) {
 
 // classify asks what the request means to the services that the policy speaks of.
 func (q *question) classify(p *policy.Policy) error {
-	asked, ours, err := policy.ParseQuestion(q.url, p.Servers(), proxy.Services()...)
+	asked, ours, err := p.ParseQuestion(q.url, proxy.Services()...)
 	switch {
 	case err != nil:
 		return usagef("%v", err)
 	case ours:
 		q.query, q.method = asked, asked.Method
 	case q.refused == "":
-		q.query = q.query.Classify(p.Servers(), proxy.Services()...)
+		q.query = p.Classify(q.query, proxy.Services()...)
 	}
 	return nil
 }

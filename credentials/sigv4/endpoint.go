@@ -8,8 +8,11 @@ import (
 // Endpoint is what one of AWS's host names says of itself.
 type Endpoint struct {
 	Partition string
-	Services  []string // the names that requests to it are signed for
-	Regions   []string // the regions that they are signed for; any of the partition if empty
+	// Name is what is left without domain, region, dual-stack and FIPS: "iam",
+	// "bedrock-runtime", "bucket.s3", "ap-123456789012.s3-accesspoint".
+	Name     string
+	Services []string // the names that requests to it are signed for
+	Regions  []string // the regions that they are signed for; any of the partition if empty
 }
 
 // AWS is the Agreement for AWS's own hosts, VPC endpoints, dual-stack and FIPS names
@@ -29,12 +32,6 @@ func AWS(host, service, region string) error {
 		return refuse(HostMismatch, "the request is signed for %s, but %s is not in that region; set the client's region to the endpoint's", region, host)
 	}
 	return nil
-}
-
-// IsAWS reports whether a host is under one of AWS's domains.
-func IsAWS(host string) bool {
-	_, _, ok := domain(strings.TrimSuffix(host, "."))
-	return ok
 }
 
 func (e Endpoint) in(region string) bool {
@@ -57,7 +54,8 @@ func Locate(host string) (Endpoint, bool) {
 	if !ok {
 		return Endpoint{}, false
 	}
-	if labels, ok = withoutVPCE(labels); !ok {
+	labels, before, ok := withoutVPCE(labels)
+	if !ok {
 		return Endpoint{}, false
 	}
 	if n := len(labels); n > 1 && labels[n-1] == "us-gov" && isRegion(labels[n-2]) {
@@ -68,7 +66,7 @@ func Locate(host string) (Endpoint, bool) {
 	switch n := len(labels); {
 	case isRegion(labels[n-1]):
 		name, region = labels[:n-1], labels[n-1]
-	case n > 1 && isRegion(labels[n-2]):
+	case n > 1 && isRegion(labels[n-2]) && !strings.HasPrefix(labels[n-1], "s3"): // there it is a bucket
 		name, region = append(slices.Clone(labels[:n-2]), labels[n-1]), labels[n-2]
 	case labels[n-1] == "global", labels[n-1] == "us-gov":
 		name = labels[:n-1]
@@ -83,15 +81,44 @@ func Locate(host string) (Endpoint, bool) {
 		return Endpoint{}, false
 	}
 	if s3(&endpoint, name, region) {
-		return endpoint, true
+		return endpoint, endpoint.nameS3(name, before)
 	}
-	endpoint.Services = services(name)
+	name = plain(name)
+	endpoint.Services, endpoint.Name = services(name), strings.Join(name, ".")
 	return endpoint, len(endpoint.Services) > 0
 }
 
-// domain splits a host into its partition's domain and the labels before it.
-func domain(host string) (partition string, labels []string, ok bool) {
-	for _, d := range [...]struct{ domain, partition string }{
+// nameS3 names one of S3's hosts as those of today are called. Only the last label is
+// S3's own, for those before it are a bucket. Before a VPC endpoint's id is the kind of
+// host: bucket, accesspoint or control, and what it is about.
+func (e *Endpoint) nameS3(name, before []string) bool {
+	name = slices.Clone(name)
+	last := len(name) - 1
+	if name[last] == "dualstack" && last > 0 {
+		name = name[:last]
+		last--
+	}
+	name[last] = strings.TrimSuffix(name[last], "-fips")
+	if strings.HasPrefix(name[last], "s3-") && e.Services[0] == "s3" && !slices.Contains([]string{"s3-accesspoint", "s3-control", "s3-accelerate"}, name[last]) {
+		name[last] = "s3" // s3-eu-west-1
+	}
+	if n := len(before); n > 0 {
+		kind := map[string]string{"bucket": "s3", "accesspoint": "s3-accesspoint", "control": "s3-control"}[before[n-1]]
+		if kind == "" || len(name) != 1 || name[0] != "s3" {
+			return false
+		}
+		name = append(slices.Clone(before[:n-1]), kind)
+	}
+	e.Name = strings.Join(name, ".")
+	return true
+}
+
+// partitionDomain is one of the domains of a partition. The first of each is the one
+// that regional endpoints have by default.
+type partitionDomain struct{ suffix, partition string }
+
+func partitionDomains() [12]partitionDomain {
+	return [...]partitionDomain{
 		{".amazonaws.com", "aws"},
 		{".api.aws", "aws"},
 		{".on.aws", "aws"},
@@ -104,25 +131,88 @@ func domain(host string) (partition string, labels []string, ok bool) {
 		{".sc2s.sgov.gov", "aws-iso-b"},
 		{".cloud.adc-e.uk", "aws-iso-e"},
 		{".csp.hci.ic.gov", "aws-iso-f"},
-	} {
-		if name, found := strings.CutSuffix(host, d.domain); found && name != "" {
+	}
+}
+
+// Domains returns what AWS's hosts end in, each with its dot.
+func Domains() []string {
+	var all []string
+	for _, d := range partitionDomains() {
+		all = append(all, d.suffix)
+	}
+	return all
+}
+
+// EndpointOf returns the host of a service's endpoint in a region, "" for the
+// partition's global one, and false for a partition that is not known.
+func EndpointOf(partition, service, region string) (host string, ok bool) {
+	if partition == "aws-us-gov" {
+		partition = "aws" // they share a domain
+	}
+	if region != "" {
+		region = "." + region
+	}
+	for _, d := range partitionDomains() {
+		if d.partition == partition {
+			return service + region + d.suffix, true
+		}
+	}
+	return "", false
+}
+
+// Partition returns the partition of a region.
+func Partition(region string) string { return partitionOf(region) }
+
+// IsAWS reports whether a host lies in one of AWS's domains, be it known here or not:
+// there are also hosts that anybody can have.
+func IsAWS(host string) bool {
+	host = strings.TrimSuffix(host, ".")
+	for _, d := range partitionDomains() {
+		if len(host) > len(d.suffix) && strings.HasSuffix(host, d.suffix) {
+			return true
+		}
+	}
+	return false
+}
+
+// domain splits a host into its partition's domain and the labels before it.
+func domain(host string) (partition string, labels []string, ok bool) {
+	for _, d := range partitionDomains() {
+		if name, found := strings.CutSuffix(host, d.suffix); found && name != "" {
 			return d.partition, strings.Split(name, "."), true
 		}
 	}
 	return "", nil, false
 }
 
-// withoutVPCE reduces "bucket.vpce-1a2b.s3.eu-west-1.vpce" to "s3.eu-west-1".
-func withoutVPCE(labels []string) ([]string, bool) {
+// withoutVPCE reduces "bucket.vpce-1a2b.s3.eu-west-1.vpce" to "s3.eu-west-1", and says
+// what stood before the endpoint's id.
+func withoutVPCE(labels []string) (rest, before []string, ok bool) {
 	last := len(labels) - 1
 	if labels[last] != "vpce" {
-		return labels, true
+		return labels, nil, true
 	}
 	id := slices.IndexFunc(labels, func(l string) bool { return strings.HasPrefix(l, "vpce-") })
 	if id < 0 || id+1 >= last {
-		return nil, false
+		return nil, nil, false
 	}
-	return labels[id+1 : last], true
+	return labels[id+1 : last], labels[:id], true
+}
+
+// plain leaves out what says only how a host is reached: dual-stack and FIPS. It is not
+// for S3, where a bucket may be called so.
+func plain(name []string) []string {
+	name = slices.Clone(name)
+	for i, label := range name {
+		name[i] = strings.TrimSuffix(label, "-fips")
+	}
+	if n := len(name); n > 1 && name[n-1] == "dualstack" {
+		name = name[:n-1]
+	}
+	if len(name) > 1 && name[0] == "fips" {
+		name = name[1:]
+	}
+	return name
 }
 
 // s3 recognises the many names of S3 by their last label.
@@ -163,17 +253,7 @@ func s3(e *Endpoint, name []string, region string) bool {
 
 // services returns what a name is signed for: by its last two labels, or its last.
 func services(name []string) []string {
-	name = slices.Clone(name)
-	for i, label := range name {
-		name[i] = strings.TrimSuffix(label, "-fips")
-	}
-	if name[0] == "fips" || name[len(name)-1] == "dualstack" {
-		name = slices.DeleteFunc(name, func(label string) bool { return label == "fips" || label == "dualstack" })
-	}
 	n := len(name)
-	if n == 0 {
-		return nil
-	}
 	if n > 1 {
 		if signed := signingNames(name[n-2] + "." + name[n-1]); signed != nil {
 			return signed

@@ -94,3 +94,37 @@ func TestHostForms(t *testing.T) {
 		requireRefusal(t, sigv4.HostMismatch, sigv4.AWS(test.host, test.service, test.region))
 	}
 }
+
+// TestNames: the name says the bucket exactly, whatever it is called.
+func TestNames(t *testing.T) {
+	t.Parallel()
+	for host, name := range map[string]string{
+		"bucket.s3.eu-west-1.amazonaws.com":                           "bucket.s3",
+		"my.dotted.us-east-1.bucket.s3.eu-west-1.amazonaws.com":       "my.dotted.us-east-1.bucket.s3",
+		"us-east-1.s3.amazonaws.com":                                  "us-east-1.s3",
+		"fips.s3.eu-west-1.amazonaws.com":                             "fips.s3",
+		"data-fips.s3-fips.dualstack.us-east-1.amazonaws.com":         "data-fips.s3",
+		"dualstack.s3.dualstack.us-east-1.amazonaws.com":              "dualstack.s3",
+		"s3.dualstack.eu-west-1.amazonaws.com":                        "s3",
+		"b.s3-us-west-2.amazonaws.com":                                "b.s3",
+		"s3-external-1.amazonaws.com":                                 "s3",
+		"b.s3-accelerate.dualstack.amazonaws.com":                     "b.s3-accelerate",
+		"ap-123456789012.s3-accesspoint-fips.us-east-1.amazonaws.com": "ap-123456789012.s3-accesspoint",
+		"123456789012.s3-control.eu-west-1.amazonaws.com":             "123456789012.s3-control",
+		"bucket.vpce-1a-2b.s3.eu-west-1.vpce.amazonaws.com":           "s3",
+		"b.bucket.vpce-1a-2b.s3.eu-west-1.vpce.amazonaws.com":         "b.s3",
+		"ap-1.accesspoint.vpce-1a-2b.s3.eu-west-1.vpce.amazonaws.com": "ap-1.s3-accesspoint",
+		"123.control.vpce-1a-2b.s3.eu-west-1.vpce.amazonaws.com":      "123.s3-control",
+		"vpce-1a-2b-eu-west-1a.sqs.eu-west-1.vpce.amazonaws.com":      "sqs",
+		"api.ecr-fips.us-east-1.amazonaws.com":                        "api.ecr",
+		"fips.api.ecr.us-east-1.api.aws":                              "api.ecr",
+		"iam.amazonaws.com":                                           "iam",
+		"search-domain-abc.eu-west-1.es.amazonaws.com":                "search-domain-abc.es",
+	} {
+		endpoint, ok := sigv4.Locate(host)
+		require.True(t, ok, host)
+		assert.Equal(t, name, endpoint.Name, host)
+	}
+	_, ok := sigv4.Locate("other.vpce-1a-2b.s3.eu-west-1.vpce.amazonaws.com")
+	assert.False(t, ok)
+}

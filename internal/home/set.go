@@ -154,6 +154,9 @@ func (set *Set) parsePolicies(sources []source, services []policy.Service) ([]pa
 	services = slices.Clone(services)
 	for i := range services {
 		services[i].Narrows = func(name string) bool { return set.Credentials.Lookup(name).Kind() == mintedKind }
+		if services[i].Hosts != nil {
+			services[i].Hosts = func(name string) []host.Pattern { return set.Credentials.Lookup(name).Hosts() }
+		}
 	}
 	var parsed []parsedPolicy
 	var errs []error
@@ -217,11 +220,20 @@ func (set *Set) checkUse(file string, use policy.CredentialUse) error {
 // mintedKind is the kind of credential whose tokens are minted for what is done.
 const mintedKind = "github_app"
 
+// serviceKinds are the kinds of credentials that rules about a service may have.
+func serviceKinds() map[string][]string {
+	return map[string][]string{
+		"github": {mintedKind, "github_token"},
+		"aws":    {"aws_role", "aws_keys"},
+	}
+}
+
 // unfit says why a credential cannot serve a rule, other than by its hosts.
 func unfit(c *credentials.Credential, use policy.CredentialUse) (what, hint string) {
+	kinds := serviceKinds()[use.Service]
 	switch {
-	case use.Service != "" && c.Server() == "":
-		return fmt.Sprintf("a %s: rule takes a credential of kind github_app or github_token, and %q is of kind %s", use.Service, use.Credential, c.Kind()),
+	case use.Service != "" && !slices.Contains(kinds, c.Kind()):
+		return fmt.Sprintf("a rule that says %s: takes a credential of kind %s, and %q is of kind %s", use.Service, strings.Join(kinds, " or "), use.Credential, c.Kind()),
 			"use one of those, or write a host: rule"
 	case use.Service != "" && c.Server() != use.Server:
 		return fmt.Sprintf("the rule is about %s, and credential %q for %s", use.Server, use.Credential, c.Server()),

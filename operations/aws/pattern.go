@@ -28,19 +28,24 @@ func ParsePattern(s string) (Pattern, error) {
 	case service == "*":
 		names = []string{"*"}
 	case len(names) == 0:
-		return Pattern{}, fmt.Errorf("operation pattern %q: no service of AWS's is called %s; write its endpoint prefix or its name in AWS's command line", s, service)
+		_, err := ParseService(service)
+		return Pattern{}, fmt.Errorf("operation pattern %q: %w", s, err)
 	case len(names) > 1:
 		return Pattern{}, fmt.Errorf("operation pattern %q: %s may be %s; write which", s, service, strings.Join(names, " or "))
 	}
 	t := operationsTable()
+	known := t.byPrefix[names[0]]
+	if service == "*" {
+		known = t.services
+	}
 	best, distance := "", 1<<30
-	for _, known := range t.byPrefix[names[0]] {
-		for _, alias := range known.aliases {
+	for _, one := range known {
+		for _, alias := range one.aliases {
 			if alias[0] == name {
 				name = alias[1]
 			}
 		}
-		for operation := range known.load().operations {
+		for operation := range one.load().operations {
 			if glob(name, operation) {
 				return Pattern{text: names[0] + "/" + name, service: names[0], name: name}, nil
 			}
@@ -50,9 +55,57 @@ func ParsePattern(s string) (Pattern, error) {
 		}
 	}
 	if service == "*" {
-		return Pattern{text: "*/" + name, service: "*", name: name}, nil
+		return Pattern{}, fmt.Errorf("operation pattern %q matches no operation of any service; did you mean %q", s, "*/"+best)
 	}
 	return Pattern{}, fmt.Errorf("operation pattern %q matches no operation of %s; did you mean %q", s, names[0], names[0]+"/"+best)
+}
+
+// Bounds says why resources could not bound operations of these patterns, none for all:
+// one that is named exactly, or all of a pattern's, has no resource that a request
+// tells.
+func Bounds(patterns []Pattern) error {
+	for _, p := range patterns {
+		if !slices.ContainsFunc(p.Operations(), HasResources) {
+			return fmt.Errorf("the resource of %s cannot be told from a request; leave resources out, or name other operations", p)
+		}
+	}
+	return nil
+}
+
+// ParseResourceOf is ParseResource for a rule about operations of these patterns: a
+// resource that none of them can touch is an error.
+func ParseResourceOf(s string, patterns []Pattern) (Resource, error) {
+	r, err := ParseResource(s)
+	if err != nil {
+		return r, err
+	}
+	if err := Bounds(patterns); err != nil {
+		return r, err
+	}
+	var services []string
+	for _, p := range patterns {
+		if p.service == "*" {
+			return r, nil
+		}
+		services = append(services, arnServices(p.service)...)
+	}
+	if r.Service() == "" || len(services) == 0 || slices.Contains(services, r.Service()) {
+		return r, nil
+	}
+	return r, fmt.Errorf("resource %q is of %s, and the rule is about %s", s, r.Service(), strings.Join(slices.Compact(services), ", "))
+}
+
+// arnServices are the names by which ARNs call what a service's operations touch.
+func arnServices(prefix string) []string {
+	switch prefix {
+	case "sts":
+		return []string{"iam", "sts"}
+	case "s3":
+		return []string{"s3", "s3-object-lambda"}
+	case "bedrock", "bedrock-runtime":
+		return []string{"bedrock", "sagemaker"}
+	}
+	return []string{SigningName(prefix + "/")}
 }
 
 func (p Pattern) String() string { return p.text }

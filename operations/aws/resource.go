@@ -76,3 +76,45 @@ func wildcard(pattern, text string) bool {
 	}
 	return strings.Trim(pattern[p:], "*") == ""
 }
+
+// Touches reports whether some of what arn names lies in the pattern: a listing names
+// all that begins alike.
+func (r Resource) Touches(arn string) bool {
+	return r.Matches(arn) || strings.HasSuffix(arn, "*") && r.Meets(arn)
+}
+
+// Meets reports whether some ARN lies in both patterns. The account of one that has
+// none may be any.
+func (r Resource) Meets(other string) bool {
+	parts := strings.SplitN(other, ":", 6)
+	if r.text == "*" || other == "*" {
+		return true
+	}
+	if r.text == "" || len(parts) != 6 {
+		return false
+	}
+	for i, part := range parts {
+		anyAccount := i == 4 && (part == "" || r.parts[i] == "")
+		if !anyAccount && !meet(r.parts[i], part) {
+			return false
+		}
+	}
+	return true
+}
+
+// meet reports whether some text matches both patterns.
+func meet(a, b string) bool {
+	// reach[j] says whether a[:i] and b[:j] can end at the same place.
+	reach, next := make([]bool, len(b)+1), make([]bool, len(b)+1)
+	for i := 0; i <= len(a); i++ {
+		for j := 0; j <= len(b); j++ {
+			starA, starB := i > 0 && a[i-1] == '*', j > 0 && b[j-1] == '*'
+			next[j] = i == 0 && j == 0 ||
+				j > 0 && next[j-1] && (starA || starB) ||
+				i > 0 && reach[j] && (starA || starB) ||
+				i > 0 && j > 0 && reach[j-1] && (a[i-1] == b[j-1] || a[i-1] == '?' || b[j-1] == '?')
+		}
+		reach, next = next, reach
+	}
+	return reach[len(b)]
+}

@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -95,6 +96,26 @@ func (t *table) candidates(r *Request) ([]*service, *Unresolved) {
 		return nil, unresolved(ReasonHost, "the host is not one at which "+printable(r.Service)+" takes its operations; a host rule can allow it")
 	}
 	return served, nil
+}
+
+// ParseService reads the name of a service as rules have it: its endpoint prefix. The
+// error of any other name says what to write.
+func ParseService(name string) (string, error) {
+	switch prefixes := ServiceNames(name); {
+	case len(prefixes) == 1 && prefixes[0] == name:
+		return name, nil
+	case len(prefixes) > 0:
+		return "", fmt.Errorf("%s is not the endpoint prefix of a service; write service: %s", printable(name), strings.Join(prefixes, " or "))
+	}
+	best, distance := "", 1<<30
+	for _, s := range operationsTable().services {
+		for _, known := range []string{s.prefix, s.id} {
+			if d := edits(name, known); d < distance || d == distance && s.prefix < best {
+				best, distance = s.prefix, d
+			}
+		}
+	}
+	return "", fmt.Errorf("no service of AWS's is called %s; did you mean %s", printable(name), best)
 }
 
 // ServiceNames returns the endpoint prefixes that a name may mean: itself, or those of

@@ -136,6 +136,23 @@ func (s *service) load() *parsed {
 	return s.parsed
 }
 
+// Find returns an operation by its name, without a request and thus without what one
+// touches. Its actions are those of the plainest request.
+func Find(name string) (Call, bool) {
+	prefix, operation, _ := strings.Cut(name, "/")
+	for _, s := range operationsTable().byPrefix[prefix] {
+		if e := s.load().operations[operation]; e != nil {
+			return Call{Operation: e.full, Actions: e.actions, Secret: e.secret}, true
+		}
+	}
+	return Call{}, false
+}
+
+// SpeaksQuery reports whether services that sign so name their operations by Action.
+func SpeaksQuery(signing string) bool {
+	return speak(operationsTable().bySigning[signing], query)
+}
+
 // SigningName returns the name that requests for an operation are signed for, empty if
 // there is no such operation.
 func SigningName(operation string) string {

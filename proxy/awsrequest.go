@@ -1,0 +1,145 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+
+	"sallyport/credentials/sigv4"
+	"sallyport/operations/aws"
+)
+
+// keysKind is the kind of credential for stores that speak AWS's protocols.
+const keysKind = "aws_keys"
+
+// awsRequest is what is known of a request that speaks one of AWS's protocols.
+type awsRequest struct {
+	host      *awsHost
+	inbound   *sigv4.Inbound // nil if it is not signed
+	service   string         // that it is for, by its signature or else by its host
+	region    string
+	operation aws.Operation // without a name if it has none
+}
+
+// classifyAWS names what the request does. Service and region are those that it is
+// signed for, once they agree with its host.
+func (x *exchange) classifyAWS(h *awsHost) {
+	a := &awsRequest{host: h}
+	x.classified = &classified{aws: a}
+	if err := x.resolveAWS(a); err != nil {
+		x.classified.meaning = unknownAtAWS(detailOf(err))
+		return
+	}
+	x.classified.meaning = meaningAtAWS(&a.operation, a.region)
+}
+
+// detailOf is what the agent is told of an error.
+func detailOf(err error) string {
+	if refused, ok := errors.AsType[*sigv4.Refusal](err); ok {
+		return refused.Detail
+	}
+	return err.Error()
+}
+
+func (x *exchange) resolveAWS(a *awsRequest) error {
+	h := a.host
+	switch {
+	case x.target.scheme != "https":
+		return errors.New("AWS is spoken to over https only")
+	case h.unknown != "":
+		return errors.New(h.unknown)
+	}
+	if err := x.readScope(a); err != nil {
+		return err
+	}
+	r := h.request(x.r.Method, x.target.rawPath, x.target.rawQuery, a.service, a.region)
+	r.Header, r.Body = x.r.Header, x.peek
+	var err error
+	a.operation, err = aws.Resolve(r)
+	return err
+}
+
+// readScope reads what the request is for. One without a signature is for what its host
+// says; it cannot be signed, but it can be named.
+func (x *exchange) readScope(a *awsRequest) error {
+	in, err := sigv4.Read(x.r)
+	if refused, ok := errors.AsType[*sigv4.Refusal](err); ok && refused.Reason == sigv4.Unsigned && x.r.Header.Get("Authorization") == "" {
+		a.service, a.region, err = a.host.scope()
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	a.inbound, a.service, a.region = in, in.Service, in.Region
+	if a.host.own {
+		return sigv4.AWS(a.host.name, in.Service, in.Region)
+	}
+	return nil
+}
+
+// peek reads a body that is short enough, and puts it back.
+func (x *exchange) peek() (body []byte, more bool, err error) {
+	switch {
+	case x.r.Body == http.NoBody:
+		return nil, false, nil
+	case x.r.ContentLength > aws.MaxBody:
+		return nil, true, nil
+	}
+	var taken bytes.Buffer
+	from := x.r.Body
+	_, err = io.Copy(&taken, io.LimitReader(&beginning{x: x, from: from}, aws.MaxBody+1))
+	body = taken.Bytes()
+	x.r.Body = &restored{Reader: io.MultiReader(bytes.NewReader(body), from), Closer: from}
+	return body, len(body) > aws.MaxBody, err
+}
+
+// describe puts what the request does into its intent.
+func (a *awsRequest) describe(x *exchange) {
+	o := &a.operation
+	x.intent.Operation, x.intent.Resource = awsKey+":"+o.Name, o.Calls[0].Resource
+	if a.region != "" {
+		x.detail("region", a.region)
+	}
+	if o.Event != "" {
+		x.detail("event_name", o.Event)
+	}
+	a.describeActions(x)
+	if len(o.Calls) == 1 {
+		return
+	}
+	var operations, resources []any
+	size := rowBytes
+	for i := range o.Calls {
+		c := &o.Calls[i]
+		if size -= len(c.Resource) + len(c.Operation); size < 0 || i == maxListed {
+			x.detail("calls_total", int64(len(o.Calls)))
+			break
+		}
+		operations, resources = append(operations, awsKey+":"+c.Operation), append(resources, c.Resource)
+	}
+	x.detail("operations", slices.Compact(operations))
+	x.detail("resources", resources)
+}
+
+// describeActions lists IAM's actions where they are not called as the operation.
+func (a *awsRequest) describeActions(x *exchange) {
+	var actions []any
+	differ := false
+	for i := range a.operation.Calls {
+		c := &a.operation.Calls[i]
+		_, name, _ := strings.Cut(c.Operation, "/")
+		for _, action := range c.Actions {
+			_, called, _ := strings.Cut(action, ":")
+			differ = differ || called != name
+			if !slices.Contains(actions, any(action)) {
+				actions = append(actions, action)
+			}
+		}
+	}
+	if differ {
+		x.detail("iam_actions", actions)
+	}
+}
