@@ -102,6 +102,14 @@ func removeHeader(h http.Header, name string) {
 	}
 }
 
+// Name returns the credential's name.
+func (i *Injection) Name() string {
+	if i == nil {
+		return ""
+	}
+	return i.name
+}
+
 // Fingerprint identifies the secret in the trail without telling it: its HMAC-SHA256
 // in hex under Options.FingerprintKey.
 func (i *Injection) Fingerprint() string {

@@ -29,6 +29,7 @@ type agent struct {
 	requests *rate.Limiter
 	newHosts *rate.Limiter
 	hosts    map[string]struct{} // hosts met, at most maxKnownHosts
+	kept     map[string]*kept    // by placeholder, at most maxKept
 	excess   *excess             // refusals for excess since the last row about them
 }
 

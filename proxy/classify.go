@@ -25,6 +25,7 @@ type classified struct {
 	surface    github.Surface
 	operations []github.Operation // empty if the request has no name
 	push       *github.Push       // the command list of a push
+	batch      bool               // of LFS, whose answer authorizes transfers
 }
 
 // classify names what the request does, in its service's own words. It reads no
@@ -75,6 +76,7 @@ func (x *exchange) classifyBody(o github.Operation) error {
 		}
 		c.push, err = github.ReadPush(body, x.r.Header.Get("Content-Encoding"))
 	case github.LFSBody:
+		c.batch = true
 		c.operations[0], _, err = github.ReadLFSBatch(o, x.r.Header, body)
 	case github.NoBody:
 	}

@@ -42,6 +42,7 @@ func (p *Proxy) cut(id uuid.UUID) string {
 	for _, x := range exchanges {
 		x.abort(cause)
 	}
+	p.agents.forget(id) // what an exchange keeps after it, that exchange drops
 	for _, t := range tunnels {
 		_ = t.cut()
 	}

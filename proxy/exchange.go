@@ -207,6 +207,9 @@ func (x *exchange) decide() *refusal {
 
 // retrieve gets the credential that the rule names.
 func (x *exchange) retrieve() *refusal {
+	if handle := x.placeholder(); handle != "" {
+		return x.redeem(handle)
+	}
 	x.credential = x.decision.Credential
 	if x.credential == "" {
 		return nil

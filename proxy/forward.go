@@ -42,6 +42,11 @@ func (x *exchange) forward() {
 	}
 	x.outcome.Status = response.StatusCode
 	x.outcome.UpstreamRequestID = upstreamRequestID(response.Header)
+	if refusal := x.withhold(response); refusal != nil {
+		x.answer(refusal)
+		x.outcome.Outcome = audit.OutcomeUpstreamFailed
+		return
+	}
 	if response.StatusCode == http.StatusSwitchingProtocols {
 		x.upgrade(response)
 		return
@@ -70,6 +75,9 @@ func (x *exchange) outbound() (*http.Request, *refusal) {
 	}).WithContext(x.outboundContext())
 	if x.r.Body != http.NoBody && x.r.ContentLength != 0 {
 		x.attachBody(out)
+	}
+	if x.readsAnswer() {
+		out.Header["Accept-Encoding"] = []string{"identity"}
 	}
 	if !x.decision.AgentAuth {
 		x.generation.agentAuth().strip(out)

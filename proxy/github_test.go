@@ -108,32 +108,6 @@ func TestRefusalsSpeakToGitHubsClients(t *testing.T) {
 	}
 }
 
-// The answer to an LFS batch can hold a live authorization, so that neither
-// access nor a rule about the host grants it.
-func TestLFSMustBeNamedExactly(t *testing.T) {
-	t.Parallel()
-	const batch = `{"operation":"download","objects":[{"oid":"a","size":1}]}`
-	for rule, status := range map[string]int{
-		"{github: {repos: [acme/web], access: read}}":            http.StatusForbidden,
-		"{github: {repos: [acme/web], operations: [\"git/*\"]}}": http.StatusForbidden,
-		"{host: github.com}": http.StatusForbidden,
-		"{github: {repos: [acme/web], operations: [git/lfs-download]}}": http.StatusOK,
-	} {
-		r := newRig(t)
-		reached := false
-		r.upstream(func(http.ResponseWriter, *http.Request) { reached = true }, true, "github.com")
-		r.configure("policy: operator\nrules:\n  - {name: a, allow: " + rule + ", credential: hub}\n")
-		request, err := http.NewRequest(http.MethodPost, "https://github.com/acme/web.git/info/lfs/objects/batch", strings.NewReader(batch))
-		require.NoError(t, err)
-		request.Header.Set("Content-Type", "application/vnd.git-lfs+json")
-		response, err := r.client(r.agent("a"), true).Do(request)
-		require.NoError(t, err)
-		text := body(t, response)
-		assert.Equal(t, status, response.StatusCode, "%s: %s", rule, text)
-		assert.Equal(t, status == http.StatusOK, reached, rule)
-	}
-}
-
 func TestPushIsJudgedRefByRef(t *testing.T) {
 	t.Parallel()
 	hub := newHub(t)

@@ -98,6 +98,10 @@ var (
 		"upstream", http.StatusBadGateway, "The upstream failed", "destination_unavailable",
 		"The request was allowed, but the upstream could not be reached or broke off. Try again later.",
 	}
+	unreadableAnswer = reason{
+		"upstream", http.StatusBadGateway, "The upstream's answer cannot be let in", "http_protocol_error",
+		"The answer had to be looked through for what the agent must not hold, and could not be. Tell the platform team.",
+	}
 	upstreamSlow = reason{
 		"upstream", http.StatusGatewayTimeout, "The upstream did not answer in time", "connection_timeout",
 		"Try again later.",

@@ -96,6 +96,7 @@ type rig struct {
 	credentials string
 	getenv      func(string) string
 	tokens      *credentials.Tokens
+	now         func() time.Time // the proxy's clock; time.Now if nil
 	stop        func()
 	stopOnce    sync.Once
 	trailPath   string
@@ -161,7 +162,7 @@ func (r *rig) start() {
 	r.proxy, err = proxy.New(proxy.Config{
 		Registry: r.registry, Trail: r.trail, Leaves: certs.NewLeaves(r.mitmCA, 64, time.Now),
 		Certificate: func() *tls.Certificate { return &listener.TLS }, ClientCAs: r.agentCA.Pool(),
-		Generation: r.current.Load, Metrics: r.metrics, Log: r.logger(), StallTimeout: r.stall, Tokens: r.tokens,
+		Generation: r.current.Load, Metrics: r.metrics, Log: r.logger(), StallTimeout: r.stall, Tokens: r.tokens, Now: r.now,
 	})
 	require.NoError(t, err)
 	if r.sweep > 0 {

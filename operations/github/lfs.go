@@ -48,8 +48,5 @@ func ReadLFSBatch(o Operation, header http.Header, body io.Reader) (Operation, [
 		return Operation{}, data, unresolved(ReasonSyntax, "the LFS batch request's operation is neither download nor upload")
 	}
 	o.Body = NoBody
-	// The answer's actions carry headers for the transfer, which can hold a live
-	// authorization (git-lfs docs/api/batch.md); it is not taken out of the body.
-	o.CredentialAnswer = true
 	return o, data, nil
 }

@@ -1,0 +1,208 @@
+package proxy
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"sallyport/credentials"
+	"sallyport/internal/host"
+	"sallyport/operations/github"
+)
+
+// Bounds of what is kept for one agent.
+const (
+	maxKept  = 1024
+	keptLife = time.Hour // of what does not say, and the longest
+)
+
+// kept is an authorization that an upstream gave in an answer. The agent got a
+// placeholder, which stands for it in a request to the same address, by the same agent.
+type kept struct {
+	injection *credentials.Injection
+	to        host.Authority
+	target    string // path and query, as sent
+	until     time.Time
+}
+
+// placeholderPrefix makes placeholders known as such: one whose authorization is gone is
+// told from what an agent makes up.
+const placeholderPrefix = "sallyport-kept-"
+
+// lfsMedia is what LFS servers answer in.
+const lfsMedia = "application/vnd.git-lfs+json"
+
+// readsAnswer reports whether the answer is looked into, so that it must not be compressed.
+func (x *exchange) readsAnswer() bool {
+	c := x.classified
+	return x.injection != nil && c != nil && (c.batch || len(c.operations) > 0 && strings.HasPrefix(c.operations[0].Name, "git/lfs-"))
+}
+
+// authorizes reports whether an answer may hold authorizations for transfers: by what was
+// asked, or by what it says itself, for a server may take odd forms of a path for LFS.
+func (x *exchange) authorizes(response *http.Response) bool {
+	if x.injection == nil || x.classified == nil || x.classified.aws != nil || response.StatusCode != http.StatusOK {
+		return false
+	}
+	media, _, _ := strings.Cut(response.Header.Get("Content-Type"), ";")
+	return x.classified.batch || strings.EqualFold(strings.TrimSpace(media), lfsMedia)
+}
+
+// withhold takes the authorizations out of the answer to an LFS batch. The transfers that
+// they are for are requests of their own, and policy is asked about each.
+func (x *exchange) withhold(response *http.Response) *refusal {
+	if !x.authorizes(response) {
+		return nil
+	}
+	body, err := readAnswer(response, github.MaxLFSAnswer)
+	if err != nil {
+		return unreadableAnswer.causedBy("The answer to the LFS batch cannot be read.", err)
+	}
+	body, err = github.TakeLFSAuthorizations(body, x.p.now(), func(a github.Authorization) string {
+		placeholder, err := x.keep(a)
+		if err != nil {
+			x.p.log.Warn("an LFS authorization cannot be kept; it is left out", "exchange", x.id, "error", err)
+		}
+		return placeholder
+	})
+	if err != nil {
+		return unreadableAnswer.causedBy("The answer to the LFS batch cannot be read.", err)
+	}
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	response.ContentLength = int64(len(body))
+	response.Header.Set("Content-Length", strconv.Itoa(len(body)))
+	for _, name := range []string{"Etag", "Content-Md5", "Digest", "Content-Digest", "Repr-Digest"} {
+		delete(response.Header, name) // of the body as it was
+	}
+	return nil
+}
+
+// readAnswer reads a whole answer of bounded size.
+func readAnswer(response *http.Response, most int64) ([]byte, error) {
+	defer func() { _ = response.Body.Close() }()
+	if encoding := response.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return nil, fmt.Errorf("it is encoded as %q, which was not asked for", encoding)
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, most+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case int64(len(body)) > most:
+		return nil, fmt.Errorf("it is longer than %d bytes", most)
+	}
+	return body, nil
+}
+
+// keep keeps one authorization for this agent and returns its placeholder.
+func (x *exchange) keep(a github.Authorization) (placeholder string, err error) {
+	u, err := url.Parse(a.Href)
+	if err != nil || u.Scheme != "https" || u.User != nil {
+		return "", errors.New("its href is not an https URL")
+	}
+	to, err := host.ParseAuthority(u.Host, 443)
+	if err != nil {
+		return "", fmt.Errorf("its href: %w", err)
+	}
+	injection, err := credentials.Kept(x.credential, to, a.Value, map[string]any{"kept_from": x.id.String()})
+	if err != nil {
+		return "", err
+	}
+	life := keptLife
+	if a.Life > 0 {
+		life = min(a.Life, keptLife)
+	}
+	handle := placeholderPrefix + strings.ToLower(rand.Text())
+	x.agent.hold(handle, &kept{injection: injection, to: to, target: u.RequestURI(), until: x.p.now().Add(life)}, x.p.now())
+	if x.ctx.Err() != nil {
+		x.agent.forget() // cut meanwhile, perhaps after what it had was dropped
+	}
+	return "Bearer " + handle, nil
+}
+
+// hold makes room by what is over, or else by what ends first.
+func (a *agent) hold(handle string, k *kept, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.kept) >= maxKept {
+		first := ""
+		for handle, one := range a.kept {
+			switch {
+			case !now.Before(one.until):
+				delete(a.kept, handle)
+			case first == "" || one.until.Before(a.kept[first].until):
+				first = handle
+			}
+		}
+		if len(a.kept) >= maxKept {
+			delete(a.kept, first)
+		}
+	}
+	if a.kept == nil {
+		a.kept = map[string]*kept{}
+	}
+	a.kept[handle] = k
+}
+
+// forget drops what is kept for the agent.
+func (a *agent) forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	clear(a.kept)
+}
+
+// placeholder returns the placeholder that the request authenticates with, or "".
+func (x *exchange) placeholder() string {
+	values := x.r.Header["Authorization"]
+	if len(values) != 1 {
+		return ""
+	}
+	handle, found := strings.CutPrefix(values[0], "Bearer ")
+	if !found || !strings.HasPrefix(handle, placeholderPrefix) {
+		return ""
+	}
+	return handle
+}
+
+// redeem puts what is kept in the place of its placeholder, at the address that it was
+// given for and nowhere else.
+func (x *exchange) redeem(handle string) *refusal {
+	x.agent.mu.Lock()
+	k := x.agent.kept[handle]
+	x.agent.mu.Unlock()
+	t := &x.target
+	switch {
+	case k == nil || !x.p.now().Before(k.until):
+		return credentialUnavailable.because("The authorization of this transfer is not kept any more; ask for the LFS batch again.")
+	case t.scheme != "https" || t.authority != k.to || t.requestTarget() != k.target:
+		return credentialUnavailable.because("The authorization of this transfer was given for another address.")
+	}
+	x.injection, x.credential = k.injection, k.injection.Name()
+	return nil
+}
+
+// requestTarget is path and query as they were sent.
+func (t *target) requestTarget() string {
+	if t.rawQuery != "" || t.forceQuery {
+		return t.rawPath + "?" + t.rawQuery
+	}
+	return t.rawPath
+}
+
+// forget drops what is kept for an agent, if it is at work.
+func (a *agents) forget(id uuid.UUID) {
+	a.mu.RLock()
+	one := a.at[id]
+	a.mu.RUnlock()
+	if one != nil {
+		one.forget()
+	}
+}

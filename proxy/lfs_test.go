@@ -1,0 +1,311 @@
+package proxy_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const lfsPolicy = `
+policy: operator
+rules:
+  - name: lfs
+    allow: {github: {repos: [acme/web], operations: [git/lfs-download, git/lfs-upload]}}
+    credential: app
+  - name: storage
+    allow: {host: storage.test, path: /objects/**}
+`
+
+// lfsServer is a repository's LFS as GitHub has it (git-lfs docs/api): a batch is answered
+// with actions at another host, each with an authorization that is live for it alone.
+type lfsServer struct {
+	app *appServer
+
+	mu       sync.Mutex
+	live     map[string]string // authorizations, to method and path
+	objects  map[string][]byte
+	verified map[string]bool
+	seen     []string // authorizations at the storage
+	gzip     bool
+	life     int
+}
+
+func newLFS(t *testing.T, options ...func(*rig)) (*rig, *lfsServer) {
+	s := &lfsServer{app: newAppServer(t), live: map[string]string{}, objects: map[string][]byte{}, verified: map[string]bool{}, life: 900}
+	r := newRig(t, append([]func(*rig){func(r *rig) {
+		r.policy, r.credentials = lfsPolicy, appCredentials
+		r.getenv = func(string) string { return s.app.pem() }
+	}}, options...)...)
+	r.upstream(s.app.ServeHTTP, true, "api.github.com")
+	r.upstream(s.batch, true, "github.com")
+	r.upstream(s.verify, true, "lfs.github.com")
+	r.upstream(s.storage, true, "storage.test")
+	return r, s
+}
+
+func (s *lfsServer) batch(w http.ResponseWriter, r *http.Request) {
+	user, token, _ := r.BasicAuth()
+	var asked struct {
+		Operation string
+		Objects   []struct {
+			OID  string
+			Size int64
+		}
+	}
+	_ = json.NewDecoder(r.Body).Decode(&asked)
+	access := map[string]string{"download": "read", "upload": "write"}[asked.Operation]
+	if user != "x-access-token" || !s.app.may(token, "web", "contents", access) || r.URL.Path != "/acme/web.git/info/lfs/objects/batch" {
+		http.Error(w, `{"message":"no"}`, http.StatusForbidden)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	objects := []any{}
+	for _, o := range asked.Objects {
+		actions := map[string]any{}
+		if asked.Operation == "download" {
+			actions["download"] = s.action("GET", "https://storage.test/objects/"+o.OID+"?part=1")
+		} else {
+			actions["upload"] = s.action("PUT", "https://storage.test/objects/"+o.OID+"?part=1")
+			actions["verify"] = s.action("POST", "https://lfs.github.com/acme/web/verify")
+		}
+		objects = append(objects, map[string]any{"oid": o.OID, "size": o.Size, "authenticated": true, "actions": actions})
+	}
+	answer, _ := json.Marshal(map[string]any{"transfer": "basic", "objects": objects, "hash_algo": "sha256"})
+	w.Header().Set("Content-Type", "application/vnd.git-lfs+json")
+	if s.gzip {
+		w.Header().Set("Content-Encoding", "gzip")
+		z := gzip.NewWriter(w)
+		_, _ = z.Write(answer)
+		_ = z.Close()
+		return
+	}
+	_, _ = w.Write(answer)
+}
+
+// action is one of an answer, with a live authorization. The caller holds the lock.
+func (s *lfsServer) action(method, href string) map[string]any {
+	sum := sha256.Sum256([]byte(href + string(rune(len(s.live)))))
+	live := "RemoteAuth live-" + hex.EncodeToString(sum[:])
+	s.live[live] = method + " " + href
+	return map[string]any{"href": href, "header": map[string]string{"Authorization": live, "X-Part": "1"}, "expires_in": s.life}
+}
+
+// authorized checks the one authorization that the request needs.
+func (s *lfsServer) authorized(w http.ResponseWriter, r *http.Request) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	got := r.Header.Get("Authorization")
+	s.seen = append(s.seen, got)
+	if s.live[got] == r.Method+" https://"+r.Host+r.URL.RequestURI() {
+		return true
+	}
+	http.Error(w, "no", http.StatusForbidden)
+	return false
+}
+
+func (s *lfsServer) storage(w http.ResponseWriter, r *http.Request) {
+	if !s.authorized(w, r) {
+		return
+	}
+	data, _ := io.ReadAll(r.Body)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.Method == http.MethodPut {
+		s.objects[r.URL.Path] = data
+		return
+	}
+	_, _ = w.Write(s.objects[r.URL.Path])
+}
+
+func (s *lfsServer) verify(w http.ResponseWriter, r *http.Request) {
+	if !s.authorized(w, r) {
+		return
+	}
+	var o struct{ OID string }
+	_ = json.NewDecoder(r.Body).Decode(&o)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.verified[o.OID] = s.objects["/objects/"+o.OID] != nil
+}
+
+// action is one that a client got.
+type action struct {
+	Href   string
+	Header map[string]string
+}
+
+// do makes the transfer as a client does: to the href, with the header.
+func (a action) do(t *testing.T, client *http.Client, method, data string) (int, string) {
+	t.Helper()
+	request, err := http.NewRequest(method, a.Href, strings.NewReader(data))
+	require.NoError(t, err)
+	for name, value := range a.Header {
+		request.Header.Set(name, value)
+	}
+	response, err := client.Do(request)
+	require.NoError(t, err)
+	return response.StatusCode, body(t, response)
+}
+
+// askLFS asks for a batch of one object and returns its actions.
+func askLFS(t *testing.T, client *http.Client, operation string) map[string]action {
+	t.Helper()
+	status, text := askLFSBatch(t, client, operation)
+	require.Equal(t, 200, status, text)
+	var answer struct {
+		Objects []struct {
+			Authenticated bool
+			Actions       map[string]action
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(text), &answer))
+	assert.NotContains(t, text, "live-")
+	assert.NotContains(t, text, "RemoteAuth")
+	require.Len(t, answer.Objects, 1)
+	assert.True(t, answer.Objects[0].Authenticated)
+	return answer.Objects[0].Actions
+}
+
+func askLFSBatch(t *testing.T, client *http.Client, operation string) (int, string) {
+	t.Helper()
+	text := `{"operation":"` + operation + `","transfers":["basic"],"objects":[{"oid":"abc","size":5}]}`
+	request, err := http.NewRequest(http.MethodPost, "https://github.com/acme/web.git/info/lfs/objects/batch", strings.NewReader(text))
+	require.NoError(t, err)
+	request.Header.Set("Content-Type", "application/vnd.git-lfs+json")
+	request.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("x:placeholder")))
+	response, err := client.Do(request)
+	require.NoError(t, err)
+	return response.StatusCode, body(t, response)
+}
+
+func TestLFSAuthorizationsNeverReachTheAgent(t *testing.T) {
+	t.Parallel()
+	for _, http2 := range []bool{false, true} {
+		r, s := newLFS(t)
+		a := r.agent("a")
+		client := r.client(a, http2)
+		up := askLFS(t, client, "upload")
+		status, text := up["upload"].do(t, client, http.MethodPut, "hello")
+		require.Equal(t, 200, status, text)
+		status, text = up["verify"].do(t, client, http.MethodPost, `{"oid":"abc","size":5}`)
+		require.Equal(t, 200, status, text)
+		assert.True(t, s.verified["abc"])
+		down := askLFS(t, client, "download")
+		status, text = down["download"].do(t, client, http.MethodGet, "")
+		require.Equal(t, 200, status, text)
+		assert.Equal(t, "hello", text)
+		assert.Equal(t, "1", down["download"].Header["X-Part"])
+
+		batches := map[string]bool{}
+		for _, row := range r.rows() {
+			if row.Host == "github.com" {
+				batches[row.ID.String()] = true
+			}
+		}
+		for _, row := range r.rows() {
+			if row.Host == "storage.test" || row.Host == "lfs.github.com" {
+				assert.Equal(t, "app", row.Credential)
+				assert.Len(t, row.CredentialFingerprint, 64)
+				assert.True(t, batches[details(t, row)["kept_from"].(string)])
+			}
+		}
+		assert.NotContains(t, r.log.String(), "live-")
+	}
+}
+
+func TestWhatIsKeptServesItsAgentAtItsAddressOnly(t *testing.T) {
+	t.Parallel()
+	r, s := newLFS(t)
+	a := r.agent("a")
+	mine, others := r.client(a, false), r.client(r.agent("b"), false)
+	upload := askLFS(t, mine, "upload")["upload"]
+	at := func(href string) action { return action{Href: href, Header: upload.Header} }
+	for name, c := range map[string]struct {
+		client *http.Client
+		action action
+	}{
+		"another agent": {others, upload},
+		"another path":  {mine, at("https://storage.test/objects/other?part=1")},
+		"another query": {mine, at("https://storage.test/objects/abc?part=2")},
+		"no query":      {mine, at("https://storage.test/objects/abc")},
+		"another host":  {mine, at("https://lfs.github.com/acme/web/verify")},
+		"made up":       {mine, action{upload.Href, map[string]string{"Authorization": "Bearer sallyport-kept-x"}}},
+	} {
+		method := http.MethodPut
+		if name == "another host" {
+			method = http.MethodPost
+		}
+		status, text := c.action.do(t, c.client, method, "hello")
+		assert.Equal(t, http.StatusBadGateway, status, "%s: %s", name, text)
+		assert.Contains(t, text, "urn:sallyport:refusal:credential", name)
+	}
+	assert.Empty(t, s.seen, "nothing of it left")
+	status, text := action{"https://storage.test/elsewhere", upload.Header}.do(t, mine, http.MethodPut, "hello")
+	assert.Equal(t, http.StatusForbidden, status)
+	assert.Contains(t, text, "urn:sallyport:refusal:policy", "policy decides about the transfer, whatever is kept")
+
+	_, err := r.registry.Suspend(t.Context(), a.ID, "test")
+	require.NoError(t, err)
+	r.proxy.Cut(a.ID)
+	_, err = r.registry.Resume(t.Context(), a.ID)
+	require.NoError(t, err)
+	status, _ = upload.do(t, r.client(a, false), http.MethodPut, "hello")
+	assert.Equal(t, http.StatusBadGateway, status, "it does not outlive a suspension")
+}
+
+func TestWhatIsKeptExpiresAndIsBounded(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var ahead time.Duration
+	now := func() time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		return time.Now().Add(ahead)
+	}
+	r, s := newLFS(t, func(r *rig) { r.now = now })
+	client := r.client(r.agent("a"), false)
+	upload := askLFS(t, client, "upload")["upload"]
+	status, _ := upload.do(t, client, http.MethodPut, "hello")
+	require.Equal(t, 200, status)
+	mu.Lock()
+	ahead = 15 * time.Minute
+	mu.Unlock()
+	status, _ = upload.do(t, client, http.MethodPut, "hello")
+	assert.Equal(t, http.StatusBadGateway, status, "when the answer said")
+
+	s.mu.Lock()
+	s.life = 1800
+	s.mu.Unlock()
+	first := askLFS(t, client, "upload")["upload"]
+	for range 520 { // of two actions each
+		askLFS(t, client, "upload")
+	}
+	last := askLFS(t, client, "upload")["upload"]
+	status, _ = first.do(t, client, http.MethodPut, "hello")
+	assert.Equal(t, http.StatusBadGateway, status, "the first made room")
+	status, _ = last.do(t, client, http.MethodPut, "hello")
+	assert.Equal(t, 200, status)
+}
+
+func TestAnLFSAnswerThatCannotBeReadIsNotPassedOn(t *testing.T) {
+	t.Parallel()
+	r, s := newLFS(t)
+	s.gzip = true
+	status, text := askLFSBatch(t, r.client(r.agent("a"), false), "upload")
+	assert.Equal(t, http.StatusBadGateway, status)
+	assert.Contains(t, text, "urn:sallyport:refusal:upstream")
+	assert.False(t, bytes.Contains([]byte(text), []byte("live-")))
+}
