@@ -60,6 +60,9 @@ func truncate(s string, limit int) string {
 	return s[:cut] + truncationMark + hex.EncodeToString(sum[:])
 }
 
+// Cut is s as the trail keeps a string: whole, or cut to its cap.
+func Cut(s string) string { return truncate(s, capText) }
+
 func isTruncated(s string, limit int) bool {
 	const tail = len(truncationMark) + sha256.Size*2
 	cut := len(s) - tail

@@ -91,7 +91,7 @@ func (c *compiler) rule(n *node) rule {
 	if name := n.field("name"); name != nil && isIdentifier(name.text) {
 		n.label = name.text // errors name the rule rather than count it
 	}
-	if !c.mapping(n, "name", "description", "allow", "ask", "deny", "credential", "repositories", "permissions", "shared", "agent_auth", "cookies") {
+	if !c.mapping(n, "name", "description", "allow", "ask", "deny", "credential", "repositories", "permissions", "shared", "agent_auth", "cookies", "record") {
 		return r
 	}
 	if name := c.required(n, "name", "every rule has a name, which answers and the trail show"); name != nil {
@@ -101,6 +101,7 @@ func (c *compiler) rule(n *node) rule {
 	r.description = c.optionalText(n.field("description"))
 	c.credential(n, &r)
 	c.passes(n, &r)
+	c.record(n, &r)
 	r.scope = c.scope(n, &r)
 	if what != nil {
 		r.matcher = c.matcher(what, &r)

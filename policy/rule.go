@@ -41,6 +41,8 @@ type rule struct {
 	scope          *Scope
 	agentAuth      bool
 	cookies        bool
+	record         *Record
+	recordLine     int
 
 	// Decisions are made at load, so that deciding formats nothing.
 	decision Decision
@@ -62,7 +64,7 @@ func (r *rule) bind() {
 func (r *rule) decide() {
 	r.decision = Decision{
 		Effect: r.effect, Rule: r.name, Credential: r.credential,
-		Scope: r.scope, AgentAuth: r.agentAuth, Cookies: r.cookies, Reason: r.reason(),
+		Scope: r.scope, AgentAuth: r.agentAuth, Cookies: r.cookies, Record: r.record, Reason: r.reason(),
 	}
 	r.refusal = Decision{
 		Rule:   r.name,

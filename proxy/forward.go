@@ -42,6 +42,7 @@ func (x *exchange) forward() {
 	}
 	x.outcome.Status = response.StatusCode
 	x.outcome.UpstreamRequestID = upstreamRequestID(response.Header)
+	x.recordAnswer(response.Header)
 	if refusal := x.withhold(response); refusal != nil {
 		x.answer(refusal)
 		x.outcome.Outcome = audit.OutcomeUpstreamFailed

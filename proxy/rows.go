@@ -43,6 +43,7 @@ func (x *exchange) fillIntent() {
 	for key, value := range x.injection.Details() {
 		x.detail(key, value)
 	}
+	x.recordRequest()
 	in.Details = x.details
 }
 

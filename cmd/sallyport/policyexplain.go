@@ -121,8 +121,14 @@ type explained struct {
 	Credential *string         `json:"credential"`
 	AgentAuth  bool            `json:"agent_auth"`
 	Cookies    bool            `json:"cookies"`
+	Record     *recorded       `json:"record"` // what the trail keeps beside the usual
 	Reason     string          `json:"reason"`
 	Rules      []explainedRule `json:"rules"`
+}
+
+type recorded struct {
+	Query   []string `json:"query"`
+	Headers []string `json:"headers"`
 }
 
 type explainedRule struct {
@@ -144,6 +150,9 @@ func (a *app) explain(p *policy.Policy, q question) error {
 	d := e.Decision
 	x.Decision, x.Reason = d.Effect.String(), d.Reason
 	x.AgentAuth, x.Cookies = d.AgentAuth, d.Cookies
+	if d.Record != nil {
+		x.Record = &recorded{Query: append([]string{}, d.Record.Query...), Headers: append([]string{}, d.Record.Headers...)}
+	}
 	if d.Rule != "" {
 		x.Rule = &d.Rule
 	}
@@ -172,6 +181,9 @@ func (a *app) printExplained(x explained) error {
 	fmt.Fprintln(a.stdout, printable(verdict))
 	if x.Reason != "" {
 		fmt.Fprintln(a.stdout, printable(x.Reason))
+	}
+	if x.Record != nil {
+		fmt.Fprintln(a.stdout, printable("records "+strings.Join(slices.Concat(x.Record.Query, x.Record.Headers), ", ")))
 	}
 	for _, o := range x.Operations {
 		fmt.Fprintln(a.stdout, printable("operation "+o))

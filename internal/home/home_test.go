@@ -146,6 +146,16 @@ func TestLoadNamesEveryMistake(t *testing.T) {
 			map[string]string{"policies/p.yaml": "policy: p\nrules:\n  - {name: r, allow: {host: \"api.example.com:8443\"}, credential: key}\n"},
 			[]string{`the rule can match api.example.com:8443, where`},
 		},
+		"recording a credential's header": {
+			map[string]string{
+				"credentials.yaml": "credentials:\n  key: {kind: header, header: X-Service-Key, secret: {file: key}, hosts: [api.example.com]}\n  asked: {kind: query, parameter: appid, secret: {file: key}, hosts: [api.example.com]}\n",
+				"policies/p.yaml":  "policy: p\nrules:\n  - {name: r, allow: {host: api.example.com}, record: {headers: [x-service-key]}}\n  - {name: s, allow: {host: api.example.com}, record: {query: [appid]}}\n",
+			},
+			[]string{
+				`policies/p.yaml:3: rules[r].record: header X-Service-Key is where a credential is written; remove it: the trail keeps nothing of credentials`,
+				`policies/p.yaml:4: rules[s].record: query parameter appid is where a credential is written`,
+			},
+		},
 		"policy that would be overlooked": {map[string]string{"policies/q.yml": "policy: q\nrules: []\n"}, []string{"policies/q.yml: would be overlooked; name it q.yaml"}},
 	} {
 		t.Run(name, func(t *testing.T) {

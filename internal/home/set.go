@@ -187,8 +187,32 @@ func (set *Set) checkUses(parsed []parsedPolicy) error {
 				errs = append(errs, err)
 			}
 		}
+		for _, use := range p.policy.Records() {
+			if err := set.checkRecord(p.path, use); err != nil {
+				errs = append(errs, err)
+			}
+		}
 	}
 	return errors.Join(errs...)
+}
+
+// checkRecord finds a rule that would have the trail keep what stands where a
+// credential is written.
+func (set *Set) checkRecord(file string, use policy.RecordUse) error {
+	problem := &FileError{File: file, Line: use.Line, Key: "rules[" + use.Rule + "].record", Hint: "remove it: the trail keeps nothing of credentials"}
+	for _, name := range set.Credentials.AgentAuthHeaders() {
+		if slices.Contains(use.Headers, name) {
+			problem.Msg = fmt.Sprintf("header %s is where a credential is written", name)
+			return problem
+		}
+	}
+	for _, name := range set.Credentials.AgentAuthParameters() {
+		if slices.Contains(use.Query, name) {
+			problem.Msg = fmt.Sprintf("query parameter %s is where a credential is written", name)
+			return problem
+		}
+	}
+	return nil
 }
 
 func (set *Set) checkUse(file string, use policy.CredentialUse) error {

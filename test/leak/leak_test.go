@@ -60,7 +60,7 @@ func policyFile() string {
 	var b strings.Builder
 	b.WriteString(policyHead)
 	for name := range canaries {
-		fmt.Fprintf(&b, "  - name: %s\n    allow: {host: up.test, path: /%s/**}\n    credential: %s\n", name, name, name)
+		fmt.Fprintf(&b, "  - name: %s\n    allow: {host: up.test, path: /%s/**}\n    credential: %s\n    record: {query: [q], headers: [x-echo, x-echo-base64, x-echo-percent, location]}\n", name, name, name)
 	}
 	return b.String()
 }
@@ -305,6 +305,9 @@ func (w *world) driveOperator(t *testing.T) {
 	rows, err := w.home.Trail(t.Context())
 	require.NoError(t, err)
 	require.NotEmpty(t, rows)
+	listed, err := w.home.Run(t.Context(), "audit", "list", "--limit", "0", "-o", "json")
+	require.NoError(t, err)
+	require.Contains(t, listed, `"response_headers":{"X-Echo":`, "rows keep what rules list, without the secret in it")
 	out, err := w.home.Run(t.Context(), "audit", "show", rows[0].ID)
 	require.NoError(t, err)
 	w.saw("what commands print", []byte(out))

@@ -1,0 +1,133 @@
+package policy
+
+import (
+	"net/textproto"
+	"slices"
+	"strings"
+)
+
+// Record lists what the trail keeps of a rule's exchanges beside what it always
+// keeps: the values of these query parameters, and of these header fields of the
+// request and of the answer.
+type Record struct {
+	Query   []string // as decoded
+	Headers []string // in canonical form
+}
+
+// RecordUse is one rule that records, for the check that nothing it lists is
+// where a credential is written.
+type RecordUse struct {
+	*Record
+	Rule string
+	Line int
+}
+
+// Records lists the rules that record.
+func (p *Policy) Records() []RecordUse {
+	var uses []RecordUse
+	for i := range p.rules {
+		if r := &p.rules[i]; r.record != nil {
+			uses = append(uses, RecordUse{r.record, r.name, r.recordLine})
+		}
+	}
+	return uses
+}
+
+// maxRecorded names may be listed of each kind.
+const maxRecorded = 16
+
+// secretHeaders and secretParameters are where the services of the world are
+// given secrets, in lower case with hyphens. The trail never keeps one, so that
+// none of them can be listed.
+func secretHeaders() []string {
+	return []string{
+		"authorization", "proxy-authorization", "authentication-info", "proxy-authentication-info",
+		"cookie", "cookie2", "set-cookie", "set-cookie2", "api-key", "x-api-key", "x-auth-token", "x-auth-key", "x-access-token",
+		"private-token", "job-token", "deploy-token", "x-gitlab-token", "x-vault-token", "x-csrf-token", "x-xsrf-token",
+		"x-amz-security-token", "x-amz-s3session-token", "x-goog-api-key", "x-functions-key", "ocp-apim-subscription-key", "dpop",
+	}
+}
+
+func secretParameters() []string {
+	return []string{
+		"access-token", "refresh-token", "id-token", "token", "api-key", "apikey", "auth", "client-secret", "client-assertion", "secret",
+		"password", "sig", "signature", "x-amz-credential", "x-amz-security-token", "x-amz-signature", "x-goog-credential", "x-goog-signature",
+	}
+}
+
+func isSecret(names []string, name string) bool {
+	return slices.Contains(names, strings.ReplaceAll(strings.ToLower(name), "_", "-"))
+}
+
+// record reads what the trail is to keep.
+func (c *compiler) record(n *node, r *rule) {
+	f := n.field("record")
+	if f == nil || !c.mapping(f, "query", "headers") {
+		return
+	}
+	r.recordLine = f.line
+	r.record = &Record{
+		Query:   c.recorded(f.field("query"), "write the names of query parameters, as in [page]", c.recordedParameter),
+		Headers: c.recorded(f.field("headers"), "write the names of header fields, as in [x-request-id]", c.recordedHeader),
+	}
+	if len(f.below) == 0 {
+		c.failAt(f, "lists nothing; write for example record: {query: [page], headers: [x-request-id]}")
+	}
+}
+
+func (c *compiler) recorded(n *node, hint string, read func(*node, string) string) []string {
+	if n == nil {
+		return nil
+	}
+	items, ok := c.list(n, hint)
+	if ok && len(items) > maxRecorded {
+		c.failAt(n, "lists %d names; at most %d may be recorded", len(items), maxRecorded)
+		return nil
+	}
+	var names []string
+	for _, item := range items {
+		text, ok := c.word(item, hint)
+		if !ok {
+			continue
+		}
+		name := read(item, text)
+		if name != "" && slices.Contains(names, name) {
+			c.failAt(item, "%s is listed twice", quoteOdd(name))
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+const neverKept = "%s is where services take secrets, and the trail never keeps one; remove it"
+
+func (c *compiler) recordedParameter(n *node, name string) string {
+	switch {
+	case len(name) > maxIdentifier:
+		c.failAt(n, "is longer than %d bytes", maxIdentifier)
+	case isSecret(secretParameters(), name):
+		c.failAt(n, neverKept, quoteOdd(name))
+	}
+	return name
+}
+
+func (c *compiler) recordedHeader(n *node, name string) string {
+	switch {
+	case len(name) > maxIdentifier || !isToken(name):
+		c.failAt(n, "%s is not the name of a header field (RFC 9110 section 5.1), or longer than %d bytes", quoteOdd(name), maxIdentifier)
+	case isSecret(secretHeaders(), name):
+		c.failAt(n, neverKept, quoteOdd(name))
+	}
+	return textproto.CanonicalMIMEHeaderKey(name)
+}
+
+// isToken accepts what RFC 9110, section 5.6.2, calls a token.
+func isToken(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if !('a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0) {
+			return false
+		}
+	}
+	return s != ""
+}
