@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"net/http"
-	"strings"
 	"sync"
 
 	"sallyport/credentials"
@@ -89,11 +88,7 @@ func (a *agentAuth) strip(r *http.Request) {
 
 // covers reports whether an agent may try to authenticate with the field.
 func (a *agentAuth) covers(name string) bool {
-	if strings.Contains(name, "_") {
-		// CGI and its heirs cannot tell X_Api_Key from X-Api-Key.
-		name = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
-	}
-	_, found := a.headers[name]
+	_, found := a.headers[canonicalField(name)]
 	return found
 }
 

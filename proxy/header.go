@@ -18,6 +18,15 @@ var hopByHop = []string{
 	"Te", "Trailer", "Transfer-Encoding", "Upgrade", "Http2-Settings",
 }
 
+// canonicalField is the field that a name may be taken for: CGI and its heirs cannot
+// tell X_Api_Key from X-Api-Key.
+func canonicalField(name string) string {
+	if strings.Contains(name, "_") {
+		return http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+	}
+	return name
+}
+
 func stripHopByHop(h http.Header) {
 	for _, field := range h["Connection"] {
 		for name := range strings.SplitSeq(field, ",") {

@@ -53,6 +53,7 @@ func TestMalformedRequestsAreRefusedAndRecorded(t *testing.T) {
 		"hidden dot segment": {"GET /a/%2e%2E/b HTTP/1.1\r\nHost: api.test\r\n\r\n", 400, "malformed"},
 		"nul":                {"GET /a%00b HTTP/1.1\r\nHost: api.test\r\n\r\n", 400, "malformed"},
 		"backslash":          {"GET /a%5Cb HTTP/1.1\r\nHost: api.test\r\n\r\n", 400, "malformed"},
+		"underscored override":{"POST /a HTTP/1.1\r\nHost: api.test\r\nx_http_method-Override: DELETE\r\nContent-Length: 0\r\n\r\n", 400, "malformed"},
 		"method override":    {"POST /a HTTP/1.1\r\nHost: api.test\r\nX-HTTP-Method-Override: DELETE\r\nContent-Length: 0\r\n\r\n", 400, "malformed"},
 		"large header":       {"GET /a HTTP/1.1\r\nHost: api.test\r\nX-A: " + strings.Repeat("a", 66<<10) + "\r\n\r\n", 431, "malformed"},
 	} {

@@ -3,6 +3,7 @@ package proxy
 import (
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
@@ -129,8 +130,8 @@ func (x *exchange) checkMethod() *refusal {
 	case methodWebSocket:
 		return malformedRequest.because("WEBSOCKET is not a method.")
 	}
-	for _, name := range overrideHeaders {
-		if _, found := x.r.Header[name]; found {
+	for name := range x.r.Header {
+		if slices.Contains(overrideHeaders, canonicalField(name)) {
 			return malformedRequest.because(name + " is refused: send the method itself.")
 		}
 	}
