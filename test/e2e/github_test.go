@@ -32,6 +32,35 @@ func gitHubPolicies() map[string]string {
   - {name: objects, allow: {github: {repos: [acme/*], operations: [git/lfs-download, git/lfs-upload]}}, credential: acme}
   - {name: links, allow: {github: {operations: [download/get, download/put]}}, credential: acme}
 `,
+		// Two ways to bound an agent, which the same attempts must not pass: by what is
+		// allowed, and by what is denied of everything else.
+		"narrow": `rules:
+  - {name: read-code, allow: {github: {repos: [acme/web], access: read}}, credential: acme}
+  - {name: pull-requests, allow: {github: {repos: [acme/web], operations: [pulls/create]}}, credential: acme}
+  - {name: push-agent-branches, allow: {github: {repos: [acme/web], operations: [git/push], refs: ["refs/heads/agent/**"], updates: [create, update]}}, credential: acme}
+  - {name: documents, allow: {github: {repos: [acme/web], operations: [graphql/query.repository, graphql/query.node, graphql/mutation.createPullRequest]}}, credential: acme}
+`,
+		"wide": `rules:
+  - name: everything
+    allow: {host: api.github.com}
+    credential: acme
+    repositories: [acme/web, acme/api]
+    permissions: {contents: write, administration: write, pull_requests: write, issues: write}
+  - name: uploads
+    allow: {host: uploads.github.com}
+    credential: acme
+    repositories: [acme/web, acme/api]
+    permissions: {contents: write, administration: write}
+  - name: git
+    allow: {host: github.com}
+    credential: acme
+    repositories: [acme/web, acme/api]
+    permissions: {contents: write}
+  - {name: never-delete, deny: {github: {operations: ["*/delete*"]}}}
+  - {name: never-main, deny: {github: {operations: [git/push], refs: [refs/heads/main]}}}
+  - {name: no-removal, deny: {github: {operations: [git/push], updates: [delete]}}}
+  - {name: not-the-secret, deny: {github: {repos: [acme/secret]}}}
+`,
 		"server-developer": `rules:
   - {name: read-code, allow: {github: {host: github.example.com, repos: [acme/*], access: read}}, credential: ghes}
   - {name: pull-requests, allow: {github: {host: github.example.com, repos: [acme/web], operations: [pulls/create]}}, credential: ghes}

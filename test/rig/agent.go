@@ -2,6 +2,7 @@ package rig
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -57,6 +58,39 @@ func (a Agent) Transport(address string) (*http.Transport, error) {
 		TLSClientConfig:     &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: pool, MinVersion: tls.VersionTLS13},
 		MaxIdleConnsPerHost: 32,
 	}, nil
+}
+
+// Dial opens a tunnel to target through the proxy at address, and TLS inside it, for
+// who wants to choose each byte. protocols are those of ALPN.
+func (a Agent) Dial(ctx context.Context, address, target string, protocols ...string) (*tls.Conn, error) {
+	transport, err := a.Transport(address)
+	if err != nil {
+		return nil, err
+	}
+	outer, err := (&tls.Dialer{Config: transport.TLSClientConfig}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("reach the proxy: %w", err)
+	}
+	if _, err := fmt.Fprintf(outer, "CONNECT %[1]s:443 HTTP/1.1\r\nHost: %[1]s:443\r\n\r\n", target); err != nil {
+		return nil, errors.Join(err, outer.Close())
+	}
+	// The answer is read byte by byte: what follows it belongs to TLS.
+	var head []byte
+	for !bytes.HasSuffix(head, []byte("\r\n\r\n")) {
+		var b [1]byte
+		if _, err := outer.Read(b[:]); err != nil {
+			return nil, errors.Join(fmt.Errorf("CONNECT: %w after %q", err, head), outer.Close())
+		}
+		head = append(head, b[0])
+	}
+	if !bytes.HasPrefix(head, []byte("HTTP/1.1 200")) {
+		return nil, errors.Join(fmt.Errorf("CONNECT: %q", head), outer.Close())
+	}
+	inner := tls.Client(outer, &tls.Config{RootCAs: transport.TLSClientConfig.RootCAs, ServerName: target, NextProtos: protocols, MinVersion: tls.VersionTLS13})
+	if err := inner.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("TLS inside the tunnel: %w", err), outer.Close())
+	}
+	return inner, nil
 }
 
 // Sidecar is a running sallyport sidecar.
