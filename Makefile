@@ -6,7 +6,7 @@ VULN     := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 FUZZTIME ?= 30s
 ROUNDS   ?= 20
 
-.PHONY: build demo test e2e race fuzz bench fmt lint vuln check clean
+.PHONY: build demo test e2e race fuzz bench bench-trail fmt lint vuln check clean
 
 build: ; go build -trimpath -o bin/sallyport ./cmd/sallyport
 demo: build ; go run ./test/demo -sallyport bin/sallyport
@@ -15,6 +15,7 @@ e2e: ; E2E=full ROUNDS=$(ROUNDS) go test -count=1 -timeout 30m -p 1 ./test/...
 race: ; go test -race -timeout 25m ./...
 fuzz: ; ./test/fuzz.sh $(FUZZTIME)
 bench: build ; go run ./bench/run
+bench-trail: ; go run ./bench/trail
 fmt: ; go run $(GOFUMPT) -l -w $$(git ls-files '*.go' ':!bench/harness')
 lint: ; go run $(GOLANGCI) run ./...
 vuln: ; go run $(VULN) ./...
