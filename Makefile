@@ -6,12 +6,13 @@ VULN     := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 FUZZTIME ?= 30s
 ROUNDS   ?= 20
 
-.PHONY: build demo test e2e race fuzz bench bench-trail fmt lint vuln check clean
+.PHONY: build demo test e2e kill race fuzz bench bench-trail fmt lint vuln check clean
 
 build: ; go build -trimpath -o bin/sallyport ./cmd/sallyport
 demo: build ; go run ./test/demo -sallyport bin/sallyport
 test: ; go vet ./... && go test -timeout 8m ./...
 e2e: ; E2E=full ROUNDS=$(ROUNDS) go test -count=1 -timeout 30m -p 1 ./test/...
+kill: ; ROUNDS=200 go test -count=1 -timeout 60m -v -run 'TestKillRounds|TestPowerLoss' ./test/crash
 race: ; go test -race -timeout 25m ./...
 fuzz: ; ./test/fuzz.sh $(FUZZTIME)
 bench: build ; go run ./bench/run

@@ -215,7 +215,9 @@ func TestWrongKeys(t *testing.T) {
 func newHome(t *testing.T, s *store, secret string) (*rig.Home, rig.Settings) {
 	t.Helper()
 	dir := t.TempDir()
-	front := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = "http", s.address, r.In.Host }}
+	front := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = "http", s.address, r.In.Host
+	}}
 	up, err := rig.NewUpstream(dir, []string{name}, front)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = up.Close() })
