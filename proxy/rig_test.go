@@ -350,7 +350,7 @@ func (r *rig) rows() []audit.Exchange {
 			}
 		}
 		return true
-	}, 5*time.Second, 5*time.Millisecond, "an exchange stays open")
+	}, within, 5*time.Millisecond, "an exchange stays open")
 	return rows
 }
 
