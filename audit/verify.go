@@ -135,9 +135,6 @@ func (v *verifier) verifyRest(ctx context.Context) error {
 	if err := v.verifyDocuments(ctx); err != nil {
 		return err
 	}
-	if err := v.verifySegments(ctx); err != nil {
-		return err
-	}
 	return v.verifySchema(ctx)
 }
 

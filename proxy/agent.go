@@ -21,6 +21,7 @@ type agent struct {
 	mu        sync.Mutex
 	gone      bool // evicted; ask agents.get again
 	used      time.Time
+	conns     int // on the listener
 	tunnels   map[*tunnel]struct{}
 	exchanges map[*exchange]struct{}
 	upstream  *agentTransport
@@ -93,7 +94,7 @@ func (a *agents) evict(one *agent, before time.Time) {
 	defer a.mu.Unlock()
 	one.mu.Lock()
 	defer one.mu.Unlock()
-	if len(one.tunnels) > 0 || len(one.exchanges) > 0 || one.excess != nil || one.used.After(before) {
+	if one.conns > 0 || len(one.tunnels) > 0 || len(one.exchanges) > 0 || one.excess != nil || one.used.After(before) {
 		return
 	}
 	one.gone = true
@@ -126,6 +127,27 @@ func (a *agent) setLimits(l Limits) {
 	a.limits = l
 	a.requests = rate.NewLimiter(rate.Limit(l.RequestsPerSecond), max(1, int(l.RequestsPerSecond)))
 	a.newHosts = rate.NewLimiter(rate.Limit(float64(l.NewHostsPerMinute)/60), l.NewHostsPerMinute)
+}
+
+// connect counts a connection whose agent has become known, if there is room.
+// Without a bound, one agent could take every descriptor that there is: each tunnel
+// and each plain exchange is one connection, and more are of no use.
+func (a *agents) connect(c *counted, id uuid.UUID, l Limits) bool {
+	one := a.get(id)
+	defer one.mu.Unlock()
+	one.setLimits(l)
+	if one.conns >= one.limits.Tunnels+one.limits.Exchanges {
+		return false
+	}
+	one.conns++
+	c.agent = one
+	return true
+}
+
+func (a *agent) disconnect() {
+	a.mu.Lock()
+	a.conns--
+	a.mu.Unlock()
 }
 
 // admit takes one request from the agent's limits. The caller holds a.mu. It

@@ -11,9 +11,11 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/elazarl/goproxy"
+	"github.com/google/uuid"
 
 	"sallyport/audit"
 	"sallyport/internal/host"
@@ -162,21 +164,24 @@ func (p *Proxy) take(t *tunnel, conn net.Conn) {
 		return
 	}
 	_ = t.SetDeadline(time.Time{})
-	if inner.ConnectionState().NegotiatedProtocol == "h2" {
-		p.innerConns.push(inner)
+	s := &session{peer: t.peer, client: t.client, tunnel: t}
+	if inner.ConnectionState().NegotiatedProtocol == protocolHTTP2 {
+		p.inner2Conns.push(newSectionReader(inner, s, p.refuseSection))
 		return
 	}
-	h := newHeadReader(inner, &session{peer: t.peer, client: t.client, tunnel: t})
+	h := newHeadReader(inner, s)
 	h.refuse = p.refuseUnparsed
 	p.innerConns.push(h)
 }
+
+const protocolHTTP2 = "h2" // in ALPN (RFC 9113 section 3.2)
 
 // innerTLSConfig ends the TLS of every tunnel. Both hooks run on resumed
 // sessions too, so a ticket for one host opens no tunnel to another.
 func (p *Proxy) innerTLSConfig() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
-		NextProtos: []string{"h2", "http/1.1"},
+		NextProtos: []string{protocolHTTP2, "http/1.1"},
 		// The tunnel is inside the listener's TLS, which has the post-quantum
 		// exchange already; here it would cost CPU and protect nothing more.
 		CurvePreferences: []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384},
@@ -191,17 +196,11 @@ func (p *Proxy) innerTLSConfig() *tls.Config {
 
 // refuseConnect records a refused CONNECT and returns its answer.
 func (p *Proxy) refuseConnect(r *http.Request, t *tunnel, f *refusal) *http.Response {
-	id := audit.NewID()
-	in := p.tunnelIntent(t, id)
+	in := p.tunnelIntent(t)
 	if f.word == overLimit.word {
 		in.Details = map[string]any{"limit": "tunnels"}
-		own, shared := t.agent.summarise(id, in.StartedAt, func() audit.Intent { return *in })
-		if !own {
-			p.metrics.Exchange("", audit.OutcomeRefused, 0)
-			return f.response(r, shared)
-		}
 	}
-	f = p.recordRefusal(in, f)
+	f, id := p.recordRefusal(in, f)
 	return f.response(r, id)
 }
 
@@ -218,18 +217,17 @@ func (p *Proxy) refuseTunnel(t *tunnel, err error) {
 		p.log.Debug("no TLS in tunnel", "agent", t.peer.Agent, "authority", t.authority.String(), "error", err)
 		return
 	}
-	id := audit.NewID()
-	f = p.recordRefusal(p.tunnelIntent(t, id), f)
+	f, id := p.recordRefusal(p.tunnelIntent(t), f)
 	if errors.Is(err, errNotTLS) {
 		_ = f.response(nil, id).Write(t.Conn) //nolint:bodyclose // its body is in memory
 	}
 }
 
-func (p *Proxy) tunnelIntent(t *tunnel, id [16]byte) *audit.Intent {
+func (p *Proxy) tunnelIntent(t *tunnel) *audit.Intent {
 	g := p.generation()
 	record, _ := p.registry.Lookup(t.peer.Agent)
 	in := &audit.Intent{
-		ID: id, StartedAt: p.now(), Agent: t.peer.Agent, AgentName: record.Name, Owner: record.Owner, Policy: record.Policy,
+		ID: audit.NewID(), StartedAt: p.now(), Agent: t.peer.Agent, AgentName: record.Name, Owner: record.Owner, Policy: record.Policy,
 		Accountable: g.Owners.Accountable(record.Owner), Method: http.MethodConnect,
 		CertSerial: t.serial, ClientAddr: t.client, HTTPVersion: "1.1",
 	}
@@ -242,16 +240,30 @@ func (p *Proxy) tunnelIntent(t *tunnel, id [16]byte) *audit.Intent {
 	return in
 }
 
-// recordRefusal commits a refusal that has no exchange of its own; if it cannot,
-// the answer says so instead.
-func (p *Proxy) recordRefusal(in *audit.Intent, f *refusal) *refusal {
+// recordRefusal commits a refusal that has no exchange of its own, and returns the
+// answer and the row that it names. It counts against the agent's limits, so that
+// an agent cannot fill the trail with what is malformed either; and if it cannot be
+// committed, the answer says so instead.
+func (p *Proxy) recordRefusal(in *audit.Intent, f *refusal) (*refusal, uuid.UUID) {
+	p.metrics.Exchange("", audit.OutcomeRefused, 0)
+	a := p.agents.get(in.Agent)
+	a.setLimits(p.generation().Limits)
+	if f.word != overLimit.word && !a.requests.AllowN(in.StartedAt, 1) {
+		f = exceeded("requests_per_second", time.Second)
+		in.Details = map[string]any{"limit": "requests_per_second"}
+	}
+	a.mu.Unlock()
+	if f.word == overLimit.word {
+		if own, shared := a.summarise(in.ID, in.StartedAt, func() audit.Intent { return *in }); !own {
+			return f, shared
+		}
+	}
 	in.Refusal = f.word
 	out := refusedOutcome(f, p.now())
-	p.metrics.Exchange("", audit.OutcomeRefused, 0)
 	if err := p.trail.Refused(context.Background(), in, &out); err != nil {
-		return p.unrecorded(in.ID, err)
+		return p.unrecorded(in.ID, err), in.ID
 	}
-	return f
+	return f, in.ID
 }
 
 // refuseUnparsed records a request that net/http could not parse and returns the
@@ -263,14 +275,23 @@ func (p *Proxy) refuseUnparsed(s *session, head []byte, status int) []byte {
 	}
 	f := malformedRequest.because("The request cannot be parsed: " + http.StatusText(status) + ".")
 	f.status = status
-	id := audit.NewID()
-	in := p.tunnelIntent(t, id)
+	in := p.tunnelIntent(t)
 	in.Method, in.Path = requestLine(head)
 	if t.authority.Port != 0 {
 		in.Scheme = "https"
 	}
-	f = p.recordRefusal(in, f)
+	f, id := p.recordRefusal(in, f)
 	var answer bytes.Buffer
 	_ = f.response(nil, id).Write(&answer) //nolint:bodyclose // its body is in memory, and a buffer takes everything
 	return answer.Bytes()
+}
+
+// refuseSection records a request that the HTTP/2 server does not let through.
+func (p *Proxy) refuseSection(s *session, head *section) {
+	f := malformedRequest.because("The request cannot be parsed: " + head.fault + ".")
+	f.status = head.status
+	in := p.tunnelIntent(s.tunnel)
+	in.Method, in.Scheme, in.HTTPVersion = head.method, "https", "2"
+	in.Path, _, _ = strings.Cut(head.path, "?")
+	p.recordRefusal(in, f)
 }

@@ -181,8 +181,7 @@ func (x *exchange) admit(located bool) *refusal {
 	if limit == "" {
 		return nil
 	}
-	refusal := overLimit.because("The agent is over its limit " + limit + ".")
-	refusal.retryAfter = retryAfter
+	refusal := exceeded(limit, retryAfter)
 	x.details = map[string]any{"limit": limit}
 	return refusal
 }

@@ -1,6 +1,10 @@
 package proxy
 
-import "time"
+import (
+	"time"
+
+	"golang.org/x/net/http2/hpack"
+)
 
 // SweepEvery replaces the interval at which the proxy looks for what is to be cut.
 // Call it before Serve.
@@ -8,3 +12,14 @@ func (p *Proxy) SweepEvery(d time.Duration) { p.sweepEvery = d }
 
 // CheckHead is checkHead.
 func CheckHead(head []byte, old bool) (hostField string, err error) { return checkHead(head, old) }
+
+// Judge says why an HTTP/2 server does not let a request of these fields through
+// to a handler; "" if it does.
+func Judge(fields []hpack.HeaderField) string {
+	var s section
+	for _, f := range fields {
+		s.add(f)
+	}
+	s.end()
+	return s.fault
+}

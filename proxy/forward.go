@@ -223,6 +223,7 @@ func (x *exchange) informational(code int, header textproto.MIMEHeader) error {
 	h := x.w.Header()
 	maps.Copy(h, header)
 	stripHopByHop(h)
+	delete(h, "Content-Length") // of an answer that is none yet
 	if x.injection != nil {
 		x.scrub(h)
 		if !x.decision.Cookies {

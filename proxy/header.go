@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -28,15 +29,22 @@ func canonicalField(name string) string {
 }
 
 func stripHopByHop(h http.Header) {
-	for _, field := range h["Connection"] {
-		for name := range strings.SplitSeq(field, ",") {
-			if name = textproto.TrimString(name); name != "" {
-				h.Del(name)
-			}
-		}
-	}
+	stripNamed(h)
 	for _, name := range hopByHop {
 		delete(h, name)
+	}
+}
+
+// stripNamed removes the fields that Connection names, but not those that it always
+// concerns.
+func stripNamed(h http.Header) {
+	for _, field := range h["Connection"] {
+		for name := range strings.SplitSeq(field, ",") {
+			name = http.CanonicalHeaderKey(textproto.TrimString(name))
+			if !slices.Contains(hopByHop, name) {
+				delete(h, name)
+			}
+		}
 	}
 }
 

@@ -84,6 +84,30 @@ func (g *guarded) Read(b []byte) (int, error) {
 	return 0, errClearText
 }
 
+// counted is an agent's connection on the listener, which counts against its
+// limits until it is closed.
+type counted struct {
+	net.Conn
+	agent *agent // nil while nobody knows whose it is
+	once  sync.Once
+}
+
+func (c *counted) Close() error {
+	err := c.Conn.Close()
+	if c.agent != nil {
+		c.once.Do(c.agent.disconnect)
+	}
+	return err
+}
+
+// CloseWrite is what lingerClose looks for.
+func (c *counted) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
 // lingerClose ends our side first, so that the answer is not lost to a reset
 // while the client still sends.
 func lingerClose(c net.Conn) {
@@ -96,7 +120,8 @@ func lingerClose(c net.Conn) {
 // it to the server.
 func (p *Proxy) authenticate(ctx context.Context, raw net.Conn) {
 	defer p.handshakes.Done()
-	conn := tls.Server(&guarded{Conn: raw}, p.outerTLS)
+	socket := &counted{Conn: raw}
+	conn := tls.Server(&guarded{Conn: socket}, p.outerTLS)
 	_ = raw.SetDeadline(time.Now().Add(headTimeout))
 	if err := conn.HandshakeContext(ctx); err != nil {
 		p.refusedHandshake(raw, err)
@@ -106,6 +131,11 @@ func (p *Proxy) authenticate(ctx context.Context, raw net.Conn) {
 	_ = raw.SetDeadline(time.Time{})
 	peer, err := p.peerOf(conn.ConnectionState())
 	if err != nil { // VerifyConnection has said yes a moment ago
+		_ = raw.Close()
+		return
+	}
+	if !p.agents.connect(socket, peer.Agent, p.generation().Limits) {
+		p.refusedHandshake(raw, fmt.Errorf("agent %s has too many connections open", peer.Agent))
 		_ = raw.Close()
 		return
 	}

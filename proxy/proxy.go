@@ -58,7 +58,7 @@ type Config struct {
 	Now          func() time.Time
 }
 
-// Proxy carries the exchanges of all agents. It owns its two servers, the open
+// Proxy carries the exchanges of all agents. It owns its servers, the open
 // tunnels and every upstream connection; the registry, the trail and the rest of
 // Config stay its caller's.
 type Proxy struct {
@@ -80,11 +80,14 @@ type Proxy struct {
 	background sync.WaitGroup     // of what has life
 
 	agents       agents
-	outer, inner *http.Server // for the listener, and for what comes out of tunnels
+	outer        *http.Server // for the listener
+	inner        *http.Server // for what comes out of tunnels
+	inner2       *http.Server // the same, HTTP/2
 	outerTLS     *tls.Config
 	innerTLS     *tls.Config
 	outerConns   *handed
 	innerConns   *handed
+	inner2Conns  *handed
 	handshakeLog *rate.Limiter
 	handshakes   sync.WaitGroup
 	stopped      chan struct{} // closed when Shutdown is done
@@ -122,9 +125,11 @@ func New(c Config) (*Proxy, error) {
 	}
 	p.outerTLS = p.outerTLSConfig(c)
 	p.innerTLS = p.innerTLSConfig()
-	p.outer = p.server(p.newFront(), listenerIdle)
-	p.inner = p.server(p, tunnelIdle)
-	p.inner.TLSConfig = p.innerTLS // makes the server speak HTTP/2; its handshake is done before
+	p.outer = p.server(p.newFront(), listenerIdle, (*http.Protocols).SetHTTP1)
+	p.inner = p.server(p, tunnelIdle, (*http.Protocols).SetHTTP1)
+	// Its connections are decrypted already, and are not *tls.Conn, in which nothing
+	// could look at what passes.
+	p.inner2 = p.server(p, tunnelIdle, (*http.Protocols).SetUnencryptedHTTP2)
 	p.metrics.Watch("sallyport_tunnels_open", "Open tunnels.", func() float64 { _, n := p.count(); return float64(n) })
 	p.metrics.Watch("sallyport_exchanges_open", "Open exchanges.", func() float64 { n, _ := p.count(); return float64(n) })
 	return p, nil
@@ -153,10 +158,9 @@ func (p *Proxy) outerTLSConfig(c Config) *tls.Config {
 	}
 }
 
-func (p *Proxy) server(handler http.Handler, idle time.Duration) *http.Server {
+func (p *Proxy) server(handler http.Handler, idle time.Duration, speak func(*http.Protocols, bool)) *http.Server {
 	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	protocols.SetHTTP2(handler == p)
+	speak(protocols, true)
 	return &http.Server{
 		Handler:                      handler,
 		ReadHeaderTimeout:            headTimeout,
@@ -208,7 +212,7 @@ func (p *Proxy) Serve(ln net.Listener) error {
 		return errors.New("serve: the proxy is already serving")
 	}
 	p.listener = ln
-	p.outerConns, p.innerConns = newHanded(ln.Addr()), newHanded(ln.Addr())
+	p.outerConns, p.innerConns, p.inner2Conns = newHanded(ln.Addr()), newHanded(ln.Addr()), newHanded(ln.Addr())
 	p.mu.Unlock()
 	ctx, stop := context.WithCancel(context.Background())
 	var group sync.WaitGroup
@@ -216,6 +220,7 @@ func (p *Proxy) Serve(ln net.Listener) error {
 	group.Go(func() { p.sumUpWindows(ctx) })
 	group.Go(func() { _ = p.outer.Serve(p.outerConns) }) // ends with Shutdown, and only so
 	group.Go(func() { _ = p.inner.Serve(p.innerConns) })
+	group.Go(func() { _ = p.inner2.Serve(p.inner2Conns) })
 	err := p.accept(ctx, ln)
 	<-p.stopped // an accept that fails for good still leaves open exchanges their time
 	stop()
@@ -268,6 +273,7 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 	var draining sync.WaitGroup
 	draining.Go(func() { _ = p.outer.Shutdown(ctx) })
 	draining.Go(func() { _ = p.inner.Shutdown(ctx) })
+	draining.Go(func() { _ = p.inner2.Shutdown(ctx) })
 	draining.Wait()
 	if !p.drained(ctx) {
 		p.cutAll()
@@ -278,6 +284,7 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 	p.closeTunnels()
 	_ = p.outer.Close()
 	_ = p.inner.Close()
+	_ = p.inner2.Close()
 	p.agents.shut()
 	p.endErrands()
 	close(p.stopped)

@@ -118,6 +118,13 @@ func (r reason) causedBy(detail string, cause error) *refusal {
 	return &refusal{reason: r, detail: detail, cause: cause}
 }
 
+// exceeded is the refusal for a limit that the agent is over.
+func exceeded(limit string, retryAfter time.Duration) *refusal {
+	f := overLimit.because("The agent is over its limit " + limit + ".")
+	f.retryAfter = retryAfter
+	return f
+}
+
 // inactive maps an agent's state to its refusal; nil means active.
 func inactive(state string) *refusal {
 	switch state {

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 
+	"golang.org/x/net/http/httpguts"
+
 	"sallyport/audit"
 	"sallyport/credentials"
 )
@@ -53,7 +55,9 @@ func (x *exchange) copyHeader(h http.Header, response *http.Response) int {
 		h["Content-Type"] = nil // the server would guess one
 	}
 	for name := range response.Trailer {
-		h.Add("Trailer", name)
+		if x.trailerPasses(name) {
+			h.Add("Trailer", name)
+		}
 	}
 	return len(response.Trailer)
 }
@@ -137,6 +141,11 @@ func (x *exchange) copyTrailer(h, trailer http.Header, announced int) {
 		x.scrub(trailer)
 	}
 	late := len(trailer) != announced
+	for name := range trailer {
+		if !x.trailerPasses(name) {
+			delete(trailer, name)
+		}
+	}
 	if !late && announced > 0 {
 		_ = x.control.Flush() // forces chunked, which alone can carry trailers
 	}
@@ -148,6 +157,12 @@ func (x *exchange) copyTrailer(h, trailer http.Header, announced int) {
 			h.Add(name, value)
 		}
 	}
+}
+
+// trailerPasses reports whether a trailer of the answer reaches the agent. The server
+// looks at those that were announced, and at no others.
+func (x *exchange) trailerPasses(name string) bool {
+	return httpguts.ValidTrailerHeader(name) && (name != "Set-Cookie" || x.injection == nil || x.decision.Cookies)
 }
 
 // completed marks the exchange as done. A body that the upstream did not want to

@@ -3,7 +3,6 @@ package proxy
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"net"
 	"net/http"
 	"sync"
@@ -32,11 +31,10 @@ func sessionOf(r *http.Request) *session {
 // connContext gives every request of a connection its session.
 func connContext(ctx context.Context, c net.Conn) context.Context {
 	switch c := c.(type) {
-	case *headReader: // HTTP/1.1
+	case *headReader:
 		return context.WithValue(ctx, sessionKey{}, c.session)
-	case *tls.Conn: // HTTP/2, only in tunnels
-		t := c.NetConn().(*tunnel)
-		return context.WithValue(ctx, sessionKey{}, &session{peer: t.peer, client: t.client, tunnel: t})
+	case *sectionReader:
+		return context.WithValue(ctx, sessionKey{}, c.session)
 	}
 	return ctx
 }

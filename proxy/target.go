@@ -42,6 +42,8 @@ func (x *exchange) locate() *refusal {
 		t.scheme = "http"
 	}
 	t.rawPath, t.rawQuery, t.forceQuery = splitTarget(x.r)
+	// Before anybody looks: what does not leave must not decide what may.
+	stripNamed(x.r.Header)
 	hostField, refusal := x.checkFraming()
 	if refusal != nil {
 		return refusal
@@ -130,9 +132,11 @@ func (x *exchange) checkMethod() *refusal {
 	case methodWebSocket:
 		return malformedRequest.because("WEBSOCKET is not a method.")
 	}
-	for name := range x.r.Header {
-		if slices.Contains(overrideHeaders, canonicalField(name)) {
-			return malformedRequest.because(name + " is refused: send the method itself.")
+	for _, fields := range []http.Header{x.r.Header, x.r.Trailer} {
+		for name := range fields {
+			if slices.Contains(overrideHeaders, canonicalField(name)) {
+				return malformedRequest.because(name + " is refused: send the method itself.")
+			}
 		}
 	}
 	return nil
