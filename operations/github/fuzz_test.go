@@ -24,6 +24,12 @@ func FuzzResolve(f *testing.F) {
 		f.Add("DELETE", seed, "a=1")
 	}
 	f.Add("GET", "/acme/web.git/info/refs", "service=git-upload-pack")
+	f.Add("GET", "/acme/web/info/refs", "service=git-upload-pack&service=git-receive-pack")
+	f.Add("POST", "/acme/web.wiki.git/git-receive-pack", "")
+	f.Add("POST", "/acme/web.git/info/lfs/objects/batch", "")
+	f.Add("GET", "/repos/acme/web/contents/", "ref=a%26_method=DELETE")
+	f.Add("GET", "/repos/acme/web/tarball", "%5Fmethod=DELETE")
+	f.Add("GET", "/acme/web/refs/heads/a/b.txt", "")
 	f.Fuzz(func(t *testing.T, method, path, query string) {
 		for _, h := range []string{"api.github.com", "github.com", "uploads.github.com", "raw.githubusercontent.com"} {
 			r := github.Request{Method: method, Host: h, Path: path, Query: query}
@@ -53,6 +59,12 @@ func FuzzReadPush(f *testing.F) {
 	f.Add([]byte(pushBody("report-status push-options", create("refs/heads/x"))+pkt("o")+"0000PACK"), false)
 	f.Add([]byte(pushBody("", remove("refs/heads/x"), remove("refs/tags/v1"))), false)
 	f.Add([]byte("0000"), false)
+	f.Add([]byte(pkt("shallow "+zero)+pushBody("atomic report-status-v2", create("refs/heads/x"))+"PACK"), false)
+	f.Add([]byte(pushBody("", create("refs/heads/x"))+"0001"+pushBody("", create("refs/heads/main"))+"PACK"), false)
+	f.Add([]byte(pushBody("", create("refs/heads/x"))+pushBody("", create("refs/heads/main"))), false)
+	f.Add([]byte(pkt("push-cert\x00x")+"0000"), false)
+	f.Add([]byte("fff1"+strings.Repeat("a", 100)), false)
+	f.Add([]byte(zipped(f, pushBody("", remove("refs/heads/x")))+zipped(f, "0000")), true)
 	f.Add([]byte(zipped(f, pushBody("", change("refs/heads/x"))+"PACK....")), true)
 	f.Fuzz(func(t *testing.T, body []byte, compressed bool) {
 		encoding := ""
@@ -96,6 +108,13 @@ func FuzzReadGraphQL(f *testing.F) {
 	f.Add(document(f, `query A { a: viewer { login } ...f } fragment f on Query { node(id: 1) { id } }`, `,"operationName":"A","variables":{}`))
 	f.Add(document(f, `mutation { deleteRef(input: {refId: "x"}) { clientMutationId } }`))
 	f.Add(`[{"query":"{a}"}]`)
+	f.Add(document(f, `query A { a } mutation B { deleteRef }`, `,"operationName":"B"`))
+	f.Add(document(f, `mutation { ... on Mutation { ...f } } fragment f on Mutation { x: deleteRef @skip(if: true) { y } }`))
+	f.Add(document(f, "{ a #\u2028\n b }"))
+	f.Add(`{"query":"\u007b\u0061\u007d","\u0071uery":"{b}"}`)
+	f.Add("\ufeff" + `{"query":"{a}"}`)
+	f.Add(`{"query":"{a}","extensions":{"persistedQuery":{}}}`)
+	f.Add(`{"query":"` + strings.Repeat("{a", 200) + strings.Repeat("}", 200) + `"}`)
 	f.Add(`{"query":"{a}","query":"{b}"}`)
 	f.Fuzz(func(t *testing.T, body string) {
 		operations, err := github.ParseGraphQL("application/json", []byte(body))

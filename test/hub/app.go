@@ -73,7 +73,7 @@ func (h *Hub) asApp(w http.ResponseWriter, r *http.Request, m match) bool {
 		"get /users/{username}/installation":                      h.findInstallation,
 		"post /app/installations/{installation_id}/access_tokens": h.mint,
 	}
-	serve := operations[m.route.name()]
+	serve := operations[m.route.key()]
 	if serve == nil {
 		return false
 	}

@@ -41,7 +41,7 @@ func (h *Hub) serveREST(w http.ResponseWriter, r *http.Request, path, server str
 		fail(w, http.StatusForbidden, "Request forbidden by administrative rules. Please make sure your request has a User-Agent header")
 	case !found:
 		fail(w, http.StatusNotFound, "Not Found")
-	case m.route.name() == "delete /installation/token":
+	case m.route.key() == "delete /installation/token":
 		h.revoke(w, t)
 	case h.admits(w, t, m):
 		h.perform(w, r, t, m)
@@ -52,7 +52,8 @@ func (h *Hub) serveREST(w http.ResponseWriter, r *http.Request, path, server str
 func (h *Hub) withoutAlias(path string) string {
 	// The last part of these may be left out.
 	for tail, whole := range map[string]string{"/contents": ".", "/tarball": "HEAD", "/zipball": "HEAD", "/git/matching-refs": "heads"} {
-		if trimmed := strings.TrimSuffix(path, "/"); strings.HasSuffix(trimmed, tail) {
+		trimmed := strings.TrimSuffix(path, "/")
+		if repo, found := strings.CutSuffix(trimmed, tail); found && strings.HasPrefix(repo, "/repos/") && strings.Count(repo, "/") == 3 {
 			path = trimmed + "/" + whole
 		}
 	}
@@ -145,7 +146,7 @@ func (h *Hub) perform(w http.ResponseWriter, r *http.Request, t *token, m match)
 		"delete /repos/{owner}/{repo}/git/refs/{ref}":             h.deleteRef,
 		"get /installation/repositories":                          func(w http.ResponseWriter, _ *http.Request, _ *repository, _ match) { h.listRepositories(w, t) },
 	}
-	if serve := operations[m.route.name()]; serve != nil {
+	if serve := operations[m.route.key()]; serve != nil {
 		serve(w, r, repo, m)
 		return
 	}

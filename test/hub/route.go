@@ -18,17 +18,18 @@ var answers []byte
 
 // route is one operation of GitHub's published description.
 type route struct {
-	Verb, Path, Server string
-	Many               []string
-	Status, Type       string
-	Body               json.RawMessage
-	Installation       bool
-	Permissions        []map[string]string
+	Name, Verb, Path, Server string
+	Many                     []string
+	Status, Type             string
+	Body                     json.RawMessage
+	Installation             bool
+	Permissions              []map[string]string
 
 	segments []string
 }
 
-func (r *route) name() string { return r.Verb + " " + r.Path }
+// key is the operation's method and path.
+func (r *route) key() string { return r.Verb + " " + r.Path }
 
 func readRoutes() ([]route, error) {
 	unpacked, err := gzip.NewReader(bytes.NewReader(answers))

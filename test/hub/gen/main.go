@@ -38,9 +38,10 @@ type description struct {
 }
 
 type operation struct {
-	Parameters []parameter
-	Responses  map[string]response
-	Servers    []struct{ URL string }
+	OperationID string
+	Parameters  []parameter
+	Responses   map[string]response
+	Servers     []struct{ URL string }
 }
 
 type parameter struct {
@@ -61,6 +62,7 @@ type example struct {
 
 // answer is one line of the file.
 type answer struct {
+	Name   string          `json:"name"`
 	Verb   string          `json:"verb"`
 	Path   string          `json:"path"`
 	Many   []string        `json:"many,omitempty"`   // parameters that hold slashes
@@ -115,7 +117,7 @@ func run(args []string) error {
 }
 
 func (d *description) answer(verb, template string, o operation) answer {
-	a := answer{Verb: verb, Path: template}
+	a := answer{Name: o.OperationID, Verb: verb, Path: template}
 	for _, p := range o.Parameters {
 		if p.Ref != "" {
 			p = d.Components.Parameters[path.Base(p.Ref)]
