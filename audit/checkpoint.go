@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -109,23 +110,36 @@ func newSigner(file, name string) (note.Signer, string, error) {
 		return nil, "", fmt.Errorf("make checkpoint key for %q: %w", name, err)
 	}
 	// The public key first: with it alone, the next start tries again.
-	if err := os.WriteFile(file+publicSuffix, []byte(public+"\n"), 0o644); err != nil { //nolint:gosec // it is public
+	if err := writeNew(file+publicSuffix, []byte(public+"\n"), 0o644); err != nil {
 		return nil, "", fmt.Errorf("write public checkpoint key: %w", err)
 	}
-	if err := writeNew(file, []byte(private+"\n")); err != nil {
+	if err := writeNew(file, []byte(private+"\n"), 0o600); err != nil {
 		return nil, "", fmt.Errorf("write checkpoint key: %w", err)
 	}
 	signer, err := note.NewSigner(private)
 	return signer, public, err
 }
 
-// writeNew writes a file for its owner only, whole or not at all.
-func writeNew(file string, data []byte) error {
+// writeNew writes a file whole or not at all, also when the power is lost: a
+// trail whose key is half there could not be opened.
+func writeNew(file string, data []byte, mode os.FileMode) error {
 	temporary := file + ".new"
-	if err := os.WriteFile(temporary, data, 0o600); err != nil {
+	f, err := os.OpenFile(temporary, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, mode)
+	if err != nil {
 		return err
 	}
-	return os.Rename(temporary, file)
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(temporary, file); err != nil {
+		return err
+	}
+	folder, err := os.Open(filepath.Dir(file))
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // signer keeps the signed heads of the trail in its database.

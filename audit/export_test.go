@@ -82,3 +82,6 @@ func RemovePayloads(path string, seqs ...int64) error {
 	}
 	return errors.Join(removePair(context.Background(), s.conn, [2]int64(seqs)), s.close())
 }
+
+// SmallSegments makes a segment of the index hold few exchanges.
+func SmallSegments(c *Config) { c.segment = 50 }

@@ -16,17 +16,21 @@ type Filter struct {
 	Host        string
 	Operation   string // * stands for any run of characters
 	Resource    string
-	Text        string // somewhere in the path, the resource or the error
+	Text        string // somewhere in the path, the resource or the error; three bytes at least
 	Credential  string
 	Policy      string
 	Rule        string
 	Decision    string
 	Outcome     string
 	Status      int
-	Since       time.Time // started at or after
-	Until       time.Time // started before
-	Before      uint64    // intents before this seq only: the cursor for the next page
-	Limit       int       // 0 means all
+	// Mark is what another system shows of the exchange: its request id, the
+	// SHA-256 of the token (hex), the access key id, session name or source
+	// identity of the AWS session, or a commit that a push moved a ref to or from.
+	Mark   string
+	Since  time.Time // started at or after
+	Until  time.Time // started before
+	Before uint64    // intents before this seq only: the cursor for the next page
+	Limit  int       // 0 means all
 }
 
 // matches decides exactly; the SQL below only narrows.
@@ -115,6 +119,21 @@ func (f *Filter) kinds() condition {
 	return c
 }
 
+// segments narrows the segments by what they say of their exchanges.
+func (f *Filter) segments() condition {
+	var c condition
+	if !f.Since.IsZero() {
+		c.add("max_started >= ?", toMicros(f.Since))
+	}
+	if !f.Until.IsZero() {
+		c.add("min_started <= ?", toMicros(f.Until))
+	}
+	if f.Before != 0 {
+		c.add("first_seq < ?", int64(f.Before))
+	}
+	return c
+}
+
 // rows narrows the rows of exchanges (as x) apart from their kind. A row that
 // is open may have ended after the projection, so it always passes.
 func (f *Filter) rows() condition {
@@ -125,26 +144,14 @@ func (f *Filter) rows() condition {
 	if !f.Until.IsZero() {
 		c.add("x.started_at <= ?", toMicros(f.Until))
 	}
+	if f.Before != 0 {
+		c.add("x.seq < ?", int64(f.Before))
+	}
 	if f.Outcome != "" {
 		c.add("(x.outcome_seq IS NULL OR x.outcome = ?)", f.Outcome)
 	}
 	if f.Status != 0 {
 		c.add("(x.outcome_seq IS NULL OR x.status = ?)", f.Status)
-	}
-	return c
-}
-
-// blocks narrows the blocks of exchanges by what they say of their rows.
-func (f *Filter) blocks() condition {
-	var c condition
-	if !f.Since.IsZero() {
-		c.add("max_started >= ?", toMicros(f.Since))
-	}
-	if !f.Until.IsZero() {
-		c.add("min_started <= ?", toMicros(f.Until))
-	}
-	if f.Before != 0 {
-		c.add("first_seq < ?", int64(f.Before))
 	}
 	return c
 }

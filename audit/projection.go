@@ -12,12 +12,13 @@ import (
 // projectionBatch collects the exchanges of one projector transaction, so that
 // one begun and ended within it is written once and whole.
 type projectionBatch struct {
-	p     *projector
-	store *store
-	rows  []row
-	bySeq map[uint64]int
-	byID  map[uuid.UUID]int // only for events read back from the table
-	args  [16]any
+	p      *projector
+	store  *store
+	rows   []row
+	pushes []push
+	bySeq  map[uint64]int
+	byID   map[uuid.UUID]int // only for events read back from the table
+	args   [16]any
 }
 
 func newBatch(p *projector, s *store) *projectionBatch {
@@ -36,8 +37,32 @@ func (b *projectionBatch) add(e *event, intentSeq uint64) error {
 		b.rows = append(b.rows, row{seq: e.seq, id: e.exchange, started: e.at, payload: e.payload})
 	case typeOutcome:
 		return b.addOutcome(e, intentSeq)
+	case typePush:
+		return b.addPush(e)
 	}
 	return nil
+}
+
+// addPush finds the exchange of a push, which is open while it is recorded.
+func (b *projectionBatch) addPush(e *event) error {
+	if i, ok := b.byID[e.exchange]; ok {
+		b.pushes = append(b.pushes, push{int64(e.seq), int64(b.rows[i].seq), e.payload})
+		return nil
+	}
+	intentSeq, err := b.openSeq(e.exchange)
+	if err == nil && intentSeq != 0 {
+		b.pushes = append(b.pushes, push{int64(e.seq), int64(intentSeq), e.payload})
+	}
+	return err
+}
+
+// openSeq is the seq of the intent of a projected exchange that is open, or 0.
+func (b *projectionBatch) openSeq(id uuid.UUID) (seq uint64, err error) {
+	err = b.store.conn.QueryRowContext(context.Background(), "SELECT seq FROM exchanges WHERE id = ? AND outcome_seq IS NULL", id[:]).Scan(&seq)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return seq, err
 }
 
 func (b *projectionBatch) addOutcome(e *event, intentSeq uint64) error {
@@ -52,49 +77,20 @@ func (b *projectionBatch) addOutcome(e *event, intentSeq uint64) error {
 	if ok {
 		r := &b.rows[i]
 		if r.outcomeSeq == 0 {
-			r.outcomeSeq, r.outcome, r.status = e.seq, outcome, status
+			r.outcomeSeq, r.outcome, r.status, r.ended = e.seq, outcome, status, e.payload
 		}
 		return nil
 	}
 	ctx := context.Background()
 	if intentSeq == 0 {
-		err := b.store.conn.QueryRowContext(ctx, "SELECT seq FROM exchanges WHERE id = ? AND outcome_seq IS NULL", e.exchange[:]).Scan(&intentSeq)
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil // an outcome without intent is for Verify to name
-		}
-		if err != nil {
-			return err
+		if intentSeq, err = b.openSeq(e.exchange); err != nil || intentSeq == 0 {
+			return err // an outcome without intent is for Verify to name
 		}
 	}
 	if _, err = b.p.stmts[endExchange].Exec(int64(e.seq), outcome, status, int64(intentSeq)); err != nil {
 		return err
 	}
-	return b.endInBlock(ctx, int64(intentSeq), blockResult{outcome, status})
-}
-
-// endInBlock notes in its block what became of an exchange projected before.
-func (b *projectionBatch) endInBlock(ctx context.Context, intentSeq int64, r blockResult) error {
-	if bl := &b.p.block; bl.n > 0 && intentSeq >= bl.first {
-		return b.addResult(r)
-	}
-	var id int64
-	err := b.store.conn.QueryRowContext(ctx, "SELECT id FROM blocks WHERE first_seq <= ? ORDER BY first_seq DESC LIMIT 1", intentSeq).Scan(&id)
-	if err != nil {
-		return err
-	}
-	_, err = b.p.stmts[addBlockResult].Exec(r.outcome, r.status, id)
-	return err
-}
-
-// addResult notes a result in the last block.
-func (b *projectionBatch) addResult(r blockResult) error {
-	bl := &b.p.block
-	if bl.results[r] {
-		return nil
-	}
-	bl.results[r] = true
-	_, err := b.p.stmts[addBlockResult].Exec(r.outcome, r.status, bl.id)
-	return err
+	return b.p.endIndexed(ctx, b.store, int64(intentSeq), int64(e.seq), e.payload)
 }
 
 // result reads the two fields of an outcome that queries filter by; they come
@@ -133,8 +129,8 @@ func (b *projectionBatch) flush(cursor int64) error {
 			return fmt.Errorf("project event %d: %w", b.rows[i].seq, err)
 		}
 	}
-	if len(b.rows) > 0 {
-		if err := b.writeBlock(); err != nil {
+	for _, push := range b.pushes {
+		if err := b.p.markPush(ctx, b.store, push); err != nil {
 			return err
 		}
 	}
@@ -153,7 +149,7 @@ func (b *projectionBatch) write(ctx context.Context, r *row) error {
 			return err
 		}
 	}
-	if err := b.place(r, kind); err != nil {
+	if err := b.p.place(r); err != nil {
 		return err
 	}
 	a := b.args[:7]
@@ -162,49 +158,6 @@ func (b *projectionBatch) write(ctx context.Context, r *row) error {
 		a[4], a[5], a[6] = int64(r.outcomeSeq), r.outcome, r.status
 	}
 	_, err = b.p.stmts[addExchange].Exec(a...)
-	return err
-}
-
-// place adds r to the last block, or begins the next one.
-func (b *projectionBatch) place(r *row, kind int64) error {
-	bl := &b.p.block
-	if bl.n >= blockSize {
-		if err := b.writeBlock(); err != nil {
-			return err
-		}
-		*bl = block{id: bl.id, kinds: bl.kinds, results: bl.results}
-		clear(bl.kinds)
-		clear(bl.results)
-	}
-	if bl.n == 0 {
-		bl.id++
-		bl.first, bl.minStarted, bl.maxStarted, bl.minID, bl.maxID = int64(r.seq), r.started, r.started, r.id, r.id
-	}
-	bl.n++
-	bl.last = int64(r.seq)
-	bl.minStarted, bl.maxStarted = min(bl.minStarted, r.started), max(bl.maxStarted, r.started)
-	if less(r.id, bl.minID) {
-		bl.minID = r.id
-	}
-	if less(bl.maxID, r.id) {
-		bl.maxID = r.id
-	}
-	if r.outcomeSeq != 0 {
-		if err := b.addResult(blockResult{r.outcome, r.status}); err != nil {
-			return err
-		}
-	}
-	if bl.kinds[kind] {
-		return nil
-	}
-	bl.kinds[kind] = true
-	_, err := b.p.stmts[addBlockKind].Exec(kind, bl.id)
-	return err
-}
-
-func (b *projectionBatch) writeBlock() error {
-	bl := &b.p.block
-	_, err := b.p.stmts[putBlock].Exec(bl.id, bl.first, bl.last, bl.n, bl.minStarted, bl.maxStarted, bl.minID[:], bl.maxID[:])
 	return err
 }
 

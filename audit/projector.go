@@ -3,8 +3,6 @@ package audit
 import (
 	"bytes"
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -21,10 +19,8 @@ const (
 	projectAfter = 100 * time.Millisecond
 	// projectRetry is the pause after a projection that failed.
 	projectRetry = time.Second
-	// blockSize exchanges share the entries that queries find them by.
-	blockSize = 256
 	// maxKinds bounds the kinds remembered, since agents choose hosts.
-	maxKinds = 4096
+	maxKinds = 16384
 )
 
 // projector turns committed events into the rows that queries read. It runs on
@@ -35,7 +31,7 @@ type projector struct {
 	// cursor is the last projected seq; state is loaded when loaded is set.
 	cursor int64
 	loaded bool
-	block  block
+	index  index
 	kinds  map[string]int64
 	stmts  []*sqlite.Statement // by the constants below
 }
@@ -45,41 +41,22 @@ const (
 	addExchange = iota
 	endExchange
 	addKind
-	putBlock
-	addBlockKind
-	addBlockResult
+	addSegment
+	addTerm
+	addTerms
 	moveCursor
 )
 
 func projectorQueries() []string {
 	return []string{
-		addExchange:    "INSERT INTO exchanges VALUES (?, ?, ?, ?, ?, ?, ?)",
-		endExchange:    "UPDATE exchanges SET outcome_seq = ?, outcome = ?, status = ? WHERE seq = ? AND outcome_seq IS NULL",
-		addKind:        "INSERT INTO kinds VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		putBlock:       "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-		addBlockKind:   "INSERT OR IGNORE INTO block_kinds VALUES (?, ?)",
-		addBlockResult: "INSERT OR IGNORE INTO block_results VALUES (?, ?, ?)",
-		moveCursor:     "UPDATE projection SET cursor = ?",
+		addExchange: "INSERT INTO exchanges VALUES (?, ?, ?, ?, ?, ?, ?)",
+		endExchange: "UPDATE exchanges SET outcome_seq = ?, outcome = ?, status = ? WHERE seq = ? AND outcome_seq IS NULL",
+		addKind:     "INSERT INTO kinds VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		addSegment:  "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+		addTerm:     "INSERT INTO terms VALUES (?, ?, ?, ?)",
+		addTerms:    "INSERT INTO terms VALUES " + strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?), ", termsAtOnce), ", "),
+		moveCursor:  "UPDATE projection SET cursor = ?",
 	}
-}
-
-// block is a run of exchanges in the order of their intents.
-type block struct {
-	id, first, last, n     int64
-	minStarted, maxStarted int64
-	minID, maxID           uuid.UUID
-	kinds                  map[int64]bool
-	results                map[blockResult]bool
-}
-
-// blockResult is what became of some exchange of a block.
-type blockResult struct {
-	outcome string
-	status  int64
-}
-
-func newBlock() block {
-	return block{kinds: make(map[int64]bool), results: make(map[blockResult]bool)}
 }
 
 // row is an exchange on its way into the projection.
@@ -91,6 +68,7 @@ type row struct {
 	outcomeSeq uint64
 	outcome    string
 	status     int64
+	ended      []byte // payload of the outcome
 }
 
 func (p *projector) add(e *entry) { p.pending = append(p.pending, e) }
@@ -110,6 +88,7 @@ func (w *writer) project(quiet, closing bool) {
 	w.stats.lag.Store(lag)
 	if lag == 0 {
 		w.projectAt = time.Time{}
+		w.sealOld()
 		return
 	}
 	now := time.Now()
@@ -125,12 +104,18 @@ func (w *writer) project(quiet, closing bool) {
 	}
 	w.projectAt = time.Time{}
 	if err := w.projector.run(w.store, w.tree.size, w.pools); err != nil {
-		w.projector.reset()
-		w.projectRetry = now.Add(projectRetry)
-		w.projectAt = w.projectRetry
-		w.log.Warn("audit trail: projection failed, queries read events instead", "error", err)
+		w.projectionFailed(err)
+	} else if quiet {
+		w.sealOld()
 	}
 	w.stats.lag.Store(w.tree.size - w.projector.cursor)
+}
+
+func (w *writer) projectionFailed(err error) {
+	w.projector.reset()
+	w.projectRetry = time.Now().Add(projectRetry)
+	w.projectAt = w.projectRetry
+	w.log.Warn("audit trail: projection failed, queries read events instead", "error", err)
 }
 
 // run projects everything up to head.
@@ -218,28 +203,10 @@ func (p *projector) load(s *store) error {
 		return err
 	}
 	p.kinds = make(map[string]int64)
-	p.block = newBlock()
-	if err := p.loadBlock(ctx, s); err != nil {
-		return fmt.Errorf("read the projection's last block: %w", err)
+	if err := p.loadIndex(ctx, s); err != nil {
+		return fmt.Errorf("read the projection's last segment: %w", err)
 	}
 	p.loaded = true
-	return nil
-}
-
-func (p *projector) loadBlock(ctx context.Context, s *store) error {
-	b := &p.block
-	var minID, maxID []byte
-	err := s.conn.QueryRowContext(ctx, "SELECT id, first_seq, last_seq, exchanges, min_started, max_started, min_id, max_id FROM blocks ORDER BY id DESC LIMIT 1").
-		Scan(&b.id, &b.first, &b.last, &b.n, &b.minStarted, &b.maxStarted, &minID, &maxID)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	copy(b.minID[:], minID)
-	copy(b.maxID[:], maxID)
-	// Its kinds and results need no reading: adding one twice changes nothing.
 	return nil
 }
 

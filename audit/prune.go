@@ -73,6 +73,7 @@ type pruning struct {
 	request  PruneRequest
 	announce bool
 	after    int64 // the intent of the last exchange looked at
+	tidying  tidying
 	pruned   Pruned
 }
 
@@ -117,7 +118,8 @@ type rowQueryer interface {
 func firstSince(ctx context.Context, q rowQueryer, at time.Time) (int64, error) {
 	var seq int64
 	err := q.QueryRowContext(ctx, `SELECT coalesce(
-		(SELECT min(seq) FROM exchanges WHERE started_at >= ?1 AND seq >= (SELECT min(first_seq) FROM blocks WHERE max_started >= ?1)),
+		(SELECT min(seq) FROM exchanges WHERE started_at >= ?1 AND seq >= coalesce(
+			(SELECT min(first_seq) FROM segments WHERE max_started >= ?1), (SELECT max(last_seq) + 1 FROM segments), 0)),
 		(SELECT coalesce(max(seq), 0) + 1 FROM events))`, toMicros(at)).Scan(&seq)
 	if err != nil {
 		return 0, fmt.Errorf("find the first exchange since %s: %w", formatTime(at), err)
@@ -132,29 +134,35 @@ func (p *pruning) step(w *writer) (bool, error) {
 		return true, err
 	}
 	if len(pairs) == 0 {
-		return true, p.tidy(w)
+		return p.tidy(w)
 	}
-	ctx := context.Background()
-	// What is removed must not stay behind in the free parts of the file.
-	if _, err := w.store.conn.ExecContext(ctx, "PRAGMA secure_delete = ON"); err != nil {
-		return true, err
-	}
-	err = w.store.inTx(func() error {
+	err = securely(w, func() error {
 		for _, pair := range pairs {
-			if err := removePair(ctx, w.store.conn, pair); err != nil {
+			if err := removePair(context.Background(), w.store.conn, pair); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	_, offErr := w.store.conn.ExecContext(ctx, "PRAGMA secure_delete = OFF")
-	if err = errors.Join(err, offErr); err != nil {
+	if err != nil {
 		return true, err
 	}
 	p.after = pairs[len(pairs)-1][0]
 	p.pruned.Exchanges += uint64(len(pairs))
 	w.unsynced += len(pairs) * 512
 	return false, nil
+}
+
+// securely runs fn in a transaction that leaves nothing of what it deletes
+// behind in the free parts of the file.
+func securely(w *writer, fn func() error) error {
+	ctx := context.Background()
+	if _, err := w.store.conn.ExecContext(ctx, "PRAGMA secure_delete = ON"); err != nil {
+		return err
+	}
+	err := w.store.inTx(fn)
+	_, offErr := w.store.conn.ExecContext(ctx, "PRAGMA secure_delete = OFF")
+	return errors.Join(err, offErr)
 }
 
 // next returns the seqs of intent and outcome of the next exchanges.
@@ -196,25 +204,6 @@ func removePair(ctx context.Context, conn execQuerier, pair [2]int64) error {
 		}
 	}
 	_, err := conn.ExecContext(ctx, "DELETE FROM exchanges WHERE seq = ?", pair[0])
-	return err
-}
-
-// tidy removes from the projection what no exchange needs any more. The last
-// block stays, because the next exchanges join it.
-func (p *pruning) tidy(w *writer) error {
-	if p.pruned.Exchanges == 0 {
-		return nil
-	}
-	err := w.store.inTx(func() error {
-		_, err := w.store.conn.ExecContext(context.Background(), `
-			DELETE FROM blocks WHERE last_seq <= ? AND id < (SELECT max(id) FROM blocks)
-				AND NOT EXISTS (SELECT 1 FROM exchanges x WHERE x.seq BETWEEN first_seq AND last_seq);
-			DELETE FROM block_kinds WHERE block NOT IN (SELECT id FROM blocks);
-			DELETE FROM block_results WHERE block NOT IN (SELECT id FROM blocks);
-			DELETE FROM kinds WHERE NOT EXISTS (SELECT 1 FROM block_kinds k WHERE k.kind = kinds.id)`, int64(p.pruned.UpTo))
-		return err
-	})
-	w.projector.reset() // it remembers kinds that are gone
 	return err
 }
 

@@ -235,14 +235,8 @@ func (r *Reader) tailNext(ctx context.Context, last int64, fn func(Exchange) err
 		if len(ended) == eventPage {
 			last = int64(ended[eventPage-1].seq)
 		}
-		for _, e := range ended {
-			x, err := s.find(ctx, e.exchange)
-			if err != nil {
-				return err
-			}
-			list = append(list, *x)
-		}
-		return nil
+		list, err = s.findAll(ctx, ended)
+		return err
 	})
 	if err != nil {
 		return last, err

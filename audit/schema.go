@@ -11,16 +11,19 @@ import (
 
 // migrations brings audit.db from each user_version to the next.
 //
-// events is the truth and is only ever appended to. exchanges, kinds, blocks,
-// block_kinds and block_results are the projection: what queries read, rebuilt
-// from events at will. A row of exchanges is narrow: everything it shares with
-// many others (who, by which rule, to where) is one row of kinds, and instead
-// of an index entry for every exchange and column, a block of consecutive
-// exchanges lists the kinds, results, times and ids found in it. An exchange
-// therefore costs one narrow insert where six indexes would cost six times as
-// much.
+// events is the truth and is only ever appended to. exchanges, kinds, segments
+// and terms are the projection: what queries read, rebuilt from events at will.
+// A row of exchanges is narrow: everything it shares with many others (who, by
+// which rule, to where) is one row of kinds, and instead of an index entry for
+// every exchange and column, a segment of consecutive exchanges has a row of
+// terms for each thing found in it (an agent, a status, three bytes of a path),
+// which lists the exchanges that have it. Segments are written whole, so that
+// their rows come in the order of the table.
 func migrations() []string {
-	return []string{createEvents + createProjection, createCheckpoints, createResults + emptyProjection, createTypes, createRemoved, dropCheckpointTime}
+	return []string{
+		createEvents + createProjection, createCheckpoints, createResults + emptyBlocks, createTypes, createRemoved,
+		dropCheckpointTime, createSegments,
+	}
 }
 
 const createEvents = `
@@ -161,13 +164,52 @@ const dropCheckpointTime = `
 ALTER TABLE checkpoints DROP COLUMN at;
 `
 
-// emptyProjection makes the next start project all events anew.
-const emptyProjection = `
+// emptyBlocks made the next start project all events anew.
+const emptyBlocks = `
 DELETE FROM exchanges;
 DELETE FROM kinds;
 DELETE FROM blocks;
 DELETE FROM block_kinds;
 DELETE FROM block_results;
+UPDATE projection SET cursor = 0;
+`
+
+// createSegments replaces the blocks, which told in what run of exchanges
+// something is, by segments, which tell which of them it is. Exchanges that are
+// there already are put into segments while the trail runs.
+const createSegments = `
+DROP TABLE blocks;
+DROP TABLE block_kinds;
+DROP TABLE block_results;
+DROP INDEX kinds_agent;
+DROP INDEX kinds_owner;
+DROP INDEX kinds_host;
+CREATE TABLE segments (
+	id          INTEGER PRIMARY KEY,
+	first_seq   INTEGER NOT NULL,
+	last_seq    INTEGER NOT NULL,
+	exchanges   INTEGER NOT NULL,
+	min_started INTEGER NOT NULL,
+	max_started INTEGER NOT NULL,
+	min_id      BLOB NOT NULL,
+	max_id      BLOB NOT NULL
+);
+CREATE INDEX segments_first ON segments (first_seq);
+CREATE TABLE terms (
+	segment INTEGER NOT NULL,
+	term    INTEGER NOT NULL,
+	part    INTEGER NOT NULL,
+	rows    BLOB NOT NULL,
+	PRIMARY KEY (segment, term, part)
+) WITHOUT ROWID;
+`
+
+// emptyProjection makes the next run of the projector project all events anew.
+const emptyProjection = `
+DELETE FROM exchanges;
+DELETE FROM kinds;
+DELETE FROM segments;
+DELETE FROM terms;
 UPDATE projection SET cursor = 0;
 `
 

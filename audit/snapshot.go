@@ -5,9 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/google/uuid"
 )
@@ -19,10 +18,13 @@ type snapshot struct {
 	cursor int64 // the projection's
 	head   int64 // last seq
 
+	// sealed is the last seq that is in a segment; -1 when the trail is of an
+	// older program, which has none.
+	sealed int64
+
 	fresh    []*Exchange             // begun after cursor, oldest first
 	byID     map[uuid.UUID]*Exchange // fresh ones by id
 	outcomes map[uuid.UUID]*event    // ended after cursor, begun before
-	ended    []string                // ids of their blocks, once loaded
 }
 
 // snapshot runs fn on one moment of the trail.
@@ -48,6 +50,9 @@ func (s *snapshot) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("where the projection has got to: %w", err)
 	}
+	if err := s.loadSealed(ctx); err != nil {
+		return fmt.Errorf("where the projection's segments end: %w", err)
+	}
 	return eachEvent(ctx, s.conn, selectEvents+" WHERE seq > ? ORDER BY seq", []any{s.cursor}, func(e *event) error {
 		switch e.kind {
 		case typeIntent:
@@ -67,10 +72,23 @@ func (s *snapshot) load(ctx context.Context) error {
 	})
 }
 
+func (s *snapshot) loadSealed(ctx context.Context) error {
+	var there bool
+	err := s.conn.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'segments')").Scan(&there)
+	if err != nil {
+		return err
+	}
+	if !there {
+		s.sealed = -1
+		return nil
+	}
+	return s.conn.QueryRowContext(ctx, "SELECT coalesce(max(last_seq), 0) FROM segments").Scan(&s.sealed)
+}
+
 // each calls fn for the exchanges that match, newest first, whatever f.Limit.
 func (s *snapshot) each(ctx context.Context, f *Filter, fn func(*Exchange) error) error {
 	for _, x := range slices.Backward(s.fresh) {
-		if !f.matches(x) {
+		if !s.matches(ctx, f, x) {
 			continue
 		}
 		if err := fn(x); err != nil {
@@ -80,150 +98,10 @@ func (s *snapshot) each(ctx context.Context, f *Filter, fn func(*Exchange) error
 	return s.projected(ctx, f, fn)
 }
 
-// projected walks the blocks from the newest to the oldest in windows that
-// grow, since what is asked for is usually new.
-func (s *snapshot) projected(ctx context.Context, f *Filter, fn func(*Exchange) error) error {
-	kinds, narrow, err := s.kindList(ctx, f)
-	if err != nil || (narrow && kinds == "") {
-		return err
-	}
-	var last int64
-	if err := s.conn.QueryRowContext(ctx, "SELECT coalesce(max(id), 0) FROM blocks").Scan(&last); err != nil {
-		return err
-	}
-	for window := int64(16); last > 0; window *= 8 {
-		first := max(last-window+1, 1)
-		spans, err := s.spans(ctx, f, first, last)
-		if err != nil {
-			return err
-		}
-		for _, span := range spans {
-			if err := s.span(ctx, f, kinds, span, fn); err != nil {
-				return err
-			}
-		}
-		last = first - 1
-	}
-	return nil
-}
-
-// maxListed kinds are listed in the query for a block; more are told apart
-// after the row is read.
-const maxListed = 200
-
-// kindList returns the ids of the kinds that f allows, ready for IN (). It is
-// not narrow when it would allow all or list too many.
-func (s *snapshot) kindList(ctx context.Context, f *Filter) (list string, narrow bool, err error) {
-	c := f.kinds()
-	if len(c.terms) == 0 {
-		return "", false, nil
-	}
-	rows, err := s.conn.QueryContext(ctx, "SELECT id FROM kinds WHERE "+c.String()+" LIMIT "+strconv.Itoa(maxListed+1), c.args...)
-	if err != nil {
-		return "", false, err
-	}
-	defer func() { _ = rows.Close() }()
-	var ids []string
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return "", false, err
-		}
-		ids = append(ids, strconv.FormatInt(id, 10))
-	}
-	if len(ids) > maxListed {
-		return "", false, rows.Err()
-	}
-	return strings.Join(ids, ","), true, rows.Err()
-}
-
-// span is the range of seqs of one block.
-type span struct{ first, last int64 }
-
-// spans returns the blocks between two ids that can hold a match, newest first.
-func (s *snapshot) spans(ctx context.Context, f *Filter, first, last int64) ([]span, error) {
-	c := f.blocks()
-	c.add("id BETWEEN ? AND ?", first, last)
-	if k := f.kinds(); len(k.terms) > 0 {
-		c.add("id IN (SELECT block FROM block_kinds WHERE kind IN (SELECT id FROM kinds WHERE "+k.String()+") AND block BETWEEN ? AND ?)",
-			append(k.args, first, last)...)
-	}
-	if f.Outcome != "" || f.Status != 0 {
-		if err := s.addResults(ctx, f, &c, first, last); err != nil {
-			return nil, err
-		}
-	}
-	rows, err := s.conn.QueryContext(ctx, "SELECT first_seq, last_seq FROM blocks WHERE "+c.String()+" ORDER BY id DESC", c.args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	var spans []span
-	for rows.Next() {
-		var sp span
-		if err := rows.Scan(&sp.first, &sp.last); err != nil {
-			return nil, err
-		}
-		spans = append(spans, sp)
-	}
-	return spans, rows.Err()
-}
-
-// addResults narrows to the blocks that hold a result, and those with an
-// exchange that ended after the projection.
-func (s *snapshot) addResults(ctx context.Context, f *Filter, c *condition, first, last int64) error {
-	if s.ended == nil {
-		if err := s.loadEnded(ctx); err != nil {
-			return err
-		}
-	}
-	var r condition
-	r.text("outcome", f.Outcome)
-	if f.Status != 0 {
-		r.add("status = ?", f.Status)
-	}
-	r.add("block BETWEEN ? AND ?", first, last)
-	c.add("(id IN (SELECT block FROM block_results WHERE "+r.String()+") OR id IN ("+strings.Join(s.ended, ",")+"))", r.args...)
-	return nil
-}
-
-// loadEnded reads the blocks of the exchanges that ended after the projection.
-func (s *snapshot) loadEnded(ctx context.Context) error {
-	s.ended = []string{}
-	for id := range s.outcomes {
-		var block int64
-		err := s.conn.QueryRowContext(ctx, `SELECT (SELECT id FROM blocks WHERE first_seq <= x.seq ORDER BY first_seq DESC LIMIT 1)
-			FROM exchanges x WHERE x.id = ? AND x.outcome_seq IS NULL`, id[:]).Scan(&block)
-		if errors.Is(err, sql.ErrNoRows) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		s.ended = append(s.ended, strconv.FormatInt(block, 10))
-	}
-	return nil
-}
-
 const selectExchanges = `SELECT
 	i.seq, i.id, i.exchange, i.type, i.at, i.encoding_version, i.payload,
 	o.seq, o.id, o.exchange, o.type, o.at, o.encoding_version, o.payload
 	FROM exchanges x JOIN events i ON i.seq = x.seq LEFT JOIN events o ON o.seq = x.outcome_seq WHERE `
-
-// span tells the matches of one block.
-func (s *snapshot) span(ctx context.Context, f *Filter, kinds string, sp span, fn func(*Exchange) error) error {
-	c := f.rows()
-	c.add("x.seq BETWEEN ? AND ?", sp.first, sp.last)
-	if kinds != "" {
-		c.add("x.kind IN (" + kinds + ")")
-	}
-	return s.exchanges(ctx, c, func(x *Exchange) error {
-		if !f.matches(x) {
-			return nil
-		}
-		return fn(x)
-	})
-}
 
 // exchanges reads rows of the projection with their events, newest first.
 func (s *snapshot) exchanges(ctx context.Context, c condition, fn func(*Exchange) error) error {
@@ -233,7 +111,11 @@ func (s *snapshot) exchanges(ctx context.Context, c condition, fn func(*Exchange
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
-		x, err := s.scan(rows)
+		var r storedPair
+		if err := r.scan(rows); err != nil {
+			return err
+		}
+		x, err := s.decode(&r)
 		if err != nil {
 			return err
 		}
@@ -244,29 +126,38 @@ func (s *snapshot) exchanges(ctx context.Context, c condition, fn func(*Exchange
 	return rows.Err()
 }
 
-// scan reads one row of selectExchanges and adds an outcome not yet projected.
-func (s *snapshot) scan(rows *sql.Rows) (*Exchange, error) {
-	var in, out event
+// storedPair is a row of selectExchanges: an intent and, once it is projected,
+// its outcome.
+type storedPair struct {
+	in, out event
+	ended   bool
+}
+
+func (r *storedPair) scan(rows *sql.Rows) error {
 	var inID, inEx, outID, outEx []byte
 	var outSeq, outAt, outVersion sql.NullInt64
 	var outKind sql.NullString
-	err := rows.Scan(&in.seq, &inID, &inEx, &in.kind, &in.at, &in.version, &in.payload,
-		&outSeq, &outID, &outEx, &outKind, &outAt, &outVersion, &out.payload)
+	err := rows.Scan(&r.in.seq, &inID, &inEx, &r.in.kind, &r.in.at, &r.in.version, &r.in.payload,
+		&outSeq, &outID, &outEx, &outKind, &outAt, &outVersion, &r.out.payload)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	in.removed = in.payload == nil
-	if err := fillIDs(&in, inID, inEx); err != nil {
-		return nil, err
+	r.in.removed = r.in.payload == nil
+	if r.ended = outSeq.Valid; r.ended {
+		r.out.seq, r.out.at, r.out.version = uint64(outSeq.Int64), outAt.Int64, outVersion.Int64
+		r.out.removed = r.out.payload == nil
 	}
+	return fillIDs(&r.in, inID, inEx)
+}
+
+// decode makes an exchange of r, with an outcome that is not projected yet.
+func (s *snapshot) decode(r *storedPair) (*Exchange, error) {
 	x := new(Exchange)
-	if err := x.fromIntent(&in); err != nil {
+	if err := x.fromIntent(&r.in); err != nil {
 		return nil, err
 	}
-	if outSeq.Valid {
-		out.seq, out.at, out.version = uint64(outSeq.Int64), outAt.Int64, outVersion.Int64
-		out.removed = out.payload == nil
-		return x, x.fromOutcome(&out)
+	if r.ended {
+		return x, x.fromOutcome(&r.out)
 	}
 	if e := s.outcomes[x.ID]; e != nil {
 		return x, x.fromOutcome(e)
@@ -279,18 +170,14 @@ func (s *snapshot) find(ctx context.Context, id uuid.UUID) (*Exchange, error) {
 	if x := s.byID[id]; x != nil {
 		return x, nil
 	}
-	rows, err := s.conn.QueryContext(ctx, "SELECT first_seq, last_seq FROM blocks WHERE min_id <= ? AND max_id >= ? ORDER BY id DESC", id[:], id[:])
+	segments, err := s.segments(ctx, "min_id <= ? AND max_id >= ?", id[:], id[:])
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var sp span
-		if err := rows.Scan(&sp.first, &sp.last); err != nil {
-			return nil, err
-		}
+	// What is in no segment yet comes first: it is what people ask for.
+	for _, seg := range append([]segmentRow{{first: s.sealed + 1, last: math.MaxInt64}}, segments...) {
 		c := condition{}
-		c.add("x.seq BETWEEN ? AND ? AND x.id = ?", sp.first, sp.last, id[:])
+		c.add("x.seq BETWEEN ? AND ? AND x.id = ?", seg.first, seg.last, id[:])
 		var found *Exchange
 		err := s.exchanges(ctx, c, func(x *Exchange) error { found = x; return errStop })
 		if err != nil && !errors.Is(err, errStop) {
@@ -300,10 +187,60 @@ func (s *snapshot) find(ctx context.Context, id uuid.UUID) (*Exchange, error) {
 			return found, nil
 		}
 	}
-	if err := rows.Err(); err != nil {
+	return nil, fmt.Errorf("%w: %s", ErrNotFound, id)
+}
+
+// findAll returns the exchanges of these events. Nearly all are new and found
+// by one look at what is in no segment yet.
+func (s *snapshot) findAll(ctx context.Context, events []*event) ([]Exchange, error) {
+	wanted := make(map[uuid.UUID]bool, len(events))
+	for _, e := range events {
+		wanted[e.exchange] = true
+	}
+	recent := make(map[uuid.UUID]*Exchange)
+	c := condition{}
+	c.add("x.seq > ?", s.sealed)
+	if err := s.some(ctx, c, wanted, recent); err != nil {
 		return nil, err
 	}
-	return nil, fmt.Errorf("%w: %s", ErrNotFound, id)
+	list := make([]Exchange, 0, len(events))
+	for _, e := range events {
+		x := recent[e.exchange]
+		if x == nil {
+			var err error
+			if x, err = s.find(ctx, e.exchange); err != nil {
+				return nil, err
+			}
+		}
+		list = append(list, *x)
+	}
+	return list, nil
+}
+
+// some reads those exchanges of a range that are wanted.
+func (s *snapshot) some(ctx context.Context, c condition, wanted map[uuid.UUID]bool, found map[uuid.UUID]*Exchange) error {
+	rows, err := s.conn.QueryContext(ctx, "SELECT x.seq, x.id FROM exchanges x WHERE "+c.String(), c.args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	var seqs []int64
+	for rows.Next() {
+		var seq int64
+		var id sql.RawBytes
+		if err := rows.Scan(&seq, &id); err != nil {
+			return err
+		}
+		if len(id) == len(uuid.UUID{}) && wanted[uuid.UUID(id)] {
+			seqs = append(seqs, seq)
+		}
+	}
+	if err := rows.Err(); err != nil || len(seqs) == 0 {
+		return err
+	}
+	c = condition{}
+	c.add("x.seq IN (" + numbers(seqs) + ")")
+	return s.exchanges(ctx, c, func(x *Exchange) error { found[x.ID] = x; return nil })
 }
 
 // events returns all events of x, oldest first.

@@ -27,6 +27,7 @@ func newWriter(ctx context.Context, c Config, q *queue, p *pools) (*writer, erro
 }
 
 func (w *writer) start(ctx context.Context, c Config) error {
+	w.projector.index.size = c.segment
 	if err := sqlite.MigrateConn(ctx, w.store.conn, migrations()); err != nil {
 		return err
 	}

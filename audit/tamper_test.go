@@ -35,7 +35,7 @@ func filled(t testing.TB, n int) string {
 
 func TestTamperingIsNamed(t *testing.T) {
 	t.Parallel()
-	source := filled(t, 30)
+	source := filled(t, 130)
 	const unguard = "DROP TRIGGER events_no_update; DROP TRIGGER events_no_delete; "
 	for name, c := range map[string]struct{ sql, want string }{
 		"seq":              {"UPDATE events SET seq = 1000 WHERE seq = 17", "event 17 is missing"},
@@ -60,17 +60,17 @@ func TestTamperingIsNamed(t *testing.T) {
 		"append":           {"INSERT INTO events SELECT (SELECT max(seq) FROM events) + 1, id, exchange, type, at, encoding_version, payload, hashes FROM events WHERE seq = 1", "was altered"},
 		"replace":          {"INSERT OR REPLACE INTO events SELECT 17, id, exchange, type, at, encoding_version, payload, hashes FROM events WHERE seq = 19", "event 17 was altered"},
 		"row":              {"DELETE FROM exchanges WHERE seq = 1", "event 1 is missing"},
-		"row's outcome":    {"UPDATE exchanges SET status = 404 WHERE seq = 1", "event 1 is not found by its block"},
+		"row's outcome":    {"UPDATE exchanges SET status = 404 WHERE seq = 1", "is told otherwise"},
 		"row's kind":       {"UPDATE exchanges SET kind = 2 WHERE seq = 1", "event 1 is told otherwise"},
 		"row's time":       {"UPDATE exchanges SET started_at = 1 WHERE seq = 1", "event 1 is told otherwise"},
 		"row's id":         {"UPDATE exchanges SET id = zeroblob(16) WHERE seq = 1", "event 1 is told otherwise"},
 		"row added":        {"INSERT INTO exchanges SELECT (SELECT min(seq) FROM events WHERE type = 'outcome'), id, started_at, kind, outcome_seq, outcome, status FROM exchanges WHERE seq = 1", "has no intent"},
 		"kind":             {"UPDATE kinds SET owner = 'person:eve'", "told otherwise"},
 		"kind's key":       {"UPDATE kinds SET key = zeroblob(id)", "told otherwise"},
-		"block":            {"DELETE FROM blocks", "not found by its block"},
-		"block kind":       {"DELETE FROM block_kinds WHERE kind = 1", "not found by its block"},
-		"block result":     {"DELETE FROM block_results WHERE status = 403", "not found by its block"},
-		"block time":       {"UPDATE blocks SET max_started = min_started", "not found by its block"},
+		"segment":          {"DELETE FROM segments WHERE id = 1", "segment 2 lists other exchanges"},
+		"segment's terms":  {"DELETE FROM terms WHERE segment = 1", "segment 1 lists other exchanges"},
+		"term":             {"DELETE FROM terms WHERE segment = 1 AND term = (SELECT max(term) FROM terms)", "is not found by its segment"},
+		"segment's time":   {"UPDATE segments SET max_started = min_started", "segment 1 says otherwise"},
 		"cursor":           {"UPDATE projection SET cursor = cursor + 100", "projection: it goes up to"},
 		"cursor back":      {"UPDATE projection SET cursor = 5", "projection"},
 	} {
@@ -116,7 +116,7 @@ func TestRebuild(t *testing.T) {
 	require.Len(t, before, 700)
 	db, err := audit.OpenDatabase(path)
 	require.NoError(t, err)
-	_, err = db.Exec("DELETE FROM exchanges; UPDATE kinds SET host = 'x'; DELETE FROM blocks")
+	_, err = db.Exec("DELETE FROM exchanges; UPDATE kinds SET host = 'x'; DELETE FROM segments; DELETE FROM terms")
 	require.NoError(t, err)
 	require.NoError(t, db.Close())
 	require.NoError(t, audit.Rebuild(t.Context(), path))

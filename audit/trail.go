@@ -34,6 +34,8 @@ type Config struct {
 	// Origin names the trail in its checkpoints and in a key made anew, as a
 	// trust domain does; default "sallyport".
 	Origin string
+
+	segment int // exchanges of a segment of the index; tests make it small
 }
 
 // Trail writes the audit trail. It is safe for concurrent use. It owns the

@@ -18,6 +18,7 @@ import (
 func open(t testing.TB, change ...func(*audit.Config)) (*audit.Trail, string) {
 	t.Helper()
 	c := audit.Config{Path: filepath.Join(t.TempDir(), "audit.db"), Instance: "test"}
+	audit.SmallSegments(&c) // so that small trails have some
 	for _, f := range change {
 		f(&c)
 	}

@@ -135,6 +135,9 @@ func (v *verifier) verifyRest(ctx context.Context) error {
 	if err := v.verifyDocuments(ctx); err != nil {
 		return err
 	}
+	if err := v.verifySegments(ctx); err != nil {
+		return err
+	}
 	return v.verifySchema(ctx)
 }
 

@@ -76,7 +76,7 @@ func parseRefPattern(s string) (refPattern, error) {
 	p := refPattern{raw: s, segments: strings.Split(s, "/")}
 	switch {
 	case p.segments[0] != "refs" && !strings.HasPrefix(s, "**"):
-		return p, fmt.Errorf("%s is not the full name of a ref; write refs/heads/%s", quoteOdd(s), strings.TrimPrefix(s, "/"))
+		return p, fmt.Errorf("%s is not the full name of a ref; write %s", quoteOdd(s), fullRef(s))
 	case len(s) > maxNamePattern:
 		return p, errors.New("is too long for the name of a ref")
 	case strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c == 0x7f || strings.ContainsRune(`?[]\:^~{}`, c) }):
@@ -86,11 +86,22 @@ func parseRefPattern(s string) (refPattern, error) {
 		switch {
 		case segment == "":
 			return p, fmt.Errorf("%s has an empty part between slashes", s)
+		case segment[0] == '.' || strings.Contains(segment, "..") || strings.HasSuffix(segment, ".lock"):
+			return p, fmt.Errorf("%s: no ref has a part like %s (git-check-ref-format)", s, segment)
 		case segment != "**" && strings.Contains(segment, "**"):
 			return p, fmt.Errorf("%s: ** stands alone between slashes, as in refs/heads/agent/**", s)
 		}
 	}
 	return p, nil
+}
+
+// fullRef is the ref that a short name most likely means.
+func fullRef(short string) string {
+	short = strings.TrimPrefix(short, "/")
+	if strings.HasPrefix(short, "heads/") || strings.HasPrefix(short, "tags/") {
+		return "refs/" + short
+	}
+	return "refs/heads/" + short
 }
 
 func (p refPattern) String() string { return p.raw }

@@ -8,7 +8,8 @@ import (
 
 // Warnings returns what is legal but likely a mistake: two rules of one effect
 // that can match the same request and differ in credential, so that their order
-// decides which one is used; and cookies without a credential, which do nothing.
+// decides which one is used; cookies without a credential, which do nothing; and
+// operations that their rule can never match.
 func (p *Policy) Warnings() []Error {
 	var warnings []Error
 	for j := range p.rules {
@@ -16,6 +17,7 @@ func (p *Policy) Warnings() []Error {
 		if r.cookies && r.credential == "" {
 			warnings = append(warnings, p.warning(r, "cookies", "has no effect without a credential: only credentialed answers lose their cookies; remove it"))
 		}
+		warnings = append(warnings, p.impossible(r)...)
 		for _, i := range p.rivals(j) {
 			warnings = append(warnings, p.overlapWarning(&p.rules[i], r))
 		}

@@ -97,6 +97,9 @@ type Service struct {
 	Part func(name string) (string, error)
 	// Operations compiles a pattern of operations, and refuses one that matches none.
 	Operations func(pattern string) (Operations, error)
+	// Reach says what the operations of a compiled pattern have in common; nil if that is
+	// not known.
+	Reach func(Operations) Reach
 	// Resources compiles a pattern of resources for a rule about these operations (none
 	// for all), and refuses one that they can never be told to touch.
 	Resources func(pattern string, operations []Operations) (Resources, error)

@@ -29,11 +29,21 @@ func gitHubService() policy.Service {
 			return s.Host(), nil
 		},
 		Operations: func(pattern string) (policy.Operations, error) { return github.ParsePattern(pattern) },
+		Reach:      gitHubReach,
 		// Whoever knows the credentials says more; the exchange makes sure.
 		Narrows:  func(string) bool { return true },
 		Meaning:  gitHubMeaning,
 		Question: gitHubQuestion,
 	}
+}
+
+func gitHubReach(o policy.Operations) policy.Reach {
+	p, ok := o.(github.Pattern)
+	if !ok {
+		return policy.Reach{Least: policy.Read, Greatest: policy.Admin, Named: true}
+	}
+	r := p.Reach()
+	return policy.Reach{Least: policy.Access(r.Least), Greatest: policy.Access(r.Greatest), Named: r.Repo, Hidden: r.GraphQL}
 }
 
 func gitHubAt(server string) (github.Service, error) {

@@ -69,10 +69,13 @@ type auditFlags struct {
 func newAuditListCommand(a *app) *cobra.Command {
 	var f auditFlags
 	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "List exchanges, newest first",
-		Example: "  sallyport audit list --owner team:platform --host api.github.com --since 2h",
-		Args:    cobra.NoArgs,
+		Use:   "list",
+		Short: "List exchanges, newest first",
+		Long: `Lists exchanges, newest first, a page at a time. The next page is asked for with --before
+and the seq of the last exchange of this one, which -o json has in its last element.`,
+		Example: `  sallyport audit list --owner team:platform --host api.github.com --since 2h
+  sallyport audit list --text acme/web --status 403 --before 120437`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			filter, err := f.filter(a.now())
 			if err != nil {
@@ -120,7 +123,7 @@ func (f *auditFlags) define(cmd *cobra.Command) {
 func (f *auditFlags) defineSearch(cmd *cobra.Command, limit int) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.resource, "resource", "", "only on this resource, as acme/web")
-	flags.StringVar(&f.text, "text", "", "only with this text in path, resource or error")
+	flags.StringVar(&f.text, "text", "", "only with this text (three characters or more) in path, resource or error")
 	flags.Uint64Var(&f.before, "before", 0, "only before this seq: the next page after a row with that seq")
 	flags.IntVar(&f.limit, "limit", limit, "at most so many; 0 for all")
 }
@@ -145,6 +148,9 @@ func (f auditFlags) filter(now time.Time) (audit.Filter, error) {
 	}
 	if f.status != 0 && (f.status < 100 || f.status > 599) {
 		return filter, usagef("--status %d is not an HTTP status", f.status)
+	}
+	if f.text != "" && len(f.text) < audit.MinText {
+		return filter, usagef("--text %q is too short to look for: write %d characters at least", f.text, audit.MinText)
 	}
 	if f.limit < 0 {
 		return filter, usagef("--limit must not be negative")

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"sallyport/audit"
+	"sallyport/credentials"
 	"sallyport/internal/home"
 	"sallyport/internal/publish"
 )
@@ -19,6 +20,11 @@ func (s *server) newPublisher(c *home.Config) *publish.Publisher {
 			places = append(places, publish.File{Path: p.File})
 		case len(p.Command) > 0:
 			places = append(places, publish.Command{Args: p.Command, Dir: s.layout.Dir})
+		case p.S3 != nil:
+			places = append(places, publish.S3{
+				Address: p.S3.Address, Region: p.S3.Region, Prefix: p.S3.Prefix, Lock: p.S3.Lock, Retain: p.S3.Retain,
+				Client: s.ownClient, Sign: s.sign(p.S3.Credential), Now: s.now,
+			})
 		default:
 			places = append(places, publish.URL{Address: p.URL, Client: s.ownClient})
 		}
@@ -26,6 +32,19 @@ func (s *server) newPublisher(c *home.Config) *publish.Publisher {
 	return publish.New(publish.Config{
 		Places: places, Newest: s.newestCheckpoint, Trail: s.trail, Limit: c.MaxUnpublished, Log: s.log,
 	})
+}
+
+// sign puts a credential on one of Sallyport's own requests. What it mints for
+// that is an exchange on the record.
+func (s *server) sign(credential string) func(ctx context.Context, r *http.Request) error {
+	return func(ctx context.Context, r *http.Request) error {
+		use := credentials.Use{Request: r, Transport: s.proxy.Errand(credential)}
+		injection, err := s.generation.Load().Credentials.Lookup(credential).Retrieve(ctx, use)
+		if err != nil {
+			return err
+		}
+		return injection.Apply(r)
+	}
 }
 
 func (s *server) newestCheckpoint(ctx context.Context) (audit.SignedCheckpoint, error) {

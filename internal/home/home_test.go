@@ -156,6 +156,29 @@ func TestLoadNamesEveryMistake(t *testing.T) {
 				`policies/p.yaml:4: rules[s].record: query parameter appid is where a credential is written`,
 			},
 		},
+		"S3 place that lacks keys": {
+			map[string]string{"sallyport.yaml": domain + "audit:\n  publish:\n    - s3: {bucket: A, lock: maybe, retain: 1h, prefix: /x, endpoint: \"http://store.example\"}\n"},
+			[]string{
+				`:4: audit.publish[0].s3: needs bucket, region and credential`,
+				`audit.publish[0].s3.bucket: "A" is not the name of a bucket`, `s3.lock: "maybe" is not compliance or governance`,
+				`s3.retain: "1h" is not a time of at least 24h0m0s; write for example 8760h`, `s3.prefix: "/x" is not a prefix`, `s3.endpoint: must be an https:// URL`,
+			},
+		},
+		"S3 place with a lock for no time": {
+			map[string]string{"sallyport.yaml": domain + "audit: {publish: [{s3: {bucket: trail, region: eu-west-1, credential: key, lock: governance}}]}\n"},
+			[]string{`s3: lock and retain go together`},
+		},
+		"S3 place with a credential that signs nothing": {
+			map[string]string{"sallyport.yaml": domain + "audit: {publish: [{s3: {bucket: trail, region: eu-west-1, credential: key}}]}\n"},
+			[]string{`:2: audit.publish[0].s3.credential: credential "key" is of kind`, `name one of kind aws_keys`},
+		},
+		"S3 place that the credential must not go to": {
+			map[string]string{
+				"credentials.yaml": "credentials:\n  key: {kind: bearer, secret: {file: key}, hosts: [api.example.com]}\n  store: {kind: aws_keys, access_key_id: AKIA1, secret: {file: key}, region: auto, hosts: [store.example]}\n",
+				"sallyport.yaml":   domain + "audit: {publish: [{s3: {bucket: trail, region: eu-west-1, credential: store}}]}\n",
+			},
+			[]string{`credential "store" must not go to trail.s3.eu-west-1.amazonaws.com (it is bound to store.example); add the host`},
+		},
 		"policy that would be overlooked": {map[string]string{"policies/q.yml": "policy: q\nrules: []\n"}, []string{"policies/q.yml: would be overlooked; name it q.yaml"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -7,11 +7,12 @@ import (
 	"time"
 )
 
-// Place is where checkpoints of the trail are published: one of the three.
+// Place is where checkpoints of the trail are published: one of the four.
 type Place struct {
 	File    string   // absolute
 	Command []string // a program and its arguments
 	URL     string   // https
+	S3      *S3Place
 }
 
 // leastUnpublished leaves room for a few attempts, which are ten seconds apart.
@@ -22,23 +23,11 @@ func (c *Config) parseAudit(v value, home string) {
 	v.fields(map[string]func(value){
 		"durability":      c.parseDurability,
 		"publish":         func(v value) { v.list(func(v value) { c.parsePlace(v, home) }) },
-		"max_unpublished": c.parseMaxUnpublished,
+		"max_unpublished": func(v value) { c.MaxUnpublished = v.duration(leastUnpublished, "1h") },
 	})
 	if c.MaxUnpublished != 0 && len(c.Publish) == 0 {
 		v.fail("max_unpublished means nothing without publish")
 	}
-}
-
-func (c *Config) parseMaxUnpublished(v value) {
-	s, ok := v.text()
-	if !ok {
-		return
-	}
-	d, err := time.ParseDuration(s)
-	if err != nil || d < leastUnpublished {
-		v.fail("%q is not a time of at least %s; write for example 1h", s, leastUnpublished)
-	}
-	c.MaxUnpublished = d
 }
 
 func (c *Config) parsePlace(v value, home string) {
@@ -66,9 +55,13 @@ func (c *Config) parsePlace(v value, home string) {
 			given++
 			p.URL = v.address()
 		},
+		"s3": func(v value) {
+			given++
+			p.S3 = c.parseS3(v)
+		},
 	})
 	if given != 1 {
-		v.fail("must have one of file, command and url")
+		v.fail("must have one of file, command, url and s3")
 		return
 	}
 	c.Publish = append(c.Publish, p)
@@ -89,5 +82,10 @@ func (v value) address() string {
 }
 
 func (p Place) equal(q Place) bool {
-	return p.File == q.File && p.URL == q.URL && slices.Equal(p.Command, q.Command)
+	if p.S3 != nil && q.S3 != nil {
+		a, b := *p.S3, *q.S3
+		a.line, b.line = 0, 0 // where it stands in the file changes nothing
+		return a == b
+	}
+	return p.S3 == q.S3 && p.File == q.File && p.URL == q.URL && slices.Equal(p.Command, q.Command)
 }

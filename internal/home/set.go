@@ -110,7 +110,7 @@ func (set *Set) parse(snap *snapshot, l Layout, o Options) error {
 	}
 	parsed, policiesErr := set.parsePolicies(snap.policies, o.Services)
 	if snap.credentials.path != "" && credentialsErr == nil {
-		usesErr = set.checkUses(parsed)
+		usesErr = errors.Join(set.checkUses(parsed), set.checkPlaces(snap.config.path))
 	}
 	set.Warnings = append(set.Warnings, snap.warnings()...)
 	set.Warnings = append(set.Warnings, set.Config.Upstream.warnings()...)

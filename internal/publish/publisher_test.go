@@ -188,3 +188,42 @@ func TestURL(t *testing.T) {
 	status = http.StatusForbidden
 	require.ErrorContains(t, u.Publish(t.Context(), nil), "status 403")
 }
+
+// TestS3 is about what is sent; that servers take it, test/publish shows.
+func TestS3(t *testing.T) {
+	t.Parallel()
+	status, answer := http.StatusOK, ""
+	var got *http.Request
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got = r
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(answer))
+	}))
+	t.Cleanup(srv.Close)
+	var unsigned error
+	s := publish.S3{
+		Address: srv.URL + "/trail/", Region: "eu-west-1", Prefix: "a/", Lock: "GOVERNANCE", Retain: 24 * time.Hour,
+		Client: func() (*http.Client, func()) { return srv.Client(), func() {} },
+		Sign:   func(_ context.Context, r *http.Request) error { r.Header.Set("Authorization", "signed"); return unsigned },
+		Now:    func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) },
+	}
+	note := []byte("agents.test\n42\nroot\n\nsignature\n")
+	require.NoError(t, s.Publish(t.Context(), note))
+	assert.Equal(t, "PUT /trail/a/00000000000000000042-", got.Method+" "+got.URL.Path[:len(got.URL.Path)-16])
+	assert.Equal(t, "*", got.Header.Get("If-None-Match"))
+	assert.Equal(t, "GOVERNANCE", got.Header.Get("X-Amz-Object-Lock-Mode"))
+	assert.Equal(t, "2026-01-03T03:04:05Z", got.Header.Get("X-Amz-Object-Lock-Retain-Until-Date"))
+	assert.NotEmpty(t, got.Header.Get("X-Amz-Checksum-Sha256"))
+	assert.Equal(t, "signed", got.Header.Get("Authorization"))
+	first := got.URL.Path
+	require.NoError(t, s.Publish(t.Context(), append(note, 'x')))
+	assert.NotEqual(t, first, got.URL.Path, "another head has another key")
+
+	status = http.StatusPreconditionFailed
+	require.NoError(t, s.Publish(t.Context(), note), "it is there already")
+	status, answer = http.StatusForbidden, "<Error><Code>AccessDenied</Code><Message>token s3cret</Message></Error>"
+	require.EqualError(t, s.Publish(t.Context(), note), "it answered with status 403 AccessDenied")
+	unsigned, got = errors.New("no keys"), nil
+	require.ErrorIs(t, s.Publish(t.Context(), note), unsigned)
+	assert.Nil(t, got, "nothing leaves unsigned")
+}

@@ -13,7 +13,26 @@ type Pattern struct {
 	text           string
 	category, name string
 	also           []string // other names of the same requests
+	reach          Reach
 }
+
+// Reach is what the operations of a pattern have in common. The zero value is that of
+// none.
+type Reach struct {
+	Least, Greatest Access
+	Repo            bool // one of them at least names its repository
+	GraphQL         bool // one of them at least is a GraphQL field, which hides it
+}
+
+func (r Reach) with(o Reach) Reach {
+	if r == (Reach{}) {
+		return o
+	}
+	return Reach{min(r.Least, o.Least), max(r.Greatest, o.Greatest), r.Repo || o.Repo, r.GraphQL || o.GraphQL}
+}
+
+// Reach says what the operations that the pattern names have in common.
+func (p Pattern) Reach() Reach { return p.reach }
 
 // ParsePattern reads a pattern and checks that it matches at least one operation. Its
 // error names the nearest one.
@@ -30,6 +49,7 @@ func ParsePattern(s string) (Pattern, error) {
 	for _, known := range operationsTable().names {
 		if p.matches(known) || p.Catches(known) {
 			matched = true
+			p.reach = p.reach.with(operationsTable().reach(known))
 			p.also = append(p.also, otherNames(known)...)
 		}
 	}

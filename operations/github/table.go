@@ -121,6 +121,31 @@ func (t *table) addREST(fields []string) error {
 	return nil
 }
 
+// reach is what is known of an operation by its name alone.
+func (t *table) reach(name string) Reach {
+	category, field, _ := strings.Cut(name, "/")
+	switch {
+	case category == "graphql" && strings.HasPrefix(field, "mutation."):
+		return Reach{Least: Write, Greatest: Write, GraphQL: true}
+	case category == "graphql":
+		return Reach{Least: Read, Greatest: Read, GraphQL: true}
+	case name == linkGet:
+		return Reach{Least: Read, Greatest: Read}
+	case name == linkPut:
+		return Reach{Least: Write, Greatest: Write}
+	case slices.Contains(ownNames(), name):
+		access := gitOperation(name, "", "").Access
+		return Reach{Least: access, Greatest: access, Repo: true}
+	}
+	var all Reach
+	for _, r := range t.rest {
+		if r.op.Name == name {
+			all = all.with(Reach{Least: r.op.Access, Greatest: r.op.Access, Repo: strings.Contains(r.path, "repo}")})
+		}
+	}
+	return all
+}
+
 // roots says in which trees a route is looked up.
 func (t *table) roots(r *route) []*node {
 	switch r.surface {

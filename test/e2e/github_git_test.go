@@ -162,3 +162,27 @@ func TestGitThatIsRefused(t *testing.T) {
 		})
 	}
 }
+// Objects of LFS lie on other hosts. The agent's client gets there with nothing.
+func TestGitLFS(t *testing.T) {
+	full(t)
+	t.Parallel()
+	find(t, "git-lfs")
+	c := newClientOf(t, "maintainer")
+	run, _ := c.work("acme/web.app", "HTTP/2")
+	run("lfs", "install", "--local")
+	run("lfs", "track", "data")
+	run("add", ".gitattributes")
+	c.commit(run, 3<<20)
+	oid := strings.Fields(run("lfs", "ls-files", "--long"))[0]
+	c.env = append(c.env, "GIT_CURL_VERBOSE=1") // shows what comes back, which is searched for secrets
+	assert.Contains(t, run("push", "origin", "HEAD:refs/heads/lfs"), `"actions":`)
+	assert.Len(t, shared.dotcom.Object(oid), 3<<20)
+
+	second := &client{t: t, agent: c.agent, proxy: c.proxy, dir: t.TempDir(), env: c.env}
+	run, _ = second.work("acme/web.app", "HTTP/2", "--branch=lfs")
+	run("lfs", "install", "--local")
+	run("lfs", "pull")
+	info, err := os.Stat(filepath.Join(strings.TrimSpace(run("rev-parse", "--show-toplevel")), "data"))
+	require.NoError(t, err)
+	assert.EqualValues(t, 3<<20, info.Size())
+}

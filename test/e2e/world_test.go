@@ -80,6 +80,10 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, "a placeholder reached an upstream:\n"+seen)
 			code = 1
 		}
+		if err := shared.leaks(context.Background()); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
 	}
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
@@ -165,6 +169,23 @@ func (w *world) addGitHub(dir string) error {
 // forbidden is what no agent may see.
 func (w *world) forbidden() []string {
 	return slices.Concat(w.secrets.all(), w.dotcom.Secrets(), w.ghes.Secrets())
+}
+
+// leaks looks for what no agent may see in all that Sallyport has written.
+func (w *world) leaks(ctx context.Context) error {
+	written, err := rig.Dump(ctx, w.home.Dir)
+	if err != nil {
+		return err
+	}
+	if w.server != nil {
+		written = append(written, w.server.Log()...)
+	}
+	for _, secret := range w.forbidden() {
+		if form := rig.Find(written, secret); form != "" {
+			return fmt.Errorf("a secret of %d characters is in the log or in HOME/state, %s", len(secret), form)
+		}
+	}
+	return nil
 }
 
 // configure writes HOME: one credential of each kind that fits its service, one policy.

@@ -59,6 +59,11 @@ func (h *Home) Init(ctx context.Context, s Settings) error {
 	if _, err := h.Run(ctx, "init", "--trust-domain", "agents.test"); err != nil {
 		return err
 	}
+	return h.Configure(s)
+}
+
+// Configure writes sallyport.yaml from s.
+func (h *Home) Configure(s Settings) error {
 	var y strings.Builder
 	fmt.Fprintf(&y, "trust_domain: agents.test\nlisten: %s\n", s.Listen)
 	if s.Health != "" {

@@ -1,7 +1,7 @@
 //go:build linux
 
 // Package slowfs is a file system in user space (FUSE) over a folder, whose
-// disk hangs, fails or takes its time when a test says so. What runs on it sees
+// disk hangs, fails, takes its time or loses its power when a test says so. What runs on it sees
 // a real file system of the kernel: a write that hangs, hangs in the kernel.
 //
 // It must not be served by the process that uses it: a page fault in a mapped
@@ -11,6 +11,7 @@ package slowfs
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -27,6 +28,9 @@ type Disk struct {
 	hangs   bool
 	err     syscall.Errno // of every change; 0: none
 
+	folder   string
+	unsynced map[string][]write // by file
+
 	sync  sync.Mutex // a disk does one sync after the other
 	delay time.Duration
 }
@@ -35,7 +39,7 @@ type Disk struct {
 // syscall.EPERM or syscall.ENOENT where this machine does not allow it. Each
 // sync takes syncTakes, one after the other.
 func Mount(folder, mountpoint string, syncTakes time.Duration) (disk *Disk, unmount func() error, err error) {
-	disk = &Disk{delay: syncTakes}
+	disk = &Disk{delay: syncTakes, folder: folder, unsynced: map[string][]write{}}
 	disk.changed.L = &disk.mu
 	root := &node{LoopbackNode: fs.LoopbackNode{RootData: &fs.LoopbackRoot{Path: folder}}, disk: disk}
 	root.RootData.RootNode = root
@@ -76,6 +80,13 @@ func (d *Disk) change() syscall.Errno {
 	return d.err
 }
 
+// synced forgets the writes that a sync has made safe.
+func (d *Disk) synced(name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.unsynced, name)
+}
+
 func (d *Disk) flush() {
 	if d.delay == 0 {
 		return
@@ -109,12 +120,16 @@ func (n *node) Create(ctx context.Context, name string, flags, mode uint32, out 
 		return nil, nil, 0, errno
 	}
 	inode, h, flags, errno := n.LoopbackNode.Create(ctx, name, flags, mode, out)
-	return inode, n.file(h), flags, errno
+	if f, ok := n.file(h).(*file); ok {
+		f.name = filepath.Join(f.name, name)
+		return inode, f, flags, errno
+	}
+	return inode, h, flags, errno
 }
 
 func (n *node) file(h fs.FileHandle) fs.FileHandle {
 	if plain, ok := h.(*fs.LoopbackFile); ok {
-		return &file{loopback: plain, disk: n.disk}
+		return &file{loopback: plain, disk: n.disk, name: n.Path(n.Root())}
 	}
 	return h
 }
@@ -133,6 +148,7 @@ type loopback interface {
 type file struct {
 	loopback
 	disk *Disk
+	name string // below the folder
 }
 
 func (f *file) plain() *fs.LoopbackFile { return f.loopback.(*fs.LoopbackFile) } //nolint:forcetypeassert // node.file made it
@@ -140,6 +156,11 @@ func (f *file) plain() *fs.LoopbackFile { return f.loopback.(*fs.LoopbackFile) }
 func (f *file) Write(ctx context.Context, data []byte, off int64) (uint32, syscall.Errno) {
 	if errno := f.disk.change(); errno != 0 {
 		return 0, errno
+	}
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	if err := f.disk.note(f.name, data, off); err != nil {
+		return 0, fs.ToErrno(err)
 	}
 	return f.plain().Write(ctx, data, off)
 }
@@ -151,5 +172,6 @@ func (f *file) Fsync(context.Context, uint32) syscall.Errno {
 		return errno
 	}
 	f.disk.flush()
+	f.disk.synced(f.name)
 	return 0
 }

@@ -1,0 +1,230 @@
+package audit
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"math"
+	"time"
+)
+
+// index is the projector's part that puts exchanges into segments.
+type index struct {
+	open *segment // what comes after the last segment written
+	last int64    // id of that one
+	end  int64    // its last seq
+	// behind is set while there are more exchanges after it than one segment
+	// holds, in a trail that an older program wrote: these are read back, a
+	// segment at a time, when nobody waits.
+	behind bool
+	size   int // exchanges of a segment; 0 means segmentSize
+}
+
+func (x *index) limit() int {
+	if x.size == 0 {
+		return segmentSize
+	}
+	return x.size
+}
+
+// termsAtOnce terms are inserted by one statement where there are so many.
+const termsAtOnce = 8
+
+// push is an event that lists more refs of an exchange.
+type push struct {
+	seq, intentSeq int64
+	payload        []byte
+}
+
+// loadIndex reads what is in no segment yet.
+func (p *projector) loadIndex(ctx context.Context, s *store) error {
+	x := &p.index
+	err := s.conn.QueryRowContext(ctx, "SELECT coalesce(max(id), 0), coalesce(max(last_seq), 0) FROM segments").Scan(&x.last, &x.end)
+	if err != nil {
+		return err
+	}
+	if x.open == nil {
+		x.open = newSegment()
+	}
+	if err := readSegment(ctx, s.conn, x.open, x.end+1, math.MaxInt64, p.cursor, x.limit()+1); err != nil {
+		return err
+	}
+	if x.behind = len(x.open.seqs) > x.limit(); x.behind {
+		x.open.clear()
+	}
+	return nil
+}
+
+// place adds r to the open segment, which is written when it is full.
+func (p *projector) place(r *row) error {
+	x := &p.index
+	if x.behind {
+		return nil
+	}
+	if len(x.open.seqs) >= x.limit() {
+		if err := p.seal(); err != nil {
+			return err
+		}
+	}
+	if err := x.open.add(int64(r.seq), r.started, r.id, r.payload); err != nil {
+		return err
+	}
+	if r.outcomeSeq == 0 {
+		return nil
+	}
+	return x.open.end(int64(r.seq), r.ended)
+}
+
+// seal writes the open segment and begins the next.
+func (p *projector) seal() error {
+	x := &p.index
+	if err := p.writeSegment(x.last+1, x.open); err != nil {
+		return err
+	}
+	x.last++
+	x.end = x.open.seqs[len(x.open.seqs)-1]
+	x.open.clear()
+	return nil
+}
+
+func (p *projector) writeSegment(id int64, s *segment) error {
+	n := len(s.seqs)
+	_, err := p.stmts[addSegment].Exec(id, s.seqs[0], s.seqs[n-1], int64(n), s.minStarted, s.maxStarted, s.minID[:], s.maxID[:])
+	if err != nil {
+		return err
+	}
+	if _, err := p.stmts[addTerm].Exec(id, int64(fieldRows), int64(0), appendSeqs(nil, s.seqs)); err != nil {
+		return err
+	}
+	var waiting [termsAtOnce]struct {
+		term term
+		rows []byte
+	}
+	w := 0
+	err = s.each(func(t term, rows []byte) error {
+		waiting[w].term, waiting[w].rows = t, append(waiting[w].rows[:0], rows...)
+		if w++; w < termsAtOnce {
+			return nil
+		}
+		w = 0
+		stmt := p.stmts[addTerms]
+		for i := range waiting {
+			stmt.Set(i*4, id)
+			stmt.Set(i*4+1, int64(waiting[i].term))
+			stmt.Set(i*4+2, int64(0))
+			stmt.Set(i*4+3, waiting[i].rows)
+		}
+		_, err := stmt.Exec()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for i := range waiting[:w] {
+		if _, err := p.stmts[addTerm].Exec(id, int64(waiting[i].term), int64(0), waiting[i].rows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endIndexed adds the outcome, event seq, of an exchange projected before.
+func (p *projector) endIndexed(ctx context.Context, s *store, intentSeq, seq int64, payload []byte) error {
+	x := &p.index
+	switch {
+	case x.open.holds(intentSeq):
+		return x.open.end(intentSeq, payload)
+	case intentSeq > x.end:
+		return nil // read back later, with its outcome
+	}
+	var list []term
+	if err := outcomeTerms(payload, func(t term) { list = append(list, t) }); err != nil {
+		return err
+	}
+	return p.addLate(ctx, s, intentSeq, seq, list)
+}
+
+// markPush adds what an event says beside a push.
+func (p *projector) markPush(ctx context.Context, s *store, push push) error {
+	details, err := decodeMap(push.payload)
+	if err != nil {
+		return err
+	}
+	x := &p.index
+	switch {
+	case x.open.holds(push.intentSeq):
+		x.open.mark(push.intentSeq, details)
+		return nil
+	case push.intentSeq > x.end:
+		return nil
+	}
+	var list []term
+	eachMark(details, func(m string) { list = append(list, newTerm(fieldMark, m)) })
+	return p.addLate(ctx, s, push.intentSeq, push.seq, list)
+}
+
+// addLate adds terms of an exchange whose segment is written: as parts of their
+// own, named by the event they come from.
+func (p *projector) addLate(ctx context.Context, s *store, intentSeq, part int64, list []term) error {
+	var id int64
+	var encoded []byte
+	err := s.conn.QueryRowContext(ctx, `SELECT segment, rows FROM terms WHERE term = ? AND part = 0
+		AND segment = (SELECT id FROM segments WHERE first_seq <= ? ORDER BY first_seq DESC LIMIT 1)`, int64(fieldRows), intentSeq).Scan(&id, &encoded)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	row, ok := rowOf(decodeSeqs(encoded), intentSeq)
+	if !ok {
+		return nil
+	}
+	rows := appendRows(nil, []uint16{uint16(row)})
+	seen := make(map[term]bool, len(list))
+	for _, t := range list {
+		if seen[t] {
+			continue
+		}
+		seen[t] = true
+		if _, err := p.stmts[addTerm].Exec(id, int64(t), part, rows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sealOld puts the next of the exchanges that wait into a segment, when there
+// are some and nobody waits.
+func (w *writer) sealOld() {
+	p := &w.projector
+	if !p.index.behind || time.Now().Before(w.projectRetry) {
+		return
+	}
+	if err := p.sealNext(w.store); err != nil {
+		w.projectionFailed(err)
+		return
+	}
+	if p.index.behind {
+		w.projectAt = time.Now()
+	}
+}
+
+func (p *projector) sealNext(s *store) error {
+	if err := p.load(s); err != nil || !p.index.behind {
+		return err
+	}
+	ctx, x := context.Background(), &p.index
+	if err := readSegment(ctx, s.conn, x.open, x.end+1, math.MaxInt64, p.cursor, x.limit()); err != nil {
+		return err
+	}
+	if err := s.inTx(p.seal); err != nil {
+		return err
+	}
+	var left int
+	err := s.conn.QueryRowContext(ctx, "SELECT count(*) FROM (SELECT 1 FROM exchanges WHERE seq > ? LIMIT ?)", x.end, x.limit()+1).Scan(&left)
+	if err != nil || left > x.limit() {
+		return err
+	}
+	return p.loadIndex(ctx, s)
+}

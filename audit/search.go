@@ -1,0 +1,220 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// search is a filter made ready: the terms that every match has, and what must
+// be somewhere in its payloads.
+type search struct {
+	filter *Filter
+	// terms are to be found all, each in one of its forms.
+	terms   [][]term
+	needles [][]byte // in the intent's payload
+	never   bool     // nothing can match
+}
+
+// maxForms operations that a pattern means are looked for one by one; more are
+// looked for by what they begin with.
+const maxForms = 16
+
+// newSearch orders the terms so that those which few exchanges have come first.
+func (s *snapshot) newSearch(ctx context.Context, f *Filter) (*search, error) {
+	q := &search{filter: f}
+	if f.Mark != "" {
+		q.terms = append(q.terms, []term{newTerm(fieldMark, f.Mark)})
+	}
+	q.word(tagResource, f.Resource)
+	if f.Agent != uuid.Nil {
+		q.word(tagAgent, string(f.Agent[:]))
+	}
+	q.word(tagAgentName, f.AgentName)
+	for _, t := range grams(f.Text) {
+		q.terms = append(q.terms, []term{t})
+	}
+	if err := q.operation(ctx, s); err != nil {
+		return nil, err
+	}
+	q.word(tagHost, f.Host)
+	q.word(tagRule, f.Rule)
+	q.word(tagAcc, f.Accountable)
+	q.word(tagCredential, f.Credential)
+	q.word(tagOwner, f.Owner)
+	q.word(tagPolicy, f.Policy)
+	if f.Status != 0 {
+		q.terms = append(q.terms, []term{term(fieldStatus)<<40 | term(f.Status)})
+	}
+	if f.Outcome != "" {
+		q.terms = append(q.terms, []term{newTerm(fieldOutcome, f.Outcome)})
+	}
+	q.word(tagDecision, f.Decision)
+	return q, nil
+}
+
+func (q *search) word(field byte, value string) {
+	if value != "" {
+		q.terms = append(q.terms, []term{newTerm(field, value)})
+		q.needles = append(q.needles, []byte(value))
+	}
+}
+
+// operation finds out what a pattern means: the operations that there are.
+func (q *search) operation(ctx context.Context, s *snapshot) error {
+	pattern := q.filter.Operation
+	prefix, _, wild := strings.Cut(pattern, "*")
+	if !wild {
+		q.word(tagOperation, pattern)
+		return nil
+	}
+	names, err := s.operations(ctx, pattern)
+	if err != nil {
+		return err
+	}
+	if len(names) <= maxForms {
+		q.never = len(names) == 0
+		var forms []term
+		for _, name := range names {
+			forms = append(forms, newTerm(tagOperation, name))
+		}
+		q.terms = append(q.terms, forms)
+		return nil
+	}
+	if all := services(prefix); len(all) > 0 {
+		q.terms = append(q.terms, []term{newTerm(fieldService, all[len(all)-1])})
+	}
+	return nil
+}
+
+// operations returns those that a pattern means, skipping from one to the next
+// in the index of kinds.
+func (s *snapshot) operations(ctx context.Context, pattern string) ([]string, error) {
+	rows, err := s.conn.QueryContext(ctx, `WITH RECURSIVE each_one (name) AS (
+		SELECT min(operation) FROM kinds UNION ALL
+		SELECT (SELECT min(operation) FROM kinds WHERE operation > name) FROM each_one WHERE name IS NOT NULL)
+		SELECT name FROM each_one WHERE name IS NOT NULL`)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var names []string
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		if globMatch(pattern, name) {
+			names = append(names, name)
+		}
+	}
+	return names, rows.Err()
+}
+
+// projected tells the matches that are projected, newest first.
+func (s *snapshot) projected(ctx context.Context, f *Filter, fn func(*Exchange) error) error {
+	q, err := s.newSearch(ctx, f)
+	if err != nil || q.never {
+		return err
+	}
+	fn, finish, err := s.withEnded(ctx, q, fn)
+	if err != nil {
+		return err
+	}
+	if err := s.recent(ctx, q, fn); err != nil {
+		return err
+	}
+	if err := s.inSegments(ctx, q, fn); err != nil {
+		return err
+	}
+	return finish()
+}
+
+// withEnded adds the matches that ended after the projection, which segments
+// know only as open. They are few; fn is called for each in its place.
+func (s *snapshot) withEnded(ctx context.Context, q *search, fn func(*Exchange) error) (in func(*Exchange) error, finish func() error, err error) {
+	f := q.filter
+	if f.Outcome == "" && f.Status == 0 && f.Text == "" && f.Mark == "" {
+		return fn, func() error { return nil }, nil
+	}
+	var ended []*Exchange // oldest first
+	for id := range s.outcomes {
+		c := condition{}
+		c.add("x.id = ? AND x.outcome_seq IS NULL", id[:])
+		err := s.exchanges(ctx, c, func(x *Exchange) error {
+			if s.matches(ctx, f, x) {
+				ended = append(ended, x)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	slices.SortFunc(ended, func(a, b *Exchange) int { return int(int64(a.Seq) - int64(b.Seq)) })
+	tell := func(down uint64) error {
+		for n := len(ended) - 1; n >= 0 && ended[n].Seq > down; n-- {
+			x := ended[n]
+			ended = ended[:n]
+			if err := fn(x); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return func(x *Exchange) error {
+		if err := tell(x.Seq); err != nil {
+			return err
+		}
+		if n := len(ended); n > 0 && ended[n-1].Seq == x.Seq {
+			ended = ended[:n-1]
+		}
+		return fn(x)
+	}, func() error { return tell(0) }, nil
+}
+
+// recent looks at what is in no segment yet, one by one.
+func (s *snapshot) recent(ctx context.Context, q *search, fn func(*Exchange) error) error {
+	c := q.filter.rows()
+	c.add("x.seq > ?", s.sealed)
+	rows, err := s.conn.QueryContext(ctx, selectExchanges+c.String()+" ORDER BY x.seq DESC", c.args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var r storedPair
+		if err := r.scan(rows); err != nil {
+			return err
+		}
+		if !q.may(s, &r) {
+			continue
+		}
+		x, err := s.decode(&r)
+		if err != nil {
+			return err
+		}
+		if !s.matches(ctx, q.filter, x) {
+			continue
+		}
+		if err := fn(x); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// may tells from the payloads as they are stored whether r may match, which
+// costs a small part of decoding them.
+func (q *search) may(s *snapshot, r *storedPair) bool {
+	for _, needle := range q.needles {
+		if !bytes.Contains(r.in.payload, needle) {
+			return false
+		}
+	}
+	text := []byte(q.filter.Text)
+	return len(text) == 0 || bytes.Contains(r.in.payload, text) || bytes.Contains(r.out.payload, text) || s.outcomes[r.in.exchange] != nil
+}

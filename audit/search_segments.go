@@ -1,0 +1,191 @@
+package audit
+
+import (
+	"context"
+	"database/sql"
+	"strconv"
+)
+
+// segmentRow is a row of segments.
+type segmentRow struct{ id, first, last int64 }
+
+// segments returns those that meet a condition, newest first.
+func (s *snapshot) segments(ctx context.Context, where string, args ...any) ([]segmentRow, error) {
+	if s.sealed < 0 {
+		return nil, nil
+	}
+	rows, err := s.conn.QueryContext(ctx, "SELECT id, first_seq, last_seq FROM segments WHERE "+where+" ORDER BY id DESC", args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var list []segmentRow
+	for rows.Next() {
+		var seg segmentRow
+		if err := rows.Scan(&seg.id, &seg.first, &seg.last); err != nil {
+			return nil, err
+		}
+		list = append(list, seg)
+	}
+	return list, rows.Err()
+}
+
+// firstWindow segments are searched at first, then eight times as many, since
+// what is asked for is usually new.
+const firstWindow = 4
+
+func (s *snapshot) inSegments(ctx context.Context, q *search, fn func(*Exchange) error) error {
+	c := q.filter.segments()
+	list, err := s.segments(ctx, c.String(), c.args...)
+	if err != nil {
+		return err
+	}
+	for window := firstWindow; len(list) > 0; window *= 8 {
+		n := min(window, len(list))
+		if err := s.window(ctx, q, list[:n], fn); err != nil {
+			return err
+		}
+		list = list[n:]
+	}
+	return nil
+}
+
+func (s *snapshot) window(ctx context.Context, q *search, list []segmentRow, fn func(*Exchange) error) error {
+	if len(q.terms) == 0 {
+		for _, seg := range list {
+			c := q.filter.rows()
+			c.add("x.seq BETWEEN ? AND ?", seg.first, seg.last)
+			if err := s.tell(ctx, q.filter, c, fn); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	found, err := s.rowsWith(ctx, q.terms, list)
+	if err != nil {
+		return err
+	}
+	for _, seg := range list {
+		if rows := found[seg.id]; rows != nil {
+			if err := s.tellRows(ctx, q.filter, seg.id, rows, fn); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// rowsWith returns by segment the rows that have all terms.
+func (s *snapshot) rowsWith(ctx context.Context, terms [][]term, list []segmentRow) (map[int64]*rowSet, error) {
+	ids := make([]int64, 0, len(list))
+	for _, seg := range list {
+		ids = append(ids, seg.id)
+	}
+	var found map[int64]*rowSet
+	for _, forms := range terms {
+		next, err := s.rowsWithOne(ctx, forms, ids)
+		if err != nil {
+			return nil, err
+		}
+		ids = ids[:0]
+		for id, rows := range next {
+			if found != nil {
+				rows.keep(found[id])
+			}
+			if rows.empty() {
+				delete(next, id)
+				continue
+			}
+			ids = append(ids, id)
+		}
+		if found = next; len(ids) == 0 {
+			break
+		}
+	}
+	return found, nil
+}
+
+func (s *snapshot) rowsWithOne(ctx context.Context, forms []term, ids []int64) (map[int64]*rowSet, error) {
+	rows, err := s.conn.QueryContext(ctx, "SELECT segment, rows FROM terms WHERE segment IN ("+numbers(ids)+") AND term IN ("+numbers(forms)+")")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	found := make(map[int64]*rowSet)
+	var id int64
+	var encoded sql.RawBytes
+	for rows.Next() {
+		if err := rows.Scan(&id, &encoded); err != nil {
+			return nil, err
+		}
+		set := found[id]
+		if set == nil {
+			set = new(rowSet)
+			found[id] = set
+		}
+		set.addRows(encoded) // what is damaged is for Verify to name
+	}
+	return found, rows.Err()
+}
+
+func numbers[T ~int64](list []T) string {
+	var b []byte
+	for i, n := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(b, int64(n), 10)
+	}
+	return string(b)
+}
+
+// tellAtOnce rows of a segment are read by one query.
+const tellAtOnce = 128
+
+// tellRows tells the matches among rows of one segment.
+func (s *snapshot) tellRows(ctx context.Context, f *Filter, segment int64, rows *rowSet, fn func(*Exchange) error) error {
+	var encoded []byte
+	err := s.conn.QueryRowContext(ctx, "SELECT rows FROM terms WHERE segment = ? AND term = ? AND part = 0", segment, int64(fieldRows)).Scan(&encoded)
+	if err != nil {
+		return err
+	}
+	seqs := decodeSeqs(encoded)
+	for row := rows.last(len(seqs)); row >= 0; {
+		var some []int64
+		for ; row >= 0 && len(some) < tellAtOnce; row = rows.last(row) {
+			some = append(some, seqs[row])
+		}
+		c := f.rows()
+		c.add("x.seq IN (" + numbers(some) + ")")
+		if err := s.tell(ctx, f, c, fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *snapshot) tell(ctx context.Context, f *Filter, c condition, fn func(*Exchange) error) error {
+	return s.exchanges(ctx, c, func(x *Exchange) error {
+		if !s.matches(ctx, f, x) {
+			return nil
+		}
+		return fn(x)
+	})
+}
+
+// matches is Filter.matches, with what events beside the exchange say.
+func (s *snapshot) matches(ctx context.Context, f *Filter, x *Exchange) bool {
+	if f.Mark == "" || x.hasMark(f.Mark) {
+		return f.matches(x)
+	}
+	if x.Details[refsTotal] == nil {
+		return false
+	}
+	found := false
+	err := eachEvent(ctx, s.conn, selectPushes, []any{x.ID[:]}, func(e *event) error {
+		details, err := decodeMap(e.payload)
+		eachMark(details, func(m string) { found = found || m == f.Mark })
+		return err
+	})
+	return err == nil && found && f.matches(x)
+}
