@@ -102,6 +102,9 @@ func (s *server) reload(ctx context.Context, source string, by *admin.Caller) (a
 	case r.News:
 		s.log.Info("configuration is again what is in force", "source", source, "generation", r.Set.Number)
 	}
+	if !r.Changed && (by != nil || err != nil && r.News) {
+		s.recordKept(ctx, r.Set.Number, source, by, err)
+	}
 	if err != nil {
 		return admin.Configuration{}, &admin.Error{
 			Kind: admin.Invalid, Msg: err.Error(),
@@ -109,6 +112,24 @@ func (s *server) reload(ctx context.Context, source string, by *admin.Caller) (a
 		}
 	}
 	return describeSet(r.Set, r.Changed), nil
+}
+
+// recordKept puts into the trail that files were not put in force, because they
+// are wrong or have not changed, and who asked. What is in force does not depend
+// on it.
+func (s *server) recordKept(ctx context.Context, generation uint64, source string, by *admin.Caller, why error) {
+	payload := map[string]any{"generation": generation, "source": source}
+	if by != nil {
+		maps.Copy(payload, by.Payload())
+	}
+	if why != nil {
+		payload["error"] = audit.Cut(why.Error())
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := s.trail.Record(ctx, audit.Event{Type: "configuration.kept", Payload: payload}); err != nil {
+		s.log.Warn("event not recorded", "type", "configuration.kept", "error", err)
+	}
 }
 
 func describeSet(set *home.Set, changed bool) admin.Configuration {

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"regexp"
+	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -42,4 +44,19 @@ func replaceIn(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%s has no %q", args[0], args[1])
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), changed, 0o600))
+}
+
+// told TYPE REGEXP: the trail has an event of this type that says so, and which
+// local user asked for it.
+func told(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(ts.Exec("sallyport", "audit", "events", "--type", args[0]))
+	what := regexp.MustCompile(args[1])
+	who := regexp.MustCompile(`"uid":[0-9]+,"user":"[^"]+","via":"[a-z]+"`)
+	events := ts.ReadFile("stdout")
+	for line := range strings.Lines(events) {
+		if what.MatchString(line) && who.MatchString(line) {
+			return
+		}
+	}
+	ts.Fatalf("no event %s says %s and who asked:\n%s", args[0], args[1], events)
 }

@@ -59,6 +59,7 @@ func TestScripts(t *testing.T) {
 			"field":      field,
 			"sql":        changeDatabase,
 			"replace":    replaceIn,
+			"told":       told,
 		},
 	})
 }
