@@ -10,9 +10,12 @@ import (
 
 // index is the projector's part that puts exchanges into segments.
 type index struct {
-	open *segment // what comes after the last segment written
-	last int64    // id of that one
-	end  int64    // its last seq
+	// full, unless it is empty, is the next segment to be written, and open
+	// what comes after it: nearly all outcomes of full come while open fills,
+	// and one that comes later costs as much as all of them.
+	full, open *segment
+	last       int64 // id of the last segment written
+	end        int64 // its last seq
 	// behind is set while there are more exchanges after it than one segment
 	// holds, in a trail that an older program wrote: these are read back, a
 	// segment at a time, when nobody waits.
@@ -25,6 +28,17 @@ func (x *index) limit() int {
 		return segmentSize
 	}
 	return x.size
+}
+
+// delay is how many exchanges come after a full segment before it is written.
+func (x *index) delay() int { return x.limit() / 4 }
+
+// of returns the segment in memory that the exchange begun with seq is in.
+func (x *index) of(seq int64) *segment {
+	if x.full.holds(seq) && !x.open.holds(seq) {
+		return x.full
+	}
+	return x.open
 }
 
 // termsAtOnce terms are inserted by one statement where there are so many.
@@ -44,46 +58,61 @@ func (p *projector) loadIndex(ctx context.Context, s *store) error {
 		return err
 	}
 	if x.open == nil {
-		x.open = newSegment()
+		x.full, x.open = newSegment(), newSegment()
 	}
-	if err := readSegment(ctx, s.conn, x.open, x.end+1, math.MaxInt64, p.cursor, x.limit()+1); err != nil {
+	x.full.clear()
+	most := x.limit() + x.delay()
+	var left int
+	err = s.conn.QueryRowContext(ctx, "SELECT count(*) FROM (SELECT 1 FROM exchanges WHERE seq > ? LIMIT ?)", x.end, most+1).Scan(&left)
+	if err != nil {
 		return err
 	}
-	if x.behind = len(x.open.seqs) > x.limit(); x.behind {
+	if x.behind = left > most; x.behind {
 		x.open.clear()
+		return nil
 	}
-	return nil
+	first := x.end + 1
+	if left > x.limit() {
+		if err := readSegment(ctx, s.conn, x.full, first, math.MaxInt64, p.cursor, x.limit()); err != nil {
+			return err
+		}
+		first = x.full.seqs[len(x.full.seqs)-1] + 1
+	}
+	return readSegment(ctx, s.conn, x.open, first, math.MaxInt64, p.cursor, x.limit())
 }
 
-// place adds r to the open segment, which is written when it is full.
+// place adds r to the open segment.
 func (p *projector) place(r *row) error {
 	x := &p.index
 	if x.behind {
 		return nil
 	}
 	if len(x.open.seqs) >= x.limit() {
-		if err := p.seal(); err != nil {
-			return err
-		}
+		x.full, x.open = x.open, x.full // which was written and is empty
 	}
 	if err := x.open.add(int64(r.seq), r.started, r.id, r.payload); err != nil {
 		return err
 	}
-	if r.outcomeSeq == 0 {
-		return nil
+	if r.outcomeSeq != 0 {
+		if err := x.open.end(int64(r.seq), r.ended); err != nil {
+			return err
+		}
 	}
-	return x.open.end(int64(r.seq), r.ended)
+	if len(x.full.seqs) > 0 && len(x.open.seqs) >= x.delay() {
+		return p.seal()
+	}
+	return nil
 }
 
-// seal writes the open segment and begins the next.
+// seal writes the full segment.
 func (p *projector) seal() error {
 	x := &p.index
-	if err := p.writeSegment(x.last+1, x.open); err != nil {
+	if err := p.writeSegment(x.last+1, x.full); err != nil {
 		return err
 	}
 	x.last++
-	x.end = x.open.seqs[len(x.open.seqs)-1]
-	x.open.clear()
+	x.end = x.full.seqs[len(x.full.seqs)-1]
+	x.full.clear()
 	return nil
 }
 
@@ -132,8 +161,8 @@ func (p *projector) writeSegment(id int64, s *segment) error {
 func (p *projector) endIndexed(ctx context.Context, s *store, intentSeq, seq int64, payload []byte) error {
 	x := &p.index
 	switch {
-	case x.open.holds(intentSeq):
-		return x.open.end(intentSeq, payload)
+	case x.of(intentSeq).holds(intentSeq):
+		return x.of(intentSeq).end(intentSeq, payload)
 	case intentSeq > x.end:
 		return nil // read back later, with its outcome
 	}
@@ -152,8 +181,8 @@ func (p *projector) markPush(ctx context.Context, s *store, push push) error {
 	}
 	x := &p.index
 	switch {
-	case x.open.holds(push.intentSeq):
-		x.open.mark(push.intentSeq, details)
+	case x.of(push.intentSeq).holds(push.intentSeq):
+		x.of(push.intentSeq).mark(push.intentSeq, details)
 		return nil
 	case push.intentSeq > x.end:
 		return nil
@@ -215,15 +244,10 @@ func (p *projector) sealNext(s *store) error {
 		return err
 	}
 	ctx, x := context.Background(), &p.index
-	if err := readSegment(ctx, s.conn, x.open, x.end+1, math.MaxInt64, p.cursor, x.limit()); err != nil {
+	if err := readSegment(ctx, s.conn, x.full, x.end+1, math.MaxInt64, p.cursor, x.limit()); err != nil {
 		return err
 	}
 	if err := s.inTx(p.seal); err != nil {
-		return err
-	}
-	var left int
-	err := s.conn.QueryRowContext(ctx, "SELECT count(*) FROM (SELECT 1 FROM exchanges WHERE seq > ? LIMIT ?)", x.end, x.limit()+1).Scan(&left)
-	if err != nil || left > x.limit() {
 		return err
 	}
 	return p.loadIndex(ctx, s)

@@ -28,9 +28,13 @@ type Reader struct {
 	db   *sql.DB
 }
 
+// readerCacheKiB holds the inner pages of the index of some ten million
+// exchanges; it is taken as it is needed.
+const readerCacheKiB = 16384
+
 // OpenReader opens the trail at path for reading only.
 func OpenReader(path string) (*Reader, error) {
-	db, err := sqlite.Open(path, sqlite.Options{ReadOnly: true})
+	db, err := sqlite.Open(path, sqlite.Options{ReadOnly: true, CacheKiB: readerCacheKiB})
 	if err != nil {
 		return nil, fmt.Errorf("audit trail: %w", err)
 	}

@@ -3,6 +3,8 @@ package audit
 import (
 	"context"
 	"database/sql"
+	"math"
+	"math/bits"
 	"strconv"
 )
 
@@ -42,12 +44,79 @@ func (s *snapshot) inSegments(ctx context.Context, q *search, fn func(*Exchange)
 	}
 	for window := firstWindow; len(list) > 0; window *= 8 {
 		n := min(window, len(list))
+		if window == firstWindow {
+			if err := s.order(ctx, q, list[:n]); err != nil {
+				return err
+			}
+		}
 		if err := s.window(ctx, q, list[:n], fn); err != nil {
 			return err
 		}
 		list = list[n:]
 	}
 	return nil
+}
+
+// order puts the terms into the order in which they leave the fewest rows, as
+// far as a few segments show it: what is rare first, what goes together last.
+func (s *snapshot) order(ctx context.Context, q *search, list []segmentRow) error {
+	if len(q.terms) < 2 {
+		return nil
+	}
+	found := make([]map[int64]*rowSet, len(q.terms))
+	for i, forms := range q.terms {
+		var err error
+		if found[i], err = s.rowsWithOne(ctx, forms, ids(list)); err != nil {
+			return err
+		}
+	}
+	rest := make(map[int64]*rowSet)
+	for _, seg := range list {
+		rest[seg.id] = new(rowSet)
+		for i := range rest[seg.id] {
+			rest[seg.id][i] = math.MaxUint64
+		}
+	}
+	for i := range q.terms {
+		best, fewest := i, math.MaxInt
+		for j := i; j < len(q.terms); j++ {
+			if n := common(rest, found[j]); n < fewest {
+				best, fewest = j, n
+			}
+		}
+		q.terms[i], q.terms[best] = q.terms[best], q.terms[i]
+		found[i], found[best] = found[best], found[i]
+		for id, rows := range rest {
+			if with := found[i][id]; with != nil {
+				rows.keep(with)
+			} else {
+				delete(rest, id)
+			}
+		}
+	}
+	return nil
+}
+
+// common counts the rows that are in both.
+func common(a, b map[int64]*rowSet) (n int) {
+	for id, rows := range a {
+		with := b[id]
+		if with == nil {
+			continue
+		}
+		for i := range rows {
+			n += bits.OnesCount64(rows[i] & with[i])
+		}
+	}
+	return n
+}
+
+func ids(list []segmentRow) []int64 {
+	all := make([]int64, 0, len(list))
+	for _, seg := range list {
+		all = append(all, seg.id)
+	}
+	return all
 }
 
 func (s *snapshot) window(ctx context.Context, q *search, list []segmentRow, fn func(*Exchange) error) error {
@@ -77,17 +146,14 @@ func (s *snapshot) window(ctx context.Context, q *search, list []segmentRow, fn 
 
 // rowsWith returns by segment the rows that have all terms.
 func (s *snapshot) rowsWith(ctx context.Context, terms [][]term, list []segmentRow) (map[int64]*rowSet, error) {
-	ids := make([]int64, 0, len(list))
-	for _, seg := range list {
-		ids = append(ids, seg.id)
-	}
+	left := ids(list)
 	var found map[int64]*rowSet
 	for _, forms := range terms {
-		next, err := s.rowsWithOne(ctx, forms, ids)
+		next, err := s.rowsWithOne(ctx, forms, left)
 		if err != nil {
 			return nil, err
 		}
-		ids = ids[:0]
+		left = left[:0]
 		for id, rows := range next {
 			if found != nil {
 				rows.keep(found[id])
@@ -96,9 +162,9 @@ func (s *snapshot) rowsWith(ctx context.Context, terms [][]term, list []segmentR
 				delete(next, id)
 				continue
 			}
-			ids = append(ids, id)
+			left = append(left, id)
 		}
-		if found = next; len(ids) == 0 {
+		if found = next; len(left) == 0 {
 			break
 		}
 	}

@@ -31,7 +31,7 @@ func (s *segment) clear() {
 	*s = segment{seqs: s.seqs[:0], lists: s.lists, rows: s.rows}
 }
 
-// holds reports whether the exchange that began with seq is, or would be, in s.
+// holds reports whether the exchange that began with seq is in s, or after it.
 func (s *segment) holds(seq int64) bool { return len(s.seqs) > 0 && seq >= s.seqs[0] }
 
 // add takes the next exchange.
