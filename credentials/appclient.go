@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/google/go-github/v66/github"
+
+	"sallyport/credentials/budget"
 )
 
 // GitHub takes an App's JWT for ten minutes at most, by its own clock.
@@ -198,20 +200,16 @@ func (e *LimitedError) Unwrap() error { return e.err }
 // RetryAfter says how long there is no point in another try.
 func (e *LimitedError) RetryAfter() time.Duration { return e.After }
 
-// backoff reads how GitHub says to come back later ("Rate limits for the REST API").
+// backoff reads how GitHub says to come back later.
 func backoff(status int, h http.Header, now time.Time) (after time.Duration, limited bool) {
-	if status != http.StatusForbidden && status != http.StatusTooManyRequests {
+	told := budget.ReadGitHub(status, h, now)
+	switch {
+	case status != http.StatusForbidden && status != http.StatusTooManyRequests:
 		return 0, false
+	case told.Backoff > 0:
+		return told.Backoff, true
 	}
-	if seconds, err := strconv.Atoi(h.Get("Retry-After")); err == nil && seconds >= 0 {
-		return time.Duration(seconds) * time.Second, true
-	}
-	if h.Get("X-Ratelimit-Remaining") == "0" {
-		if reset, err := strconv.ParseInt(h.Get("X-Ratelimit-Reset"), 10, 64); err == nil {
-			return max(time.Second, time.Unix(reset, 0).Sub(now)), true
-		}
-	}
-	return time.Minute, status == http.StatusTooManyRequests
+	return told.Reset.Sub(now), told.Limit > 0 && told.Remaining == 0
 }
 
 // find looks up the installation of an owner. It is asked for by the owner alone: what

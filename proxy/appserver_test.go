@@ -44,6 +44,9 @@ type appServer struct {
 	ahead   time.Duration               // of our clock
 	wrong   func(answer map[string]any) // spoils the answers to mints
 
+	left    int                         // of 200 requests in an hour; -1: no limit is told
+	answers []func(http.ResponseWriter) // to the next requests to the API, in place of its own
+
 	held      string // requests whose path ends in this wait
 	asked     chan struct{}
 	unblocked chan struct{}
@@ -105,7 +108,7 @@ func newAppServer(t *testing.T) *appServer {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	require.NoError(t, err)
 	return &appServer{
-		t: t, key: key, life: time.Hour, tokens: map[string]*issued{},
+		t: t, key: key, life: time.Hour, left: -1, tokens: map[string]*issued{},
 		granted: map[string]string{"contents": "write", "pull_requests": "write", "issues": "write", "metadata": "read"},
 	}
 }
@@ -268,6 +271,9 @@ func (s *appServer) serveAPI(w http.ResponseWriter, r *http.Request, token strin
 		s.answer(w, http.StatusUnauthorized, map[string]any{"message": "Bad credentials"})
 		return
 	}
+	if s.answered(w) {
+		return
+	}
 	parts := strings.Split(strings.ToLower(r.URL.Path), "/")
 	if len(parts) > 3 && parts[1] == "repos" {
 		access := "read"
@@ -282,6 +288,27 @@ func (s *appServer) serveAPI(w http.ResponseWriter, r *http.Request, token strin
 		}
 	}
 	s.answer(w, http.StatusOK, map[string]any{"repositories": live.repositories, "permissions": live.permissions})
+}
+
+// answered tells how much is left, and gives what is to be answered in place of the
+// server's own answer.
+func (s *appServer) answered(w http.ResponseWriter) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.left >= 0 {
+		s.left--
+		assert.GreaterOrEqual(s.t, s.left, 0, "the budget was overdrawn")
+		w.Header().Set("X-Ratelimit-Limit", "200")
+		w.Header().Set("X-Ratelimit-Remaining", strconv.Itoa(s.left))
+		w.Header().Set("X-Ratelimit-Resource", "core")
+		w.Header().Set("X-Ratelimit-Reset", strconv.FormatInt(time.Now().Add(time.Hour).Unix(), 10))
+	}
+	if len(s.answers) == 0 {
+		return false
+	}
+	s.answers[0](w)
+	s.answers = s.answers[1:]
+	return true
 }
 
 // minted returns the requests for tokens so far.

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 
 	"sallyport/audit"
 	"sallyport/credentials"
+	"sallyport/credentials/budget"
 	"sallyport/identity"
 	"sallyport/policy"
 )
@@ -67,6 +69,8 @@ type exchange struct {
 	decided    bool
 	credential string
 	injection  *credentials.Injection
+	turn       *budget.Turn[credentials.Account] // nil if the credential counts against no account
+	watch      io.Writer                         // what looks at the answer as it passes; nil for nothing
 	details    map[string]any
 
 	intent  audit.Intent
@@ -125,6 +129,7 @@ func (x *exchange) close() {
 	x.done = true
 	x.mu.Unlock()
 	x.cancel(nil)
+	x.turn.Done()
 	x.agent.mu.Lock()
 	delete(x.agent.exchanges, x)
 	x.agent.used = x.p.now()
@@ -240,7 +245,12 @@ func (x *exchange) notRetrieved(err error) *refusal {
 	if refusal := x.identify(); refusal != nil {
 		return refusal // revoked meanwhile, for which nothing is minted
 	}
+	var full *budgetError
 	var later interface{ RetryAfter() time.Duration }
+	var limited *credentials.LimitedError
+	if errors.As(err, &limited) {
+		x.turn.Answered(budget.Answer{Backoff: limited.After})
+	}
 	switch {
 	case errors.Is(err, errUnrecorded):
 		return x.p.unrecorded(x.id, err)
@@ -248,6 +258,9 @@ func (x *exchange) notRetrieved(err error) *refusal {
 		return unsigned(err)
 	case errors.As(err, &later):
 		refusal := serviceLimit.causedBy("The service that gives credential "+x.credential+" asks to go slower.", err)
+		if errors.As(err, &full) {
+			refusal = x.overBudget(full)
+		}
 		refusal.retryAfter = max(time.Second, later.RetryAfter())
 		return refusal
 	}

@@ -43,6 +43,7 @@ func (x *exchange) forward() {
 	x.outcome.Status = response.StatusCode
 	x.outcome.UpstreamRequestID = upstreamRequestID(response.Header)
 	x.recordAnswer(response.Header)
+	x.account(response)
 	if refusal := x.withhold(response); refusal != nil {
 		x.answer(refusal)
 		x.outcome.Outcome = audit.OutcomeUpstreamFailed
@@ -77,7 +78,7 @@ func (x *exchange) outbound() (*http.Request, *refusal) {
 	if x.r.Body != http.NoBody && x.r.ContentLength != 0 {
 		x.attachBody(out)
 	}
-	if x.readsAnswer() {
+	if x.readsAnswer() || x.isDocument() {
 		out.Header["Accept-Encoding"] = []string{"identity"}
 	}
 	if !x.decision.AgentAuth {

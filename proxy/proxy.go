@@ -22,6 +22,7 @@ import (
 	"sallyport/audit"
 	"sallyport/certs"
 	"sallyport/credentials"
+	"sallyport/credentials/budget"
 	"sallyport/identity"
 	"sallyport/internal/metrics"
 )
@@ -74,10 +75,11 @@ type Proxy struct {
 	now          func() time.Time
 
 	tokens     *credentials.Tokens
-	learned    sync.Map           // operations to the permissions that GitHub said they need
-	life       context.Context    //nolint:containedctx // of what runs beside exchanges; ends with Shutdown
-	end        context.CancelFunc // of life
-	background sync.WaitGroup     // of what has life
+	budgets    *budget.Budgets[credentials.Account] // of GitHub's installations
+	learned    sync.Map                             // operations to the permissions that GitHub said they need
+	life       context.Context                      //nolint:containedctx // of what runs beside exchanges; ends with Shutdown
+	end        context.CancelFunc                   // of life
+	background sync.WaitGroup                       // of what has life
 
 	agents       agents
 	outer        *http.Server // for the listener
@@ -115,7 +117,6 @@ func New(c Config) (*Proxy, error) {
 		stopped:      make(chan struct{}),
 		handshakeLog: rate.NewLimiter(rate.Every(handshakeLogEvery), handshakeLogBurst),
 	}
-	p.tokens = c.Tokens
 	p.life, p.end = context.WithCancel(context.Background())
 	if p.stallTimeout == 0 {
 		p.stallTimeout = stallTimeout
@@ -123,6 +124,7 @@ func New(c Config) (*Proxy, error) {
 	if p.now == nil {
 		p.now = time.Now
 	}
+	p.tokens, p.budgets = c.Tokens, budget.New[credentials.Account](p.now)
 	p.outerTLS = p.outerTLSConfig(c)
 	p.innerTLS = p.innerTLSConfig()
 	p.outer = p.server(p.newFront(), listenerIdle, (*http.Protocols).SetHTTP1)

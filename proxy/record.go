@@ -43,10 +43,7 @@ func (x *exchange) recordAnswer(header http.Header) {
 	if kept == nil {
 		return
 	}
-	if x.outcome.Details == nil {
-		x.outcome.Details = map[string]any{}
-	}
-	x.outcome.Details[detailResponse] = kept
+	x.found(detailResponse, kept)
 }
 
 // queryValues are the values of the parameters named, decoded as a form is;

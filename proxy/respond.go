@@ -33,7 +33,9 @@ func (x *exchange) respond(response *http.Response) {
 		x.completed()
 		return
 	}
-	if err := x.copyBody(response); err != nil {
+	err := x.copyBody(response)
+	x.watched()
+	if err != nil {
 		x.brokenOff(err)
 	}
 	x.copyTrailer(h, response.Trailer, announced)
@@ -66,10 +68,7 @@ func (x *exchange) copyHeader(h http.Header, response *http.Response) int {
 func (x *exchange) scrub(h http.Header) {
 	if hits := x.injection.Scrub(h); hits > 0 {
 		x.p.log.Warn("upstream returned the injected credential; redacted", "exchange", x.id, "credential", x.credential, "hits", hits)
-		if x.outcome.Details == nil {
-			x.outcome.Details = map[string]any{}
-		}
-		x.outcome.Details["redacted"] = hits
+		x.found("redacted", hits)
 	}
 }
 
@@ -93,6 +92,9 @@ func (x *exchange) copyBody(response *http.Response) error {
 		if n > 0 {
 			x.received.Add(int64(n))
 			x.moved()
+			if x.watch != nil {
+				_, _ = x.watch.Write(buffer[:n]) // it never fails
+			}
 			if _, err := x.w.Write(buffer[:n]); err != nil {
 				return &writeError{err}
 			}

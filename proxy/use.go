@@ -34,7 +34,7 @@ func (x *exchange) use(kind string) (credentials.Use, *refusal) {
 	case kind != mintedKind:
 		return use, nil
 	}
-	use.Transport, use.Cleanup = x.errand(true), x.errand(false)
+	use.Transport, use.Cleanup, use.Admit = x.errand(true), x.errand(false), x.admitTo
 	if scope.Pinned() {
 		use.Repositories, use.Shared = scope.Repositories, scope.Shared
 		use.Permissions = []credentials.PermissionSet{permissionsOf(scope.Permissions)}

@@ -3,9 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+
+	"sallyport/internal/admin"
 )
 
 func newCredentialCommand(a *app) *cobra.Command {
@@ -21,7 +25,7 @@ func newCredentialCommand(a *app) *cobra.Command {
 func newCredentialListCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "list",
-		Short:   "List what may be injected, where, and which policies use it; never a value",
+		Short:   "List what may be injected, where, which policies use it, and what GitHub still allows; never a value",
 		Example: "  sallyport credential list",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -37,10 +41,39 @@ func newCredentialListCommand(a *app) *cobra.Command {
 				for _, c := range list {
 					rows = append(rows, []string{c.Name, c.Kind, strings.Join(c.Hosts, " "), strings.Join(c.Policies, " ")})
 				}
-				return table(a.stdout, []string{"NAME", "KIND", "HOSTS", "POLICIES"}, rows)
+				if err := table(a.stdout, []string{"NAME", "KIND", "HOSTS", "POLICIES"}, rows); err != nil {
+					return err
+				}
+				return a.writeRateLimits(list)
 			})
 		},
 	}
+}
+
+// writeRateLimits writes a second table, if GitHub has said anything yet.
+func (a *app) writeRateLimits(list []admin.Credential) error {
+	var rows [][]string
+	for _, c := range list {
+		for _, l := range c.RateLimits {
+			left, whole := "", ""
+			if l.Resource != nil {
+				left = fmt.Sprintf("%d of %d", *l.Remaining, *l.Limit)
+				whole = l.ResetAt.Local().Format(time.TimeOnly)
+			}
+			until := ""
+			if l.RetryAfter != nil {
+				until = l.RetryAfter.Local().Format(time.TimeOnly)
+			}
+			rows = append(rows, []string{c.Name, l.Owner, strconv.FormatInt(l.Installation, 10), text(l.Resource), left, whole, strconv.Itoa(l.Agents), until})
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	if _, err := fmt.Fprintln(a.stdout); err != nil {
+		return err
+	}
+	return table(a.stdout, []string{"NAME", "OWNER", "INSTALLATION", "LIMIT", "LEFT", "WHOLE AT", "AGENTS", "BACKED OFF UNTIL"}, rows)
 }
 
 func newCredentialCheckCommand(a *app) *cobra.Command {

@@ -97,7 +97,7 @@ func (s *server) start(ctx context.Context) (err error) {
 	}
 	service := admin.NewService(admin.Config{
 		Registry: s.registry, Trail: s.trail, AgentCA: s.agentCA, InterceptionCA: s.interceptionCA,
-		View: s.view, Proxy: s.address, Cut: s.proxy.Cut, Errand: s.proxy.Errand, Now: s.now, Prune: s.trail.Prune,
+		View: s.view, Proxy: s.address, Cut: s.proxy.Cut, Errand: s.proxy.Errand, RateLimits: s.proxy.RateLimits, Now: s.now, Prune: s.trail.Prune,
 		Reload: func(ctx context.Context, by admin.Caller) (admin.Configuration, error) {
 			return s.reload(ctx, "command", &by)
 		},

@@ -1,11 +1,13 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"sallyport/credentials"
@@ -28,13 +30,49 @@ func (s *Session) Credentials(context.Context) ([]Credential, error) {
 	list := []Credential{}
 	for _, name := range view.Credentials.Names() {
 		c := view.Credentials.Lookup(name)
-		one := Credential{Name: name, Kind: c.Kind(), Hosts: []string{}, Policies: view.policiesUsing(name)}
+		one := Credential{
+			Name: name, Kind: c.Kind(), Hosts: []string{}, Policies: view.policiesUsing(name),
+			Owners: append([]string{}, c.Owners()...), RateLimits: s.rateLimits(c),
+		}
 		for _, h := range c.Hosts() {
 			one.Hosts = append(one.Hosts, h.String())
 		}
 		list = append(list, one)
 	}
 	return list, nil
+}
+
+// rateLimits lists how the credential's installations stand, by owner and budget.
+func (s *Session) rateLimits(c *credentials.Credential) []RateLimit {
+	list := []RateLimit{}
+	if s.service.RateLimits == nil {
+		return list
+	}
+	for account, standings := range s.service.RateLimits(c.Has) {
+		for _, standing := range standings {
+			one := RateLimit{Server: account.Server, Installation: account.Installation, Owner: account.Owner, Agents: standing.Agents}
+			if standing.Resource != "" {
+				reset := standing.Reset.UTC()
+				one.Resource, one.Limit, one.Remaining, one.ResetAt = &standing.Resource, &standing.Limit, &standing.Remaining, &reset
+			}
+			if !standing.Until.IsZero() {
+				until := standing.Until.UTC()
+				one.RetryAfter = &until
+			}
+			list = append(list, one)
+		}
+	}
+	slices.SortFunc(list, func(a, b RateLimit) int {
+		return cmp.Or(strings.Compare(a.Owner, b.Owner), cmp.Compare(a.Installation, b.Installation), strings.Compare(text(a.Resource), text(b.Resource)))
+	})
+	return list
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }
 
 func (v View) policiesUsing(credential string) []string {

@@ -93,6 +93,23 @@ type Credential struct {
 	Kind     string   `json:"kind"`
 	Hosts    []string `json:"hosts"`
 	Policies []string `json:"policies"` // whose rules name it
+	Owners   []string `json:"owners"`   // the accounts that a github_app is bound to
+	// RateLimits are what GitHub's answers said of the App's installations since the server
+	// started; empty while no server runs.
+	RateLimits []RateLimit `json:"rate_limits"`
+}
+
+// RateLimit is how one installation of an App stands in one of GitHub's budgets.
+type RateLimit struct {
+	Server       string     `json:"server"`
+	Installation int64      `json:"installation"`
+	Owner        string     `json:"owner"`
+	Resource     *string    `json:"resource"` // "core", "graphql" …; null if only a backoff is known
+	Limit        *int       `json:"limit"`
+	Remaining    *int       `json:"remaining"`
+	ResetAt      *time.Time `json:"reset_at"`
+	Agents       int        `json:"agents"`      // that share it now
+	RetryAfter   *time.Time `json:"retry_after"` // nothing is asked before; null if GitHub did not say to back off
 }
 
 // CredentialCheck says whether a credential could be loaded or minted.

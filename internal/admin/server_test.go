@@ -80,7 +80,7 @@ func TestEveryCommandOverTheSocket(t *testing.T) {
 	assert.Len(t, detail.Certificates, 2)
 	credentials, err := c.Credentials(ctx)
 	require.NoError(t, err)
-	assert.Len(t, credentials, 2)
+	assert.Len(t, credentials, 3)
 	check, err := c.CheckCredential(ctx, "key")
 	require.NoError(t, err)
 	assert.True(t, check.OK)

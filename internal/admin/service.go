@@ -15,6 +15,7 @@ import (
 	"sallyport/audit"
 	"sallyport/certs"
 	"sallyport/credentials"
+	"sallyport/credentials/budget"
 	"sallyport/identity"
 	"sallyport/policy"
 )
@@ -39,12 +40,14 @@ type Config struct {
 	AgentCA        *certs.Authority
 	InterceptionCA *certs.Authority
 	View           func() View
-	Proxy          func() string                                        // where agents reach the listener; "" if unknown
-	Cut            func(agent uuid.UUID)                                // ends what the agent has open; nil if nothing can be open
-	Errand         func(credential string) http.RoundTripper            // by which a credential is minted to try it; nil if no server is running
-	Reload         func(context.Context, Caller) (Configuration, error) // nil if no server is running
-	Prune          func(context.Context, audit.PruneRequest) (audit.Pruned, error)
-	Now            func() time.Time
+	Proxy          func() string                             // where agents reach the listener; "" if unknown
+	Cut            func(agent uuid.UUID)                     // ends what the agent has open; nil if nothing can be open
+	Errand         func(credential string) http.RoundTripper // by which a credential is minted to try it; nil if no server is running
+	// RateLimits tells how the accounts stand that match; nil if no server is running.
+	RateLimits func(match func(credentials.Account) bool) map[credentials.Account][]budget.Standing
+	Reload     func(context.Context, Caller) (Configuration, error) // nil if no server is running
+	Prune      func(context.Context, audit.PruneRequest) (audit.Pruned, error)
+	Now        func() time.Time
 }
 
 // Service makes the changes. It is safe for concurrent use.

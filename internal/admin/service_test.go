@@ -3,7 +3,9 @@ package admin_test
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
+	"maps"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -17,6 +19,7 @@ import (
 	"sallyport/audit"
 	"sallyport/certs"
 	"sallyport/credentials"
+	"sallyport/credentials/budget"
 	"sallyport/identity"
 	"sallyport/internal/admin"
 	"sallyport/policy"
@@ -92,6 +95,7 @@ func newView(t *testing.T) admin.View {
 	require.NoError(t, err)
 	set, err := credentials.Parse("credentials.yaml", []byte("credentials:\n"+
 		"  key: {kind: bearer, secret: {env: KEY}, hosts: [a.example]}\n"+
+		"  app: {kind: github_app, app_id: 7, private_key: {env: KEY}, owners: [acme], installation: auto}\n"+
 		"  none: {kind: bearer, secret: {env: NONE}, hosts: [a.example]}\n"), credentials.Options{
 		Home: t.TempDir(), FingerprintKey: make([]byte, 32), Now: time.Now,
 		Getenv: func(name string) string { return map[string]string{"KEY": "canary"}[name] },
@@ -237,14 +241,42 @@ func TestRenewRevivesAnExpiredAgent(t *testing.T) {
 	assert.Equal(t, 2, a.Certificates[0].Generation)
 }
 
+func TestCredentialsTellWhatGitHubAllows(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	reset, until := f.now.Add(time.Hour).UTC(), f.now.Add(time.Minute).UTC()
+	f.RateLimits = func(match func(credentials.Account) bool) map[credentials.Account][]budget.Standing {
+		all := map[credentials.Account][]budget.Standing{
+			{Server: "github.com", App: 7, Installation: 99, Owner: "acme"}: {
+				{Resource: "graphql", Limit: 5000, Remaining: 12, Reset: reset, Agents: 3},
+				{Resource: "core", Limit: 15000, Reset: reset, Agents: 3, Until: until},
+			},
+			{Server: "github.com", App: 8, Installation: 100, Owner: "acme"}: {{Resource: "core", Limit: 1, Reset: reset}},
+		}
+		maps.DeleteFunc(all, func(a credentials.Account, _ []budget.Standing) bool { return !match(a) })
+		return all
+	}
+	list, err := f.session().Credentials(t.Context())
+	require.NoError(t, err)
+	app := list[slices.IndexFunc(list, func(c admin.Credential) bool { return c.Name == "app" })]
+	assert.Equal(t, []string{"acme"}, app.Owners)
+	text, err := json.Marshal(app.RateLimits)
+	require.NoError(t, err)
+	stamp := func(at time.Time) string { return at.Format(time.RFC3339Nano) }
+	assert.JSONEq(t, `[
+		{"server":"github.com","installation":99,"owner":"acme","resource":"core","limit":15000,"remaining":0,"reset_at":"`+stamp(reset)+`","agents":3,"retry_after":"`+stamp(until)+`"},
+		{"server":"github.com","installation":99,"owner":"acme","resource":"graphql","limit":5000,"remaining":12,"reset_at":"`+stamp(reset)+`","agents":3,"retry_after":null}
+	]`, string(text))
+}
+
 func TestCredentials(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	list, err := f.session().Credentials(t.Context())
 	require.NoError(t, err)
-	require.Len(t, list, 2)
+	require.Len(t, list, 3)
 	i := slices.IndexFunc(list, func(c admin.Credential) bool { return c.Name == "key" })
-	assert.Equal(t, admin.Credential{Name: "key", Kind: "bearer", Hosts: []string{"a.example"}, Policies: []string{"p"}}, list[i])
+	assert.Equal(t, admin.Credential{Name: "key", Kind: "bearer", Hosts: []string{"a.example"}, Policies: []string{"p"}, Owners: []string{}, RateLimits: []admin.RateLimit{}}, list[i])
 
 	check, err := f.session().CheckCredential(t.Context(), "key")
 	require.NoError(t, err)
@@ -256,6 +288,10 @@ func TestCredentials(t *testing.T) {
 	assert.NotEmpty(t, *check.Error)
 	_, err = f.session().CheckCredential(t.Context(), "nope")
 	require.ErrorContains(t, err, `unknown credential "nope"`)
+
+	check, err = f.session().CheckCredential(t.Context(), "app")
+	require.NoError(t, err)
+	assert.Contains(t, *check.Error, "by a running server only")
 
 	f.trail.fail = "credential.checked"
 	_, err = f.session().CheckCredential(t.Context(), "key")
