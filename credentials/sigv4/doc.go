@@ -14,7 +14,8 @@
 //     signed chunks are signed again one by one, and only a body whose hash no header
 //     states is read ahead (into a file from 1 MiB on);
 //   - what it cannot sign is a [*Refusal] that names the reason, and nothing is sent:
-//     SigV2, SigV4A, POST policies, S3 Express, event streams, and all it cannot parse.
+//     SigV2, POST policies, S3 Express, event streams, chunks signed by SigV4A, and all
+//     it cannot parse.
 //
 // It never verifies the inbound signature (the client's keys are placeholders, its
 // identity is its certificate), never obtains keys, and never opens a connection.

@@ -25,7 +25,10 @@ func AWS(host, service, region string) error {
 	case slices.Contains(endpoint.Services, "s3express"):
 		return refuse(S3Express, "directory buckets (S3 Express) are not supported; use a general purpose bucket")
 	case slices.Contains(endpoint.Services, "s3-global"):
-		return refuse(SigV4A, "multi-region access points need SigV4A, which is not supported; use a regional access point")
+		if service != "s3" || region != "*" {
+			return refuse(SigV4A, "multi-region access points take SigV4A for all regions alone; let the client sign so, which needs the CRT with some SDKs")
+		}
+		return nil
 	case !slices.Contains(endpoint.Services, service):
 		return refuse(HostMismatch, "the request is signed for %s, but %s is %s; let the client sign for the service it calls", service, host, strings.Join(endpoint.Services, " or "))
 	case !endpoint.in(region):

@@ -1,6 +1,7 @@
 package sigv4
 
 import (
+	"encoding/hex"
 	"net/http"
 	"time"
 )
@@ -13,7 +14,7 @@ func (s *Signer) SignAsIs(r *http.Request, region, service, payload string, now 
 		return err
 	}
 	r.Host = hostOf(r)
-	_, err = s.sign(r, &Inbound{Region: region, Service: service, signed: signed}, query, payload, now)
+	_, err = s.sign(r, &Inbound{by: algorithm, Region: region, Service: service, signed: signed}, query, payload, now)
 	return err
 }
 
@@ -27,4 +28,17 @@ func Canonical(raw string) (canonical, wire string, err error) {
 func CanonicalPath(escaped, service string) (string, error) {
 	b, err := appendPath(nil, escaped, service)
 	return string(b), err
+}
+
+// PublicKey returns the coordinates of the key pair that SigV4A signs with.
+func (k Keys) PublicKey() (x, y string, err error) {
+	key, err := derivePair(k)
+	if err != nil {
+		return "", "", err
+	}
+	point, err := key.PublicKey.Bytes()
+	if err != nil {
+		return "", "", err
+	}
+	return hex.EncodeToString(point[1:33]), hex.EncodeToString(point[33:]), nil
 }

@@ -101,11 +101,13 @@ func FuzzAuthorization(f *testing.F) {
 	placeholder(r, "s3", "eu-west-1", stamp, "x-amz-date", "range")
 	f.Add(r.Header.Get("Authorization"), "")
 	f.Add("AWS AKID:sig", "a=1")
+	asymmetric(r, "eu-west-1")
+	f.Add(r.Header.Get("Authorization"), "X-Amz-Region-Set=eu-west-1")
 	f.Add("", "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=P%2F"+stamp[:8]+"%2Feu-west-1%2Fs3%2Faws4_request&X-Amz-Date="+stamp+
 		"&X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature="+strings.Repeat("0", 64))
 	s := awsSigner(f)
 	f.Fuzz(func(t *testing.T, authorization, query string) {
-		r := request(t, http.MethodGet, s3Host+"/", http.NoBody, "X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD", "X-Amz-Date", stamp)
+		r := request(t, http.MethodGet, s3Host+"/", http.NoBody, "X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD", "X-Amz-Date", stamp, "X-Amz-Region-Set", "eu-west-1")
 		if authorization != "" {
 			r.Header["Authorization"] = []string{authorization}
 		} else {
@@ -118,7 +120,10 @@ func FuzzAuthorization(f *testing.F) {
 			return
 		}
 		require.Len(t, r.Header["Authorization"], 1)
-		require.True(t, strings.HasPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 Credential=ASIAREAL/"+stamp[:8]+"/eu-west-1/s3/aws4_request, SignedHeaders="))
+		algorithm, rest, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		scope := map[string]string{"AWS4-HMAC-SHA256": "/eu-west-1/s3", "AWS4-ECDSA-P256-SHA256": "/s3"}[algorithm]
+		require.NotEmpty(t, scope)
+		require.True(t, strings.HasPrefix(rest, "Credential=ASIAREAL/"+stamp[:8]+scope+"/aws4_request, SignedHeaders="))
 		require.NotContains(t, strings.ToLower(r.URL.RawQuery), "x-amz-signature=")
 		require.NotContains(t, r.Header.Get("Authorization"), "\n")
 	})

@@ -22,11 +22,12 @@ const (
 // it is a claim, checked against the host before anything is signed.
 type Inbound struct {
 	AccessKeyID string // of the placeholder, or of keys the client should not have
-	Region      string
+	Region      string // or several, or "*", where the signature is SigV4A
 	Service     string
 	Presigned   bool   // the signature was in the query
 	Payload     string // how the body is signed: one of the words below, for the trail
 
+	by     string    // the algorithm
 	until  time.Time // that a presigned request is good for
 	signed []string  // the names of the headers it covers, in lower case
 	stated string    // the body's hash, or the word in its place; empty if none was stated
@@ -96,8 +97,6 @@ func refuseOthers(r *http.Request, query rawQuery) error {
 	switch {
 	case strings.HasPrefix(authorization, "AWS "), strings.HasPrefix(authorization, "AWS3"), signature && query.has("AWSAccessKeyId"):
 		return refuse(SigV2, "the request is signed by a signature version before 4; configure the client for Signature Version 4")
-	case strings.HasPrefix(authorization, algorithmA), query.is("X-Amz-Algorithm", algorithmA):
-		return refuse(SigV4A, "the request is signed by SigV4A, which covers several regions and is not supported; use a regional endpoint instead of a multi-region one")
 	case len(r.Header["X-Amz-S3session-Token"]) > 0, query.has("X-Amz-S3session-Token"):
 		return refuse(S3Express, "the request uses an S3 Express session, which is not supported; use a general purpose bucket")
 	}
@@ -109,8 +108,8 @@ func readHeader(r *http.Request, authorization string) (*Inbound, error) {
 	if len(authorization) > maxAuthorization {
 		return nil, refuse(Malformed, "the Authorization header is longer than %d bytes", maxAuthorization)
 	}
-	rest, ok := strings.CutPrefix(authorization, algorithm+" ")
-	if !ok {
+	by, rest, _ := strings.Cut(authorization, " ")
+	if by != algorithm && by != algorithmA {
 		return nil, refuse(Unsigned, "the Authorization header is no AWS signature (%s); configure the client with its placeholder keys", algorithm)
 	}
 	var credential, signed, signature string
@@ -130,14 +129,14 @@ func readHeader(r *http.Request, authorization string) (*Inbound, error) {
 		}
 		*field = value
 	}
-	if !isHash(signature) {
+	if !isSignature(signature, by) {
 		return nil, refuse(Malformed, "the Authorization header's signature is malformed")
 	}
-	in := &Inbound{stated: r.Header.Get("X-Amz-Content-Sha256")}
+	in := &Inbound{by: by, stated: r.Header.Get("X-Amz-Content-Sha256")}
 	if len(r.Header["X-Amz-Content-Sha256"]) > 1 {
 		return nil, refuse(Malformed, "X-Amz-Content-Sha256 is there more than once")
 	}
-	day, err := in.scope(credential, signed)
+	day, err := in.scope(credential, signed, r.Header.Get("X-Amz-Region-Set"))
 	if err != nil {
 		return nil, err
 	}
@@ -170,14 +169,16 @@ func readPresigned(r *http.Request, query rawQuery) (*Inbound, error) {
 		}
 		values[name] = value
 	}
-	if values["X-Amz-Algorithm"] != algorithm || !isHash(values["X-Amz-Signature"]) {
+	by := values["X-Amz-Algorithm"]
+	if by != algorithm && by != algorithmA || !isSignature(values["X-Amz-Signature"], by) {
 		return nil, refuse(Malformed, "the presigned query is malformed")
 	}
-	in := &Inbound{Presigned: true, stated: r.Header.Get("X-Amz-Content-Sha256")}
+	regions, _ := query.value("X-Amz-Region-Set")
+	in := &Inbound{by: by, Presigned: true, stated: r.Header.Get("X-Amz-Content-Sha256")}
 	if hash, count := query.value("X-Amz-Content-Sha256"); count > 0 && in.stated == "" {
 		in.stated = hash
 	}
-	day, err := in.scope(values["X-Amz-Credential"], values["X-Amz-SignedHeaders"])
+	day, err := in.scope(values["X-Amz-Credential"], values["X-Amz-SignedHeaders"], regions)
 	if err == nil {
 		err = sameDay(day, http.Header{"X-Amz-Date": {values["X-Amz-Date"]}})
 	}
@@ -198,17 +199,24 @@ func validUntil(stamp, lifetime string) (time.Time, error) {
 	return at.Add(time.Duration(seconds) * time.Second), nil
 }
 
-// scope reads "AKID/20130524/us-east-1/s3/aws4_request" and "host;range".
-func (in *Inbound) scope(credential, signed string) (day string, err error) {
+// scope reads "AKID/20130524/us-east-1/s3/aws4_request" and "host;range". The scope of
+// SigV4A has no region; regions has them.
+func (in *Inbound) scope(credential, signed, regions string) (day string, err error) {
+	malformed := refuse(Malformed, "the signature's credential must be KEY/DATE/REGION/SERVICE/%s", terminator)
 	parts := strings.Split(credential, "/")
-	if len(parts) < 5 || parts[len(parts)-1] != terminator {
-		return "", refuse(Malformed, "the signature's credential must be KEY/DATE/REGION/SERVICE/%s", terminator)
+	last := len(parts) - 1
+	if in.by == algorithmA && last >= 3 {
+		parts = slices.Insert(parts, last-1, regions)
+		last++
 	}
-	tail := parts[len(parts)-4:]
-	in.AccessKeyID = strings.Join(parts[:len(parts)-4], "/")
-	day, in.Region, in.Service = tail[0], tail[1], tail[2]
-	if in.AccessKeyID == "" || len(in.AccessKeyID) > 128 || !isName(in.Region) || !isName(in.Service) || len(day) != 8 {
-		return "", refuse(Malformed, "the signature's credential must be KEY/DATE/REGION/SERVICE/%s", terminator)
+	if last < 4 || parts[last] != terminator {
+		return "", malformed
+	}
+	in.AccessKeyID = strings.Join(parts[:last-3], "/")
+	day, in.Region, in.Service = parts[last-3], parts[last-2], parts[last-1]
+	named := isName(in.Region) || in.by == algorithmA && isRegionSet(in.Region)
+	if in.AccessKeyID == "" || len(in.AccessKeyID) > 128 || !named || !isName(in.Service) || len(day) != 8 {
+		return "", malformed
 	}
 	in.signed = strings.Split(signed, ";")
 	if slices.ContainsFunc(in.signed, func(name string) bool { return !isHeaderName(name) }) || !slices.Contains(in.signed, "host") {

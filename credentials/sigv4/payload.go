@@ -32,6 +32,8 @@ const (
 // services tell the modes apart.
 func (in *Inbound) payloadWord() (string, error) {
 	switch word := in.stated; {
+	case in.by == algorithmA && (word == signedChunks || word == signedTrailer):
+		return "", refuse(Malformed, "the chunks are signed by another algorithm than the request")
 	case word == unsignedPayload, word == unsignedTrailer, word == signedChunks, word == signedTrailer:
 		return word, nil
 	case word == "" && in.Presigned && isS3(in.Service):
@@ -45,7 +47,7 @@ func (in *Inbound) payloadWord() (string, error) {
 	case word == signedEvents:
 		return "", refuse(EventStream, "event streams of %s are signed frame by frame, which is not supported; use an operation without one", in.Service)
 	case strings.HasPrefix(word, asymmetricPrefix):
-		return "", refuse(SigV4A, "chunks signed by SigV4A are not supported; use a regional endpoint")
+		return "", refuse(SigV4A, "chunks signed by SigV4A are not supported; let the client send them unsigned, with a checksum as trailer")
 	}
 	return "", refuse(PayloadMode, "X-Amz-Content-Sha256 must be a SHA-256 in hex or one of the words that AWS documents")
 }

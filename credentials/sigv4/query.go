@@ -45,11 +45,6 @@ func (q rawQuery) has(name string) bool {
 	return count > 0
 }
 
-func (q rawQuery) is(name, value string) bool {
-	got, count := q.value(name)
-	return count > 0 && got == value
-}
-
 // value returns the decoded value of a parameter, and how often it is there. Names of
 // the signature's own parameters are compared without regard to case, so that none
 // slips through; they hold no byte that is escaped.

@@ -47,6 +47,7 @@ type Signer struct {
 	keys    Keys
 	options Options
 	derived derivedKeys
+	pair    keyPair
 }
 
 // NewSigner returns a Signer.
@@ -102,6 +103,9 @@ func (s *Signer) Resign(r *http.Request, in *Inbound) error {
 	if p.stated {
 		r.Header["X-Amz-Content-Sha256"] = []string{p.hash}
 	}
+	if in.by == algorithmA {
+		r.Header["X-Amz-Region-Set"] = []string{in.Region}
+	}
 	chain, err := s.sign(r, in, query, p.hash, now)
 	if err != nil {
 		return err
@@ -142,6 +146,9 @@ func (s *Signer) sign(r *http.Request, in *Inbound, query rawQuery, payload stri
 	fields := in.covered(r)
 	stamp := now.Format(timeFormat)
 	scope := stamp[:8] + "/" + in.Region + "/" + in.Service + "/" + terminator
+	if in.by == algorithmA {
+		scope = stamp[:8] + "/" + in.Service + "/" + terminator
+	}
 	room, _ := pool.Get().(*buffers)
 	defer pool.Put(room)
 
@@ -171,7 +178,7 @@ func (s *Signer) sign(r *http.Request, in *Inbound, query rawQuery, payload stri
 	room.canonical = b
 	hash := sha256.Sum256(b)
 
-	text := append(room.text[:0], algorithm+"\n"...)
+	text := append(room.text[:0], in.by+"\n"...)
 	text = append(text, stamp...)
 	text = append(text, '\n')
 	text = append(text, scope...)
@@ -179,10 +186,18 @@ func (s *Signer) sign(r *http.Request, in *Inbound, query rawQuery, payload stri
 	text = hex.AppendEncode(text, hash[:])
 	room.text = text
 
-	c := &chain{key: s.derived.key(s.keys, derivation{stamp[:8], in.Region, in.Service}), stamp: stamp, scope: scope}
-	c.previous = c.sum(text)
+	signature, c := "", (*chain)(nil)
+	if in.by == algorithmA {
+		if signature, err = s.signAsymmetric(text); err != nil {
+			return nil, err
+		}
+	} else {
+		c = &chain{key: s.derived.key(s.keys, derivation{stamp[:8], in.Region, in.Service}), stamp: stamp, scope: scope}
+		c.previous = c.sum(text)
+		signature = string(c.previous[:])
+	}
 	r.Header["Authorization"] = []string{
-		algorithm + " Credential=" + s.keys.AccessKeyID + "/" + scope + ", SignedHeaders=" + signed + ", Signature=" + string(c.previous[:]),
+		in.by + " Credential=" + s.keys.AccessKeyID + "/" + scope + ", SignedHeaders=" + signed + ", Signature=" + signature,
 	}
 	return c, nil
 }
