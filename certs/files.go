@@ -134,7 +134,7 @@ func onlyBlock(data []byte, kind string) ([]byte, error) {
 	block, rest := pem.Decode(data)
 	switch {
 	case block == nil:
-		return nil, errors.New("no PEM block")
+		return nil, errors.New("no PEM block; the file is damaged or another one: restore it from a backup")
 	case block.Type != kind:
 		return nil, fmt.Errorf("has a PEM block %q where %q is expected", block.Type, kind)
 	case len(bytes.TrimSpace(rest)) > 0:

@@ -48,7 +48,7 @@ command runs as you, and nothing but good will makes it use the proxy.`,
   sallyport run --policy operator --owner team:platform --pass CI -- npm test`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 || cmd.ArgsLenAtDash() != 0 {
-				return usagef("put -- and then the command after the flags: %s", cmd.UseLine())
+				return usagef("put -- and then the command after the flags: %s %s", cmd.Root().Name(), cmd.Use)
 			}
 			return nil
 		},

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -76,6 +78,9 @@ func (a *app) sidecar(ctx context.Context, o sidecarOptions) error {
 	s, err := sidecar.New(config)
 	if err != nil {
 		return &usageError{msg: err.Error()}
+	}
+	if _, _, err := net.SplitHostPort(o.listen); err != nil && !strings.HasPrefix(o.listen, "unix:") {
+		return usagef("--listen %q: write it as HOST:PORT or unix:PATH", o.listen)
 	}
 	l, err := sidecar.Listen(ctx, o.listen)
 	if err != nil {

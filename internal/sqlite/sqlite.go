@@ -33,9 +33,11 @@ const (
 const (
 	CodeBusy     = 5
 	CodeReadOnly = 8
+	codeIO       = 10
 	CodeCorrupt  = 11
 	CodeFull     = 13
 	CodeCantOpen = 14
+	codeNotADB   = 26
 )
 
 // Options says how a database is opened. The zero value opens it for writing,
@@ -69,9 +71,20 @@ func Open(path string, o Options) (*sql.DB, error) {
 		db, err = open(dsn(path, o)+"&immutable=1", connections(o))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open database %s: %w", path, err)
+		return nil, fmt.Errorf("open database %s: %w%s", path, err, advice(err))
 	}
 	return db, nil
+}
+
+// advice says what to try where SQLite's own words do not.
+func advice(err error) string {
+	switch Code(err) {
+	case codeNotADB, CodeCorrupt:
+		return "; the file is damaged: move it away, and restore it from a backup"
+	case codeIO, CodeFull:
+		return "; see whether its disk is full or failing"
+	}
+	return ""
 }
 
 // OpenMemory opens an empty database that lives as long as its one connection.

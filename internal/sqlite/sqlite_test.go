@@ -66,3 +66,12 @@ func TestCode(t *testing.T) {
 	assert.Zero(t, sqlite.Code(nil))
 	assert.Zero(t, sqlite.Code(errors.New("other")))
 }
+
+func TestDamageIsCalledDamage(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "a.db")
+	require.NoError(t, os.WriteFile(path, []byte("this is no database, and long enough to be seen as none"), 0o600))
+	_, err := sqlite.Open(path, sqlite.Options{})
+	require.ErrorContains(t, err, path)
+	require.ErrorContains(t, err, "restore it from a backup")
+}
