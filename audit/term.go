@@ -1,10 +1,6 @@
 package audit
 
-import (
-	"encoding/base64"
-	"encoding/hex"
-	"strings"
-)
+import "strings"
 
 // term is one thing that an exchange can be found by: that a field of it has
 // this value, that its text holds these three bytes, that another system knows
@@ -126,7 +122,7 @@ func eachMark(details map[string]any, fn func(string)) {
 		}
 	}
 	if s, ok := details["hashed_token"].(string); ok {
-		if mark, ok := tokenMark(s); ok {
+		if mark, ok := TokenMark(s); ok {
 			fn(mark)
 		}
 	}
@@ -139,16 +135,6 @@ func eachMark(details map[string]any, fn func(string)) {
 			}
 		}
 	}
-}
-
-// tokenMark is the mark of a token by its hash as GitHub shows it (SHA-256 in
-// base64): the same as the fingerprint of its credential.
-func tokenMark(hashed string) (string, bool) {
-	sum, err := base64.StdEncoding.DecodeString(hashed)
-	if err != nil || len(sum) != 32 {
-		return "", false
-	}
-	return hex.EncodeToString(sum), true
 }
 
 // hasMark reports whether another system shows x by this mark.

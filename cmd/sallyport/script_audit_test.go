@@ -2,14 +2,18 @@ package main_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"sallyport/audit"
 	"sallyport/internal/sqlite"
 )
 
@@ -59,4 +63,25 @@ func told(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("no event %s says %s and who asked:\n%s", args[0], args[1], events)
+}
+
+// exchanges FILE: begins and ends what FILE has, one {"in": Intent, "out": Outcome}
+// a line, in the trail of HOME.
+func exchanges(ts *testscript.TestScript, neg bool, args []string) {
+	trail, err := audit.Open(context.Background(), audit.Config{Path: filepath.Join(ts.Getenv("SALLYPORT_HOME"), "state", "audit.db")})
+	ts.Check(err)
+	for line := range strings.Lines(ts.ReadFile(args[0])) {
+		var x struct {
+			In  audit.Intent
+			Out *audit.Outcome
+		}
+		ts.Check(json.Unmarshal([]byte(line), &x))
+		x.In.ID = audit.NewID()
+		ts.Check(trail.Begin(context.Background(), &x.In))
+		if x.Out != nil {
+			x.Out.EndedAt = x.In.StartedAt.Add(time.Second)
+			trail.End(x.In.ID, x.Out)
+		}
+	}
+	ts.Check(trail.Close(context.Background()))
 }

@@ -56,6 +56,7 @@ func TestScripts(t *testing.T) {
 			"holdlock":   holdLock,
 			"freeport":   freePort,
 			"cpenv":      copyExpanded,
+			"exchanges":  exchanges,
 			"field":      field,
 			"sql":        changeDatabase,
 			"replace":    replaceIn,

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"os/exec"
+	"strings"
+
+	"sallyport/audit"
+)
+
+// between finds the pushes that brought a commit without ending with it: those
+// which moved a ref to what descends from it, from what does not.
+func (q *inquiry) between(ctx context.Context, c *clue) (*answer, error) {
+	after, err := descendants(ctx, q.repository, c.Value)
+	if err != nil {
+		return nil, err
+	}
+	found := &answer{Clue: c, Note: "brought together with other commits, by the history of " + q.repository}
+	seen := make(map[string]bool)
+	f := audit.Filter{Operation: "github:git/push", Since: q.since, Until: q.until}
+	err = q.reader.Each(ctx, f, func(x *audit.Exchange) error {
+		if !brought(x.Details, after) {
+			return nil
+		}
+		if len(found.Exchanges) < q.limit {
+			found.Exchanges = append(found.Exchanges, *x)
+		}
+		if !seen[x.Agent.String()] {
+			seen[x.Agent.String()] = true
+			found.Candidates = append(found.Candidates, audit.Candidate{
+				Agent: x.Agent, AgentName: x.AgentName, Owner: x.Owner, Accountable: x.Accountable, Last: x.StartedAt,
+			})
+		}
+		for i := range found.Candidates {
+			if one := &found.Candidates[i]; one.Agent == x.Agent {
+				one.Exchanges++
+				one.First = x.StartedAt
+			}
+		}
+		return nil
+	})
+	if err == nil && len(found.Candidates) == 0 {
+		found.Note = "no push in the trail brought it, by the history of " + q.repository
+	}
+	return found, err
+}
+
+// brought reports whether a push moved a ref into the commits from outside of
+// them.
+func brought(details map[string]any, commits map[string]bool) bool {
+	refs, _ := details["refs"].([]any)
+	for _, ref := range refs {
+		m, _ := ref.(map[string]any)
+		from, _ := m["old"].(string)
+		to, _ := m["new"].(string)
+		if commits[to] && !commits[from] {
+			return true
+		}
+	}
+	return false
+}
+
+// descendants are a commit and all that come after it in a clone.
+func descendants(ctx context.Context, repository, commit string) (map[string]bool, error) {
+	if _, err := exec.LookPath("git"); err != nil {
+		return nil, fmt.Errorf("--repo needs git: %w", err)
+	}
+	// The value is 40 hexadecimal digits, so it is no flag.
+	cmd := exec.CommandContext(ctx, "git", "-C", repository, "rev-list", "--all", "--reflog", "--ancestry-path", "^"+commit) //nolint:gosec // the user's own repository
+	var problem bytes.Buffer
+	cmd.Stderr = &problem
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, withHint(fmt.Errorf("%s: %s", repository, strings.TrimSpace(problem.String())), "--repo is a clone that has the commit")
+	}
+	list := map[string]bool{commit: true}
+	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {
+		list[lines.Text()] = true
+	}
+	return list, nil
+}
