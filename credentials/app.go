@@ -161,7 +161,9 @@ func (a *app) retrieve(ctx context.Context, use Use) (*Injection, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.injection(t), nil
+	injection := a.injection(t)
+	injection.answered = func(status int) { a.tokens.answered(key, t, status) }
+	return injection, nil
 }
 
 // injection is a token in the hands of this credential, bound as the files say now.

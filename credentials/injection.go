@@ -27,6 +27,16 @@ type Injection struct {
 	// Closures, for the reason that Secret has one.
 	written  form
 	scrubber func() *scrubber
+	answered func(status int) // of a minted one; nil otherwise
+}
+
+// Answered says how the upstream answered a request that carried the credential. A token
+// that was taken before and is not any more has been revoked where it came from, and the
+// next request gets another.
+func (i *Injection) Answered(status int) {
+	if i != nil && i.answered != nil {
+		i.answered(status)
+	}
 }
 
 // Apply puts the credential on r, in the place of whatever the agent sent there. It

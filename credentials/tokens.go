@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sallyport/credentials/mint"
@@ -91,6 +92,7 @@ type token struct {
 	expires     time.Time
 	app         *app
 	cleanup     http.RoundTripper
+	worked      atomic.Bool // it was taken at least once
 }
 
 func (t *Tokens) findInstallation(ctx context.Context, a *app, b bound, use Use) (*installation, error) {
@@ -115,6 +117,19 @@ func (t *Tokens) token(ctx context.Context, key tokenKey, get func(context.Conte
 		}
 		return mint.Minted[*token]{Value: minted, Expires: minted.expires}, nil
 	})
+}
+
+// answered forgets a token that GitHub has taken before and takes no more. One that never
+// worked stays: another would not, either, and each request would mint one.
+func (t *Tokens) answered(key tokenKey, one *token, status int) {
+	switch {
+	case status != http.StatusUnauthorized:
+		if !one.worked.Load() {
+			one.worked.Store(true)
+		}
+	case one.worked.Load():
+		t.minted.Spoil(key, func(kept *token) bool { return kept == one })
+	}
 }
 
 // Revoke forgets the tokens that are the agent's own and revokes them where they came

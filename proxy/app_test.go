@@ -195,6 +195,31 @@ func TestMintFailuresAreRefusals(t *testing.T) {
 	assert.Equal(t, http.StatusBadGateway, status, "what the App has not been given is not asked for in another way")
 }
 
+// A token can be revoked at GitHub before its time. The next request gets another; one
+// that never worked is no reason to mint again and again.
+func TestARevokedTokenIsReplaced(t *testing.T) {
+	t.Parallel()
+	r, s := newApp(t)
+	client := r.client(r.agent("a"), true)
+	ask := func() int {
+		status, _ := call(t, client, "GET", "https://api.github.com/repos/acme/web/pulls", "")
+		return status
+	}
+	require.Equal(t, 200, ask())
+	s.set(func() { clear(s.tokens) })
+	assert.Equal(t, http.StatusUnauthorized, ask(), "GitHub's own answer, as it is")
+	assert.Equal(t, 200, ask())
+	assert.Len(t, s.minted(), 2)
+	s.set(func() {
+		clear(s.tokens)
+		s.wrong = func(answer map[string]any) { answer["token"] = "ghs_of-nobody" }
+	})
+	for range 4 {
+		assert.Equal(t, http.StatusUnauthorized, ask())
+	}
+	assert.Len(t, s.minted(), 3, "one that is refused from its first day on is kept")
+}
+
 func TestAClockThatIsWrongIsLearntFrom(t *testing.T) {
 	t.Parallel()
 	r, s := newApp(t)

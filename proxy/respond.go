@@ -20,6 +20,9 @@ func (x *exchange) respond(response *http.Response) {
 		x.fail(errors.New("the upstream's status is not one"))
 		return
 	}
+	if !x.hidesRepository() { // GraphQL answers 401 to what a token may not do as well
+		x.injection.Answered(response.StatusCode)
+	}
 	x.learn(response.Header.Get("X-Accepted-Github-Permissions"))
 	h := x.w.Header()
 	announced := x.copyHeader(h, response)

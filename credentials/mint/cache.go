@@ -194,6 +194,16 @@ func (c *Cache[K, V]) makeRoom() {
 	}
 }
 
+// Spoil ends the value of a key before its time, if it is one that spoilt names: the next
+// caller mints anew. For what its issuer no longer takes.
+func (c *Cache[K, V]) Spoil(key K, spoilt func(V) bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.entries[key]; e != nil && e.life > 0 && spoilt(e.value) {
+		e.lease = lease[V]{}
+	}
+}
+
 // left are the values of an entry that are good where they came from.
 func (c *Cache[K, V]) left(e *entry[V]) (values []V) {
 	for _, l := range []*lease[V]{&e.before, &e.lease} {

@@ -303,3 +303,22 @@ func start(t *testing.T) time.Time {
 	t.Helper()
 	return time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 }
+
+func TestASpoiltValueIsMintedAnew(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, m := mint.New[string](options()), &minter{}
+		get := func() string {
+			value, err := c.Get(t.Context(), "k", m.mint)
+			require.NoError(t, err)
+			return value
+		}
+		c.Spoil("k", func(string) bool { return true }) // there is none yet
+		assert.Equal(t, "token 1", get())
+		c.Spoil("k", func(value string) bool { return value == "token 7" })
+		assert.Equal(t, "token 1", get(), "it was another that spoilt")
+		c.Spoil("k", func(value string) bool { return value == "token 1" })
+		assert.Equal(t, "token 2", get())
+		assert.EqualValues(t, 2, m.count.Load())
+	})
+}

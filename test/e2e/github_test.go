@@ -137,3 +137,16 @@ func TestGitHubWithGit(t *testing.T) {
 	pushed := c.did("git/push")
 	assert.Equal(t, "acme/web", *pushed.Resource)
 }
+
+// An agent that is revoked leaves no token behind that GitHub would take.
+func TestARevokedAgentsTokensEnd(t *testing.T) {
+	t.Parallel()
+	c := newClientOf(t, "developer")
+	c.run(find(t, "curl"), "-sS", "--fail-with-body", "https://api.github.com/repos/acme/web")
+	hash, _ := c.did("repos/get").Details["hashed_token"].(string)
+	require.True(t, shared.dotcom.Takes(hash))
+	_, err := shared.home.Run(t.Context(), "agent", "revoke", c.agent.ID, "--reason", "a test")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return !shared.dotcom.Takes(hash) }, 20*time.Second, 50*time.Millisecond)
+	assert.Equal(t, c.agent.ID, c.did("apps/revoke-installation-access-token").Agent)
+}

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -118,17 +119,17 @@ func (h *Hub) live(r *http.Request, scheme string) *token {
 	return t
 }
 
-// Live is how many tokens would be taken now.
-func (h *Hub) Live() int {
+// Takes reports whether a token would be taken now, by its hash in the form of GitHub's
+// audit log: SHA-256 in base64.
+func (h *Hub) Takes(hash string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	n := 0
-	for _, t := range h.tokens {
-		if h.now().Before(t.ends) {
-			n++
+	for text, t := range h.tokens {
+		if sum := sha256.Sum256([]byte(text)); base64.StdEncoding.EncodeToString(sum[:]) == hash {
+			return h.now().Before(t.ends)
 		}
 	}
-	return n
+	return false
 }
 
 func (h *Hub) revoke(w http.ResponseWriter, t *token) {
