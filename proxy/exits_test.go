@@ -36,11 +36,11 @@ var exits = map[string]exit{
 	"upstream resets":      {path: "/reset", status: 502, refusal: "upstream", outcome: "upstream_failed", reached: true},
 	"upstream is cut":      {path: "/cut", status: 200, torn: true, outcome: "upstream_failed", reached: true},
 	"upstream is silent": {
-		path: "/hang", alone: true, option: func(r *rig) { r.stall = time.Second },
+		path: "/hang", alone: true, option: func(r *rig) { r.stall = 2 * time.Second },
 		status: 504, refusal: "upstream", outcome: "timed_out", reached: true,
 	},
 	"stream stalls": {
-		path: "/stream", alone: true, option: func(r *rig) { r.stall = time.Second },
+		path: "/stream", alone: true, option: func(r *rig) { r.stall = 2 * time.Second },
 		status: 200, torn: true, outcome: "timed_out", reached: true,
 	},
 

@@ -158,6 +158,8 @@ type duration struct {
 	agent  agent
 	cancel context.CancelFunc
 	read   chan struct{} // closed when the agent has the answer's first bytes
+	header http.Header   // of the answer
+	text   string        // as far as it came
 }
 
 func TestEveryWayOut(t *testing.T) {
@@ -228,7 +230,10 @@ func (m *matrix) leave(t *testing.T, name string, c exit, w way) {
 	default:
 		assert.False(t, c.reached, "the upstream was not reached")
 	}
-	m.assertRow(t, a, c, first)
+	row := m.assertRow(t, a, c, first)
+	if word != "" {
+		d.assertProblem(t, status, c, row)
+	}
 }
 
 // pinned is a client with one HTTP/1.1 connection, open already. Go's own opens
@@ -283,6 +288,7 @@ func (m *matrix) ask(ctx context.Context, t *testing.T, client *http.Client, c e
 	}
 	close(d.read)
 	_, err = io.Copy(&text, response.Body)
+	d.header, d.text = response.Header, text.String()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	_ = response.Header.Write(&m.seen)
@@ -292,8 +298,9 @@ func (m *matrix) ask(ctx context.Context, t *testing.T, client *http.Client, c e
 	return response.StatusCode, word, err
 }
 
-// assertRow looks at the one row that the case has left, after the first.
-func (m *matrix) assertRow(t *testing.T, a agent, c exit, first int) {
+// assertRow looks at the one row that the case has left, after the first, and
+// returns it; nil if there is none.
+func (m *matrix) assertRow(t *testing.T, a agent, c exit, first int) *audit.Exchange {
 	var rows []audit.Exchange
 	for _, row := range m.rows() {
 		if row.Agent == a.ID {
@@ -302,10 +309,10 @@ func (m *matrix) assertRow(t *testing.T, a agent, c exit, first int) {
 	}
 	if c.outcome == "" {
 		assert.Len(t, rows, first)
-		return
+		return nil
 	}
 	if !assert.Len(t, rows, first+1) {
-		return
+		return nil
 	}
 	row := rows[0]
 	assert.Equal(t, c.outcome, row.Outcome.Outcome)
@@ -318,4 +325,5 @@ func (m *matrix) assertRow(t *testing.T, a agent, c exit, first int) {
 	assert.Equal(t, a.serial, row.CertSerial)
 	assert.Equal(t, "a", row.AgentName)
 	assert.Equal(t, "person:dana", row.Accountable)
+	return &row
 }
