@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/textproto"
 	"net/url"
 	"os"
@@ -74,7 +73,7 @@ func (x *exchange) outbound() (*http.Request, *refusal) {
 		Proto:         "HTTP/1.1",
 		ProtoMajor:    1,
 		ProtoMinor:    1,
-	}).WithContext(x.outboundContext())
+	}).WithContext(x.ctx)
 	if x.r.Body != http.NoBody && x.r.ContentLength != 0 {
 		x.attachBody(out)
 	}
@@ -169,32 +168,25 @@ func (x *exchange) attachBody(out *http.Request) {
 	}
 }
 
-// outboundContext carries what the transport tells us on the way.
-func (x *exchange) outboundContext() context.Context {
-	var asked time.Time
-	return httptrace.WithClientTrace(x.ctx, &httptrace.ClientTrace{
-		GetConn: func(string) { asked = time.Now() },
-		GotConn: func(info httptrace.GotConnInfo) {
-			x.outcome.Timings.Connect = milliseconds(time.Since(asked))
-			x.outcome.UpstreamAddr = info.Conn.RemoteAddr().String()
-		},
-		GotFirstResponseByte: x.firstByte,
-		Got1xxResponse:       x.informational,
-	})
-}
-
 // roundTrip sends the request and holds 1xx answers back once it has returned.
 func (x *exchange) roundTrip(out *http.Request) (*http.Response, error) {
-	response, err := x.agent.transport(x.p.dialler(x.generation.Upstream)).RoundTrip(out, x.r.ProtoMajor == 2)
+	response, err := x.agent.transport(x.p.dialler(x.generation.Upstream)).RoundTrip(out, x, x.r.ProtoMajor == 2)
 	x.interim.Lock()
 	x.answered = true
 	x.interim.Unlock()
 	return response, err
 }
 
-// firstByte and informational are called by the transport from its own goroutine,
-// possibly after RoundTrip has given up.
-func (x *exchange) firstByte() {
+// Connected, FirstByte and Informational are called on the way to an answer. For
+// HTTP/2 they come from a goroutine of the transport, possibly after RoundTrip
+// has given up.
+func (x *exchange) Connected(address string, took time.Duration) {
+	x.outcome.Timings.Connect = milliseconds(took)
+	x.outcome.UpstreamAddr = address
+}
+
+// FirstByte tells that the upstream begins to answer.
+func (x *exchange) FirstByte() {
 	x.interim.Lock()
 	defer x.interim.Unlock()
 	if !x.answered {
@@ -207,12 +199,9 @@ const maxHints = 32
 
 var errHints = errors.New("the upstream sends too many informational answers")
 
-// informational passes 103 and its like on, though not beside a 100 that the
+// Informational passes 103 and its like on, though not beside a 100 that the
 // agent expects: the server writes that one by itself, at the same time.
-func (x *exchange) informational(code int, header textproto.MIMEHeader) error {
-	if code == http.StatusContinue || !x.r.ProtoAtLeast(1, 1) || x.r.Header.Get("Expect") != "" {
-		return nil
-	}
+func (x *exchange) Informational(code int, header textproto.MIMEHeader) error {
 	x.interim.Lock()
 	defer x.interim.Unlock()
 	if x.answered {
@@ -220,6 +209,9 @@ func (x *exchange) informational(code int, header textproto.MIMEHeader) error {
 	}
 	if x.hints++; x.hints > maxHints {
 		return errHints
+	}
+	if code == http.StatusContinue || !x.r.ProtoAtLeast(1, 1) || x.r.Header.Get("Expect") != "" {
+		return nil
 	}
 	h := x.w.Header()
 	maps.Copy(h, header)

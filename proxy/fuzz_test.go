@@ -111,9 +111,19 @@ func (j *judge) upstream(r *rig, reader *audit.Reader) http.HandlerFunc {
 		if err != nil {
 			return // the request is over already
 		}
+		known := false
 		for _, row := range rows {
-			if !row.Ended && row.Path == path && row.Method == req.Method && row.Decision == audit.DecisionAllow {
+			if row.Path == path && row.Method == req.Method && row.Decision == audit.DecisionAllow {
+				if known = true; !row.Ended {
+					return
+				}
+			}
+		}
+		if known {
+			select { // one that was broken off ends here, too
+			case <-req.Context().Done():
 				return
+			case <-time.After(within):
 			}
 		}
 		j.fault("%s %s has no open row", req.Method, path)

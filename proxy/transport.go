@@ -6,10 +6,13 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/http/httptrace"
+	"net/url"
 	"sync"
 	"time"
 
 	"sallyport/internal/host"
+	"sallyport/internal/http1"
 )
 
 // Bounds of an agent's upstream connections.
@@ -29,28 +32,39 @@ const (
 // A request leaves in the protocol it came in, where the upstream speaks it: what
 // an agent's HTTP/1.1 connections keep apart stays apart, and costs less.
 type agentTransport struct {
-	http1, http2 *http.Transport
-	only2        sync.Map // upstreams (host.Authority as URL host) that refuse HTTP/1.1
+	http1 *http1.Transport
+	http2 *http.Transport
+	only2 sync.Map // upstreams (host.Authority as URL host) that refuse HTTP/1.1
 
 	upstream *Upstream // the configuration that it was built from
 	maxConns int
 }
 
 // RoundTrip sends one request. http2 says that the agent's came over HTTP/2.
-func (t *agentTransport) RoundTrip(r *http.Request, http2 bool) (*http.Response, error) {
+func (t *agentTransport) RoundTrip(r *http.Request, w http1.Watcher, http2 bool) (*http.Response, error) {
 	if http2 {
-		return t.http2.RoundTrip(r)
+		return t.roundTrip2(r, w)
 	}
 	if _, refuses := t.only2.Load(r.URL.Host); refuses {
-		return t.http2.RoundTrip(r)
+		return t.roundTrip2(r, w)
 	}
-	response, err := t.http1.RoundTrip(r)
+	response, err := t.http1.RoundTrip(r, w)
 	if errors.Is(err, alertNoApplicationProtocol) {
 		// The handshake failed, so nothing of the request has left.
 		t.only2.Store(r.URL.Host, struct{}{})
-		return t.http2.RoundTrip(r)
+		return t.roundTrip2(r, w)
 	}
 	return response, err
+}
+
+func (t *agentTransport) roundTrip2(r *http.Request, w http1.Watcher) (*http.Response, error) {
+	var asked time.Time
+	return t.http2.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
+		GetConn:              func(string) { asked = time.Now() },
+		GotConn:              func(info httptrace.GotConnInfo) { w.Connected(info.Conn.RemoteAddr().String(), time.Since(asked)) },
+		GotFirstResponseByte: w.FirstByte,
+		Got1xxResponse:       w.Informational,
+	})))
 }
 
 // alertNoApplicationProtocol is the answer of a server that speaks none of the
@@ -58,7 +72,7 @@ func (t *agentTransport) RoundTrip(r *http.Request, http2 bool) (*http.Response,
 const alertNoApplicationProtocol = tls.AlertError(120)
 
 func (t *agentTransport) close() {
-	t.http1.CloseIdleConnections()
+	t.http1.CloseIdle()
 	t.http2.CloseIdleConnections()
 }
 
@@ -73,9 +87,32 @@ func newAgentTransport(d *dialler, maxConns int) *agentTransport {
 		PingTimeout:                   15 * time.Second,
 	}
 	return &agentTransport{
-		http1: newTransport(d, maxConns, sessions, "http/1.1"), http2: http2,
+		http1: newHTTP1(d, sessions), http2: http2,
 		upstream: d.upstream, maxConns: maxConns,
 	}
+}
+
+// newHTTP1 needs no limit on connections: an exchange has at most one, and an
+// agent's exchanges are limited.
+func newHTTP1(d *dialler, sessions tls.ClientSessionCache) *http1.Transport {
+	return http1.New(http1.Config{
+		Dial: func(ctx context.Context, u *url.URL) (net.Conn, error) {
+			a, err := host.ParseAuthority(u.Host, 0)
+			if err != nil {
+				return nil, err
+			}
+			return d.dial(ctx, a)
+		},
+		Secure: func(ctx context.Context, raw net.Conn, u *url.URL) (net.Conn, error) {
+			a, err := host.ParseAuthority(u.Host, 0)
+			if err != nil {
+				return nil, err
+			}
+			return d.secure(ctx, raw, a, sessions, []string{"http/1.1"})
+		},
+		MaxIdle: maxIdleConns, MaxIdlePerHost: maxIdleConnsPerHost, IdleTimeout: idleConnTimeout,
+		ContinueTimeout: expectContinueTimeout, MaxHeaderBytes: maxResponseHeaderBytes,
+	})
 }
 
 func newTransport(d *dialler, maxConns int, sessions tls.ClientSessionCache, protocols ...string) *http.Transport {

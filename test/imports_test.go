@@ -21,7 +21,7 @@ var layers = []struct {
 	reason   string
 }{
 	{
-		[]string{"internal/host", "internal/sqlite", "internal/metrics"},
+		[]string{"internal/host", "internal/sqlite", "internal/metrics", "internal/http1"},
 		"it is there for everyone, so it must know nobody",
 	},
 	{
@@ -72,7 +72,7 @@ var modules = []allowance{
 	{"github.com/spf13/cobra", []string{"cmd/sallyport"}, 99, "the command line: one file per subcommand"},
 	{"github.com/google/uuid", []string{"identity", "audit", "proxy", "internal", "cmd/sallyport"}, 99, "the type of an agent's id"},
 	{"golang.org/x/mod", []string{"audit"}, 9, "transparency-log hashes and signed notes"},
-	{"golang.org/x/net", []string{"internal/host", "proxy", "operations"}, 5, "IDNA in internal/host; what HTTP says of fields, trailers and their compression in proxy"},
+	{"golang.org/x/net", []string{"internal/host", "internal/http1", "proxy", "operations"}, 5, "IDNA in internal/host; what HTTP says of fields, trailers and their compression in proxy"},
 	{"golang.org/x/sync", []string{"certs", "credentials", "proxy"}, 2, "one mint or one certificate at a time per key"},
 	{"golang.org/x/sys", []string{"internal", "cmd/sallyport", "credentials", "proxy", "audit"}, 4, "what the standard library does not offer: peer credentials, locks, process groups, free space"},
 	{"github.com/hanwen/go-fuse/v2", []string{"test/slowfs"}, 1, "a disk that hangs or fails on demand, for tests only: the kernel's own file systems do not"},
