@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"sync/atomic"
+	"time"
 
 	"sallyport/credentials/sigv4"
 )
@@ -22,8 +23,8 @@ type awsKeys struct {
 }
 
 var (
-	accessKeyID = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{3,128}$`)
-	awsRegion   = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+	accessKeyID = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]+$`)
+	awsRegion   = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
 )
 
 func decodeAWSKeys(s *section, c *Credential) {
@@ -69,10 +70,31 @@ func (k *awsKeys) agree(host, service, region string) error {
 	if sigv4.IsAWS(host) {
 		return sigv4.AWS(host, service, region)
 	}
+	return agreeStore(host, service)
+}
+
+func agreeStore(host, service string) error {
 	if service != "s3" {
 		return &sigv4.Refusal{Reason: sigv4.HostMismatch, Detail: fmt.Sprintf("the request is signed for %s, but %s is a store that speaks S3", service, host)}
 	}
 	return nil
+}
+
+// raw returns the keys as they are, to ask STS with.
+func (k *awsKeys) raw(ctx context.Context) (*awsSecrets, error) {
+	secret, err := k.secret.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	token := ""
+	if k.token != nil {
+		read, err := k.token.read(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("session_token: %w", err)
+		}
+		token = string(read.secret.bytes())
+	}
+	return newAWSSecrets(k.accessKeyID, string(secret.secret.bytes()), token, time.Time{}), nil
 }
 
 func (k *awsKeys) retrieve(ctx context.Context, use Use) (*Injection, error) {

@@ -15,7 +15,8 @@ type parser struct {
 	options  Options
 	errors   Errors
 	warnings []string
-	env      []string // variables that env: secrets read
+	env      []string                           // variables that env: secrets read
+	later    []func(all map[string]*Credential) // what needs the others
 	spool    *sigv4.Spool
 }
 

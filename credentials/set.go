@@ -100,6 +100,9 @@ func (p *parser) credentials(list *node) map[string]*Credential {
 		}
 		found[pair.key] = p.credential(pair, kinds)
 	}
+	for _, finish := range p.later {
+		finish(found)
+	}
 	return found
 }
 

@@ -28,13 +28,23 @@ const (
 // errNoAnswer ends a retrieval that takes too long, however many requests it needs.
 var errNoAnswer = errors.New("no answer within 10 s")
 
-// Tokens keeps what GitHub Apps have minted. It outlives a [Set], so that a reload
+// sessionRefreshAt is the share of an AWS session's life after which it is minted anew.
+const sessionRefreshAt = 0.5
+
+// lastingChain is how long keys of the default chain are kept that do not expire.
+const lastingChain = 5 * time.Minute
+
+// Tokens keeps what GitHub Apps and AWS's STS have minted. It outlives a [Set], so that a reload
 // mints nothing anew and a revoked agent's tokens are still known. It is safe for
 // concurrent use.
 type Tokens struct {
 	minted *mint.Cache[tokenKey, *token]
 	found  *mint.Cache[installationKey, *installation]
 
+	sessions *mint.Cache[sessionKey, *awsSession]
+	chains   *mint.Cache[chainKey, *awsSecrets]
+
+	now func() time.Time
 	mu  sync.Mutex
 	ids map[repositoryKey]int64 // of repositories that tokens were narrowed to
 }
@@ -49,8 +59,35 @@ func NewTokens(now func() time.Time) *Tokens {
 		found: mint.New[installationKey](mint.Options[*installation]{
 			Limit: mintLimit, Refresh: foundRefreshAt, Failure: failureMemory, Size: maxFound, Now: now, Jitter: rand.Float64,
 		}),
-		ids: map[repositoryKey]int64{},
+		sessions: mint.New[sessionKey](mint.Options[*awsSession]{
+			Limit: mintLimit, Refresh: sessionRefreshAt, Margin: expiryMargin, Failure: failureMemory, Size: maxTokens,
+			Now: now, Jitter: rand.Float64,
+		}),
+		chains: mint.New[chainKey](mint.Options[*awsSecrets]{
+			Limit: mintLimit, Refresh: sessionRefreshAt, Failure: failureMemory, Size: maxFound, Now: now, Jitter: rand.Float64,
+		}),
+		ids: map[repositoryKey]int64{}, now: now,
 	}
+}
+
+// chainKey is all that the default chain depends on.
+type chainKey struct {
+	region   string
+	metadata bool
+}
+
+func (t *Tokens) chain(ctx context.Context, key chainKey, via http.RoundTripper) (*awsSecrets, error) {
+	return t.chains.Get(ctx, key, func(ctx context.Context) (mint.Minted[*awsSecrets], error) {
+		keys, err := defaultChain(ctx, key.region, key.metadata, via)
+		if err != nil {
+			return mint.Minted[*awsSecrets]{}, err
+		}
+		expires := keys.expires
+		if expires.IsZero() {
+			expires = t.now().Add(lastingChain)
+		}
+		return mint.Minted[*awsSecrets]{Value: keys, Expires: expires}, nil
+	})
 }
 
 // tokenKey is all that a token depends on. agent is empty for a shared one.
@@ -140,6 +177,7 @@ func (t *Tokens) Revoke(ctx context.Context, agent string, via http.RoundTripper
 	if agent == "" {
 		return 0, nil
 	}
+	t.sessions.Remove(func(k sessionKey) bool { return k.agent == agent }) // STS cannot revoke them
 	for _, one := range t.minted.Remove(func(k tokenKey) bool { return k.agent == agent }) {
 		if failed := one.revoke(ctx, via); failed != nil {
 			err = errors.Join(err, failed)
@@ -154,6 +192,8 @@ func (t *Tokens) Revoke(ctx context.Context, agent string, via http.RoundTripper
 func (t *Tokens) Wait() {
 	t.minted.Wait()
 	t.found.Wait()
+	t.sessions.Wait()
+	t.chains.Wait()
 }
 
 func (t *Tokens) idsOf(name appName, owner string, repositories []string) []int64 {

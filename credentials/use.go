@@ -28,6 +28,9 @@ type Use struct {
 	// this access ("read" or "write").
 	Documents string
 
+	// Session is what an AWS session is for, beside its agent.
+	Session Session
+
 	// Request is the agent's own, for kinds that sign: what they replace is the signature
 	// that it came with. It is read and not changed, its body not even read.
 	Request *http.Request

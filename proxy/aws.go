@@ -24,13 +24,7 @@ func awsService() policy.Service {
 		Part:       aws.ParseService,
 		Operations: func(pattern string) (policy.Operations, error) { return aws.ParsePattern(pattern) },
 		Resources: func(pattern string, operations []policy.Operations) (policy.Resources, error) {
-			patterns := make([]aws.Pattern, 0, len(operations))
-			for _, o := range operations {
-				if p, ok := o.(aws.Pattern); ok {
-					patterns = append(patterns, p)
-				}
-			}
-			return aws.ParseResourceOf(pattern, patterns)
+			return aws.ParseResourceOf(pattern, patternsIn(operations))
 		},
 		Region: checkRegionPattern,
 		// Whoever knows the credentials says more; the exchange makes sure.
@@ -40,7 +34,17 @@ func awsService() policy.Service {
 	}
 }
 
-var regionPattern = regexp.MustCompile(`^[a-z0-9*-]{1,64}$`)
+func patternsIn(operations []policy.Operations) []aws.Pattern {
+	patterns := make([]aws.Pattern, 0, len(operations))
+	for _, o := range operations {
+		if p, ok := o.(aws.Pattern); ok {
+			patterns = append(patterns, p)
+		}
+	}
+	return patterns
+}
+
+var regionPattern = regexp.MustCompile(`^[a-z0-9*-]+$`)
 
 func checkRegionPattern(pattern string) error {
 	if !regionPattern.MatchString(pattern) {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sallyport/audit"
+	"sallyport/credentials"
 )
 
 const awsPolicy = `
@@ -111,6 +112,34 @@ func TestIAMActionsAreListedWhereTheyDiffer(t *testing.T) {
 	assert.Equal(t, []any{"arn:aws:s3:::acme/a", "arn:aws:s3:::other/b"}, row.Details["resources"])
 	row = do(signedFor(t, "s3", "eu-west-1", "GET", "https://acme.s3.eu-west-1.amazonaws.com/a", ""))
 	assert.NotContains(t, row.Details, "iam_actions")
+}
+
+// TestARequestSignedWithSomebodysKeyIsMarked: an agent that has keys may hold what it
+// should not.
+func TestARequestSignedWithSomebodysKeyIsMarked(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.upstream(func(http.ResponseWriter, *http.Request) {}, true, "acme.s3.eu-west-1.amazonaws.com")
+	r.configure(awsPolicy)
+	a := r.agent("a")
+	for key, marked := range map[string]bool{
+		credentials.AWSPlaceholder(a.ID.String()): false,
+		credentials.Placeholder:                   false,
+		credentials.AWSPlaceholder("another"):     true,
+		"AKIAIOSFODNN7EXAMPLE":                    true,
+	} {
+		request := signedFor(t, "s3", "eu-west-1", "GET", "https://acme.s3.eu-west-1.amazonaws.com/a", "")
+		request.Header.Set("Authorization", strings.Replace(request.Header.Get("Authorization"), "=placeholder/", "="+key+"/", 1))
+		response, err := r.client(a, true).Do(request)
+		require.NoError(t, err)
+		require.Equal(t, http.StatusOK, response.StatusCode, body(t, response))
+		got, _ := r.rows()[0].Details["foreign_access_key_id"].(string)
+		if marked {
+			assert.Equal(t, key, got)
+		} else {
+			assert.Empty(t, got, key)
+		}
+	}
 }
 
 // TestAWSRefusalsAreInTheClientsProtocol: each protocol's clients find code, message and

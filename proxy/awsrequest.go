@@ -8,12 +8,16 @@ import (
 	"slices"
 	"strings"
 
+	"sallyport/credentials"
 	"sallyport/credentials/sigv4"
 	"sallyport/operations/aws"
 )
 
-// keysKind is the kind of credential for stores that speak AWS's protocols.
-const keysKind = "aws_keys"
+// Kinds of credentials for what speaks AWS's protocols.
+const (
+	keysKind = "aws_keys"
+	roleKind = "aws_role"
+)
 
 // awsRequest is what is known of a request that speaks one of AWS's protocols.
 type awsRequest struct {
@@ -122,6 +126,14 @@ func (a *awsRequest) describe(x *exchange) {
 	}
 	x.detail("operations", slices.Compact(operations))
 	x.detail("resources", resources)
+}
+
+// describeKey marks a request that was not signed with the placeholder that its agent was
+// given: the agent may hold keys that it should not.
+func (a *awsRequest) describeKey(x *exchange) {
+	if a.inbound != nil && !credentials.IsAWSPlaceholder(a.inbound.AccessKeyID, x.agent.id.String()) {
+		x.detail("foreign_access_key_id", a.inbound.AccessKeyID)
+	}
 }
 
 // describeActions lists IAM's actions where they are not called as the operation.

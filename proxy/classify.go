@@ -123,6 +123,9 @@ const (
 
 // describe puts what the request does into its intent.
 func (c *classified) describe(x *exchange) {
+	if c.aws != nil {
+		c.aws.describeKey(x)
+	}
 	switch {
 	case len(c.meaning.Calls) == 0:
 		x.detail("unclassified", c.meaning.Unclassified)

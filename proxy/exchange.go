@@ -266,7 +266,11 @@ func (x *exchange) notRetrieved(err error) *refusal {
 	}
 	x.p.metrics.CredentialFailed(x.credential)
 	x.p.log.Warn("credential cannot be had", "credential", x.credential, "exchange", x.id, "error", err)
-	return credentialUnavailable.causedBy("The credential "+x.credential+" cannot be had.", err)
+	refusal := credentialUnavailable.causedBy("The credential "+x.credential+" cannot be had.", err)
+	if _, ok := errors.AsType[*credentials.RefusedError](err); ok {
+		refusal.status = http.StatusForbidden // another try does not help, and clients of AWS try 502 again
+	}
+	return refusal
 }
 
 // begin commits the intent.

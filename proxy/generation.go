@@ -27,6 +27,7 @@ type Generation struct {
 	auth    agentAuth
 	servers []github.Service // every GitHub that the files speak of
 	keyed   []host.Pattern   // every store of somebody else's that speaks AWS's protocols
+	bounds  sync.Map         // of AWS sessions: IAM policies by policy and credential
 }
 
 // agentAuth is where agents may try to authenticate by themselves.
@@ -61,7 +62,7 @@ func (g *Generation) prepare() {
 		}
 		g.servers = gitHubs(append(named, g.Credentials.Servers()...))
 		for _, name := range g.Credentials.Names() {
-			if c := g.Credentials.Lookup(name); c.Kind() == keysKind {
+			if c := g.Credentials.Lookup(name); c.Kind() == keysKind || c.Kind() == roleKind {
 				g.keyed = append(g.keyed, c.Hosts()...)
 			}
 		}

@@ -31,6 +31,8 @@ func (x *exchange) use(kind string) (credentials.Use, *refusal) {
 	switch {
 	case kind == fixedKind && x.hidesRepository() && scope != nil && len(scope.Repos) > 0:
 		return use, x.denied("GraphQL hides its repository, and the fixed token of credential " + x.credential + " cannot be narrowed to the repos of the rule.")
+	case kind == roleKind:
+		return use, x.useOfSession(&use)
 	case kind != mintedKind:
 		return use, nil
 	}

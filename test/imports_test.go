@@ -63,6 +63,7 @@ var modules = []allowance{
 	{"modernc.org/sqlite", []string{"internal/sqlite"}, 1, "one place decides the pragmas that durability rests on"},
 	{"go.yaml.in/yaml/v3", []string{"policy", "identity", "credentials", "internal/home"}, 1, "strict decoding with line numbers is written once per file format"},
 	{"github.com/aws/aws-sdk-go-v2", []string{"credentials", "operations/aws"}, 1, "the SDK signs and mints; nothing else may depend on its shape"},
+	{"github.com/aws/smithy-go", []string{"credentials"}, 1, "how the SDK's errors are told apart"},
 	{"github.com/google/go-github/v66", []string{"credentials", "operations/github"}, 1, "the API client mints installation tokens; nothing else may depend on its shape"},
 	{"github.com/spiffe/go-spiffe/v2", []string{"identity"}, 1, "one place reads an identity from a certificate"},
 	{"github.com/vektah/gqlparser/v2", []string{"operations/github"}, 1, "GraphQL is parsed only to name an operation"},

@@ -94,6 +94,7 @@ func environmentConfig(d description, dir string) (agentenv.Config, error) {
 		TruststorePassword: d.TruststorePassword,
 		Certificate:        filepath.Join(abs, fileCertificate),
 		Key:                filepath.Join(abs, fileKey),
+		Agent:              d.ID,
 		Region:             d.Region,
 	}, nil
 }

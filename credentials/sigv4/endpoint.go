@@ -137,26 +137,33 @@ func partitionDomains() [12]partitionDomain {
 	}
 }
 
-// Domains returns what AWS's hosts end in, each with its dot.
-func Domains() []string {
+// DomainsOf returns what the hosts of a partition end in, each with its dot.
+func DomainsOf(partition string) []string {
 	var all []string
 	for _, d := range partitionDomains() {
-		all = append(all, d.suffix)
+		if d.partition == domainPartition(partition) {
+			all = append(all, d.suffix)
+		}
 	}
 	return all
+}
+
+// domainPartition: some partitions share their domains.
+func domainPartition(partition string) string {
+	if partition == "aws-us-gov" {
+		return "aws"
+	}
+	return partition
 }
 
 // EndpointOf returns the host of a service's endpoint in a region, "" for the
 // partition's global one, and false for a partition that is not known.
 func EndpointOf(partition, service, region string) (host string, ok bool) {
-	if partition == "aws-us-gov" {
-		partition = "aws" // they share a domain
-	}
 	if region != "" {
 		region = "." + region
 	}
 	for _, d := range partitionDomains() {
-		if d.partition == partition {
+		if d.partition == domainPartition(partition) {
 			return service + region + d.suffix, true
 		}
 	}

@@ -88,6 +88,20 @@ func (v View) policiesUsing(credential string) []string {
 	return names
 }
 
+// region is that of the first AWS credential that the policy uses, "" if it uses none.
+func (v View) region(policy string) string {
+	p, found := v.Policies[policy]
+	if !found {
+		return ""
+	}
+	for _, use := range p.CredentialUses() {
+		if region := v.Credentials.Lookup(use.Credential).Region(); region != "" {
+			return region
+		}
+	}
+	return ""
+}
+
 // CheckCredential loads or mints a credential once and says whether it works;
 // that it does not is an answer, not an error.
 func (s *Session) CheckCredential(ctx context.Context, name string) (CredentialCheck, error) {

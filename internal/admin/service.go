@@ -148,7 +148,7 @@ func (s *Session) enrol(ctx context.Context, view View, agent identity.Agent, ev
 		return Enrolment{}, err
 	}
 	return Enrolment{
-		Agent: s.shown(view, agent), TrustDomain: view.TrustDomain, Proxy: s.service.Proxy(),
+		Agent: s.shown(view, agent), TrustDomain: view.TrustDomain, Proxy: s.service.Proxy(), Region: view.region(agent.Policy),
 		Certificate: issued.CertPEM, Key: issued.KeyPEM, CA: s.service.AgentCA.CertificatePEM(), Bundle: bundle,
 	}, nil
 }

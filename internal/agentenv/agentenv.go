@@ -15,11 +15,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"sallyport/credentials"
 )
 
-// Placeholder stands where a client wants a secret before it sends anything. The
-// proxy removes it or replaces it, and never passes it on.
-const Placeholder = "sallyport-placeholder"
+// Placeholder stands where a client wants a secret before it sends anything.
+const Placeholder = credentials.Placeholder
 
 // Config says what the variables point to. All paths are absolute.
 type Config struct {
@@ -29,6 +30,7 @@ type Config struct {
 	Truststore         string   // PKCS #12: the bundle, for Java
 	TruststorePassword string
 	Certificate, Key   string // PEM: the agent's own, for an https proxy
+	Agent              string // its id
 	Region             string // of AWS; "" leaves it unset
 }
 
@@ -71,8 +73,8 @@ func (c Config) check() error {
 			return fmt.Errorf("path %q is not absolute, or holds a line break", path)
 		}
 	}
-	if strings.ContainsAny(c.Region+c.TruststorePassword, "\n\r\x00") {
-		return errors.New("the AWS region or the trust store's password holds a line break")
+	if strings.ContainsAny(c.Region+c.Agent+c.TruststorePassword, "\n\r\x00") {
+		return errors.New("the agent's id, the AWS region or the trust store's password holds a line break")
 	}
 	return nil
 }
@@ -195,8 +197,9 @@ func javaOption(o string) string {
 // pair with somebody else's session token; gh, and the SDKs of model providers,
 // send nothing without a token.
 func (l *list) placeholders(c Config) {
+	l.set(credentials.AWSPlaceholder(c.Agent), "AWS_ACCESS_KEY_ID") // the trail marks any other
 	l.set(Placeholder,
-		"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
+		"AWS_SECRET_ACCESS_KEY",
 		"GH_TOKEN", "GITHUB_TOKEN", "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN",
 		"ANTHROPIC_API_KEY", "OPENAI_API_KEY",
 	)

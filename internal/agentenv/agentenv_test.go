@@ -20,7 +20,7 @@ func config(t *testing.T, proxy string) agentenv.Config {
 	require.NoError(t, err)
 	return agentenv.Config{
 		Proxy: u, Bundle: "/id/bundle.crt", CA: "/id/ca.crt", Truststore: "/id/truststore.p12",
-		TruststorePassword: "changeit", Certificate: "/id/agent.crt", Key: "/id/agent.key", Region: "eu-west-1",
+		TruststorePassword: "changeit", Certificate: "/id/agent.crt", Key: "/id/agent.key", Region: "eu-west-1", Agent: "0198c7e2-aaaa-7bbb-8ccc-0123456789ab",
 	}
 }
 
@@ -45,7 +45,7 @@ func TestVariables(t *testing.T) {
 		"ALL_PROXY": "", "all_proxy": "", "AWS_SESSION_TOKEN": "",
 		"NO_PROXY": "localhost,127.0.0.1,::1", "no_proxy": "localhost,127.0.0.1,::1",
 		"NODE_USE_ENV_PROXY": "1", "GIT_HTTP_PROXY_AUTHMETHOD": "basic", "GIT_PROXY_SSL_CAINFO": "/id/ca.crt",
-		"AWS_EC2_METADATA_DISABLED": "true", "AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1",
+		"AWS_EC2_METADATA_DISABLED": "true", "AWS_ACCESS_KEY_ID": "SALLYPORT0198C7E2AAAA7BBB8CCC0123456789AB", "AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1",
 		"JAVA_TOOL_OPTIONS": "-Djavax.net.ssl.trustStore=/id/truststore.p12 -Djavax.net.ssl.trustStoreType=PKCS12 " +
 			"-Djavax.net.ssl.trustStorePassword=changeit " +
 			"-Dhttp.proxyHost=127.0.0.1 -Dhttp.proxyPort=3128 -Dhttp.proxyUser=agent -Dhttp.proxyPassword=SECRET " +
@@ -60,7 +60,7 @@ func TestVariables(t *testing.T) {
 		CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE NIX_SSL_CERT_FILE`) {
 		want[name] = "/id/bundle.crt"
 	}
-	for name := range strings.FieldsSeq(`AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY GH_TOKEN GITHUB_TOKEN GH_ENTERPRISE_TOKEN
+	for name := range strings.FieldsSeq(`AWS_SECRET_ACCESS_KEY GH_TOKEN GITHUB_TOKEN GH_ENTERPRISE_TOKEN
 		GITHUB_ENTERPRISE_TOKEN ANTHROPIC_API_KEY OPENAI_API_KEY`) {
 		want[name] = agentenv.Placeholder
 	}

@@ -16,6 +16,7 @@ import (
 
 	"sallyport/internal/home"
 	"sallyport/internal/host"
+	"sallyport/proxy"
 )
 
 // files makes a HOME that is right, with some files replaced; "" removes one.
@@ -45,7 +46,7 @@ func write(t *testing.T, l home.Layout, name, content string) {
 }
 
 func options() home.Options {
-	return home.Options{Getenv: func(string) string { return "" }, FingerprintKey: make([]byte, 32), Now: time.Now}
+	return home.Options{Getenv: func(string) string { return "" }, FingerprintKey: make([]byte, 32), Now: time.Now, Services: proxy.Services()}
 }
 
 func TestLoadReadsEverything(t *testing.T) {

@@ -183,7 +183,7 @@ func (set *Set) checkUses(parsed []parsedPolicy) error {
 	var errs []error
 	for _, p := range parsed {
 		for _, use := range p.policy.CredentialUses() {
-			if err := set.checkUse(p.path, use); err != nil {
+			if err := set.checkUse(p.path, p.policy, use); err != nil {
 				errs = append(errs, err)
 			}
 		}
@@ -215,7 +215,7 @@ func (set *Set) checkRecord(file string, use policy.RecordUse) error {
 	return nil
 }
 
-func (set *Set) checkUse(file string, use policy.CredentialUse) error {
+func (set *Set) checkUse(file string, p *policy.Policy, use policy.CredentialUse) error {
 	problem := &FileError{File: file, Line: use.Line, Key: "rules[" + use.Rule + "].credential"}
 	c := set.Credentials.Lookup(use.Credential)
 	if c == nil {
@@ -228,6 +228,10 @@ func (set *Set) checkUse(file string, use policy.CredentialUse) error {
 		return problem
 	}
 	if what, hint := unfit(c, use); what != "" {
+		problem.Msg, problem.Hint = what, hint
+		return problem
+	}
+	if what, hint := unbounded(c, p, use); what != "" {
 		problem.Msg, problem.Hint = what, hint
 		return problem
 	}

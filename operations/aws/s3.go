@@ -142,16 +142,27 @@ func (q *signals) s3Calls(e *entry, call Call) []Call {
 
 // s3Actions replaces the action where a version of a key is meant.
 func (q *signals) s3Actions(e *entry, actions []string) []string {
-	if _, count := q.parameter("versionId"); count == 0 || len(actions) != 1 {
+	if _, count := q.parameter("versionId"); count == 0 {
 		return actions
 	}
-	if name, ok := strings.CutPrefix(actions[0], "s3:"); ok && strings.Contains(name, "Object") {
-		switch e.name {
-		case "GetObject", "HeadObject", "GetObjectAcl", "GetObjectTagging", "GetObjectAttributes", "DeleteObject", "DeleteObjectTagging", "PutObjectAcl", "PutObjectTagging":
-			return []string{"s3:" + strings.Replace(name, "Object", "ObjectVersion", 1)}
-		}
+	if version := versionAction(e.name, actions); version != "" {
+		return []string{version}
 	}
 	return actions
+}
+
+// versionAction is the action in place of these for one version of a key, if there is one.
+func versionAction(operation string, actions []string) string {
+	if len(actions) != 1 {
+		return ""
+	}
+	if name, ok := strings.CutPrefix(actions[0], "s3:"); ok && strings.Contains(name, "Object") {
+		switch operation {
+		case "GetObject", "HeadObject", "GetObjectAcl", "GetObjectTagging", "GetObjectAttributes", "DeleteObject", "DeleteObjectTagging", "PutObjectAcl", "PutObjectTagging":
+			return "s3:" + strings.Replace(name, "Object", "ObjectVersion", 1)
+		}
+	}
+	return ""
 }
 
 // besides are the further operations that headers of a write ask for.

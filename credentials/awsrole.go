@@ -1,0 +1,214 @@
+package credentials
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"sallyport/credentials/sigv4"
+	"sallyport/internal/host"
+)
+
+// awsRole is a role of AWS's: for each agent a session of its own is minted by
+// AssumeRole, which names the agent in AWS's logs and may do no more than the agent's
+// rules say.
+type awsRole struct {
+	aws
+	arn       string
+	partition string
+	region    string
+	endpoint  string // of STS
+	duration  time.Duration
+	policy    string // given in place of the agent's rules
+	policies  []string
+	metadata  bool        // the default chain may ask the metadata service
+	base      *Credential // what STS is asked with; nil for the default chain
+	tokens    *Tokens
+}
+
+// Limits of STS ("IAM and AWS STS quotas" in the IAM User Guide).
+const (
+	MaxSessionPolicy = 2048 // characters of the session policy
+	maxPolicyARNs    = 10
+	minDuration      = 15 * time.Minute
+	maxDuration      = 12 * time.Hour
+	chainedDuration  = time.Hour // of a session that is asked for with another one's keys
+)
+
+var (
+	roleARN   = regexp.MustCompile(`^arn:(aws[a-z-]*):iam::[0-9]{12}:role/[\w+=,.@/-]+$`)
+	policyARN = regexp.MustCompile(`^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[\w+=,.@/-]+$`)
+)
+
+func decodeAWSRole(s *section, c *Credential) {
+	r := &awsRole{aws: s.aws(c), duration: time.Hour, tokens: s.options.Tokens}
+	c.maker = r
+	var ok bool
+	if r.arn, ok = s.text("role_arn", "arn:aws:iam::123456789012:role/agents"); ok {
+		if m := roleARN.FindStringSubmatch(r.arn); m != nil {
+			r.partition = m[1]
+		} else {
+			s.wrong("role_arn", "is not the ARN of a role; write role_arn: arn:aws:iam::123456789012:role/agents")
+		}
+	}
+	if r.region, ok = s.text("region", "eu-west-1"); ok && !awsRegion.MatchString(r.region) {
+		s.wrong("region", "is not the name of a region; write region: eu-west-1")
+	}
+	s.roleHosts(r)
+	s.roleEndpoint(r)
+	s.rolePolicy(r)
+	if s.has("duration") {
+		text, _ := s.text("duration", "1h")
+		var err error
+		if r.duration, err = time.ParseDuration(text); err != nil || r.duration < minDuration || r.duration > maxDuration || r.duration%time.Second != 0 {
+			s.wrong("duration", "must be from 15m to 12h; write duration: 1h")
+		}
+	}
+	if s.has("metadata") {
+		text, _ := s.text("metadata", "true")
+		if r.metadata = text == "true"; !r.metadata {
+			s.wrong("metadata", "the only value is true; leave the key out otherwise")
+		}
+	}
+	if s.has("base") {
+		s.roleBase(r)
+	}
+}
+
+// roleHosts binds the role to AWS's own domains in its partition, unless the file says
+// to which hosts.
+func (s *section) roleHosts(r *awsRole) {
+	if s.has("hosts") {
+		r.hosts = s.hosts()
+	} else {
+		for _, suffix := range sigv4.DomainsOf(r.partition) {
+			if p, err := host.ParsePattern("*" + suffix); err == nil {
+				r.hosts = append(r.hosts, p)
+			}
+		}
+	}
+	r.options.Agree = r.agree
+}
+
+// agree is the table of hosts: AWS's own for AWS's hosts, in the role's partition. What
+// else the role is bound to is a store that speaks S3.
+func (r *awsRole) agree(name, service, region string) error {
+	if !sigv4.IsAWS(name) {
+		return agreeStore(name, service)
+	}
+	if partition := sigv4.Partition(region); partition != r.partition {
+		return &sigv4.Refusal{Reason: sigv4.HostMismatch, Detail: fmt.Sprintf("the request is signed for region %s in partition %s, but credential %s is of partition %s; use one of its regions", region, partition, r.name, r.partition)}
+	}
+	return sigv4.AWS(name, service, region)
+}
+
+// roleEndpoint is the regional endpoint of STS, unless the file names another.
+func (s *section) roleEndpoint(r *awsRole) {
+	if s.has("sts_endpoint") {
+		text, _ := s.text("sts_endpoint", "https://sts.eu-west-1.amazonaws.com")
+		authority, ok := strings.CutPrefix(strings.TrimSuffix(text, "/"), "https://")
+		if _, err := host.ParseAuthority(authority, httpsPort); !ok || err != nil {
+			s.wrong("sts_endpoint", "must be the address of an STS over https, without a path; write sts_endpoint: https://sts.eu-west-1.amazonaws.com")
+		}
+		r.endpoint = "https://" + authority
+		return
+	}
+	name, known := sigv4.EndpointOf(r.partition, "sts", r.region)
+	r.endpoint = "https://" + name
+	switch {
+	case r.partition == "" || r.region == "":
+	case !known:
+		s.wrong("role_arn", "partition %s is not known here; give sts_endpoint", r.partition)
+	case sigv4.Partition(r.region) != r.partition:
+		s.wrong("region", "%s is a region of partition %s, and the role is of %s; write one of the role's", r.region, sigv4.Partition(r.region), r.partition)
+	}
+}
+
+// rolePolicy reads what bounds the sessions in place of the agents' rules.
+func (s *section) rolePolicy(r *awsRole) {
+	if s.has("policy_arns") {
+		for _, item := range s.texts("policy_arns", "[arn:aws:iam::aws:policy/ReadOnlyAccess]") {
+			if !policyARN.MatchString(item.text) {
+				s.fail(item.line, s.sub("policy_arns"), "is not the ARN of a managed policy; write policy_arns: [arn:aws:iam::aws:policy/ReadOnlyAccess]")
+			}
+			r.policies = append(r.policies, item.text)
+		}
+		if len(r.policies) > maxPolicyARNs {
+			s.wrong("policy_arns", "there are %d; STS takes %d at most", len(r.policies), maxPolicyARNs)
+		}
+	}
+	if !s.has("session_policy") {
+		return
+	}
+	text, _ := s.text("session_policy", `'{"Version": "2012-10-17", "Statement": [...]}'`)
+	var document struct {
+		Version   string
+		Statement json.RawMessage
+	}
+	if err := json.Unmarshal([]byte(text), &document); err != nil || document.Version == "" || len(document.Statement) == 0 {
+		s.wrong("session_policy", `must be an IAM policy in JSON, with Version and Statement; write it as a text in quotes, or after "session_policy: |"`)
+		return
+	}
+	r.policy = compactJSON(text)
+	if len(r.policy) > MaxSessionPolicy {
+		s.wrong("session_policy", "has %d characters without white space, and STS takes %d; shorten it, or give policy_arns", len(r.policy), MaxSessionPolicy)
+	}
+}
+
+func compactJSON(text string) string {
+	var compact bytes.Buffer
+	if json.Compact(&compact, []byte(text)) != nil {
+		return text
+	}
+	return compact.String()
+}
+
+// roleBase finds the credential that STS is asked with, once all are read.
+func (s *section) roleBase(r *awsRole) {
+	name, ok := s.text("base", "acme-keys")
+	if !ok {
+		return
+	}
+	s.later = append(s.later, func(all map[string]*Credential) {
+		r.base = all[name]
+		if r.metadata {
+			s.wrong("metadata", "is for the default chain, and the credential has a base; remove one of them")
+		}
+		switch r.base.Kind() {
+		case "aws_keys":
+		case "aws_role":
+			if r.duration > chainedDuration {
+				s.wrong("duration", "a session that is asked for with another role's session lives 1h at most; write duration: 1h")
+			}
+			if r.chains(map[*awsRole]bool{}) {
+				s.wrong("base", "leads back to this credential; remove it from one of them")
+				r.base = nil
+			}
+		default:
+			s.wrong("base", "%s is not a credential of kind aws_keys or aws_role; name one, or leave base out for AWS's default chain", show(name))
+			r.base = nil
+		}
+	})
+}
+
+// chains reports whether following the bases comes back to a role.
+func (r *awsRole) chains(seen map[*awsRole]bool) bool {
+	for ; r != nil; r = r.baseRole() {
+		if seen[r] {
+			return true
+		}
+		seen[r] = true
+	}
+	return false
+}
+
+func (r *awsRole) baseRole() *awsRole {
+	if r.base == nil {
+		return nil
+	}
+	role, _ := r.base.maker.(*awsRole)
+	return role
+}
