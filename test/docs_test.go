@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sallyport/policy"
+	"sallyport/proxy"
 )
 
 var (
@@ -82,7 +83,7 @@ func TestPoliciesInTheDocumentsLoad(t *testing.T) {
 	for page, text := range documents(t) {
 		for _, m := range yamlPattern.FindAllStringSubmatch(text, -1) {
 			found++
-			p, err := policy.Parse("policies/operator.yaml", []byte(m[1]))
+			p, err := policy.Parse("policies/operator.yaml", []byte(m[1]), proxy.Services()...)
 			if assert.NoErrorf(t, err, "%s:\n%s", page, m[1]) {
 				assert.Empty(t, p.RunTests(), page)
 			}

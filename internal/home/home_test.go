@@ -195,6 +195,28 @@ func TestLoadNamesEveryMistake(t *testing.T) {
 	}
 }
 
+func TestLoadNamesRulesThatAnAppCannotServe(t *testing.T) {
+	t.Parallel()
+	l := files(t, map[string]string{
+		"credentials.yaml": "credentials:\n  app: {kind: github_app, app_id: 7, private_key: {file: key}, owners: [acme, umbrella], installation: auto}\n",
+		"policies/p.yaml": "policy: p\nrules:\n" +
+			"  - {name: bare, allow: {host: api.github.com}, credential: app}\n" +
+			"  - {name: pinned, allow: {host: api.github.com}, credential: app, repositories: [Other/web], permissions: {contents: read}}\n" +
+			"  - {name: elsewhere, allow: {github: {repos: [acme/*, other/web], access: read}}, credential: app}\n" +
+			"  - {name: fine, allow: {github: {repos: [Acme/*], access: read}}, credential: app}\n",
+	})
+	_, err := home.Load(l, options())
+	require.Error(t, err)
+	for _, want := range []string{
+		`policies/p.yaml:3: rules[bare].credential: a rule about hosts does not tell what a token of credential "app" must be able to do; pin it`,
+		`policies/p.yaml:4: rules[pinned].credential: the rule is about repositories of other, and credential "app" is bound to those of acme, umbrella; correct`,
+		`policies/p.yaml:5: rules[elsewhere].credential: the rule is about repositories of other, and`,
+	} {
+		assert.Contains(t, err.Error(), want)
+	}
+	assert.NotContains(t, err.Error(), "rules[fine]")
+}
+
 func TestLoadRefusesFilesThatOthersDecide(t *testing.T) {
 	t.Parallel()
 	l := files(t, nil)
