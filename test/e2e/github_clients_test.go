@@ -51,6 +51,9 @@ func TestGitHubWithGH(t *testing.T) {
 	out, err = c.try(gh, "api", "-X", "DELETE", "repos/acme/web")
 	require.Error(t, err)
 	assert.Contains(t, out, "never-delete")
+	out, err = c.try(gh, "release", "delete", "v1", "-R", "acme/web", "--yes")
+	require.Error(t, err)
+	assert.Contains(t, out, "sallyport: rule never-delete", "gh shows the reason")
 	_, err = c.try(gh, "repo", "view", "other/web")
 	require.Error(t, err, "the token of a document reaches what its rule names, and no more")
 }

@@ -84,7 +84,9 @@ func TestGitThatIsAllowed(t *testing.T) {
 			run("push", "-q", "-o", "ci.skip", "-o", "topic=a b", "origin", "HEAD:refs/heads/three-"+name)
 			run("push", "-q", "origin", ":refs/heads/two-"+name)
 			held := refs(t, "acme/web.app")
-			for _, want := range []string{"heads/one-", "heads/three-", "tags/light-", "tags/heavy-"} {
+			run("push", "-q", "origin", "HEAD:refs/heads/größe/日本-"+name)
+			held = refs(t, "acme/web.app")
+			for _, want := range []string{"heads/one-", "heads/three-", "heads/größe/日本-", "tags/light-", "tags/heavy-"} {
 				assert.Contains(t, held, "refs/"+want+name+" ")
 			}
 			assert.NotContains(t, held, "refs/heads/two-"+name)
@@ -162,6 +164,7 @@ func TestGitThatIsRefused(t *testing.T) {
 		})
 	}
 }
+
 // Objects of LFS lie on other hosts. The agent's client gets there with nothing.
 func TestGitLFS(t *testing.T) {
 	full(t)

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -39,6 +40,21 @@ func (r *repository) node() string { return "R_" + strconv.FormatInt(r.id, 36) }
 
 func (h *Hub) root() string { return filepath.Join(h.Dir, "repositories") }
 
+const settings = `
+[http]
+	receivepack = true
+[receive]
+	advertisePushOptions = true
+	unpackLimit = 1
+[uploadpack]
+	allowFilter = true
+	allowAnySHA1InWant = true
+[gc]
+	auto = 0
+[core]
+	bigFileThreshold = 1m
+`
+
 // addRepository makes a repository with one commit on main.
 func (h *Hub) addRepository(full string) error {
 	owner, name, _ := strings.Cut(full, "/")
@@ -47,14 +63,15 @@ func (h *Hub) addRepository(full string) error {
 	if _, err := git("", "init", "-q", "--bare", "-b", "main", r.dir); err != nil {
 		return err
 	}
-	for _, setting := range []string{
-		"http.receivepack=true", "receive.advertisePushOptions=true", "uploadpack.allowFilter=true", "uploadpack.allowAnySHA1InWant=true",
-		"gc.auto=0", "receive.unpackLimit=1", "core.bigFileThreshold=1m",
-	} {
-		key, value, _ := strings.Cut(setting, "=")
-		if _, err := git(r.dir, "config", key, value); err != nil {
-			return err
-		}
+	config, err := os.OpenFile(filepath.Join(r.dir, "config"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	if _, err := config.WriteString(settings); err != nil {
+		return errors.Join(err, config.Close())
+	}
+	if err := config.Close(); err != nil {
+		return err
 	}
 	// As fast-import, for it needs no work tree.
 	content := "Sources of " + full + ".\n"
