@@ -29,15 +29,11 @@ type Upstream struct {
 
 // NewUpstream serves handler under the given names; dir receives roots.pem.
 func NewUpstream(dir string, names []string, handler http.Handler) (*Upstream, error) {
-	cert, ca, err := certificate(names)
+	cert, roots, err := Certificate(dir, names)
 	if err != nil {
-		return nil, fmt.Errorf("make the upstream's certificate: %w", err)
+		return nil, err
 	}
-	u := &Upstream{Roots: filepath.Join(dir, "upstream-roots.pem")}
-	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca})
-	if err := os.WriteFile(u.Roots, block, 0o600); err != nil {
-		return nil, fmt.Errorf("write the upstream's CA: %w", err)
-	}
+	u := &Upstream{Roots: roots}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
@@ -59,6 +55,21 @@ func NewUpstream(dir string, names []string, handler http.Handler) (*Upstream, e
 
 // Close cuts every connection and stops listening.
 func (u *Upstream) Close() error { return u.server.Close() }
+
+// Certificate makes a server certificate for names, and writes the CA above it to a file
+// in dir.
+func Certificate(dir string, names []string) (cert tls.Certificate, roots string, err error) {
+	cert, ca, err := certificate(names)
+	if err != nil {
+		return cert, "", fmt.Errorf("make the upstream's certificate: %w", err)
+	}
+	roots = filepath.Join(dir, "upstream-roots.pem")
+	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca})
+	if err := os.WriteFile(roots, block, 0o600); err != nil {
+		return cert, "", fmt.Errorf("write the upstream's CA: %w", err)
+	}
+	return cert, roots, nil
+}
 
 // certificate makes a CA and a server certificate for names below it.
 func certificate(names []string) (tls.Certificate, []byte, error) {
