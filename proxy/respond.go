@@ -20,7 +20,7 @@ func (x *exchange) respond(response *http.Response) {
 		x.fail(errors.New("the upstream's status is not one"))
 		return
 	}
-	if !x.hidesRepository() { // GraphQL answers 401 to what a token may not do as well
+	if x.tellsOfToken() {
 		x.injection.Answered(response.StatusCode)
 	}
 	x.learn(response.Header.Get("X-Accepted-Github-Permissions"))
@@ -43,6 +43,13 @@ func (x *exchange) respond(response *http.Response) {
 	}
 	x.copyTrailer(h, response.Trailer, announced)
 	x.completed()
+}
+
+// tellsOfToken reports whether a 401 means that the token is not taken any more. GraphQL
+// and operations that take no installation token answer it to one that is.
+func (x *exchange) tellsOfToken() bool {
+	c := x.classified
+	return c != nil && len(c.operations) == 1 && c.operations[0].InstallationToken && !x.hidesRepository()
 }
 
 func hasNoBody(method string, status int) bool {

@@ -195,11 +195,15 @@ func (c *Cache[K, V]) makeRoom() {
 }
 
 // Spoil ends the value of a key before its time, if it is one that spoilt names: the next
-// caller mints anew. For what its issuer no longer takes.
+// caller mints anew. For what its issuer no longer takes; as that may be a mistake, the
+// value goes to Options.Discard.
 func (c *Cache[K, V]) Spoil(key K, spoilt func(V) bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e := c.entries[key]; e != nil && e.life > 0 && spoilt(e.value) {
+		if e.good(c.options.Now(), 0) {
+			c.discard(e.value)
+		}
 		e.lease = lease[V]{}
 	}
 }

@@ -307,7 +307,10 @@ func start(t *testing.T) time.Time {
 func TestASpoiltValueIsMintedAnew(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c, m := mint.New[string](options()), &minter{}
+		o := options()
+		var discarded atomic.Value
+		o.Discard = func(value string) { discarded.Store(value) }
+		c, m := mint.New[string](o), &minter{}
 		get := func() string {
 			value, err := c.Get(t.Context(), "k", m.mint)
 			require.NoError(t, err)
@@ -320,5 +323,7 @@ func TestASpoiltValueIsMintedAnew(t *testing.T) {
 		c.Spoil("k", func(value string) bool { return value == "token 1" })
 		assert.Equal(t, "token 2", get())
 		assert.EqualValues(t, 2, m.count.Load())
+		c.Wait()
+		assert.Equal(t, "token 1", discarded.Load(), "it is given back, in case that it still works")
 	})
 }
