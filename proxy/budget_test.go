@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -21,6 +22,7 @@ func TestOneRunawayAgentLeavesTheOthersTheirShare(t *testing.T) {
 	t.Parallel()
 	r, s := newApp(t)
 	s.left = 200
+	start := time.Now()
 	runaway := r.client(r.agent("runaway"), true)
 	served := 0
 	for range 300 {
@@ -60,7 +62,8 @@ func TestOneRunawayAgentLeavesTheOthersTheirShare(t *testing.T) {
 			assert.Equal(t, "github core", details(t, row)["limit"])
 		}
 	}
-	assert.Less(t, refused, 5, "what a runaway is refused is summed up")
+	windows := int(time.Since(start)/(10*time.Second)) + 1
+	assert.LessOrEqual(t, refused, 2*windows+2, "what a runaway is refused is summed up")
 }
 
 func TestWhenGitHubSaysToBackOffNobodyAsks(t *testing.T) {
