@@ -138,6 +138,8 @@ func TestMalformedHTTP2RequestsAreRefusedAndRecorded(t *testing.T) {
 		"trace":           {request("TRACE", "/", "api.test"), 400, "malformed"},
 		"dot segment":     {request("GET", "/a/../b", "api.test"), 400, "malformed"},
 		"nul":             {request("GET", "/a%00", "api.test"), 400, "malformed"},
+		"blank query":     {request("GET", "/a?b HTTP/1.1", "api.test"), 400, "malformed"},
+		"blank path":      {request("GET", "/a b", "api.test"), 400, "malformed"},
 		"fragment":        {request("GET", "/a#b", "api.test"), 400, "malformed"},
 		"override":        {request("POST", "/a", "api.test", "x-http-method", "DELETE"), 400, "malformed"},
 		"websocket":       {request("WEBSOCKET", "/a", "api.test"), 400, "malformed"},

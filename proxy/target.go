@@ -227,10 +227,16 @@ func (x *exchange) checkUpgrade() *refusal {
 	return nil
 }
 
+// isBlank finds what would end a request line, which HTTP/2 lets through.
+func isBlank(r rune) bool { return r <= ' ' || r == 0x7f }
+
 func (x *exchange) checkPath() *refusal {
 	t := &x.target
 	if strings.Contains(t.rawPath, "#") || strings.Contains(t.rawQuery, "#") {
 		return malformedRequest.because("The target holds a fragment.")
+	}
+	if strings.ContainsFunc(t.rawQuery, isBlank) {
+		return malformedRequest.because("The query holds a space or a control character; percent-encode it.")
 	}
 	path, err := policy.ParsePath(t.rawPath)
 	if err != nil {
