@@ -1,8 +1,14 @@
 package main
 
 import (
+	"bufio"
+	"context"
 	"encoding/csv"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -10,46 +16,150 @@ import (
 	"sallyport/audit"
 )
 
+// exportFlags say what is exported, in addition to the filters.
+type exportFlags struct {
+	auditFlags
+	format, out string
+	after       uint64
+	overwrite   bool
+}
+
 func newAuditExportCommand(a *app) *cobra.Command {
-	var f auditFlags
-	var format string
+	var f exportFlags
 	cmd := &cobra.Command{
-		Use:     "export --format jsonl|csv",
-		Short:   "Write exchanges for other tools, newest first",
-		Long:    "Writes exchanges to standard output: jsonl, one JSON object a line, or csv, with a heading.",
-		Example: "  sallyport audit export --format csv --since 24h > trail.csv",
-		Args:    cobra.NoArgs,
+		Use:   "export --format jsonl|csv|ocsf",
+		Short: "Write exchanges for other tools, in the order in which they ended",
+		Long: `Writes exchanges that have ended, the oldest end first, to standard output or a file:
+
+  jsonl  one JSON object a line, as audit list -o json has them
+  csv    with a heading; cells that a spreadsheet would take for formulas begin with '
+  ocsf   one event of OCSF's class API Activity (6003) a line
+
+At its end it says on standard error where it got to; --after takes the next export on from there, with
+every exchange in exactly one of the two. An exchange that is still open is in none until it has ended.`,
+		Example: `  sallyport audit export --format csv --since 24h > trail.csv
+  sallyport audit export --format ocsf --after 120437 --out today.jsonl`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			filter, err := f.filter(a.now())
 			if err != nil {
 				return err
 			}
-			var write func(*audit.Exchange) error
-			finish := func() error { return nil }
-			switch format {
-			case "jsonl":
-				write = a.writeJSONLine
-			case "csv":
-				write, finish, err = a.csvWriter()
-			default:
-				err = usagef("--format %q is not jsonl or csv", format)
-			}
+			encode, heading, err := exportForm(f.format, readBuild().Version)
 			if err != nil {
 				return err
 			}
 			return a.readTrail(func(r *audit.Reader) error {
-				if err := r.Each(cmd.Context(), filter, write); err != nil {
-					return err
-				}
-				return finish()
+				return a.export(cmd.Context(), r, f, filter, heading, encode)
 			})
 		},
 	}
 	f.define(cmd)
-	f.defineSearch(cmd, 0)
-	cmd.Flags().StringVar(&format, "format", "", "jsonl or csv (required)")
+	flags := cmd.Flags()
+	flags.StringVar(&f.resource, "resource", "", "only on this resource, as acme/web")
+	flags.StringVar(&f.text, "text", "", "only with this text (three characters or more) in path, resource or error")
+	flags.IntVar(&f.limit, "limit", 0, "at most so many; 0 for all")
+	flags.StringVar(&f.format, "format", "", "jsonl, csv or ocsf (required)")
+	flags.Uint64Var(&f.after, "after", 0, "only what ended after this event: go on where the export before stopped")
+	flags.StringVar(&f.out, "out", "", "write to this file, which must not be there yet, instead of standard output")
+	flags.BoolVar(&f.overwrite, "overwrite", false, "replace the file of --out if it is there")
 	require(cmd, "format")
 	return cmd
+}
+
+// encoder appends one exchange as a line.
+type encoder func(b []byte, x *audit.Exchange) ([]byte, error)
+
+// exportForm is how a format is written; the heading may be empty.
+func exportForm(format, product string) (encode encoder, heading string, err error) {
+	switch format {
+	case "jsonl":
+		return func(b []byte, x *audit.Exchange) ([]byte, error) { return append(x.AppendJSON(b), '\n'), nil }, "", nil
+	case "csv":
+		line, err := csvLine(nil, &audit.Exchange{}, 0)
+		return func(b []byte, x *audit.Exchange) ([]byte, error) { return csvLine(b, x, 1) }, string(line), err
+	case "ocsf":
+		return func(b []byte, x *audit.Exchange) ([]byte, error) {
+			b, err := x.AppendOCSF(b, product)
+			return append(b, '\n'), err
+		}, "", nil
+	}
+	return nil, "", usagef("--format %q is not jsonl, csv or ocsf", format)
+}
+
+func (a *app) export(ctx context.Context, r *audit.Reader, f exportFlags, filter audit.Filter, heading string, encode encoder) (err error) {
+	to, finish, err := a.exportTo(f)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, finish(err)) }()
+	w := bufio.NewWriterSize(to, 64<<10)
+	if _, err := w.WriteString(heading); err != nil {
+		return err
+	}
+	from := r.Follow(f.after)
+	if err := from.Skip(ctx, filter); err != nil {
+		return err
+	}
+	count, last := 0, f.after
+	var line []byte
+	for more := true; more; {
+		var list []*audit.Exchange
+		if list, more, err = from.Next(ctx, filter); err != nil {
+			return err
+		}
+		for _, x := range list {
+			if line, err = encode(line[:0], x); err != nil {
+				return fmt.Errorf("exchange %s: %w", x.ID, err)
+			}
+			if _, err := w.Write(line); err != nil {
+				return err
+			}
+			last = x.OutcomeSeq
+			if count++; count == f.limit {
+				return errors.Join(w.Flush(), a.exported(count, last))
+			}
+		}
+	}
+	return errors.Join(w.Flush(), a.exported(count, max(last, from.After())))
+}
+
+func (a *app) exported(count int, last uint64) error {
+	_, err := fmt.Fprintf(a.stderr, "%d exchanges; to go on later: --after %d\n", count, last)
+	return err
+}
+
+// exportTo opens where to; finish closes it, and takes away a file that is not
+// whole.
+func (a *app) exportTo(f exportFlags) (w io.Writer, finish func(error) error, err error) {
+	if f.out == "" {
+		return a.stdout, func(error) error { return nil }, nil
+	}
+	flag := os.O_WRONLY | os.O_CREATE | os.O_EXCL
+	path := f.out
+	if f.overwrite { // written beside it, so that what is there stays until it is whole
+		path += ".new"
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, nil, err
+		}
+	}
+	file, err := os.OpenFile(path, flag, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, nil, withHint(fmt.Errorf("%s is there already", path), "--overwrite replaces it")
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return file, func(failed error) error {
+		err := errors.Join(file.Sync(), file.Close())
+		switch {
+		case failed != nil || err != nil:
+			return errors.Join(err, os.Remove(path))
+		case f.overwrite:
+			return os.Rename(path, f.out)
+		}
+		return nil
+	}, nil
 }
 
 func (a *app) writeJSONLine(x *audit.Exchange) error {
@@ -57,25 +167,22 @@ func (a *app) writeJSONLine(x *audit.Exchange) error {
 	return err
 }
 
-// csvWriter writes the heading and returns how to write a row and how to end.
-func (a *app) csvWriter() (write func(*audit.Exchange) error, finish func() error, err error) {
-	w := csv.NewWriter(a.stdout)
-	row := func(x *audit.Exchange, column int) error {
-		pairs, err := orderedFields(x.AppendJSON(nil))
-		if err != nil {
-			return err
-		}
-		var cells []string
-		for i := column; i < len(pairs); i += 2 {
-			cells = append(cells, inert(pairs[i]))
-		}
-		return w.Write(cells)
+// csvLine appends the names of an exchange's fields (column 0) or their values
+// (column 1).
+func csvLine(b []byte, x *audit.Exchange, column int) ([]byte, error) {
+	pairs, err := orderedFields(x.AppendJSON(nil))
+	if err != nil {
+		return b, err
 	}
-	if err := row(&audit.Exchange{}, 0); err != nil {
-		return nil, nil, fmt.Errorf("write heading: %w", err)
+	var cells []string
+	for i := column; i < len(pairs); i += 2 {
+		cells = append(cells, inert(pairs[i]))
 	}
-	finish = func() error { w.Flush(); return w.Error() }
-	return func(x *audit.Exchange) error { return row(x, 1) }, finish, nil
+	var line strings.Builder
+	w := csv.NewWriter(&line)
+	err = w.Write(cells)
+	w.Flush()
+	return append(b, line.String()...), errors.Join(err, w.Error())
 }
 
 // inert keeps a spreadsheet from taking what an agent chose for a formula

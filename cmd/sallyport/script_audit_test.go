@@ -85,3 +85,21 @@ func exchanges(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Check(trail.Close(context.Background()))
 }
+
+// mode FILE OCTAL: who may read and write the file.
+func mode(ts *testscript.TestScript, neg bool, args []string) {
+	fi, err := os.Stat(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if have := fmt.Sprintf("%04o", fi.Mode().Perm()); have != args[1] {
+		ts.Fatalf("%s has mode %s", args[0], have)
+	}
+}
+
+// capture FILE REGEXP NAME: sets the variable to the first group.
+func capture(ts *testscript.TestScript, neg bool, args []string) {
+	found := regexp.MustCompile(args[1]).FindStringSubmatch(ts.ReadFile(args[0]))
+	if found == nil {
+		ts.Fatalf("%s does not match %s", args[0], args[1])
+	}
+	ts.Setenv(args[2], found[1])
+}
