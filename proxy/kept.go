@@ -2,12 +2,14 @@ package proxy
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -30,7 +32,7 @@ const (
 type kept struct {
 	injection *credentials.Injection
 	to        host.Authority
-	target    string // path and query, as sent
+	target    string // path and query, as sent; "" for every one
 	until     time.Time
 }
 
@@ -44,38 +46,48 @@ const lfsMedia = "application/vnd.git-lfs+json"
 // readsAnswer reports whether the answer is looked into, so that it must not be compressed.
 func (x *exchange) readsAnswer() bool {
 	c := x.classified
-	return x.injection != nil && c != nil && (c.batch || len(c.operations) > 0 && strings.HasPrefix(c.operations[0].Name, "git/lfs-"))
+	return x.injection != nil && c != nil &&
+		(c.batch || len(c.operations) > 0 && strings.HasPrefix(c.operations[0].Name, "git/lfs-") || x.asksRegistry())
 }
 
-// authorizes reports whether an answer may hold authorizations for transfers: by what was
-// asked, or by what it says itself, for a server may take odd forms of a path for LFS.
-func (x *exchange) authorizes(response *http.Response) bool {
-	if x.injection == nil || x.classified == nil || x.classified.aws != nil || response.StatusCode != http.StatusOK {
+// asksRegistry reports whether the request asks a container registry for a token
+// (distribution.github.io, "Token Authentication Specification").
+func (x *exchange) asksRegistry() bool {
+	if x.classified.surface != github.Packages {
 		return false
 	}
+	name, err := url.PathUnescape(x.target.rawPath)
+	return err != nil || strings.EqualFold(path.Clean(name), "/token") // odd forms too
+}
+
+// authorizesTransfers reports whether an answer may hold authorizations for transfers: by
+// what was asked, or by what it says itself, for a server may take odd forms of a path for
+// LFS.
+func (x *exchange) authorizesTransfers(response *http.Response) bool {
 	media, _, _ := strings.Cut(response.Header.Get("Content-Type"), ";")
 	return x.classified.batch || strings.EqualFold(strings.TrimSpace(media), lfsMedia)
 }
 
-// withhold takes the authorizations out of the answer to an LFS batch. The transfers that
-// they are for are requests of their own, and policy is asked about each.
+// withhold takes live authorizations out of an answer. The requests that they are for are
+// requests of their own, and policy is asked about each.
 func (x *exchange) withhold(response *http.Response) *refusal {
-	if !x.authorizes(response) {
+	var take func([]byte) ([]byte, error)
+	switch {
+	case x.injection == nil || x.classified == nil || x.classified.aws != nil || response.StatusCode != http.StatusOK:
+	case x.authorizesTransfers(response):
+		take = x.takeFromBatch
+	case x.asksRegistry():
+		take = x.takeFromRegistry
+	}
+	if take == nil {
 		return nil
 	}
 	body, err := readAnswer(response, github.MaxLFSAnswer)
-	if err != nil {
-		return unreadableAnswer.causedBy("The answer to the LFS batch cannot be read.", err)
+	if err == nil {
+		body, err = take(body)
 	}
-	body, err = github.TakeLFSAuthorizations(body, x.p.now(), func(a github.Authorization) string {
-		placeholder, err := x.keep(a)
-		if err != nil {
-			x.p.log.Warn("an LFS authorization cannot be kept; it is left out", "exchange", x.id, "error", err)
-		}
-		return placeholder
-	})
 	if err != nil {
-		return unreadableAnswer.causedBy("The answer to the LFS batch cannot be read.", err)
+		return unreadableAnswer.causedBy("The answer holds an authorization, and cannot be read.", err)
 	}
 	response.Body = io.NopCloser(bytes.NewReader(body))
 	response.ContentLength = int64(len(body))
@@ -84,6 +96,30 @@ func (x *exchange) withhold(response *http.Response) *refusal {
 		delete(response.Header, name) // of the body as it was
 	}
 	return nil
+}
+
+func (x *exchange) takeFromBatch(body []byte) ([]byte, error) {
+	return github.TakeLFSAuthorizations(body, x.p.now(), func(a github.Authorization) string {
+		u, err := url.Parse(a.Href)
+		if err != nil || u.Scheme != "https" || u.User != nil {
+			return "" // nothing that Sallyport would put an authorization on
+		}
+		to, err := host.ParseAuthority(u.Host, 443)
+		if err != nil {
+			return ""
+		}
+		handle := x.keep(to, u.RequestURI(), a.Value, a.Life)
+		if handle == "" {
+			return ""
+		}
+		return "Bearer " + handle
+	})
+}
+
+func (x *exchange) takeFromRegistry(body []byte) ([]byte, error) {
+	return github.TakeRegistryTokens(body, func(token string, life time.Duration) string {
+		return x.keep(x.target.authority, "", "Bearer "+token, life)
+	})
 }
 
 // readAnswer reads a whole answer of bounded size.
@@ -102,30 +138,24 @@ func readAnswer(response *http.Response, most int64) ([]byte, error) {
 	return body, nil
 }
 
-// keep keeps one authorization for this agent and returns its placeholder.
-func (x *exchange) keep(a github.Authorization) (placeholder string, err error) {
-	u, err := url.Parse(a.Href)
-	if err != nil || u.Scheme != "https" || u.User != nil {
-		return "", errors.New("its href is not an https URL")
-	}
-	to, err := host.ParseAuthority(u.Host, 443)
+// keep keeps one authorization for this agent and returns its placeholder; "" if it is
+// none that can be sent.
+func (x *exchange) keep(to host.Authority, target, authorization string, life time.Duration) string {
+	injection, err := credentials.Kept(x.credential, to, authorization, map[string]any{"kept_from": x.id.String()})
 	if err != nil {
-		return "", fmt.Errorf("its href: %w", err)
+		x.p.log.Warn("an authorization cannot be kept; it is left out", "exchange", x.id, "error", err)
+		return ""
 	}
-	injection, err := credentials.Kept(x.credential, to, a.Value, map[string]any{"kept_from": x.id.String()})
-	if err != nil {
-		return "", err
-	}
-	life := keptLife
-	if a.Life > 0 {
-		life = min(a.Life, keptLife)
+	if life <= 0 || life > keptLife {
+		life = keptLife
 	}
 	handle := placeholderPrefix + strings.ToLower(rand.Text())
-	x.agent.hold(handle, &kept{injection: injection, to: to, target: u.RequestURI(), until: x.p.now().Add(life)}, x.p.now())
-	if x.ctx.Err() != nil {
-		x.agent.forget() // cut meanwhile, perhaps after what it had was dropped
+	x.agent.hold(handle, &kept{injection: injection, to: to, target: target, until: x.p.now().Add(life)}, x.p.now())
+	var cut *cutError
+	if errors.As(context.Cause(x.ctx), &cut) {
+		x.agent.forget() // perhaps after what it had was dropped
 	}
-	return "Bearer " + handle, nil
+	return handle
 }
 
 // hold makes room by what is over, or else by what ends first.
@@ -181,9 +211,9 @@ func (x *exchange) redeem(handle string) *refusal {
 	t := &x.target
 	switch {
 	case k == nil || !x.p.now().Before(k.until):
-		return credentialUnavailable.because("The authorization of this transfer is not kept any more; ask for the LFS batch again.")
-	case t.scheme != "https" || t.authority != k.to || t.requestTarget() != k.target:
-		return credentialUnavailable.because("The authorization of this transfer was given for another address.")
+		return credentialUnavailable.because("What this placeholder stands for is not kept any more; ask for the LFS batch, or the registry's token, again.")
+	case t.scheme != "https" || t.authority != k.to || k.target != "" && t.requestTarget() != k.target:
+		return credentialUnavailable.because("What this placeholder stands for was given for another address.")
 	}
 	x.injection, x.credential = k.injection, k.injection.Name()
 	return nil

@@ -27,22 +27,50 @@ type Authorization struct {
 // (git-lfs docs/api/batch.md, "Successful Responses") and puts in its place what take
 // returns; with "" there is none. Whatever else is in the answer stays.
 func TakeLFSAuthorizations(answer []byte, now time.Time, take func(Authorization) string) ([]byte, error) {
-	decoder := json.NewDecoder(bytes.NewReader(answer))
+	t := taker{now: now, take: take}
+	return rewrite(answer, func(value any) { t.walk(value, Authorization{}) })
+}
+
+// TakeRegistryTokens takes the tokens out of a registry's answer and puts in their place
+// what take returns; with "" there is none. life is 0 if the answer does not tell it.
+func TakeRegistryTokens(answer []byte, take func(token string, life time.Duration) string) ([]byte, error) {
+	return rewrite(answer, func(value any) {
+		fields, _ := value.(map[string]any)
+		life := (&taker{}).life(fields)
+		for key, one := range fields {
+			if name := strings.ToLower(strings.TrimSpace(key)); name != "token" && name != "access_token" && name != "refresh_token" {
+				continue
+			}
+			placeholder := ""
+			if token, ok := one.(string); ok {
+				placeholder = take(token, life)
+			}
+			if placeholder != "" {
+				fields[key] = placeholder
+			} else {
+				delete(fields, key)
+			}
+		}
+	})
+}
+
+// rewrite changes a JSON text, of which nothing is lost that change leaves alone.
+func rewrite(text []byte, change func(value any)) ([]byte, error) {
+	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	var value any
 	if err := decoder.Decode(&value); err != nil {
-		return nil, fmt.Errorf("the answer to the LFS batch is not JSON: %w", err)
+		return nil, fmt.Errorf("the answer is not JSON: %w", err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("the answer to the LFS batch has something after its end")
+		return nil, errors.New("the answer has something after its end")
 	}
-	t := taker{now: now, take: take}
-	t.walk(value, Authorization{})
+	change(value)
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(value); err != nil {
-		return nil, fmt.Errorf("the answer to the LFS batch: %w", err)
+		return nil, fmt.Errorf("write the answer: %w", err)
 	}
 	return out.Bytes(), nil
 }

@@ -1,0 +1,68 @@
+package proxy_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A container registry answers with a token of its own, for requests to itself
+// (distribution.github.io, "Token Authentication Specification").
+func TestRegistryTokensNeverReachTheAgent(t *testing.T) {
+	t.Parallel()
+	s := newAppServer(t)
+	s.granted["packages"] = "read"
+	r := newRig(t, func(r *rig) {
+		r.credentials = appCredentials
+		r.getenv = func(string) string { return s.pem() }
+		r.policy = `
+policy: operator
+rules:
+  - name: registry
+    allow: {host: ghcr.io, methods: [GET]}
+    credential: app
+    repositories: [acme/web]
+    permissions: {packages: read}
+`
+	})
+	r.upstream(s.ServeHTTP, true, "api.github.com")
+	var seen []string
+	r.upstream(func(w http.ResponseWriter, q *http.Request) {
+		user, token, basic := q.BasicAuth()
+		switch {
+		case q.URL.Path == "/token" && basic && user == "x-access-token" && s.may(token, "web", "packages", "read"):
+			_, _ = w.Write([]byte(`{"token":"live-registry-token","access_token":"live-registry-token"}`))
+		case strings.HasPrefix(q.URL.Path, "/v2/") && q.Header.Get("Authorization") == "Bearer live-registry-token":
+			_, _ = w.Write([]byte("a manifest"))
+		default:
+			w.Header().Set("Www-Authenticate", `Bearer realm="https://ghcr.io/token",service="ghcr.io"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+		seen = append(seen, q.URL.Path)
+	}, true, "ghcr.io")
+	client := r.client(r.agent("a"), true)
+	get := func(client *http.Client, url, authorization string) (int, string) {
+		request, err := http.NewRequest(http.MethodGet, url, nil)
+		require.NoError(t, err)
+		request.Header.Set("Authorization", authorization)
+		response, err := client.Do(request)
+		require.NoError(t, err)
+		return response.StatusCode, body(t, response)
+	}
+	status, text := get(client, "https://ghcr.io/token?service=ghcr.io&scope=repository:acme/web:pull", "Basic eDp4")
+	require.Equal(t, 200, status, text)
+	assert.NotContains(t, text, "live-")
+	var answer map[string]string
+	require.NoError(t, json.Unmarshal([]byte(text), &answer))
+	status, text = get(client, "https://ghcr.io/v2/acme/web/manifests/latest", "Bearer "+answer["token"])
+	assert.Equal(t, 200, status)
+	assert.Equal(t, "a manifest", text)
+	before := len(seen)
+	status, _ = get(r.client(r.agent("b"), true), "https://ghcr.io/v2/acme/web/manifests/latest", "Bearer "+answer["token"])
+	assert.Equal(t, http.StatusBadGateway, status, "another agent's placeholder")
+	assert.Len(t, seen, before)
+}
