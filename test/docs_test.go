@@ -3,6 +3,7 @@ package test
 import (
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -48,6 +49,21 @@ func TestLinksLeadSomewhere(t *testing.T) {
 			_, err := os.Stat(filepath.Join(filepath.Dir(page), link[1]))
 			assert.NoErrorf(t, err, "%s links to %s", page, link[1])
 		}
+	}
+}
+
+// Whoever looks for a package finds what it is for, itself or the one that it is
+// part of.
+func TestArchitectureNamesEveryPackage(t *testing.T) {
+	t.Parallel()
+	page := documents(t)["../ARCHITECTURE.md"]
+	for _, p := range list(t) {
+		name, _ := strings.CutPrefix(p.ImportPath, "sallyport/")
+		named := false
+		for part := name; part != "." && !named; part = path.Dir(part) {
+			named = strings.Contains(page, "`"+part+"`") || strings.Contains(page, "`"+part+"/`")
+		}
+		assert.True(t, named, "ARCHITECTURE.md does not say what %s is", name)
 	}
 }
 
