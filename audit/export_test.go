@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"sallyport/internal/sqlite"
 )
@@ -85,3 +86,58 @@ func RemovePayloads(path string, seqs ...int64) error {
 
 // SmallSegments makes a segment of the index hold few exchanges.
 func SmallSegments(c *Config) { c.segment = 50 }
+
+// AppendOnly opens a new trail's store and returns what writes the events of
+// exchanges, eight in a commit, with or without the tree's hashes, and nothing
+// else.
+func AppendOnly(path string, hashed bool) (write func(*Intent, *Outcome) error, done func() error, err error) {
+	s, err := openStore(path, DurabilityCommit)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := errors.Join(sqlite.MigrateConn(context.Background(), s.conn, migrations()), s.prepare()); err != nil {
+		return nil, nil, errors.Join(err, s.close())
+	}
+	var t tree
+	var batch []*entry
+	write = func(in *Intent, out *Outcome) error {
+		e := new(entry)
+		in.ID = NewID()
+		e.intent(in, "i", time.Now)
+		e.outcome(in.ID, time.Now(), out)
+		if batch = append(batch, e); len(batch) < 8 {
+			return nil
+		}
+		defer func() { batch = batch[:0] }()
+		return s.inTx(func() error {
+			for _, e := range batch {
+				for i := range e.list() {
+					if err := s.appendPlain(&t, &e.events[i], hashed); err != nil {
+						return err
+					}
+				}
+			}
+			return s.flush()
+		})
+	}
+	return write, s.close, nil
+}
+
+// appendPlain is appendEvent, where hashed is not set without the hashes.
+func (s *store) appendPlain(t *tree, e *event, hashed bool) error {
+	if hashed {
+		return s.appendEvent(t, e)
+	}
+	t.size++
+	e.seq = uint64(t.size)
+	s.hashes[s.n], s.rows[s.n] = []byte{}, e
+	if s.n++; s.n < insertRows {
+		return nil
+	}
+	for i := range s.rows {
+		s.bind(s.insertRows, i*columns, i)
+	}
+	s.n = 0
+	_, err := s.insertRows.Exec()
+	return err
+}

@@ -59,6 +59,7 @@ type verifier struct {
 	removed  *removedWalk
 	archive  bool
 	laters   []string
+	adds     *sql.Stmt // whether an event may add to its exchange's terms
 }
 
 // begun is an intent waiting for its outcome.

@@ -14,10 +14,18 @@ func (v *verifier) verifySegments(ctx context.Context) error {
 	if v.snapshot.sealed < 0 {
 		return nil
 	}
+	var err error
+	// Asked for nearly every exchange; to parse it each time costs more than all else.
+	v.adds, err = v.snapshot.conn.PrepareContext(ctx, `SELECT EXISTS (SELECT 1 FROM events i JOIN events e ON e.exchange = i.exchange
+		WHERE i.seq = ? AND e.seq = ? AND e.type IN ('outcome', '`+typePush+`'))`)
+	if err != nil {
+		return fmt.Errorf("verify segments: %w", err)
+	}
+	defer func() { _ = v.adds.Close() }()
 	fresh := newSegment()
 	var after int64
 	ids := make(map[int64]bool)
-	err := v.scan(ctx, "projection: segments", "SELECT id, first_seq, last_seq, exchanges, min_started, max_started, min_id, max_id FROM segments ORDER BY id", func(rows *sql.Rows) error {
+	err = v.scan(ctx, "projection: segments", "SELECT id, first_seq, last_seq, exchanges, min_started, max_started, min_id, max_id FROM segments ORDER BY id", func(rows *sql.Rows) error {
 		var have storedSegment
 		if err := rows.Scan(&have.id, &have.first, &have.last, &have.n, &have.minStarted, &have.maxStarted, &have.minID, &have.maxID); err != nil {
 			return err
@@ -175,8 +183,7 @@ func (v *verifier) mayAdd(ctx context.Context, have *storedSegment, p part, rows
 		return false, nil
 	}
 	var ok bool
-	err := v.snapshot.conn.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM events i JOIN events e ON e.exchange = i.exchange
-		WHERE i.seq = ? AND e.seq = ? AND e.type IN ('outcome', '`+typePush+`'))`, have.seqs[row], p.event).Scan(&ok)
+	err := v.adds.QueryRowContext(ctx, have.seqs[row], p.event).Scan(&ok)
 	return ok, err
 }
 
