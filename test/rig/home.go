@@ -163,7 +163,7 @@ type Exchange struct {
 }
 
 // Trail lists the whole trail, newest first.
-func (h *Home) Trail(ctx context.Context) ([]Exchange, error) {
+func (h *Home) Trail(ctx context.Context, flags ...string) ([]Exchange, error) {
 	var rows []Exchange
-	return rows, h.RunJSON(ctx, &rows, "audit", "list", "--limit", "0")
+	return rows, h.RunJSON(ctx, &rows, append([]string{"audit", "list", "--limit", "0"}, flags...)...)
 }
