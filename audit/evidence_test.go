@@ -67,6 +67,11 @@ func TestOutsideCheckpoint(t *testing.T) {
 	assert.Empty(t, problems(t, older, public, first))
 	assert.Contains(t, problems(t, older, public, second), "event 11 is missing")
 	assert.Contains(t, problems(t, fork, public, second), "has another root")
+	for of, reach := range map[string]uint64{path: 24, older: 0, fork: 0} {
+		report, err := reader(t, of).VerifyWith(t.Context(), audit.VerifyOptions{PublicKey: public, Checkpoint: []byte(second)})
+		require.NoError(t, err)
+		assert.Equal(t, reach, report.Outside, "only what agrees with it is evidence")
+	}
 
 	fi, err := os.Stat(key)
 	require.NoError(t, err)

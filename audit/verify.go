@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -26,8 +27,11 @@ type Report struct {
 	Removed   uint64 `json:"removed"` // payloads that retention has removed
 	// Checkpoint is the last event that a checkpoint covers, Outside the last
 	// one that a checkpoint kept elsewhere covers; 0 for none.
-	Checkpoint uint64 `json:"checkpoint"`
-	Outside    uint64 `json:"outside"`
+	// The times are those of the two events.
+	Checkpoint   uint64     `json:"checkpoint"`
+	CheckpointAt *time.Time `json:"checkpoint_at"`
+	Outside      uint64     `json:"outside"`
+	OutsideAt    *time.Time `json:"outside_at"`
 	// Root is the hash of the tree over all events (RFC 6962), in base64.
 	Root string `json:"root"`
 	// Problems names what is wrong, the first bad event first, no more than
@@ -50,6 +54,7 @@ type verifier struct {
 	report   Report
 	snapshot *snapshot
 	expected []expectation     // checkpoints not reached yet, by size
+	outside  int64             // the size of the one kept elsewhere
 	unstored bool              // the one kept elsewhere is not among those of the trail
 	stored   map[string]uint64 // documents by hash, to the event that says so
 	tree     tree
@@ -251,7 +256,7 @@ func (v *verifier) verifyEvent(e *event, stored []byte) error {
 	if string(v.hashes) != string(stored) {
 		return v.stop("event %d was altered: its hash is not the one stored with it", e.seq)
 	}
-	if err := v.compare(); err != nil {
+	if err := v.compare(e); err != nil {
 		return err
 	}
 	if v.options.Progress != nil && e.seq%progressEvery == 0 {

@@ -24,7 +24,8 @@ type VerifyOptions struct {
 // expectation is a root that the tree must have at a size.
 type expectation struct {
 	Checkpoint
-	name string
+	name    string
+	outside bool // it is the one kept elsewhere
 }
 
 // expect collects the checkpoints to compare with.
@@ -39,7 +40,7 @@ func (v *verifier) expect(ctx context.Context) error {
 		if err != nil || c.Size != size {
 			return v.problem("checkpoint of event %d was altered: %v", size, err)
 		}
-		v.expected = append(v.expected, expectation{c, fmt.Sprintf("checkpoint of event %d", size)})
+		v.expected = append(v.expected, expectation{Checkpoint: c, name: fmt.Sprintf("checkpoint of event %d", size)})
 		return nil
 	})
 	if err != nil {
@@ -69,22 +70,27 @@ func (v *verifier) expectOutside() error {
 	if err != nil {
 		return fmt.Errorf("verify: %w", err)
 	}
-	v.report.Outside = uint64(c.Size)
+	v.outside = c.Size
 	v.unstored = !slices.ContainsFunc(v.expected, func(e expectation) bool { return e.Size == c.Size })
-	v.expected = append(v.expected, expectation{c, fmt.Sprintf("the checkpoint kept elsewhere, of event %d", c.Size)})
+	v.expected = append(v.expected, expectation{c, fmt.Sprintf("the checkpoint kept elsewhere, of event %d", c.Size), true})
 	slices.SortStableFunc(v.expected, func(a, b expectation) int { return cmp.Compare(a.Size, b.Size) })
 	return nil
 }
 
 // compare checks the checkpoints of the size the tree has now.
-func (v *verifier) compare() error {
+func (v *verifier) compare(last *event) error {
 	for len(v.expected) > 0 && v.expected[0].Size == v.tree.size {
 		e := v.expected[0]
 		v.expected = v.expected[1:]
 		if v.tree.root() != e.Root {
 			return v.stop("%s has another root: events up to it were altered and all hashes computed anew", e.name)
 		}
-		v.report.Checkpoint = uint64(e.Size)
+		at := fromMicros(last.at)
+		if e.outside {
+			v.report.Outside, v.report.OutsideAt = last.seq, &at
+		} else {
+			v.report.Checkpoint, v.report.CheckpointAt = last.seq, &at
+		}
 	}
 	return nil
 }
@@ -92,8 +98,8 @@ func (v *verifier) compare() error {
 // compareRest names the checkpoints beyond the last event, and one that was
 // signed and is gone.
 func (v *verifier) compareRest() error {
-	if v.unstored && v.report.Outside <= uint64(v.tree.size) {
-		err := v.problem("checkpoint of event %d is missing: it was signed, and is kept elsewhere", v.report.Outside)
+	if v.unstored && v.outside <= v.tree.size {
+		err := v.problem("checkpoint of event %d is missing: it was signed, and is kept elsewhere", v.outside)
 		if err != nil {
 			return err
 		}

@@ -122,12 +122,15 @@ func evidence(r *audit.Report, f verifyFlags, keyed bool) []string {
 	case !keyed:
 		lines = append(lines, fmt.Sprintf("signed: up to event %d, but there was no public key to check the signatures with (--key FILE)", r.Checkpoint))
 	default:
-		lines = append(lines, fmt.Sprintf("signed: up to event %d of %d", r.Checkpoint, r.Events))
+		lines = append(lines, fmt.Sprintf("signed: up to event %d of %d, which is of %s", r.Checkpoint, r.Events, moment(*r.CheckpointAt)))
 	}
-	if r.Outside == 0 {
+	switch {
+	case f.checkpoint != "" && r.Outside == 0:
+		return append(lines, fmt.Sprintf("held elsewhere: nothing that agrees with %s", f.checkpoint))
+	case r.Outside == 0:
 		return append(lines, "held elsewhere: nothing was given; whoever holds the signing key could have rewritten all of it (--checkpoint FILE)")
 	}
-	return append(lines, fmt.Sprintf("held elsewhere: up to event %d, by %s; what came later rests on this machine alone", r.Outside, f.checkpoint))
+	return append(lines, fmt.Sprintf("held elsewhere: up to event %d, which is of %s, by %s; what came later rests on this machine alone", r.Outside, moment(*r.OutsideAt), f.checkpoint))
 }
 
 func (a *app) printReport(r audit.Report, f verifyFlags, keyed bool) error {
