@@ -21,6 +21,17 @@ func (r *Reader) Follow(after uint64) *Follower {
 	return &Follower{reader: r, after: int64(after), begun: make(map[uuid.UUID]*event)}
 }
 
+// Behind says how many events the trail has after the last one looked at, which
+// is negative when it ends before: then it is not the trail that was followed.
+func (f *Follower) Behind(ctx context.Context) (int64, error) {
+	var head int64
+	err := f.reader.db.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) FROM events").Scan(&head)
+	if err != nil {
+		return 0, fmt.Errorf("follow the trail: %w", err)
+	}
+	return head - f.after, nil
+}
+
 // After is the last event looked at: what a later Follow goes on from.
 func (f *Follower) After() uint64 { return uint64(f.after) }
 

@@ -77,6 +77,7 @@ var modules = []allowance{
 	{"golang.org/x/sync", []string{"certs", "credentials", "proxy"}, 2, "one mint or one certificate at a time per key"},
 	{"golang.org/x/sys", []string{"internal", "cmd/sallyport", "credentials", "proxy", "audit"}, 4, "what the standard library does not offer: peer credentials, locks, process groups, free space"},
 	{"github.com/hanwen/go-fuse/v2", []string{"test/slowfs"}, 1, "a disk that hangs or fails on demand, for tests only: the kernel's own file systems do not"},
+	{"go.opentelemetry.io/proto/otlp", []string{"internal/ship"}, 0, "only tests: the protocol's own message types check what is sent"},
 	{"golang.org/x/time", []string{"proxy"}, 2, "rate limits per agent"},
 }
 

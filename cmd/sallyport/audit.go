@@ -39,6 +39,7 @@ credential, and what came of it. Reading needs no server and disturbs none.`,
 		newAuditPruneCommand(a),
 		newAuditArchiveCommand(a),
 		newAuditExportCommand(a),
+		newAuditShipCommand(a),
 	)
 	return group
 }

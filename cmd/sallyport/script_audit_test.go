@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -102,4 +104,16 @@ func capture(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%s does not match %s", args[0], args[1])
 	}
 	ts.Setenv(args[2], found[1])
+}
+
+// collector: takes what is posted with the right authorization; COLLECTOR is
+// its address.
+func collector(ts *testscript.TestScript, neg bool, args []string) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer wanted" {
+			http.Error(w, r.Header.Get("Authorization"), http.StatusForbidden)
+		}
+	}))
+	ts.Defer(server.Close)
+	ts.Setenv("COLLECTOR", server.URL)
 }

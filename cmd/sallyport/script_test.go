@@ -54,6 +54,7 @@ func TestScripts(t *testing.T) {
 			"fetch":      fetch,
 			"request":    request,
 			"capture":    capture,
+			"collector":  collector,
 			"eventually": eventually,
 			"holdlock":   holdLock,
 			"freeport":   freePort,
