@@ -65,7 +65,10 @@ const clearTextBody = "This port speaks TLS with client certificates, and clear 
 type guarded struct {
 	net.Conn
 	started bool
+	cork    cork
 }
+
+func (g *guarded) Write(b []byte) (int, error) { return g.cork.write(g.Conn, b) }
 
 var errClearText = errors.New("clear text instead of TLS")
 

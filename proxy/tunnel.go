@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -26,6 +27,7 @@ type tunnel struct {
 	mu     sync.Mutex
 	closed bool
 	raw    net.Conn // the socket below the listener's TLS
+	socket *guarded // around it; nil when there is no listener's TLS
 }
 
 var errNotTLS = errors.New("bytes in the tunnel are not TLS")
@@ -35,6 +37,7 @@ func (t *tunnel) attach(conn net.Conn) {
 	t.Conn = conn
 	t.mu.Lock()
 	t.raw = rawConn(conn)
+	t.socket = guardedConn(conn)
 	closed := t.closed
 	t.mu.Unlock()
 	if closed {
@@ -45,16 +48,28 @@ func (t *tunnel) attach(conn net.Conn) {
 // rawConn finds the socket. Closing it cannot block; ending TLS can, on a peer
 // that does not read.
 func rawConn(conn net.Conn) net.Conn {
+	if g := guardedConn(conn); g != nil {
+		return g.Conn
+	}
 	if r, ok := conn.(*replayed); ok {
 		conn = r.Conn
 	}
 	if wrapped, ok := conn.(interface{ NetConn() net.Conn }); ok {
 		conn = wrapped.NetConn()
 	}
-	if g, ok := conn.(*guarded); ok {
-		conn = g.Conn
-	}
 	return conn
+}
+
+// guardedConn finds what the listener has put around the socket.
+func guardedConn(conn net.Conn) *guarded {
+	if r, ok := conn.(*replayed); ok {
+		conn = r.Conn
+	}
+	if secured, ok := conn.(*tls.Conn); ok {
+		conn = secured.NetConn()
+	}
+	g, _ := conn.(*guarded)
+	return g
 }
 
 func (t *tunnel) Read(b []byte) (int, error) {
@@ -65,6 +80,20 @@ func (t *tunnel) Read(b []byte) (int, error) {
 	t.begun = true
 	if b[0] != tlsHandshake {
 		return 0, errNotTLS
+	}
+	return n, err
+}
+
+// Write sends one record of the inner TLS. A full one is a few bytes longer than
+// a record of the outer TLS can be: the two that it needs leave together.
+func (t *tunnel) Write(b []byte) (int, error) {
+	if len(b) <= maxPlaintext || t.socket == nil {
+		return t.Conn.Write(b)
+	}
+	t.socket.cork.hold()
+	n, err := t.Conn.Write(b)
+	if flushed := t.socket.cork.release(t.socket.Conn); err == nil {
+		err = flushed
 	}
 	return n, err
 }
