@@ -92,7 +92,7 @@ func (x *exchange) copyBody(response *http.Response) error {
 	buffer := buffers.Get().(*[bufferSize]byte)
 	defer buffers.Put(buffer)
 	live := response.ContentLength < 0 || strings.HasPrefix(response.Header.Get("Content-Type"), "text/event-stream")
-	if live {
+	if live && !isReady(response.Body) {
 		if err := x.control.Flush(); err != nil {
 			return &writeError{err}
 		}
@@ -122,6 +122,13 @@ func (x *exchange) copyBody(response *http.Response) error {
 			}
 		}
 	}
+}
+
+// isReady reports whether the first piece of a body is there, so that the header
+// need not go ahead of it.
+func isReady(body io.Reader) bool {
+	b, ok := body.(interface{ Ready() bool })
+	return ok && b.Ready()
 }
 
 // writeError is a failure to write to the agent, as opposed to reading upstream.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net"
 	"net/http"
@@ -85,7 +84,7 @@ func (c *conn) ask(r *http.Request, w Watcher) (*http.Response, error) {
 		c.done(keep && c.reader.Buffered() == 0, true)
 		return response, nil
 	}
-	response.Body = &body{c: c, r: r, from: response.Body, keep: keep}
+	response.Body = &body{c: c, r: r, from: response.Body, keep: keep, chunked: len(response.TransferEncoding) > 0}
 	return response, nil
 }
 
@@ -230,41 +229,6 @@ func (h headerReader) Read(b []byte) (int, error) {
 	n, err := h.c.Read(b)
 	h.c.left -= int64(n)
 	return n, err
-}
-
-// body is the body of an answer. Reading it to its end gives the connection
-// back; closing it before closes the connection.
-type body struct {
-	c    *conn
-	r    *http.Request
-	from io.Reader
-	keep bool
-	err  error // that ended it
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	if b.err != nil {
-		return 0, b.err
-	}
-	n, err := b.from.Read(p)
-	switch {
-	case err == nil:
-	case errors.Is(err, io.EOF):
-		b.err = io.EOF
-		b.c.done(b.keep && b.c.reader.Buffered() == 0, true)
-	default:
-		b.err = b.c.reason(b.r, err)
-		b.c.done(false, true)
-	}
-	return n, b.err
-}
-
-func (b *body) Close() error {
-	if b.err == nil {
-		b.err = net.ErrClosed
-		b.c.done(false, true)
-	}
-	return nil
 }
 
 // switched is a connection that no longer speaks HTTP.

@@ -313,3 +313,31 @@ func TestSwitchingProtocols(t *testing.T) {
 	assert.Equal(t, "first second", string(text))
 	require.NoError(t, stream.Close())
 }
+
+// A body is ready when reading its first piece cannot wait.
+func TestReady(t *testing.T) {
+	for raw, ready := range map[string]bool{
+		"Content-Length: 5\r\n\r\n":                                false,
+		"Content-Length: 5\r\n\r\nh":                               true,
+		"\r\nh":                                                    true,
+		"Transfer-Encoding: chunked\r\n\r\n":                       false,
+		"Transfer-Encoding: chunked\r\n\r\n5":                      false,
+		"Transfer-Encoding: chunked\r\n\r\n5\r\n":                  false,
+		"Transfer-Encoding: chunked\r\n\r\n5\r\nhell":              false,
+		"Transfer-Encoding: chunked\r\n\r\n5\r\nhello":             true,
+		"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6":        true,
+		"Transfer-Encoding: chunked\r\n\r\n0\r\nX-T":               false,
+		"Transfer-Encoding: chunked\r\n\r\nfffffffffffff\r\nhello": false,
+	} {
+		t.Run(raw, func(t *testing.T) {
+			t.Parallel()
+			address := script(t, func(c net.Conn, from *bufio.Reader) { answer("HTTP/1.1 200 OK\r\n"+raw)(c, from); untilClosed(c) })
+			response, err := newRig(t, address, nil).RoundTrip(request(t, http.MethodGet, "http://"+address+"/", nil), &watcher{})
+			require.NoError(t, err)
+			defer response.Body.Close()
+			body, ok := response.Body.(interface{ Ready() bool })
+			require.True(t, ok)
+			assert.Equal(t, ready, body.Ready())
+		})
+	}
+}
