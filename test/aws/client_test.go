@@ -27,7 +27,7 @@ type client struct {
 // newClient enrols an agent under the policy, and starts its sidecar.
 func newClient(t *testing.T, policy string) *client {
 	t.Helper()
-	name := strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(strings.TrimPrefix(t.Name(), "Test")))
+	name := strings.ToLower(strings.NewReplacer("/", "-", "_", "-", " ", "-").Replace(strings.TrimPrefix(t.Name(), "Test")))
 	agent, err := shared.home.CreateAgent(t.Context(), policy, "person:dana", name)
 	require.NoError(t, err)
 	c := &client{t: t, agent: agent, dir: filepath.Join(agent.Dir, "home of client")}

@@ -92,12 +92,19 @@ func TestBoto3WithServices(t *testing.T) {
 	assert.Contains(t, out, "did logs")
 }
 
-func TestGoSDKWithS3(t *testing.T) {
+// goClient builds the program that uses the Go SDK.
+func goClient(t *testing.T) string {
+	t.Helper()
 	program := filepath.Join(shared.dir, "goclient")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".")
 	build.Dir = "goclient"
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, string(out))
+	return program
+}
+
+func TestGoSDKWithS3(t *testing.T) {
+	program := goClient(t)
 	for _, store := range stores {
 		t.Run(store.server, func(t *testing.T) {
 			t.Parallel()
@@ -110,24 +117,30 @@ func TestGoSDKWithS3(t *testing.T) {
 	}
 }
 
-func TestJavaScriptSDKWithS3(t *testing.T) {
+// javaScript puts a script where its modules are looked for, and says how to run it.
+func javaScript(t *testing.T, c *client, name string) (node, program string) {
+	t.Helper()
 	modules, err := filepath.Abs(filepath.Join("..", "..", ".cache", "clients", "node_modules"))
 	require.NoError(t, err)
 	if _, err := os.Stat(filepath.Join(modules, "@aws-sdk", "lib-storage")); err != nil {
 		notInstalled(t, err)
 	}
+	program = filepath.Join(c.dir, name)
+	text, err := os.ReadFile(script(t, name))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(program, text, 0o600))
+	require.NoError(t, os.Symlink(modules, filepath.Join(c.dir, "node_modules")))
+	return filepath.Join(modules, "node", "bin", "node"), program
+}
+
+func TestJavaScriptSDKWithS3(t *testing.T) {
 	for _, store := range stores {
 		t.Run(store.server, func(t *testing.T) {
 			t.Parallel()
 			need(t, store.server)
 			c := newClient(t, "builder")
-			// The script lies where its modules are looked for.
-			program := filepath.Join(c.dir, "s3.cjs")
-			text, err := os.ReadFile(script(t, "s3.cjs"))
-			require.NoError(t, err)
-			require.NoError(t, os.WriteFile(program, text, 0o600))
-			require.NoError(t, os.Symlink(modules, filepath.Join(c.dir, "node_modules")))
-			out := c.run(filepath.Join(modules, "node", "bin", "node"), append([]string{program}, store.arguments(t, "js-bucket")...)...)
+			node, program := javaScript(t, c, "s3.cjs")
+			out := c.run(node, append([]string{program}, store.arguments(t, "js-bucket")...)...)
 			assert.Contains(t, out, "deleted")
 			c.injected(store.server)
 		})

@@ -135,10 +135,13 @@ func (w *world) configure(ctx context.Context, settings rig.Settings) error {
 			return err
 		}
 	}
+	w.configureRoles(&credentials)
 	for name, content := range map[string]string{
 		"owners.yaml":           "people:\n  dana: {name: Dana Ito}\n",
 		"credentials.yaml":      credentials.String(),
 		"policies/builder.yaml": "policy: builder\ndescription: may use every store\nrules:\n" + rules.String(),
+		"policies/roles.yaml":   w.available(rolePolicy),
+		"policies/narrow.yaml":  w.available(narrowPolicy),
 		"policies/bare.yaml":    "policy: bare\ndescription: may speak to every store, as nobody\nrules:\n" + bare.String(),
 	} {
 		if err := w.home.Write(name, content); err != nil {

@@ -3,6 +3,7 @@
 // multipart manager, and MinIO's signer of chunks.
 //
 //	goclient BUCKET REGION KEYS [ENDPOINT]    KEYS is a JSON list
+//	goclient refused REGION
 package main
 
 import (
@@ -38,6 +39,9 @@ type program struct {
 }
 
 func run(ctx context.Context, args []string) error {
+	if args[0] == "refused" {
+		return refused(ctx, args[1])
+	}
 	p := &program{bucket: args[0], region: args[1]}
 	if err := json.Unmarshal([]byte(args[2]), &p.keys); err != nil {
 		return err

@@ -16,6 +16,14 @@ everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action
 iam.put_user_policy(UserName="sallyport", PolicyName="all", PolicyDocument=json.dumps(everything))
 role = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}]}
 iam.create_role(RoleName="fn", AssumeRolePolicyDocument=json.dumps(role))
+agents = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"], "Principal": {"AWS": "arn:aws:iam::123456789012:user/sallyport"}}
+    ],
+}
+iam.create_role(RoleName="agents", AssumeRolePolicyDocument=json.dumps(agents))
+iam.put_role_policy(RoleName="agents", PolicyName="all", PolicyDocument=json.dumps(everything))
 key = iam.create_access_key(UserName="sallyport")["AccessKey"]
 reset = urllib.request.Request(endpoint + "/moto-api/reset-auth", data=b"0", headers={"Content-Type": "text/plain"})
 urllib.request.urlopen(reset).read()
