@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sallyport/internal/sqlite"
 	"sallyport/test/rig"
 )
 
@@ -183,6 +184,7 @@ func TestNoSecretLeaves(t *testing.T) {
 	w.driveAgent(t)
 	w.driveOperator(t)
 	w.driveBadFiles(t)
+	w.driveTrouble(t)
 	w.saw("/metrics", w.fetch(t, "/metrics"))
 	w.saw("/readyz", w.fetch(t, "/readyz"))
 	dump, err := rig.Dump(t.Context(), w.home.Dir)
@@ -331,6 +333,36 @@ func (w *world) driveBadFiles(t *testing.T) {
 	_, _ = w.home.Run(t.Context(), "reload")
 	w.request(t, &http.Client{Transport: transport, Timeout: 20 * time.Second}, http.MethodGet, "https://up.test/bearer/plain", nil)
 	require.NoError(t, w.home.Write("bearer.txt", canaries["bearer"]+"\n"))
+}
+
+// driveTrouble asks while the agent is suspended, and while the trail cannot be
+// written.
+func (w *world) driveTrouble(t *testing.T) {
+	t.Helper()
+	transport, err := w.agent.Transport(w.settings.Listen)
+	require.NoError(t, err)
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport, Timeout: 20 * time.Second}
+	ask := func() {
+		w.request(t, client, http.MethodGet, "https://up.test/bearer/echo?q="+url.QueryEscape(canaries["bearer"]), nil)
+	}
+	ask() // a secret that the agent should not know, in a parameter that is kept
+	_, err = w.home.Run(t.Context(), "agent", "suspend", w.agent.ID, "--reason", "trouble")
+	require.NoError(t, err)
+	w.request(t, client, http.MethodGet, "https://up.test/bearer/plain", nil)
+	_, err = w.home.Run(t.Context(), "agent", "resume", w.agent.ID)
+	require.NoError(t, err)
+	db, err := sqlite.Open(filepath.Join(w.home.Dir, "state", "audit.db"), sqlite.Options{Connections: 1})
+	require.NoError(t, err)
+	_, err = db.ExecContext(t.Context(), "BEGIN IMMEDIATE")
+	require.NoError(t, err)
+	w.request(t, client, http.MethodGet, "https://up.test/bearer/echo", nil)
+	w.saw("/readyz while the trail is blocked", w.fetch(t, "/readyz"))
+	_, err = db.ExecContext(t.Context(), "ROLLBACK")
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+	require.Eventually(t, func() bool { return bytes.Contains(w.fetch(t, "/readyz"), []byte(`"name":"trail","status":"ok"`)) }, 20*time.Second, 50*time.Millisecond)
+	ask()
 }
 
 func (w *world) fetch(t *testing.T, path string) []byte {
