@@ -27,6 +27,19 @@ func TestFullDatabase(t *testing.T) {
 	heals(t, trail, path, in)
 }
 
+// TestModes takes the right to write away, from a process that is not root.
+func TestModes(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	require.NoError(t, os.Chmod(filepath.Dir(folder), 0o755)) //nolint:gosec // others must get there
+	helper(t, "modes", folder)()
+	r := reader(t, filepath.Join(folder, "audit.db"))
+	verified(t, r)
+	list, err := r.List(t.Context(), audit.Filter{})
+	require.NoError(t, err)
+	require.Len(t, list, 4, "those that began, and no other")
+}
+
 // TestFullDisk fills a small file system.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()

@@ -2,11 +2,14 @@ package audit_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -32,6 +35,13 @@ func TestMain(m *testing.M) {
 
 // help does a job until its standard input ends.
 func help(job []string) error {
+	if job[0] == "modes" { // FOLDER
+		if err := changeModes(job[1]); err != nil {
+			return err
+		}
+		fmt.Println("ready")
+		return nil
+	}
 	if job[0] == "disk" { // FOLDER MOUNTPOINT SYNC
 		delay, err := time.ParseDuration(job[3])
 		if err != nil {
@@ -57,6 +67,58 @@ func help(job []string) error {
 		}
 	}
 	return nil
+}
+
+// nobody is a user that modes mean something to.
+const nobody = 65534
+
+// changeModes takes the right to write away from the folder and from the files
+// of a trail, and gives it back.
+func changeModes(folder string) error {
+	if os.Geteuid() == 0 {
+		if err := errors.Join(os.Chown(folder, nobody, nobody), syscall.Setgid(nobody), syscall.Setuid(nobody)); err != nil {
+			return err
+		}
+	}
+	path := filepath.Join(folder, "audit.db")
+	trail, err := audit.Open(context.Background(), audit.Config{Path: path})
+	if err != nil {
+		return err
+	}
+	begin := func() error { return trail.Begin(context.Background(), intent()) }
+	if err := begin(); err != nil {
+		return err
+	}
+	for name, modes := range map[string][2]os.FileMode{folder: {0o500, 0o700}, path: {0o400, 0o600}, path + "-wal": {0o400, 0o600}} {
+		if err := os.Chmod(name, modes[0]); err != nil {
+			return err
+		}
+		if err := until(func() bool { return trail.Err() != nil }); err != nil {
+			return fmt.Errorf("%s: not noticed: %w", name, err)
+		}
+		if begin() == nil {
+			return fmt.Errorf("%s: an exchange began", name)
+		}
+		if err := os.Chmod(name, modes[1]); err != nil {
+			return err
+		}
+		if err := until(func() bool { return trail.Err() == nil }); err != nil {
+			return fmt.Errorf("%s: not healed: %w", name, err)
+		}
+		if err := begin(); err != nil {
+			return err
+		}
+	}
+	return trail.Close(context.Background())
+}
+
+func until(done func() bool) error {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if done() {
+			return nil
+		}
+	}
+	return errors.New("it took more than 20 s")
 }
 
 // readTrail reads as a command does.
@@ -93,7 +155,11 @@ func helper(tb testing.TB, job ...string) (stop func()) {
 	require.NoError(tb, cmd.Start())
 	ready := make([]byte, 6)
 	if _, err := io.ReadFull(out, ready); err != nil {
-		tb.Skipf("helper %v: %v", job, cmd.Wait())
+		err := cmd.Wait()
+		if job[0] == "disk" {
+			tb.Skipf("mounting a file system needs root and /dev/fuse: %v", err)
+		}
+		tb.Fatalf("helper %v: %v", job, err)
 	}
 	return func() {
 		_ = in.Close()

@@ -231,9 +231,17 @@ func (s *store) inPlace() error {
 	return nil
 }
 
+// usable is inPlace, and that the files may be written by their modes.
+func (s *store) usable() error {
+	if err := s.inPlace(); err != nil {
+		return err
+	}
+	return writable(s.path)
+}
+
 // probeWrite commits a change that changes nothing, to see whether one can.
 func (s *store) probeWrite() error {
-	if err := s.inPlace(); err != nil {
+	if err := s.usable(); err != nil {
 		return err
 	}
 	return s.inTx(func() error {

@@ -15,9 +15,9 @@ const (
 	// stuckAfter is how long the writer may be at one piece of work.
 	stuckAfter = beginLimit
 	watchEvery = 250 * time.Millisecond
-	// lookAfter a quiet while the writer looks whether its files are in place,
-	// so that their loss is known before the next request comes.
-	lookAfter = time.Second
+	// lookEvery the writer looks whether its files are in place and can be
+	// written, so that their loss is known before the next request comes.
+	lookEvery = time.Second
 )
 
 // watch looks after the writer until it is stopped.
@@ -64,13 +64,14 @@ func (s *watch) look(now time.Time) {
 	}
 }
 
-// lookAround notices the loss of the files when nothing is written anyway.
+// lookAround notices the loss of the files when nothing is written, and what no
+// write shows.
 func (w *writer) lookAround(now time.Time) {
 	if w.broken.Load() != nil || now.Before(w.lookAt) {
 		return
 	}
-	w.lookAt = now.Add(lookAfter)
-	if err := w.store.inPlace(); err != nil {
+	w.lookAt = now.Add(lookEvery)
+	if err := w.store.usable(); err != nil {
 		w.fail(err)
 	}
 }

@@ -138,7 +138,6 @@ func (w *writer) turn(closing bool) {
 	if len(w.batch) > 0 {
 		w.lingerAt = time.Time{}
 		w.commitBatch(w.batch)
-		w.lookAt = now.Add(lookAfter) // the commit has looked
 	}
 	w.lookAround(now)
 	w.afterCommit(closing)
