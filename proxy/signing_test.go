@@ -27,19 +27,21 @@ const (
 	signingCredentials = `
 credentials:
   store: {kind: aws_keys, access_key_id: AKIAREAL, secret: {env: SECRET}, session_token: {env: TOKEN}, region: eu-west-1, hosts: ["*.store.test", "*.amazonaws.com"]}
+  key: {kind: bearer, secret: {env: SECRET}, hosts: [api.test]}
 `
 	signingPolicy = `
 policy: operator
 rules:
   - {name: store, allow: {host: "*.store.test"}, credential: store}
   - {name: aws, allow: {host: "*.amazonaws.com"}, credential: store}
+  - {name: plain, allow: {host: api.test}, credential: key}
 `
 	realSecret = "canary-secret-of-aws/4f1d9c"
 	realToken  = "canary-token-of-aws-77e0a1"
 )
 
 // signingRig is a proxy with keys, and an upstream that verifies what they sign.
-func signingRig(t *testing.T, protocols []string) (*rig, *s3sink.Sink) {
+func signingRig(t testing.TB, protocols []string) (*rig, *s3sink.Sink) {
 	t.Helper()
 	r := newRig(t, func(r *rig) {
 		r.policy, r.credentials = signingPolicy, signingCredentials

@@ -11,6 +11,8 @@ import (
 	"sallyport/credentials/sigv4"
 )
 
+// BenchmarkResignSmall is all that signing adds to a small request: reading the client's
+// signature, and signing anew.
 func BenchmarkResignSmall(b *testing.B) {
 	s, err := sigv4.NewSigner(session(), sigv4.Options{Clock: at(now)})
 	require.NoError(b, err)
