@@ -108,3 +108,18 @@ func TestAnAnswerIsSearchedForSecretAndToken(t *testing.T) {
 	assert.Equal(t, 2, i.Scrub(h))
 	assert.Equal(t, http.Header{"A": {"x [redacted] y"}, "B": {"[redacted]"}, "C": {"minioadmin"}}, h)
 }
+
+func TestPresignedByPlaceholdersIsNotPassedOn(t *testing.T) {
+	t.Parallel()
+	const agent = "0d9a3c1e-7a55-4c39-9f0e-0f8f5f2f3b11"
+	presigned := func(id string) string {
+		return "response-content-type=text&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=" + id + "%2F20261126%2Feu-west-1%2Fs3%2Faws4_request" +
+			"&X-Amz-Date=20261126T000000Z&X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature=0&X-Amz-Security-Token=t&x=1"
+	}
+	for _, id := range []string{credentials.Placeholder, credentials.AWSPlaceholder(agent)} {
+		assert.Equal(t, "response-content-type=text&x=1", credentials.RemovePresigned(presigned(id), agent))
+	}
+	others := presigned("AKIASOMEBODYS")
+	assert.Equal(t, others, credentials.RemovePresigned(others, agent), "a link that somebody else has signed stays")
+	assert.Equal(t, "a=%zz&X-Amz-Credential=%zz", credentials.RemovePresigned("a=%zz&X-Amz-Credential=%zz", agent))
+}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"sallyport/audit"
+	"sallyport/credentials"
 )
 
 // forward sends the request and streams the answer back.
@@ -82,6 +83,9 @@ func (x *exchange) outbound() (*http.Request, *refusal) {
 	}
 	if !x.decision.AgentAuth {
 		x.generation.agentAuth().strip(out)
+		if !x.injection.Signs() { // which removes it by itself
+			out.URL.RawQuery = credentials.RemovePresigned(out.URL.RawQuery, x.agent.id.String())
+		}
 	}
 	return out, nil
 }
