@@ -1,6 +1,7 @@
 package credentials
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"sallyport/credentials/sigv4"
+	"sallyport/internal/host"
 )
 
 // awsKeys are fixed keys: for stores that speak S3, and for AWS where nothing better
@@ -109,13 +111,31 @@ func (k *awsKeys) retrieve(ctx context.Context, use Use) (*Injection, error) {
 	return k.injection(keys, in, nil), nil
 }
 
-// check finds out whether the keys can be read; nothing is asked of their server.
-func (k *awsKeys) check(ctx context.Context, _ http.RoundTripper) (*Injection, error) {
+// check finds out whether the keys can be read and, where they are for AWS, whether it
+// takes them: it is asked whose they are.
+func (k *awsKeys) check(ctx context.Context, via http.RoundTripper) (*Injection, error) {
 	keys, err := k.keys(ctx)
 	if err != nil {
 		return nil, err
 	}
+	if endpoint, region, ok := k.identityEndpoint(); ok && via != nil {
+		raw, err := k.raw(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := callerIdentity(ctx, stsClient(raw, "https://"+endpoint, region, via)); err != nil {
+			return nil, err
+		}
+	}
 	return &Injection{name: k.name, fingerprint: keys.fingerprint}, nil
+}
+
+// identityEndpoint is the STS that knows whose the keys are, if they are bound to it.
+func (k *awsKeys) identityEndpoint() (endpoint, region string, ok bool) {
+	region = cmp.Or(k.region, "us-east-1")
+	endpoint, known := sigv4.EndpointOf(sigv4.Partition(region), "sts", region)
+	p, err := host.ParsePattern(endpoint)
+	return endpoint, region, known && err == nil && k.Covers(p)
 }
 
 // keys returns the keys as their sources give them now.

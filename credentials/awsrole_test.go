@@ -75,6 +75,9 @@ func (f *fakeSTS) RoundTrip(r *http.Request) (*http.Response, error) {
 			`<SessionToken>%s-token-%d</SessionToken><Expiration>%s</Expiration></Credentials><PackedPolicySize>7</PackedPolicySize></AssumeRoleResult></AssumeRoleResponse>`,
 			n, canary, canary, n, f.now().Add(f.life).UTC().Format(time.RFC3339))
 	}
+	if form.Get("Action") == "GetCallerIdentity" && f.refuse == "" {
+		text = "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::123456789012:user/u</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>"
+	}
 	answer.Body = io.NopCloser(strings.NewReader(text))
 	return answer, nil
 }
@@ -260,7 +263,7 @@ func TestRefusalsOfSTSSayWhatToDo(t *testing.T) {
 		"<Code>AccessDenied</Code><Message>User: arn:aws:iam::1:user/u is not authorized to perform: sts:SetSourceIdentity on resource: r</Message>":                              `add "sts:SetSourceIdentity" to the Action`,
 		"<Code>AccessDenied</Code><Message>User: arn:aws:iam::1:user/u is not authorized to perform: sts:AssumeRole on resource: r</Message>":                                     "the trust policy of arn:aws:iam::123456789012:role/agents must allow",
 		"<Code>PackedPolicyTooLarge</Code><Message>Packed policy consumes 132% of allotted space</Message>":                                                                       "shorten the agent's aws: rules",
-		"<Code>InvalidClientTokenId</Code><Message>The security token included in the request is invalid</Message>":                                                               "the base credential is not good",
+		"<Code>InvalidClientTokenId</Code><Message>The security token included in the request is invalid</Message>":                                                               "the keys that asked are not good",
 		"<Code>RegionDisabledException</Code><Message>STS is not activated in this region</Message>":                                                                              "activate STS",
 	} {
 		set, _, sts := roles(t)
@@ -287,6 +290,24 @@ func TestCheckMintsASessionThatMayDoNothing(t *testing.T) {
 	assert.Contains(t, sts.asked[0].Get("Policy"), `"Effect":"Deny","Action":["*"]`)
 	_, err = set.Lookup("role").Check(t.Context(), nil)
 	require.ErrorContains(t, err, "running server")
+}
+
+// TestCheckAsksWhoseKeysTheseAre, where they may go to the one that knows.
+func TestCheckAsksWhoseKeysTheseAre(t *testing.T) {
+	t.Parallel()
+	set, _, sts := roles(t)
+	_, err := set.Lookup("keys").Check(t.Context(), sts)
+	require.NoError(t, err)
+	require.Equal(t, 1, sts.count())
+	assert.Equal(t, "GetCallerIdentity", sts.asked[0].Get("Action"))
+	assert.Equal(t, "sts.eu-west-1.amazonaws.com AKIABASE", sts.hosts[0]+" "+sts.keys[0])
+	sts.refuse = "<ErrorResponse><Error><Type>Sender</Type><Code>InvalidClientTokenId</Code><Message>The security token is invalid</Message></Error></ErrorResponse>"
+	_, err = set.Lookup("keys").Check(t.Context(), sts)
+	require.ErrorContains(t, err, "InvalidClientTokenId")
+	store := parse(t, "credentials:\n  store: {kind: aws_keys, access_key_id: minio, secret: {env: KEY}, region: us-east-1, hosts: [minio.internal]}\n", options(t, "KEY", canary))
+	_, err = store.Lookup("store").Check(t.Context(), sts)
+	require.NoError(t, err)
+	assert.Equal(t, 2, sts.count(), "keys of a store go nowhere else")
 }
 
 // TestTheDefaultChainDialsNothingByItself: what it asks goes by the transport given, and

@@ -167,7 +167,7 @@ func explainSTS(err error, role string) error {
 	case "RegionDisabledException":
 		text += "; activate STS in that region for the account, or change region"
 	case "InvalidClientTokenId", "SignatureDoesNotMatch", "ExpiredToken", "ExpiredTokenException", "UnrecognizedClientException":
-		text += "; the base credential is not good: check its keys and this machine's clock"
+		text += "; the keys that asked are not good: check them and this machine's clock"
 	}
 	if api.ErrorFault() == smithy.FaultServer {
 		return errors.New(text)
