@@ -175,3 +175,28 @@ func TestReadAfterClose(t *testing.T) {
 	require.NoError(t, err)
 	assert.Len(t, list, 3)
 }
+
+// TestTailIsPrompt follows ten exchanges and wants some told within a second of
+// their end; on a machine with other work, not each of them.
+func TestTailIsPrompt(t *testing.T) {
+	t.Parallel()
+	trail, path := open(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	told := make(chan time.Duration)
+	done := make(chan error, 1)
+	r := reader(t, path)
+	go func() {
+		done <- r.Tail(ctx, true, func(x audit.Exchange) error { told <- time.Since(x.Outcome.EndedAt); return nil })
+	}()
+	fastest := time.Hour
+	for range 10 {
+		in := begun(t, trail)
+		out := outcome()
+		out.EndedAt = time.Now()
+		trail.End(in.ID, out)
+		fastest = min(fastest, <-told)
+	}
+	cancel()
+	require.NoError(t, <-done)
+	assert.Less(t, fastest, time.Second)
+}

@@ -121,7 +121,7 @@ func storyFields(s *story) []string {
 	say("exchange", x.ID.String())
 	say("started", moment(x.StartedAt))
 	say("ended", moment(x.Outcome.EndedAt))
-	say("agent", x.AgentName+" ("+x.Agent.String()+")")
+	say("agent", agentOf(x))
 	say("owner", x.Owner)
 	say("accountable", x.Accountable)
 	say("certificate", x.CertSerial)
@@ -144,6 +144,13 @@ func storyFields(s *story) []string {
 	say("details", detailsOf(x))
 	say("evidence", s.position())
 	return pairs
+}
+
+func agentOf(x *audit.Exchange) string {
+	if x.Agent == uuid.Nil {
+		return "none that is known"
+	}
+	return strings.TrimSpace(x.AgentName + " (" + x.Agent.String() + ")")
 }
 
 func versionOf(version string) string {

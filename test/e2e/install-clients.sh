@@ -19,6 +19,7 @@ need gh gh
 need aws awscli
 need java default-jdk-headless
 need npm npm
+[ -x /usr/sbin/rsyslogd ] || want+=(rsyslog rsyslog-gnutls)
 python3 -c 'import requests' 2>/dev/null || /usr/bin/python3 -c 'import requests' 2>/dev/null || want+=(python3-requests)
 [ -x "$(git --exec-path 2>/dev/null)/git-http-backend" ] || want+=(git)
 
