@@ -12,10 +12,14 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"sallyport/test/s3sink"
 )
 
 // TestS3AndOthersAreSignedAtOnce: one credential signs for services whose rules differ, in
@@ -175,5 +179,54 @@ func TestBodiesStreamSigned(t *testing.T) {
 			}
 			all.Wait()
 		})
+	}
+}
+
+// TestAServersClockIsLearntFromItsRefusal: the first request is refused for its date, and
+// the next is dated as the server wants it.
+func TestAServersClockIsLearntFromItsRefusal(t *testing.T) {
+	t.Parallel()
+	r, _ := signingRig(t, []string{"http/1.1"})
+	ahead := func() time.Time { return time.Now().Add(time.Hour) }
+	sink := &s3sink.Sink{AccessKeyID: "AKIAREAL", Secret: realSecret, Token: realToken, Now: ahead}
+	r.upstream(func(w http.ResponseWriter, q *http.Request) {
+		w.Header().Set("Date", ahead().UTC().Format(http.TimeFormat))
+		sink.ServeHTTP(w, q)
+	}, false, storeHost)
+	client := r.client(r.agent("uploader"), false)
+	for _, want := range []int{http.StatusForbidden, http.StatusOK} {
+		answer, err := client.Do(signed(t, http.MethodPut, "https://"+storeHost+"/key", "s3", strings.NewReader("data"), "X-Amz-Content-Sha256", hashed([]byte("data"))))
+		require.NoError(t, err)
+		assert.Equal(t, want, answer.StatusCode, body(t, answer))
+	}
+	assert.Contains(t, r.log.String(), "clock differs")
+}
+
+// TestASignedUploadIsSentOnce: what broke off after a byte of its body has left is not
+// sent again, on a fresh connection or one that was kept.
+func TestASignedUploadIsSentOnce(t *testing.T) {
+	t.Parallel()
+	for _, http2 := range []bool{false, true} {
+		r, _ := signingRig(t, []string{"http/1.1"})
+		var asked atomic.Int64
+		r.upstream(func(w http.ResponseWriter, q *http.Request) {
+			if q.Method == http.MethodGet {
+				return
+			}
+			asked.Add(1)
+			_, _ = io.ReadFull(q.Body, make([]byte, 10))
+			panic(http.ErrAbortHandler)
+		}, false, storeHost)
+		client := r.client(r.agent("uploader"), http2)
+		for n := range int64(3) {
+			answer, err := client.Do(signed(t, http.MethodGet, "https://"+storeHost+"/", "s3", http.NoBody, "X-Amz-Content-Sha256", hashed(nil)))
+			require.NoError(t, err)
+			_ = body(t, answer)
+			data := bytes.Repeat([]byte("x"), 300_000)
+			answer, err = client.Do(signed(t, http.MethodPut, "https://"+storeHost+"/key", "s3", bytes.NewReader(data), "X-Amz-Content-Sha256", hashed(data)))
+			require.NoError(t, err)
+			assert.Equal(t, http.StatusBadGateway, answer.StatusCode, body(t, answer))
+			assert.Equal(t, n+1, asked.Load())
+		}
 	}
 }
