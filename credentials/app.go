@@ -36,7 +36,7 @@ var account = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`)
 
 func decodeGitHubApp(s *section, c *Credential) {
 	a := &app{name: c.name, server: s.gitHubServer(), tokens: s.options.Tokens, now: s.options.Now}
-	a.id, _ = s.number("app_id", "12345")
+	a.id = s.number("app_id", "12345")
 	a.key = s.source("private_key")
 	for _, item := range s.texts("owners", "[acme]") {
 		owner := strings.ToLower(item.text)
@@ -51,7 +51,7 @@ func decodeGitHubApp(s *section, c *Credential) {
 	}
 	if s.has("installation") {
 		if text, _ := s.text("installation", "auto"); text != "auto" {
-			a.installation, _ = s.number("installation", "auto")
+			a.installation = s.number("installation", "auto")
 		}
 		if a.installation != 0 && len(a.owners) > 1 {
 			s.wrong("installation", "an installation is one owner's, and there are %d owners; write installation: auto", len(a.owners))
@@ -63,18 +63,18 @@ func decodeGitHubApp(s *section, c *Credential) {
 	a.hosts = c.hosts
 }
 
-// number reads a positive whole number.
-func (s *section) number(key, example string) (int64, bool) {
+// number reads a positive whole number; 0 if it is none, which is reported.
+func (s *section) number(key, example string) int64 {
 	text, ok := s.text(key, example)
 	if !ok {
-		return 0, false
+		return 0
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n <= 0 {
 		s.wrong(key, "must be a number above 0; write %s: %s", key, example)
-		return 0, false
+		return 0
 	}
-	return n, true
+	return n
 }
 
 // bound is a use in its canonical form: all that a token depends on.

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -128,9 +129,7 @@ func (a *app) accept(ctx context.Context, answer *tokenAnswer, i *installation, 
 // narrow says what is wider in a token than what was asked.
 func narrow(answer *tokenAnswer, b bound, asked PermissionSet) error {
 	allowed := PermissionSet{"metadata": "read"} // which every token has
-	for name, access := range asked {
-		allowed[name] = access
-	}
+	maps.Copy(allowed, asked)
 	if !allowed.covers(answer.Permissions) {
 		return fmt.Errorf("GitHub gave a token with %s where %s was asked; it is not used", answer.Permissions, asked)
 	}

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -243,9 +244,7 @@ func (s *appServer) mint(w http.ResponseWriter, r *http.Request) {
 	token := fmt.Sprintf("ghs_%d_eyJ%s.%s-_%d", appID, strings.Repeat("aB3", 80), strings.Repeat("xY9-", 60), len(s.mints))
 	s.tokens[token] = one
 	permissions := map[string]string{"metadata": "read"}
-	for name, access := range asked.Permissions {
-		permissions[name] = access
-	}
+	maps.Copy(permissions, asked.Permissions)
 	answer := map[string]any{"token": token, "expires_at": one.expires.UTC().Format(time.RFC3339), "permissions": permissions, "repositories": listed}
 	if s.wrong != nil {
 		s.wrong(answer)

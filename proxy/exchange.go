@@ -245,10 +245,8 @@ func (x *exchange) notRetrieved(err error) *refusal {
 	if refusal := x.identify(); refusal != nil {
 		return refusal // revoked meanwhile, for which nothing is minted
 	}
-	var full *budgetError
 	var later interface{ RetryAfter() time.Duration }
-	var limited *credentials.LimitedError
-	if errors.As(err, &limited) {
+	if limited, ok := errors.AsType[*credentials.LimitedError](err); ok {
 		x.turn.Answered(budget.Answer{Backoff: limited.After})
 	}
 	switch {
@@ -258,7 +256,7 @@ func (x *exchange) notRetrieved(err error) *refusal {
 		return unsigned(err)
 	case errors.As(err, &later):
 		refusal := serviceLimit.causedBy("The service that gives credential "+x.credential+" asks to go slower.", err)
-		if errors.As(err, &full) {
+		if full, ok := errors.AsType[*budgetError](err); ok {
 			refusal = x.overBudget(full)
 		}
 		refusal.retryAfter = max(time.Second, later.RetryAfter())
