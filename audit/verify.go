@@ -64,6 +64,7 @@ type verifier struct {
 	removed  *removedWalk
 	archive  bool
 	laters   []string
+	segments *beside
 	adds     *sql.Stmt // whether an event may add to its exchange's terms
 }
 
@@ -96,6 +97,8 @@ func (r *Reader) VerifyWith(ctx context.Context, o VerifyOptions) (Report, error
 		return Report{}, fmt.Errorf("verify: %w", err)
 	}
 	v := &verifier{options: o, open: make(map[uuid.UUID]*begun), stored: make(map[string]uint64), report: Report{Problems: []string{}}}
+	v.segments = r.verifySegmentsBeside(ctx)
+	defer v.segments.stop()
 	err = r.snapshot(ctx, func(s *snapshot) error { return v.run(ctx, s, running) })
 	if errors.Is(err, errEnough) {
 		err = nil
@@ -141,7 +144,13 @@ func (v *verifier) verifyRest(ctx context.Context) error {
 	if err := v.verifyDocuments(ctx); err != nil {
 		return err
 	}
-	if err := v.verifySegments(ctx); err != nil {
+	found, err := v.segments.wait()
+	for _, problem := range found {
+		if err := v.problem("%s", problem); err != nil {
+			return err
+		}
+	}
+	if err != nil {
 		return err
 	}
 	return v.verifySchema(ctx)

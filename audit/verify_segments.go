@@ -4,9 +4,48 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 )
+
+// beside is a verification of the segments on another connection, and so on
+// another core: they are half of the work, and have to agree with nothing but the
+// events of their own snapshot.
+type beside struct {
+	verifier verifier
+	cancel   context.CancelFunc
+	done     chan struct{}
+	err      error
+}
+
+func (r *Reader) verifySegmentsBeside(ctx context.Context) *beside {
+	b := &beside{done: make(chan struct{})}
+	ctx, b.cancel = context.WithCancel(ctx)
+	go func() {
+		defer close(b.done)
+		b.err = r.snapshot(ctx, func(s *snapshot) error {
+			b.verifier.snapshot = s
+			return b.verifier.verifySegments(ctx)
+		})
+	}()
+	return b
+}
+
+// wait returns what was found.
+func (b *beside) wait() ([]string, error) {
+	<-b.done
+	if errors.Is(b.err, errEnough) {
+		return b.verifier.report.Problems, nil
+	}
+	return b.verifier.report.Problems, b.err
+}
+
+// stop ends it, whether anybody has waited or not.
+func (b *beside) stop() {
+	b.cancel()
+	<-b.done
+}
 
 // verifySegments makes every segment anew and compares it with the one that is
 // there, so that queries which go by it miss nothing.
