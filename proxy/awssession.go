@@ -41,7 +41,7 @@ func (g *Generation) sessionPolicy(p *policy.Policy, credential string) (string,
 
 // useOfSession says what an AWS session is for: this agent, and no more than its rules.
 func (x *exchange) useOfSession(use *credentials.Use) *refusal {
-	use.Transport = x.errand(true)
+	use.Transport = x.errand()
 	document, err := x.generation.sessionPolicy(x.policy, x.credential)
 	if err != nil {
 		return credentialUnavailable.causedBy("The credential "+x.credential+" cannot be had.", err)

@@ -41,9 +41,8 @@ type errand struct {
 	intent   audit.Intent // what all of its exchanges have in common
 }
 
-// errand is for the exchange's credential. What it mints, only an active agent gets; that
-// it revokes what is not kept has nothing to do with the agent's state.
-func (x *exchange) errand(bound bool) http.RoundTripper {
+// errand is for the exchange's credential. What it mints, only an active agent gets.
+func (x *exchange) errand() *errand {
 	e := x.p.newErrand(x.generation, x.credential)
 	in := &e.intent
 	in.Agent, in.AgentName, in.Owner, in.Policy = x.agent.id, x.record.Name, x.record.Owner, x.record.Policy
@@ -54,8 +53,19 @@ func (x *exchange) errand(bound bool) http.RoundTripper {
 	in.Rule, in.Decision = x.decision.Rule, policy.Allow.String()
 	in.CertSerial = x.session.peer.Serial
 	in.Details = map[string]any{"for": x.id.String()}
-	e.bound = bound
+	e.bound = true
 	return e
+}
+
+// unbound is an errand that revokes what is not kept, which has nothing to do with the
+// agent's state.
+type unbound struct{ *errand }
+
+// RoundTrip is that of the errand.
+func (u unbound) RoundTrip(r *http.Request) (*http.Response, error) {
+	e := *u.errand
+	e.bound = false
+	return e.RoundTrip(r)
 }
 
 func (p *Proxy) newErrand(g *Generation, credential string) *errand {

@@ -36,7 +36,8 @@ func (x *exchange) use(kind string) (credentials.Use, *refusal) {
 	case kind != mintedKind:
 		return use, nil
 	}
-	use.Transport, use.Cleanup, use.Admit = x.errand(true), x.errand(false), x.admitTo
+	errand := x.errand()
+	use.Transport, use.Cleanup, use.Admit = errand, unbound{errand}, x.admitTo
 	if scope.Pinned() {
 		use.Repositories, use.Shared = scope.Repositories, scope.Shared
 		use.Permissions = []credentials.PermissionSet{permissionsOf(scope.Permissions)}
