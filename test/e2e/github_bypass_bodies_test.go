@@ -115,27 +115,13 @@ var (
 func commands(refs ...string) string {
 	var b strings.Builder
 	for i, ref := range refs {
-		line := noID + " " + firstCommit() + " " + ref
+		line := noID + " " + shared.first + " " + ref
 		if i == 0 {
 			line += "\x00 report-status side-band-64k object-format=sha1"
 		}
 		b.WriteString(pkt(line))
 	}
 	return b.String()
-}
-
-// firstCommit is the same in every test: it is made of fixed words.
-func firstCommit() string {
-	all, err := shared.dotcom.Refs("acme/web")
-	if err != nil {
-		return anyID
-	}
-	for _, ref := range all {
-		if name, id, _ := strings.Cut(ref, " "); name == "refs/heads/main" {
-			return id
-		}
-	}
-	return anyID
 }
 
 // emptyPack is a pack of no objects (gitformat-pack(5)).
@@ -163,7 +149,7 @@ func pushAttempts(t *testing.T) []attempt {
 		"main after the flush":    good + "0000" + main + end,
 		"main behind a delim":     good + "0001" + main + end,
 		"main behind an end":      good + "0002" + main + end,
-		"deletion":                pkt(firstCommit()+" "+noID+" refs/heads/main\x00report-status") + "0000",
+		"deletion":                pkt(shared.first+" "+noID+" refs/heads/main\x00report-status") + "0000",
 		"same ref twice":          commands("refs/heads/agent/x", "refs/heads/agent/x") + end,
 		"dots":                    commands("refs/heads/agent/../main") + end,
 		"space":                   commands("refs/heads/main ") + end,
@@ -177,15 +163,15 @@ func pushAttempts(t *testing.T) []attempt {
 		"HEAD":                    commands("HEAD") + end,
 		"lock":                    commands("refs/heads/agent/x.lock") + end,
 		"at":                      commands("refs/heads/agent/@{1}") + end,
-		"capabilities twice":      good + pkt(noID+" "+firstCommit()+" refs/heads/agent/y\x00 report-status") + end,
+		"capabilities twice":      good + pkt(noID+" "+shared.first+" refs/heads/agent/y\x00 report-status") + end,
 		"short length":            "0003" + good + end,
 		"length in capitals, +":   "+0a1" + good + end,
 		"signed":                  pkt("push-cert\x00report-status") + pkt("certificate version 0.1\n") + main + pkt("push-cert-end\n") + end,
 		"shallow between":         good + pkt("shallow "+anyID) + main + end,
 		"no list":                 "0000" + emptyPack(),
 		"nothing to nothing":      pkt(noID+" "+noID+" refs/heads/agent/x\x00report-status") + end,
-		"id in capitals":          pkt(strings.ToUpper(strings.Repeat("a", 40))+" "+firstCommit()+" refs/heads/agent/x\x00report-status") + end,
-		"options that are a list": pkt(noID+" "+firstCommit()+" refs/heads/agent/x\x00report-status push-options") + "0000" + main + end + "x",
+		"id in capitals":          pkt(strings.ToUpper(strings.Repeat("a", 40))+" "+shared.first+" refs/heads/agent/x\x00report-status") + end,
+		"options that are a list": pkt(noID+" "+shared.first+" refs/heads/agent/x\x00report-status push-options") + "0000" + main + end + "x",
 	} {
 		add(name, push(here, nil, body))
 	}
@@ -196,6 +182,11 @@ func pushAttempts(t *testing.T) []attempt {
 	add("compressed twice, in one line", push(here, []string{"Content-Encoding: gzip, gzip"}, zipped(t, zipped(t, main+end))))
 	add("compressed another way", push(here, []string{"Content-Encoding: deflate"}, main+end))
 	add("a bomb", push(here, []string{"Content-Encoding: gzip"}, zipped(t, strings.Repeat(pkt(noID+" "+anyID+" refs/heads/agent/"+strings.Repeat("a", 900)), 60000))))
+	many := make([]string, 10_001)
+	for i := range many {
+		many[i] = fmt.Sprintf("refs/heads/agent/%d", i)
+	}
+	add("more refs than are read", push(here, nil, commands(many...)+end))
 	add("unsaid compression", push(here, nil, zipped(t, main+end)))
 	add("posing as a fetch", ask("POST", here, gitHubWeb, main+end, "Content-Type: application/x-git-upload-pack-request"))
 	add("service in the query", push(here+"?service=git-upload-pack", nil, main+end))

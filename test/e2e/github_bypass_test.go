@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -121,8 +122,8 @@ func hostAttempts() []attempt {
 }
 
 // bypass sends an attempt and returns the answer's status and body; 0 if the
-// connection was cut without one.
-func bypass(t *testing.T, a rig.Agent, one attempt, mark string) (int, string) {
+// connection was cut without one. seen takes every byte that comes back.
+func bypass(t *testing.T, a rig.Agent, one attempt, mark string, seen *bytes.Buffer) (int, string) {
 	t.Helper()
 	conn, err := a.Dial(t.Context(), shared.address, one.host, "http/1.1")
 	require.NoError(t, err)
@@ -131,7 +132,7 @@ func bypass(t *testing.T, a rig.Agent, one attempt, mark string) (int, string) {
 	if _, err := io.WriteString(conn, strings.ReplaceAll(one.request, "MARK", mark)); err != nil {
 		return 0, err.Error()
 	}
-	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	response, err := http.ReadResponse(bufio.NewReader(io.TeeReader(conn, seen)), nil)
 	if err != nil {
 		return 0, err.Error()
 	}
@@ -159,9 +160,10 @@ func TestNoFormSlipsPast(t *testing.T) {
 			t.Parallel()
 			agent, err := shared.home.CreateAgent(t.Context(), policy, "person:dana", "bypass-"+policy)
 			require.NoError(t, err)
+			var seen bytes.Buffer
 			for i, one := range attempts {
 				mark := fmt.Sprintf("%s-%d", policy, i)
-				status, body := bypass(t, agent, one, mark)
+				status, body := bypass(t, agent, one, mark, &seen)
 				// git's own refusal is an answer of 200 that accepts nothing.
 				refused := status == 0 || status >= 400 || strings.Contains(body, "ng refs/") && !strings.Contains(body, "ok refs/")
 				assert.True(t, refused, "%s: %d %s", one.name, status, body)
@@ -170,11 +172,12 @@ func TestNoFormSlipsPast(t *testing.T) {
 			// What is in order arrives, so that the attempts were not refused for nothing.
 			for i, one := range inOrder(t, policy) {
 				mark := fmt.Sprintf("%s-in-order-%d", policy, i)
-				status, body := bypass(t, agent, one, mark)
+				status, body := bypass(t, agent, one, mark, &seen)
 				assert.Less(t, status, 300, "%s: %s", one.name, body)
 				assert.Len(t, arrived(mark), 1, one.name)
 			}
 			assert.NotContains(t, refs(t, "acme/web"), "refs/heads/never")
+			holdsNoSecret(t, seen.Bytes())
 			t.Logf("%d attempts refused", len(attempts))
 		})
 	}
@@ -217,15 +220,17 @@ func TestNodeIDsReachNoFurtherThanTheToken(t *testing.T) {
 	t.Parallel()
 	agent, err := shared.home.CreateAgent(t.Context(), "narrow", "person:dana", "nodes")
 	require.NoError(t, err)
+	var seen bytes.Buffer
 	for body, want := range map[string]string{
 		`{"query":"{node(id:\"R_rs00\"){id ... on Repository{nameWithOwner}}}"}`:                                                                     `"nameWithOwner":"acme/web"`,
 		`{"query":"query($i:ID!){node(id:$i){id ... on Repository{nameWithOwner}}}","variables":{"i":"R_rs02"}}`:                                     "NOT_FOUND",
 		`{"query":"query($o:String!,$n:String!){repository(owner:$o,name:$n){id}}","variables":{"o":"acme","n":"api"}}`:                              "NOT_FOUND",
 		`{"query":"mutation{createPullRequest(input:{repositoryId:\"R_rs02\",title:\"x\",headRefName:\"a\",baseRefName:\"b\"}){clientMutationId}}"}`: "NOT_FOUND",
 	} {
-		status, answer := bypass(t, agent, attempt{body, gitHubAPI, document(body)}, "nodes")
+		status, answer := bypass(t, agent, attempt{body, gitHubAPI, document(body)}, "nodes", &seen)
 		assert.Equal(t, http.StatusOK, status)
 		assert.Contains(t, answer, want, body)
 	}
+	holdsNoSecret(t, seen.Bytes())
 	assert.Empty(t, shared.dotcom.Pulls("acme/secret"))
 }

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -83,9 +84,8 @@ func TestGitThatIsAllowed(t *testing.T) {
 			run("push", "-q", "--atomic", "origin", "HEAD:refs/heads/one-"+name, "HEAD:refs/heads/two-"+name, "--tags")
 			run("push", "-q", "-o", "ci.skip", "-o", "topic=a b", "origin", "HEAD:refs/heads/three-"+name)
 			run("push", "-q", "origin", ":refs/heads/two-"+name)
-			held := refs(t, "acme/web.app")
 			run("push", "-q", "origin", "HEAD:refs/heads/größe/日本-"+name)
-			held = refs(t, "acme/web.app")
+			held := refs(t, "acme/web.app")
 			for _, want := range []string{"heads/one-", "heads/three-", "heads/größe/日本-", "tags/light-", "tags/heavy-"} {
 				assert.Contains(t, held, "refs/"+want+name+" ")
 			}
@@ -98,6 +98,30 @@ func TestGitThatIsAllowed(t *testing.T) {
 			c.shallow(version, name)
 		})
 	}
+}
+
+// Each of many refs is told, in the row or in its events.
+func TestPushOfManyRefs(t *testing.T) {
+	full(t)
+	t.Parallel()
+	repository := "acme/" + strings.Repeat("long-name-", 10)
+	c := newClientOf(t, "maintainer")
+	run, _ := c.work(repository, "HTTP/2")
+	head := strings.TrimSpace(run("rev-parse", "HEAD"))
+	run("pack-refs", "--all")
+	packed, err := os.OpenFile(strings.TrimSpace(run("rev-parse", "--absolute-git-dir"))+"/packed-refs", os.O_APPEND|os.O_WRONLY, 0)
+	require.NoError(t, err)
+	for i := range 100 { // one by one takes git long
+		fmt.Fprintf(packed, "%s refs/tags/many/%05d\n", head, i)
+	}
+	require.NoError(t, packed.Close())
+
+	run("push", "-q", "--atomic", "origin", "refs/tags/many/*:refs/tags/many/*")
+	assert.Equal(t, 100, strings.Count(refs(t, repository), "refs/tags/many/"))
+	assert.EqualValues(t, 100, c.did("git/push").Details["refs_total"])
+	events, err := shared.home.Run(t.Context(), "audit", "events", "-o", "json", "--limit", "0")
+	require.NoError(t, err)
+	assert.Contains(t, events, "refs/tags/many/00099")
 }
 
 // pushOptions is what the trail says of the push that had some.

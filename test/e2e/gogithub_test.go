@@ -39,7 +39,7 @@ func gitHubClient(ctx context.Context, web string) error {
 	}
 	fmt.Println("files", len(listed) > 0)
 	pull, _, err2 := client.PullRequests.Create(ctx, "acme", "web", &github.NewPullRequest{
-		Title: github.String("by go-github"), Head: github.String("agent/go"), Base: github.String("main"),
+		Title: new("by go-github"), Head: new("agent/go"), Base: new("main"),
 	})
 	if err := errors.Join(err1, err2); err != nil {
 		return err
@@ -64,7 +64,7 @@ func gitHubClient(ctx context.Context, web string) error {
 
 // releaseAsset makes a release, puts a file there, and gets it back by its signed link.
 func releaseAsset(ctx context.Context, client *github.Client) error {
-	release, _, err := client.Repositories.CreateRelease(ctx, "acme", "web", &github.RepositoryRelease{TagName: github.String("go")})
+	release, _, err := client.Repositories.CreateRelease(ctx, "acme", "web", &github.RepositoryRelease{TagName: new("go")})
 	if err != nil {
 		return err
 	}

@@ -52,6 +52,7 @@ type world struct {
 	outside *outside
 	dotcom  *hub.Hub // github.com
 	ghes    *hub.Hub // an Enterprise Server
+	first   string   // the commit that acme/web begins with
 	server  *rig.Server
 	close   []func()
 }
@@ -158,6 +159,11 @@ func (w *world) addGitHub(dir string) error {
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
+	refs, err := w.dotcom.Refs("acme/web")
+	if err != nil {
+		return err
+	}
+	_, w.first, _ = strings.Cut(refs[0], " ")
 	for _, one := range []*hub.Hub{w.dotcom, w.ghes} {
 		for _, name := range one.Hosts() {
 			w.outside.services[name] = one // which checks by itself who asks

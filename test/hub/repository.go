@@ -53,6 +53,7 @@ const settings = `
 	auto = 0
 [core]
 	bigFileThreshold = 1m
+	fsync = none
 `
 
 // addRepository makes a repository with one commit on main.

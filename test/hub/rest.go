@@ -235,7 +235,7 @@ func (h *Hub) getContents(w http.ResponseWriter, r *http.Request, repo *reposito
 	if path == "." {
 		names, _ := git(repo.dir, "ls-tree", "--name-only", ref) // an unknown ref has none
 		list := []object{}
-		for _, name := range strings.Fields(names) {
+		for name := range strings.FieldsSeq(names) {
 			list = append(list, object{"type": "file", "name": name, "path": name})
 		}
 		reply(w, http.StatusOK, list)

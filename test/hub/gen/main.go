@@ -145,17 +145,20 @@ func (d *description) answer(verb, template string, o operation) answer {
 	return a
 }
 
+// body is the first example of the first media type, by name.
 func (d *description) body(r response) (media string, body json.RawMessage) {
-	for _, media := range slices.Sorted(maps.Keys(r.Content)) {
-		examples := r.Content[media].Examples
-		for _, name := range slices.Sorted(maps.Keys(examples)) {
-			e := examples[name]
-			if e.Ref != "" {
-				e = d.Components.Examples[path.Base(e.Ref)]
-			}
-			return media, e.Value
-		}
-		return media, nil
+	types := slices.Sorted(maps.Keys(r.Content))
+	if len(types) == 0 {
+		return "", nil
 	}
-	return "", nil
+	examples := r.Content[types[0]].Examples
+	names := slices.Sorted(maps.Keys(examples))
+	if len(names) == 0 {
+		return types[0], nil
+	}
+	e := examples[names[0]]
+	if e.Ref != "" {
+		e = d.Components.Examples[path.Base(e.Ref)]
+	}
+	return types[0], e.Value
 }
