@@ -204,8 +204,11 @@ func TestS3(t *testing.T) {
 	s := publish.S3{
 		Address: srv.URL + "/trail/", Region: "eu-west-1", Prefix: "a/", Lock: "GOVERNANCE", Retain: 24 * time.Hour,
 		Client: func() (*http.Client, func()) { return srv.Client(), func() {} },
-		Sign:   func(_ context.Context, r *http.Request) error { r.Header.Set("Authorization", "signed"); return unsigned },
-		Now:    func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) },
+		Sign: func(_ context.Context, r *http.Request) error {
+			r.Header.Set("Authorization", "signed")
+			return unsigned
+		},
+		Now: func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) },
 	}
 	note := []byte("agents.test\n42\nroot\n\nsignature\n")
 	require.NoError(t, s.Publish(t.Context(), note))
