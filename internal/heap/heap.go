@@ -26,6 +26,7 @@ const (
 // is one collector in a process, so run it once.
 func Pace(ctx context.Context, headroom uint64) {
 	defer debug.SetGCPercent(debug.SetGCPercent(percent(0, headroom)))
+	debug.FreeOSMemory() // what starting has left behind
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	p := pacer{headroom: headroom, last: read()}
