@@ -298,5 +298,10 @@ func unsigned(err error) *refusal {
 	if !errors.As(err, &refused) {
 		return nil
 	}
+	if refused.Reason == sigv4.Busy {
+		full := overLimit.causedBy(sentence(refused.Detail), err)
+		full.retryAfter = 5 * time.Second
+		return full
+	}
 	return unsignable.causedBy(sentence(refused.Detail), err)
 }
