@@ -135,6 +135,8 @@ func TestKilledShipperLosesNothing(t *testing.T) {
 		}
 		require.Less(t, killed, 50)
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	assert.Positive(t, killed)
 	again := 0
 	for id, n := range seen {

@@ -110,7 +110,9 @@ func shipSyslog(t *testing.T, server *syslogServer, d ship.Syslog) {
 	cursor, err := ship.OpenCursor(filepath.Join(t.TempDir(), "cursor"), d.Name(), 0)
 	require.NoError(t, err)
 	r := reader(t, path)
+	server.mu.Lock()
 	server.cut = 1
+	server.mu.Unlock()
 	_, err = ship.Run(t.Context(), config(r, d, cursor))
 	require.Error(t, err, "the server has not read everything")
 	assert.Zero(t, cursor.After())
@@ -118,6 +120,8 @@ func shipSyslog(t *testing.T, server *syslogServer, d ship.Syslog) {
 	require.NoError(t, err)
 	assert.EqualValues(t, len(ids), n)
 	seen := map[string]bool{}
+	server.mu.Lock()
+	defer server.mu.Unlock()
 	for _, m := range server.messages {
 		parts := syslogForm.FindStringSubmatch(m)
 		require.NotNil(t, parts, m)
