@@ -2,7 +2,6 @@ package credentials_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -123,7 +122,7 @@ func TestSessionsNameTheirAgentAndAreBounded(t *testing.T) {
 	assert.Equal(t, "AKIABASE", sts.keys[0])
 	assert.Equal(t, "0198-agent", form.Get("RoleSessionName"))
 	assert.Equal(t, "agent-0198-agent", form.Get("SourceIdentity"))
-	assert.Equal(t, document, form.Get("Policy"))
+	assert.JSONEq(t, document, form.Get("Policy"))
 	assert.Equal(t, "3600", form.Get("DurationSeconds"))
 	tags := map[string]string{}
 	for n := 1; form.Has(fmt.Sprintf("Tags.member.%d.Key", n)); n++ {
@@ -146,7 +145,7 @@ func TestSessionsNameTheirAgentAndAreBounded(t *testing.T) {
 
 	_, err = set.Lookup("given").Retrieve(t.Context(), use)
 	require.NoError(t, err)
-	assert.Equal(t, `{"Version":"2012-10-17","Statement":[]}`, sts.asked[1].Get("Policy"))
+	assert.JSONEq(t, `{"Version":"2012-10-17","Statement":[]}`, sts.asked[1].Get("Policy"))
 	assert.Equal(t, "arn:aws:iam::aws:policy/ReadOnlyAccess", sts.asked[1].Get("PolicyArns.member.1.arn"))
 
 	use.Session.Document = ""
@@ -278,7 +277,7 @@ func TestRefusalsOfSTSSayWhatToDo(t *testing.T) {
 	sts.refuse = "<ErrorResponse><Error><Type>Sender</Type><Code>Throttling</Code><Message>Rate exceeded</Message></Error></ErrorResponse>"
 	_, err := set.Lookup("role").Retrieve(t.Context(), session(t, sts, "a"))
 	var later interface{ RetryAfter() time.Duration }
-	require.True(t, errors.As(err, &later), "%v", err)
+	require.ErrorAs(t, err, &later)
 }
 
 func TestCheckMintsASessionThatMayDoNothing(t *testing.T) {
