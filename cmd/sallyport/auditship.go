@@ -257,20 +257,17 @@ func authorization(reference string, getenv func(string) string) (func() (string
 		return nil, nil //nolint:nilnil // none is wanted
 	}
 	kind, name, _ := strings.Cut(reference, ":")
-	var read func() (string, error)
-	switch {
-	case kind == "env" && name != "":
-		read = func() (string, error) { return getenv(name), nil }
-	case kind == "file" && name != "":
-		read = func() (string, error) {
-			data, err := os.ReadFile(name)
-			return string(data), err
-		}
-	default: // what was given may be the secret itself
+	if (kind != "env" && kind != "file") || name == "" { // what was given may be the secret itself
 		return nil, usagef("--authorization is env:NAME or file:PATH, never the value itself")
 	}
 	checked := func() (string, error) {
-		value, err := read()
+		value := getenv(name)
+		var err error
+		if kind == "file" {
+			var data []byte
+			data, err = os.ReadFile(name) //nolint:gosec // the user names it
+			value = string(data)
+		}
 		if value = strings.TrimSpace(value); err == nil && (value == "" || strings.ContainsAny(value, "\r\n\x00")) {
 			err = fmt.Errorf("--authorization: what %s names is empty or has several lines", kind+":"+name)
 		}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"net"
 	"net/http/httptest"
@@ -48,7 +49,7 @@ func (s *syslogServer) serve() {
 func (s *syslogServer) read(conn net.Conn) {
 	for r := bufio.NewReader(conn); ; {
 		length, err := r.ReadString(' ')
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return
 		}
 		s.mu.Lock()
@@ -70,7 +71,7 @@ func (s *syslogServer) read(conn net.Conn) {
 				s.cut--
 				return
 			}
-			if length, err = r.ReadString(' '); err == io.EOF {
+			if length, err = r.ReadString(' '); errors.Is(err, io.EOF) {
 				return
 			}
 		}
