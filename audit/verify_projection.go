@@ -172,7 +172,7 @@ func (v *verifier) readKinds(ctx context.Context) (map[int64]string, error) {
 		}
 		copy(in.Agent[:], agent)
 		if (agent != nil) != (in.Agent != uuid.Nil) || string(appendIntent(nil, &in, "")) != string(key) {
-			_ = v.later("projection: kind %d is told otherwise than its key says", id)
+			v.later("projection: kind %d is told otherwise than its key says", id)
 		}
 		kinds[id] = string(key)
 	}

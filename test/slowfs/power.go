@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -74,8 +75,7 @@ func (d *Disk) CutPower(to string) error {
 
 // lose takes all writes back, and then makes again what survived.
 func lose(data []byte, writes []write) []byte {
-	for i := len(writes) - 1; i >= 0; i-- {
-		w := writes[i]
+	for _, w := range slices.Backward(writes) {
 		copy(data[w.off:], w.old)
 		data = data[:max(w.size, 0)]
 	}
