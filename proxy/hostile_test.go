@@ -40,7 +40,7 @@ func TestWhatDoesNotLeaveDecidesNothing(t *testing.T) {
 	const viewer = `{"query":"{viewer{login}}"}`
 	assert.Equal(t, 200, ask("api.github.com", "keep-alive", "Content-Type: application/json", viewer).StatusCode)
 	assert.Equal(t, 403, ask("api.github.com", "Content-Type", "Content-Type: application/json", viewer).StatusCode)
-	assert.Equal(t, "", r.rows()[0].Operation, "it has no name")
+	assert.Empty(t, r.rows()[0].Operation, "it has no name")
 	assert.Equal(t, 200, ask("api.test", "x-http-method-override,close", "X-HTTP-Method-Override: DELETE", "x").StatusCode)
 	assert.Empty(t, upstream.request().Header.Get("X-Http-Method-Override"))
 	for _, field := range []string{"X-HTTP-Method-Override", "X_HTTP_Method_Override", "x-http_method", "X-Method_Override"} {

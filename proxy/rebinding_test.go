@@ -54,13 +54,14 @@ func (s *nameServer) serve(conn net.PacketConn) {
 		}
 		q := m.Questions[0]
 		m.Response, m.Authoritative, m.Additionals = true, true, nil
-		if q.Type == dnsmessage.TypeA {
+		switch q.Type {
+		case dnsmessage.TypeA:
 			for _, text := range s.next(q.Name.String()) {
 				if ip := netip.MustParseAddr(text); ip.Is4() {
 					m.Answers = append(m.Answers, resource(q.Name, &dnsmessage.AResource{A: ip.As4()}))
 				}
 			}
-		} else if q.Type == dnsmessage.TypeAAAA {
+		case dnsmessage.TypeAAAA:
 			s.mu.Lock()
 			lists := s.answers[strings.TrimSuffix(q.Name.String(), ".")]
 			s.mu.Unlock()

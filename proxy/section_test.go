@@ -2,7 +2,6 @@ package proxy_test
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"log"
 	"net"
@@ -47,7 +46,7 @@ func letThrough(t *testing.T, fields []hpack.HeaderField) bool {
 	for {
 		frame, err := framer.ReadFrame()
 		if err != nil {
-			require.False(t, errors.Is(err, net.ErrClosed))
+			require.NotErrorIs(t, err, net.ErrClosed)
 			break
 		}
 		if kind := frame.Header().Type; frame.Header().StreamID == 1 && kind != http2.FrameWindowUpdate || kind == http2.FrameGoAway {
