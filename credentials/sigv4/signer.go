@@ -186,7 +186,8 @@ func (s *Signer) sign(r *http.Request, in *Inbound, query rawQuery, payload stri
 	text = hex.AppendEncode(text, hash[:])
 	room.text = text
 
-	signature, c := "", (*chain)(nil)
+	var signature string
+	var c *chain
 	if in.by == algorithmA {
 		if signature, err = s.signAsymmetric(text); err != nil {
 			return nil, err
