@@ -176,12 +176,12 @@ func (f *fields) text(v []byte, limit int) string {
 	return s
 }
 
-func (f *fields) packed(v []byte, limit int) string {
+func (f *fields) packed(v []byte) string {
 	form, v := v[0], v[1:]
 	switch {
-	case form == packedHex && len(v) > 0 && len(v)*2 <= limit:
+	case form == packedHex && len(v) > 0 && len(v)*2 <= capText:
 		return hex.EncodeToString(v)
-	case form == packedText && len(v) > 0 && fits(string(v), limit) && !isLowerHex(string(v)):
+	case form == packedText && len(v) > 0 && fits(string(v), capText) && !isLowerHex(string(v)):
 		return string(v)
 	}
 	f.err = errEncoding

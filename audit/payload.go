@@ -94,11 +94,11 @@ func decodeIntent(payload []byte, in *Intent, instance *string) error {
 		case tagResource:
 			in.Resource = f.text(v, capLong)
 		case tagPolicyHash:
-			in.PolicyHash = f.packed(v, capText)
+			in.PolicyHash = f.packed(v)
 		case tagFingerprint:
-			in.CredentialFingerprint = f.packed(v, capText)
+			in.CredentialFingerprint = f.packed(v)
 		case tagCertSerial:
-			in.CertSerial = f.packed(v, capText)
+			in.CertSerial = f.packed(v)
 		case tagClientAddr:
 			in.ClientAddr = f.text(v, capText)
 		case tagHTTPVersion:

@@ -78,7 +78,7 @@ func intentTerms(payload []byte, put func(term)) error {
 		case tagPath:
 			textTerms(v, put)
 		case tagFingerprint:
-			put(newTerm(fieldMark, f.packed(v, capText)))
+			put(newTerm(fieldMark, f.packed(v)))
 		case tagDetails:
 			eachMark(f.details(v), func(mark string) { put(newTerm(fieldMark, mark)) })
 		}
