@@ -23,8 +23,8 @@ func IsAWSPlaceholder(id, agent string) bool { return id == Placeholder || id ==
 // the agent's placeholder keys have made. A link that somebody else has signed stays as
 // it is.
 func RemovePresigned(rawQuery, agent string) string {
-	const credential = "X-Amz-Credential"
-	if !mayHold(rawQuery, credential) {
+	const named = "X-Amz-Credential"
+	if !mayHold(rawQuery, named) {
 		return rawQuery
 	}
 	ours := false
@@ -32,7 +32,7 @@ func RemovePresigned(rawQuery, agent string) string {
 		name, value, _ := strings.Cut(pair, "=")
 		value, _ = url.QueryUnescape(value) // what cannot be read names no placeholder
 		id, _, _ := strings.Cut(value, "/")
-		ours = ours || spells(name, credential) && IsAWSPlaceholder(id, agent)
+		ours = ours || spells(name, named) && IsAWSPlaceholder(id, agent)
 	}
 	if !ours {
 		return rawQuery

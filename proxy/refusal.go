@@ -284,8 +284,7 @@ func refusalOf(err error) *refusal {
 	if refusal := unsigned(err); refusal != nil {
 		return refusal
 	}
-	var injection *injectError
-	if errors.As(err, &injection) {
+	if injection, ok := errors.AsType[*injectError](err); ok {
 		return credentialUnavailable.causedBy("The credential "+injection.credential+" cannot be applied to this request.", err)
 	}
 	return nil
