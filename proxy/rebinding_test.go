@@ -72,6 +72,7 @@ func (s *nameServer) serve(conn net.PacketConn) {
 					}
 				}
 			}
+		default: // there is nothing else to tell
 		}
 		if answer, err := m.Pack(); err == nil {
 			_, _ = conn.WriteTo(answer, from)
