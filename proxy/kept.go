@@ -47,7 +47,7 @@ const lfsMedia = "application/vnd.git-lfs+json"
 func (x *exchange) readsAnswer() bool {
 	c := x.classified
 	return x.injection != nil && c != nil &&
-		(c.batch || len(c.operations) > 0 && strings.HasPrefix(c.operations[0].Name, "git/lfs-") || x.asksRegistry())
+		(c.batch || c.surface == github.API || len(c.operations) > 0 && strings.HasPrefix(c.operations[0].Name, "git/lfs-") || x.asksRegistry())
 }
 
 // asksRegistry reports whether the request asks a container registry for a token
@@ -73,11 +73,13 @@ func (x *exchange) authorizesTransfers(response *http.Response) bool {
 func (x *exchange) withhold(response *http.Response) *refusal {
 	var take func([]byte) ([]byte, error)
 	switch {
-	case x.injection == nil || x.classified == nil || x.classified.aws != nil || response.StatusCode != http.StatusOK:
-	case x.authorizesTransfers(response):
+	case x.injection == nil || x.classified == nil || x.classified.aws != nil:
+	case response.StatusCode == http.StatusOK && x.authorizesTransfers(response):
 		take = x.takeFromBatch
-	case x.asksRegistry():
+	case response.StatusCode == http.StatusOK && x.asksRegistry():
 		take = x.takeFromRegistry
+	case x.describesRepositories(response):
+		return withoutCloneTokens(response)
 	}
 	if take == nil {
 		return nil
@@ -94,6 +96,32 @@ func (x *exchange) withhold(response *http.Response) *refusal {
 	response.Header.Set("Content-Length", strconv.Itoa(len(body)))
 	for _, name := range []string{"Etag", "Content-Md5", "Digest", "Content-Digest", "Repr-Digest"} {
 		delete(response.Header, name) // of the body as it was
+	}
+	return nil
+}
+
+// describesRepositories reports whether the answer may describe repositories, with tokens to
+// clone them. Files are given as another kind of JSON.
+func (x *exchange) describesRepositories(response *http.Response) bool {
+	media, _, _ := strings.Cut(strings.ToLower(response.Header.Get("Content-Type")), ";")
+	return x.classified.surface == github.API && strings.Contains(media, "json") && !strings.Contains(media, ".raw")
+}
+
+// withoutCloneTokens empties them as the answer passes.
+func withoutCloneTokens(response *http.Response) *refusal {
+	if err := plainlyEncoded(response); err != nil {
+		return unreadableAnswer.causedBy("The answer may hold a token, and cannot be read.", err)
+	}
+	response.Body = &struct {
+		io.Reader
+		io.Closer
+	}{github.WithoutCloneTokens(response.Body), response.Body}
+	return nil
+}
+
+func plainlyEncoded(response *http.Response) error {
+	if encoding := response.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return fmt.Errorf("it is encoded as %q, which was not asked for", encoding)
 	}
 	return nil
 }
@@ -125,8 +153,8 @@ func (x *exchange) takeFromRegistry(body []byte) ([]byte, error) {
 // readAnswer reads a whole answer of bounded size.
 func readAnswer(response *http.Response, most int64) ([]byte, error) {
 	defer func() { _ = response.Body.Close() }()
-	if encoding := response.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return nil, fmt.Errorf("it is encoded as %q, which was not asked for", encoding)
+	if err := plainlyEncoded(response); err != nil {
+		return nil, err
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, most+1))
 	switch {

@@ -119,7 +119,33 @@ func (r graphQLRequest) operations() ([]Operation, *Unresolved) {
 	if err := roots.collect(selected.SelectionSet); err != nil {
 		return nil, err
 	}
-	return nameFields(string(selected.Operation), roots.names), nil
+	operations := nameFields(string(selected.Operation), roots.names)
+	if asksForToken(doc) {
+		operations = append(operations, Operation{Name: cloneTokenField, Access: Read, InstallationToken: true, CredentialAnswer: true})
+	}
+	return operations, nil
+}
+
+// cloneTokenField stands for a document that asks for a token to clone with. No rule can
+// name it: an agent holds no token.
+const cloneTokenField = "graphql/repository.tempCloneToken"
+
+// asksForToken looks everywhere in a document, under every alias; its depth is checked.
+func asksForToken(doc *ast.QueryDocument) bool {
+	var within func(ast.SelectionSet) bool
+	within = func(set ast.SelectionSet) bool {
+		return slices.ContainsFunc(set, func(s ast.Selection) bool {
+			switch s := s.(type) {
+			case *ast.Field:
+				return s.Name == "tempCloneToken" || within(s.SelectionSet)
+			case *ast.InlineFragment:
+				return within(s.SelectionSet)
+			}
+			return false
+		})
+	}
+	return slices.ContainsFunc(doc.Operations, func(o *ast.OperationDefinition) bool { return within(o.SelectionSet) }) ||
+		slices.ContainsFunc(doc.Fragments, func(f *ast.FragmentDefinition) bool { return within(f.SelectionSet) })
 }
 
 func graphQLError(err error) *Unresolved {
