@@ -21,12 +21,6 @@ const (
 	// nobody waits for them, and a commit of their own costs as much as an
 	// intent's.
 	linger = 10 * time.Millisecond
-	// crowd requests waiting for one commit are load: then the next commit begins
-	// no sooner than pace after the last one, so that it carries more of them. A
-	// commit costs several times what a request's rows in it do, and under load
-	// the time is not lost, for others use it. Fewer never wait for company.
-	crowd = 4
-	pace  = 1500 * time.Microsecond
 	// maxYields bounds how often the writer lets others run before a commit.
 	maxYields = 2
 	// maxBacklog bounds the outcomes kept in memory while they cannot be
@@ -67,8 +61,6 @@ type writer struct {
 	batch    []*entry
 	retryAt  time.Time
 	lingerAt time.Time // when the outcomes in the queue are due
-	lastAt   time.Time // when the last commit began
-	waited   int       // how many waited for it
 	unsynced int       // bytes since the last checkpoint
 	lookAt   time.Time // when it looks at its files though nothing is written
 
@@ -149,10 +141,6 @@ func (w *writer) turn(closing bool) {
 // is about to, and it returns at once.
 func (w *writer) gather() {
 	waiting, _ := w.queue.lengths()
-	if rest := pace - time.Since(w.lastAt); waiting > 0 && w.waited >= crowd && rest > 0 {
-		time.Sleep(rest)
-		waiting, _ = w.queue.lengths()
-	}
 	for range maxYields {
 		if waiting == 0 || waiting >= maxBatch {
 			return
@@ -212,7 +200,6 @@ func (w *writer) commitBatch(batch []*entry) {
 		return
 	}
 	start := time.Now()
-	w.lastAt, w.waited = start, waiters(batch)
 	after, err := w.store.append(w.tree, batch)
 	if err != nil {
 		w.fail(err)
@@ -224,15 +211,6 @@ func (w *writer) commitBatch(batch []*entry) {
 	for _, e := range batch {
 		w.committed(e)
 	}
-}
-
-func waiters(batch []*entry) (n int) {
-	for _, e := range batch {
-		if e.waiter != nil {
-			n++
-		}
-	}
-	return n
 }
 
 // claim drops the entries whose callers have left and the outcomes that close
