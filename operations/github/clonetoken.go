@@ -2,9 +2,9 @@ package github
 
 import "io"
 
-// cloneTokenKey is the member of a repository's description that holds a live token for
+// cloneMember is the member of a repository's description that holds a live token for
 // cloning it ("temp_clone_token", GitHub REST API, "Get a repository").
-const cloneTokenKey = `"temp_clone_token"`
+const cloneMember = `"temp_clone_token"`
 
 // WithoutCloneTokens passes a JSON answer on and empties each temp_clone_token in it. The
 // length stays as it was, so that the answer can stream: what was the value becomes an
@@ -55,15 +55,15 @@ func (w *withoutCloneTokens) next(c byte) byte {
 }
 
 func (w *withoutCloneTokens) match(c byte) {
-	switch {
-	case c == cloneTokenKey[w.matched]:
+	switch c {
+	case cloneMember[w.matched]:
 		w.matched++
-	case c == '"':
+	case '"':
 		w.matched = 1
 	default:
 		w.matched = 0
 	}
-	if w.matched == len(cloneTokenKey) {
+	if w.matched == len(cloneMember) {
 		w.matched, w.state = 0, beforeToken
 	}
 }

@@ -121,14 +121,14 @@ func (r graphQLRequest) operations() ([]Operation, *Unresolved) {
 	}
 	operations := nameFields(string(selected.Operation), roots.names)
 	if asksForToken(doc) {
-		operations = append(operations, Operation{Name: cloneTokenField, Access: Read, InstallationToken: true, CredentialAnswer: true})
+		operations = append(operations, Operation{Name: cloneField, Access: Read, InstallationToken: true, CredentialAnswer: true})
 	}
 	return operations, nil
 }
 
-// cloneTokenField stands for a document that asks for a token to clone with. No rule can
+// cloneField stands for a document that asks for a token to clone with. No rule can
 // name it: an agent holds no token.
-const cloneTokenField = "graphql/repository.tempCloneToken"
+const cloneField = "graphql/repository.tempCloneToken"
 
 // asksForToken looks everywhere in a document, under every alias; its depth is checked.
 func asksForToken(doc *ast.QueryDocument) bool {
