@@ -202,8 +202,9 @@ func (c *classified) rejects() bool { return c != nil && c.push != nil && c.push
 func (x *exchange) reject(f *refusal, id uuid.UUID) {
 	rest := &requestBody{x: x, from: x.r.Body}
 	if _, err := io.Copy(io.Discard, rest); err != nil {
-		x.closeAfter()
-		return
+		// To return would be an empty answer of 200, for the rest of which git waits
+		// for ever.
+		panic(http.ErrAbortHandler)
 	}
 	push := x.classified.push
 	reasons := make(map[string]string, len(push.Updates))
