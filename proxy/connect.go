@@ -104,7 +104,7 @@ func (p *Proxy) connect(_ string, c *goproxy.ProxyCtx) (*goproxy.ConnectAction, 
 // newTunnel registers a tunnel and only then reads the agent's status.
 func (p *Proxy) newTunnel(r *http.Request) (*tunnel, *refusal) {
 	s := sessionOf(r)
-	t := &tunnel{peer: s.peer, client: s.client, serial: s.peer.Serial}
+	t := &tunnel{peer: s.peer, client: s.client, serial: s.peer.Serial, onlyHTTP1: isGit(r.Header)}
 	headErr := s.head.check(r).err
 	authority, err := host.ParseAuthority(r.RequestURI, 0)
 	switch {
@@ -157,7 +157,11 @@ func (p *Proxy) take(t *tunnel, conn net.Conn) {
 		_ = t.Close()
 		return
 	}
-	inner := tls.Server(t, p.innerTLS)
+	config := p.innerTLS
+	if t.onlyHTTP1 {
+		config = p.innerTLS1
+	}
+	inner := tls.Server(t, config)
 	if err := inner.HandshakeContext(context.Background()); err != nil {
 		p.refuseTunnel(t, err)
 		_ = t.Close()
@@ -174,14 +178,25 @@ func (p *Proxy) take(t *tunnel, conn net.Conn) {
 	p.innerConns.push(h)
 }
 
-const protocolHTTP2 = "h2" // in ALPN (RFC 9113 section 3.2)
+// In ALPN (RFC 7301, RFC 9113 section 3.2).
+const (
+	protocolHTTP1 = "http/1.1"
+	protocolHTTP2 = "h2"
+)
 
-// innerTLSConfig ends the TLS of every tunnel. Both hooks run on resumed
-// sessions too, so a ticket for one host opens no tunnel to another.
-func (p *Proxy) innerTLSConfig() *tls.Config {
+// isGit reports whether git opens the tunnel. It is not offered HTTP/2: with a libcurl
+// before 8.5 git waits for ever at the end of an upload of which the window left less
+// than 2 KiB over, for libcurl then asks it for more after its end
+// (https://github.com/git/git/pull/1608). git makes one request at a time, so that
+// HTTP/2 would gain it nothing.
+func isGit(h http.Header) bool { return strings.HasPrefix(h.Get("User-Agent"), "git/") }
+
+// innerTLSConfig ends the TLS of a tunnel. Both hooks run on resumed sessions too, so a
+// ticket for one host opens no tunnel to another.
+func (p *Proxy) innerTLSConfig(protocols ...string) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
-		NextProtos: []string{protocolHTTP2, "http/1.1"},
+		NextProtos: protocols,
 		// The tunnel is inside the listener's TLS, which has the post-quantum
 		// exchange already; here it would cost CPU and protect nothing more.
 		CurvePreferences: []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384},

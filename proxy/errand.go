@@ -203,7 +203,7 @@ func (p *Proxy) errandTransport(u *Upstream) *http.Transport {
 		if p.errands != nil {
 			p.errands.CloseIdleConnections()
 		}
-		p.errands, p.errandsBy = newTransport(d, 0, nil, "http/1.1"), d
+		p.errands, p.errandsBy = newTransport(d, 0, nil, protocolHTTP1), d
 	}
 	return p.errands
 }

@@ -9,5 +9,5 @@ import (
 // agent: public addresses only, never the listeners in own, unless the
 // configuration says otherwise. The caller closes its idle connections.
 func (u *Upstream) Transport(own func() []netip.AddrPort) *http.Transport {
-	return newTransport(&dialler{upstream: u, own: own}, maxIdleConnsPerHost, nil, "http/1.1")
+	return newTransport(&dialler{upstream: u, own: own}, maxIdleConnsPerHost, nil, protocolHTTP1)
 }

@@ -87,6 +87,7 @@ type Proxy struct {
 	inner2       *http.Server // the same, HTTP/2
 	outerTLS     *tls.Config
 	innerTLS     *tls.Config
+	innerTLS1    *tls.Config // without HTTP/2
 	outerConns   *handed
 	innerConns   *handed
 	inner2Conns  *handed
@@ -126,7 +127,8 @@ func New(c Config) (*Proxy, error) {
 	}
 	p.tokens, p.budgets = c.Tokens, budget.New[credentials.Account](p.now)
 	p.outerTLS = p.outerTLSConfig(c)
-	p.innerTLS = p.innerTLSConfig()
+	p.innerTLS = p.innerTLSConfig(protocolHTTP2, protocolHTTP1)
+	p.innerTLS1 = p.innerTLSConfig(protocolHTTP1)
 	p.outer = p.server(p.newFront(), listenerIdle, (*http.Protocols).SetHTTP1)
 	p.inner = p.server(p, tunnelIdle, (*http.Protocols).SetHTTP1)
 	// Its connections are decrypted already, and are not *tls.Conn, in which nothing
@@ -152,7 +154,7 @@ func (p *Proxy) count() (exchanges, tunnels int) {
 func (p *Proxy) outerTLSConfig(c Config) *tls.Config {
 	return &tls.Config{
 		MinVersion:       tls.VersionTLS13,
-		NextProtos:       []string{"http/1.1"},
+		NextProtos:       []string{protocolHTTP1},
 		ClientAuth:       tls.RequireAndVerifyClientCert,
 		ClientCAs:        c.ClientCAs,
 		VerifyConnection: p.verifyPeer,

@@ -78,7 +78,7 @@ func (t *agentTransport) close() {
 
 func newAgentTransport(d *dialler, maxConns int) *agentTransport {
 	sessions := tls.NewLRUClientSessionCache(tlsSessions)
-	http2 := newTransport(d, maxConns, sessions, "h2", "http/1.1")
+	http2 := newTransport(d, maxConns, sessions, protocolHTTP2, protocolHTTP1)
 	http2.ForceAttemptHTTP2 = true
 	http2.HTTP2 = &http.HTTP2Config{
 		MaxReceiveBufferPerStream:     http2StreamWindow,
@@ -108,7 +108,7 @@ func newHTTP1(d *dialler, sessions tls.ClientSessionCache) *http1.Transport {
 			if err != nil {
 				return nil, err
 			}
-			return d.secure(ctx, raw, a, sessions, []string{"http/1.1"})
+			return d.secure(ctx, raw, a, sessions, []string{protocolHTTP1})
 		},
 		MaxIdle: maxIdleConns, MaxIdlePerHost: maxIdleConnsPerHost, IdleTimeout: idleConnTimeout,
 		ContinueTimeout: expectContinueTimeout, MaxHeaderBytes: maxResponseHeaderBytes,

@@ -22,6 +22,7 @@ type tunnel struct {
 	client    string
 	authority host.Authority
 	agent     *agent
+	onlyHTTP1 bool // HTTP/2 is not offered inside
 	begun     bool // the first byte has been seen
 
 	mu     sync.Mutex

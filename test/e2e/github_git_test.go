@@ -3,7 +3,9 @@ package e2e_test
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,8 +13,28 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// gitVersions are the two ways in which git speaks HTTP.
+// gitVersions are the two ways in which git speaks HTTP. The proxy offers it no HTTP/2,
+// because some libcurls hang in it when an upload fills the window; under another name
+// git gets it, and must not fill the window here.
 func gitVersions() []string { return []string{"HTTP/1.1", "HTTP/2"} }
+
+// fitsWindow is less than the proxy's window for an HTTP/2 stream, 256 KiB.
+const fitsWindow = 200 << 10
+
+func sizeFor(version string) int {
+	if version == "HTTP/2" {
+		return fitsWindow
+	}
+	return 3 << 20
+}
+
+func gitFlags(version string) []string {
+	flags := []string{"-c", "http.version=HTTP/2", "-c", "core.bigFileThreshold=1m", "-c", "core.compression=0"}
+	if version == "HTTP/2" {
+		flags = append(flags, "-c", "http.userAgent=agent/1", "-c", "http.postBuffer=65536") // beyond which git streams
+	}
+	return flags
+}
 
 // work clones a repository and returns a function that runs git in it.
 func (c *client) work(repository, version string, flags ...string) (run func(args ...string) string, try func(args ...string) (string, error)) {
@@ -20,8 +42,9 @@ func (c *client) work(repository, version string, flags ...string) (run func(arg
 	git := find(c.t, "git")
 	c.gitEnvironment()
 	folder := strings.NewReplacer("/", "-", ".", "-").Replace(repository + version)
-	c.run(git, append(append([]string{"-c", "http.version=" + version, "clone", "-q"}, flags...), "https://github.com/"+repository+".git", folder)...)
-	prefix := []string{"-C", folder, "-c", "http.version=" + version, "-c", "core.bigFileThreshold=1m", "-c", "core.compression=0"}
+	prefix := gitFlags(version)
+	c.run(git, slices.Concat(prefix, []string{"clone", "-q"}, flags, []string{"https://github.com/" + repository + ".git", folder})...)
+	prefix = append(prefix, "-C", folder)
 	return func(args ...string) string { return c.run(git, append(prefix, args...)...) },
 		func(args ...string) (string, error) { return c.try(git, append(prefix, args...)...) }
 }
@@ -47,26 +70,61 @@ func refs(t *testing.T, repository string) string {
 // not run beside other tests, so that its memory is all about the push.
 func TestPushOfAHundredMegabytes(t *testing.T) {
 	full(t)
+	pushes := map[string]func(c *client, branch string) (head string){"HTTP/1.1": pushByGit, "HTTP/2": pushByCurl}
 	for _, version := range gitVersions() {
 		t.Run(version, func(t *testing.T) {
 			c := newClientOf(t, "maintainer")
-			run, _ := c.work("acme/api", version)
-			c.commit(run, 100<<20)
-			require.NoError(t, shared.server.ForgetPeak())
-			before, err := shared.server.Memory("VmRSS")
-			require.NoError(t, err)
 			branch := "refs/heads/large-" + strings.ReplaceAll(version, "/", "-")
-			run("push", "-q", "origin", "HEAD:"+branch)
-			peak, err := shared.server.Memory("VmHWM")
-			require.NoError(t, err)
-			t.Logf("%s: resident %d MiB before, %d MiB at most during the push", version, before>>20, peak>>20)
-			assert.Less(t, peak-before, int64(32<<20), "the pack streams")
-			assert.Contains(t, refs(t, "acme/api"), branch+" "+strings.TrimSpace(run("rev-parse", "HEAD")))
+			head := pushes[version](c, branch)
+			assert.Contains(t, refs(t, "acme/api"), branch+" "+head)
 			row := c.did("git/push")
 			assert.Greater(t, *row.Sent, int64(100<<20))
-			assert.Equal(t, map[string]string{"HTTP/1.1": "1.1", "HTTP/2": "2"}[version], *row.HTTPVersion)
+			assert.Equal(t, strings.TrimPrefix(version, "HTTP/"), *row.HTTPVersion)
 		})
 	}
+}
+
+func pushByGit(c *client, branch string) (head string) {
+	run, _ := c.work("acme/api", "HTTP/1.1")
+	c.commit(run, 100<<20)
+	c.staysFlat(func() { run("push", "-q", "origin", "HEAD:"+branch) })
+	return strings.TrimSpace(run("rev-parse", "HEAD"))
+}
+
+// pushByCurl sends what git would. git itself can hang where the window ends.
+func pushByCurl(c *client, branch string) (head string) {
+	run, _ := c.work("acme/api", "HTTP/2")
+	c.commit(run, 100<<20)
+	head = strings.TrimSpace(run("rev-parse", "HEAD"))
+	command := strings.Repeat("0", 40) + " " + head + " " + branch + "\x00report-status"
+	body := filepath.Join(c.dir, "push")
+	require.NoError(c.t, os.WriteFile(body, fmt.Appendf(nil, "%04x%s0000", len(command)+4, command), 0o600))
+	pack := exec.CommandContext(c.t.Context(), find(c.t, "git"), "-C", strings.TrimSpace(run("rev-parse", "--show-toplevel")), "pack-objects", "-q", "--revs", "--stdout")
+	pack.Stdin = strings.NewReader(head + "\n^" + strings.TrimSpace(run("rev-parse", "HEAD~1")) + "\n")
+	out, err := os.OpenFile(body, os.O_APPEND|os.O_WRONLY, 0)
+	require.NoError(c.t, err)
+	pack.Stdout = out
+	require.NoError(c.t, pack.Run())
+	require.NoError(c.t, out.Close())
+	c.staysFlat(func() {
+		answer := c.run(find(c.t, "curl"), "-sS", "--fail", "--http2", "-X", "POST", "-T", body,
+			"-H", "Content-Type: application/x-git-receive-pack-request", "https://github.com/acme/api.git/git-receive-pack")
+		assert.Contains(c.t, answer, "ok "+branch)
+	})
+	return head
+}
+
+// staysFlat holds the server to little memory while something passes through it.
+func (c *client) staysFlat(pass func()) {
+	c.t.Helper()
+	require.NoError(c.t, shared.server.ForgetPeak())
+	before, err := shared.server.Memory("VmRSS")
+	require.NoError(c.t, err)
+	pass()
+	peak, err := shared.server.Memory("VmHWM")
+	require.NoError(c.t, err)
+	c.t.Logf("resident %d MiB before, %d MiB at most meanwhile", before>>20, peak>>20)
+	assert.Less(c.t, peak-before, int64(32<<20), "bodies stream")
 }
 
 func TestGitThatIsAllowed(t *testing.T) {
@@ -78,7 +136,7 @@ func TestGitThatIsAllowed(t *testing.T) {
 			c := newClientOf(t, "maintainer")
 			run, _ := c.work("acme/web.app", version)
 			name := strings.ToLower(strings.NewReplacer("/", "-", ".", "-").Replace(version))
-			c.commit(run, 2<<20)
+			c.commit(run, sizeFor(version))
 			run("tag", "light-"+name)
 			run("tag", "-a", "-m", "a tag", "heavy-"+name)
 			run("push", "-q", "--atomic", "origin", "HEAD:refs/heads/one-"+name, "HEAD:refs/heads/two-"+name, "--tags")
@@ -106,7 +164,7 @@ func TestPushOfManyRefs(t *testing.T) {
 	t.Parallel()
 	repository := "acme/" + strings.Repeat("long-name-", 10)
 	c := newClientOf(t, "maintainer")
-	run, _ := c.work(repository, "HTTP/2")
+	run, _ := c.work(repository, "HTTP/1.1")
 	head := strings.TrimSpace(run("rev-parse", "HEAD"))
 	run("pack-refs", "--all")
 	packed, err := os.OpenFile(strings.TrimSpace(run("rev-parse", "--absolute-git-dir"))+"/packed-refs", os.O_APPEND|os.O_WRONLY, 0)
@@ -156,7 +214,7 @@ func TestGitThatIsRefused(t *testing.T) {
 			c := newClientOf(t, "developer")
 			run, try := c.work("acme/web", version)
 			name := strings.ToLower(strings.NewReplacer("/", "-", ".", "-").Replace(version))
-			c.commit(run, 3<<20)
+			c.commit(run, sizeFor(version))
 			for what, test := range map[string]struct {
 				args    []string
 				reasons []string
@@ -174,6 +232,7 @@ func TestGitThatIsRefused(t *testing.T) {
 				}
 				row := c.did("git/push")
 				assert.Equal(t, "policy", *row.Refusal, what)
+				assert.Equal(t, strings.TrimPrefix(version, "HTTP/"), *row.HTTPVersion, what)
 			}
 			held := refs(t, "acme/web")
 			assert.NotContains(t, held, name)
@@ -195,7 +254,7 @@ func TestGitLFS(t *testing.T) {
 	t.Parallel()
 	find(t, "git-lfs")
 	c := newClientOf(t, "maintainer")
-	run, _ := c.work("acme/web.app", "HTTP/2")
+	run, _ := c.work("acme/web.app", "HTTP/1.1")
 	run("lfs", "install", "--local")
 	run("lfs", "track", "data")
 	run("add", ".gitattributes")
@@ -206,7 +265,7 @@ func TestGitLFS(t *testing.T) {
 	assert.Len(t, shared.dotcom.Object(oid), 3<<20)
 
 	second := &client{t: t, agent: c.agent, proxy: c.proxy, dir: t.TempDir(), env: c.env}
-	run, _ = second.work("acme/web.app", "HTTP/2", "--branch=lfs")
+	run, _ = second.work("acme/web.app", "HTTP/1.1", "--branch=lfs")
 	run("lfs", "install", "--local")
 	run("lfs", "pull")
 	info, err := os.Stat(filepath.Join(strings.TrimSpace(run("rev-parse", "--show-toplevel")), "data"))
