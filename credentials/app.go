@@ -38,6 +38,7 @@ func decodeGitHubApp(s *section, c *Credential) {
 	a := &app{name: c.name, server: s.gitHubServer(), tokens: s.options.Tokens, now: s.options.Now}
 	a.id = s.number("app_id", "12345")
 	a.key = s.source("private_key")
+	s.lookAtKey(a.key)
 	for _, item := range s.texts("owners", "[acme]") {
 		owner := strings.ToLower(item.text)
 		switch {
@@ -61,6 +62,20 @@ func decodeGitHubApp(s *section, c *Credential) {
 	c.place = placement{header: "Authorization", form: gitHubToken}
 	s.gitHubHosts(c)
 	a.hosts = c.hosts
+}
+
+// lookAtKey warns of a key that cannot be one. A command is not run for that.
+func (s *section) lookAtKey(from source) {
+	if _, ok := from.(*command); ok || from == nil {
+		return
+	}
+	held, err := from.read(context.Background())
+	if err != nil {
+		return // which is warned of already
+	}
+	if _, err := parseKey(held.secret.bytes()); err != nil {
+		s.caution("private_key", "%v; download the App's key from GitHub, and give the .pem as it is; until then requests that need it are refused", err)
+	}
 }
 
 // number reads a positive whole number; 0 if it is none, which is reported.

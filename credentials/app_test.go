@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -15,6 +17,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -443,4 +447,39 @@ func TestAUseThatSaysTooLittleMintsNothing(t *testing.T) {
 		require.ErrorContains(t, err, want)
 	}
 	assert.Zero(t, a.hub.minted())
+}
+
+// What no App can sign with is told when the files are read, not when an agent asks.
+func TestWhatIsNoKeyIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	whole, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	curve, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	curveDER, err1 := x509.MarshalECPrivateKey(curve)
+	curve8, err2 := x509.MarshalPKCS8PrivateKey(curve)
+	require.NoError(t, errors.Join(err1, err2))
+	public := x509.MarshalPKCS1PublicKey(&whole.PublicKey)
+	written := func(kind string, der []byte, headers map[string]string) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Headers: headers, Bytes: der}))
+	}
+	for text, want := range map[string]string{
+		written("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(whole), nil): "",
+		"ghp_sentinel": "it is not PEM",
+		written("ENCRYPTED PRIVATE KEY", []byte("sealed"), nil):                                       "it is encrypted, and no passphrase is asked for",
+		written("RSA PRIVATE KEY", []byte("sealed"), map[string]string{"DEK-Info": "AES-128-CBC,00"}): "it is encrypted, and no passphrase is asked for",
+		written("RSA PUBLIC KEY", public, nil):                                                        "it holds the public half, which signs nothing",
+		written("EC PRIVATE KEY", curveDER, nil):                                                      "it is not an RSA key",
+		written("PRIVATE KEY", curve8, nil):                                                           "it is not an RSA key",
+	} {
+		o := options(t)
+		require.NoError(t, os.WriteFile(filepath.Join(o.Home, "acme.pem"), []byte(text), 0o600))
+		set := parse(t, "credentials:\n  app:\n    kind: github_app\n    app_id: 1\n    private_key: {file: acme.pem}\n    owners: [acme]\n", o)
+		if want == "" {
+			assert.Empty(t, set.Warnings())
+			continue
+		}
+		assert.Equal(t, []string{"credentials.yaml:5: credentials.app.private_key: " + want +
+			"; download the App's key from GitHub, and give the .pem as it is; until then requests that need it are refused"}, set.Warnings())
+	}
 }

@@ -66,7 +66,7 @@ func parseKey(text []byte) (*rsa.PrivateKey, error) {
 	if err != nil {
 		parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 		if err != nil {
-			return nil, errors.New("it holds no private key that can be read")
+			return nil, errors.New(unreadableKey(block))
 		}
 		var ok bool
 		if key, ok = parsed.(*rsa.PrivateKey); !ok {
@@ -77,6 +77,19 @@ func parseKey(text []byte) (*rsa.PrivateKey, error) {
 		return nil, fmt.Errorf("it has %d bits, and GitHub's keys have %d or more", key.N.BitLen(), minKeyBits)
 	}
 	return key, nil
+}
+
+// unreadableKey says what there is instead of an RSA key.
+func unreadableKey(block *pem.Block) string {
+	switch {
+	case block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "":
+		return "it is encrypted, and no passphrase is asked for"
+	case block.Type == "PUBLIC KEY" || block.Type == "RSA PUBLIC KEY" || block.Type == "CERTIFICATE":
+		return "it holds the public half, which signs nothing"
+	case block.Type == "EC PRIVATE KEY":
+		return "it is not an RSA key"
+	}
+	return "it holds no private key that can be read"
 }
 
 // jwt makes the App's own token (RFC 7519, signed as RS256).
@@ -167,6 +180,10 @@ func cleaned(err error, token string) error {
 
 // explain says what a failure most likely means.
 func (a *app) explain(response *github.Response, err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("ask %s: %w", a.server, errNoAnswer)
+	}
+	err = plain(err)
 	if response == nil {
 		return fmt.Errorf("ask %s: %w", a.server, err)
 	}
@@ -185,6 +202,33 @@ func (a *app) explain(response *github.Response, err error) error {
 		hint = "; the installation has not been given these permissions or repositories"
 	}
 	return fmt.Errorf("ask %s: %w%s", a.server, err, hint)
+}
+
+// plain is an error without the empty list of details that the library ends it with.
+func plain(err error) error {
+	text, ok := strings.CutSuffix(err.Error(), " []")
+	if !ok {
+		return err
+	}
+	return &cleanedError{text: strings.TrimSpace(text), err: err}
+}
+
+// refused marks an error that another try does not change, if that is what GitHub's
+// answer says: what was asked for is not there, or not the App's. reason is for the
+// agent.
+func refused(err error, reason string) error {
+	if _, later := errors.AsType[*LimitedError](err); later {
+		return err
+	}
+	for _, status := range [...]int{
+		http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity,
+		http.StatusMovedPermanently, http.StatusTemporaryRedirect, http.StatusPermanentRedirect,
+	} {
+		if answered(err, status) {
+			return &RefusedError{Reason: reason, err: err}
+		}
+	}
+	return err
 }
 
 // LimitedError is a refusal to mint because too much was asked for, until later.
@@ -227,13 +271,14 @@ func (a *app) find(ctx context.Context, owner string, via http.RoundTripper) (*i
 	}
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, refused(err, "The App is not installed at "+owner+".")
 	case found.GetID() == 0:
 		return nil, errors.New("GitHub's answer names no installation")
 	case !strings.EqualFold(found.GetAccount().GetLogin(), owner):
 		return nil, fmt.Errorf("the installation is %s's, not %s's", found.GetAccount().GetLogin(), owner)
 	case found.SuspendedAt != nil:
-		return nil, fmt.Errorf("the App's installation at %s is suspended", owner)
+		err := fmt.Errorf("the App's installation at %s is suspended", owner)
+		return nil, &RefusedError{Reason: "The App is suspended at " + owner + ".", err: err}
 	}
 	i := &installation{id: found.GetID(), permissions: PermissionSet{}}
 	text, err := json.Marshal(found.GetPermissions())

@@ -60,7 +60,8 @@ func (a *app) mint(ctx context.Context, i *installation, b bound, use Use) (*tok
 			break
 		}
 	}
-	return nil, first
+	return nil, refused(first, "GitHub gives no token for "+b.subject()+
+		": it is not there, or the App is not installed on it, is suspended, or has not been given the permissions.")
 }
 
 func (b bound) subject() string {

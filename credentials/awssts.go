@@ -146,9 +146,14 @@ func describeSession(r roleRequest, _ int, body []byte) map[string]any {
 }
 
 // RefusedError is a refusal to mint that another try does not change.
-type RefusedError struct{ text string }
+type RefusedError struct {
+	Reason string // a sentence that the agent may read; empty for none
+	err    error
+}
 
-func (e *RefusedError) Error() string { return e.text }
+func (e *RefusedError) Error() string { return e.err.Error() }
+
+func (e *RefusedError) Unwrap() error { return e.err }
 
 // explainSTS says what a failure most likely means, and what to do about it.
 func explainSTS(err error, role string) error {
@@ -173,7 +178,7 @@ func explainSTS(err error, role string) error {
 	if api.ErrorFault() == smithy.FaultServer {
 		return errors.New(text)
 	}
-	return &RefusedError{text}
+	return &RefusedError{err: errors.New(text)}
 }
 
 // missingTrust says what to add to the role's trust policy. STS names the action that it

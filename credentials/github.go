@@ -2,6 +2,7 @@ package credentials
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 
 	"sallyport/internal/host"
@@ -44,7 +45,12 @@ func (s *section) gitHubServer() string {
 		s.wrong("base_url", "must be https:// and a host; write base_url: https://github.example.com")
 		return public
 	}
-	return strings.ToLower(u.Host)
+	server := strings.ToLower(u.Host)
+	if slices.Contains(gitHubHosts(public), server) && server != public {
+		s.wrong("base_url", "%s belongs to github.com; write base_url: https://github.com, or leave it out", server)
+		return public
+	}
+	return server
 }
 
 // gitHubHosts lists what belongs to a server: its own names and, for github.com, those

@@ -63,7 +63,22 @@ func (p *Policy) rivals(j int) []int {
 
 func (p *Policy) conflict(i, j int) bool {
 	a, b := &p.rules[i], &p.rules[j]
-	return a.effect == b.effect && a.effect != Deny && a.credential != b.credential && overlap(a.matcher, b.matcher)
+	return a.effect == b.effect && a.effect != Deny && a.credential != b.credential && overlap(a.matcher, b.matcher) &&
+		!isBare(a.matcher) && !isBare(b.matcher)
+}
+
+// isBare reports whether a rule is only about requests that carry no credential anyway.
+func isBare(m matcher) bool {
+	s, ok := m.(*serviceRule)
+	if !ok || s.service.Bare == nil || len(s.operations) == 0 {
+		return false
+	}
+	for _, pattern := range s.operations {
+		if !s.service.Bare(pattern) {
+			return false
+		}
+	}
+	return true
 }
 
 // covering returns the rules for the very hosts of a matcher, then those for

@@ -87,6 +87,9 @@ type Service struct {
 	// something out has one.
 	Signed bool
 
+	// Bare reports whether a pattern means only requests that carry no credential,
+	// whatever their rule names; nil for a service that has none.
+	Bare func(Operations) bool
 	// Narrows reports whether a credential's tokens are narrowed to the repositories of
 	// the rule, so that it can allow what hides its repository; nil for none.
 	Narrows func(credential string) bool

@@ -35,6 +35,7 @@ func (w words) Catches(operation string) bool {
 func forge() policy.Service {
 	return policy.Service{
 		Narrows: func(credential string) bool { return credential == "k" },
+		Bare:    func(o policy.Operations) bool { return o.String() == "download/get" },
 		Key:     "github", Title: "the forge", Default: "forge.example",
 		Keys:    []string{"host", "repos", "operations", "access", "refs", "updates"},
 		Example: "{repos: [OWNER/*], access: read}",

@@ -191,8 +191,10 @@ func TestMintFailuresAreRefusals(t *testing.T) {
 		delete(s.granted, "contents")
 		s.broken = false
 	})
-	status, _ = call(t, client, "GET", "https://api.github.com/repos/acme/api/contents/x", "")
-	assert.Equal(t, http.StatusBadGateway, status, "what the App has not been given is not asked for in another way")
+	status, text = call(t, client, "GET", "https://api.github.com/repos/acme/api/contents/x", "")
+	assert.Equal(t, http.StatusForbidden, status, "what the App has not been given is not asked for in another way")
+	assert.Contains(t, text, "GitHub gives no token for acme/api: it is not there, or the App is not installed on it")
+	assert.Contains(t, text, "Trying again will not help.")
 }
 
 // A token can be revoked at GitHub before its time. The next request gets another; one

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -265,8 +266,8 @@ func (x *exchange) notRetrieved(err error) *refusal {
 	x.p.metrics.CredentialFailed(x.credential)
 	x.p.log.Warn("credential cannot be had", "credential", x.credential, "exchange", x.id, "error", err)
 	refusal := credentialUnavailable.causedBy("The credential "+x.credential+" cannot be had.", err)
-	if _, ok := errors.AsType[*credentials.RefusedError](err); ok {
-		refusal.status = http.StatusForbidden // another try does not help, and clients of AWS try 502 again
+	if final, ok := errors.AsType[*credentials.RefusedError](err); ok {
+		refusal = credentialRefused.causedBy(strings.TrimSpace("The credential "+x.credential+" cannot be had. "+final.Reason), err)
 	}
 	return refusal
 }

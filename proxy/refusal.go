@@ -90,6 +90,11 @@ var (
 		"credential", http.StatusBadGateway, "The credential cannot be had", "proxy_configuration_error",
 		"Try again later; if it lasts, tell the platform team the credential's name.",
 	}
+	// Another try does not help, and many clients try 502 again.
+	credentialRefused = reason{
+		"credential", http.StatusForbidden, "The credential cannot be had", "proxy_configuration_error",
+		"Trying again will not help. Look at what the request names; if that is right, tell the platform team the credential's name.",
+	}
 	unsignable = reason{
 		"signature", http.StatusBadRequest, "The request cannot be signed anew", "http_request_error",
 		"Change the request or its client as the detail says; sending it again unchanged will not help.",

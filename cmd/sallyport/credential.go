@@ -104,7 +104,7 @@ func (a *app) checkCredential(ctx context.Context, admin administration, name st
 	case check.OK:
 		_, err = fmt.Fprintf(a.stdout, "credential %s (%s) works, fingerprint %s\n", name, check.Kind, text(check.Fingerprint))
 	default:
-		return fmt.Errorf("credential %s does not work: %s", name, text(check.Error))
+		return fmt.Errorf("credential %s does not work: %s", name, strings.TrimPrefix(text(check.Error), "credential "+name+": "))
 	}
 	if err == nil && !check.OK {
 		return exitCode(exitFailed)

@@ -244,6 +244,9 @@ func TestGitThatIsRefused(t *testing.T) {
 			out, err = try("fetch", "https://github.com/other/web.git")
 			require.Error(t, err, "another owner's")
 			assert.Contains(t, out, "403")
+			out, err = try("fetch", "https://github.com/acme/absent.git")
+			require.Error(t, err, "a repository that is not there")
+			assert.Contains(t, out, "403")
 		})
 	}
 }
