@@ -67,6 +67,9 @@ func parseQuestion(method string, args []string) (question, error) {
 	if _, ours, _ := policy.ParseQuestion(raw, proxy.Services()...); ours {
 		return q, nil // read once its policy is known, and with it the servers
 	}
+	if verb, url, ok := strings.Cut(raw, " "); ok && verb == strings.ToUpper(verb) && strings.Contains(url, "://") {
+		return q, usagef("the method is a flag of its own; write --method %s %s", verb, url)
+	}
 	if len(args) > 1 {
 		return q, usagef("one URL is asked about at a time")
 	}
