@@ -35,9 +35,6 @@ func (f *Follower) Behind(ctx context.Context) (int64, error) {
 // After is the last event looked at: what a later Follow goes on from.
 func (f *Follower) After() uint64 { return uint64(f.after) }
 
-// Open is how many exchanges begun since the start have not ended.
-func (f *Follower) Open() int { return len(f.begun) }
-
 // Skip goes on with the first exchange that began at the time of the filter, if
 // nothing before can match it.
 func (f *Follower) Skip(ctx context.Context, filter Filter) error {

@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// OCSFVersion is the version of the Open Cybersecurity Schema Framework that
+// ocsfVersion is the version of the Open Cybersecurity Schema Framework that
 // AppendOCSF writes; ai_agent came with it.
-const OCSFVersion = "1.9.0"
+const ocsfVersion = "1.9.0"
 
 // Values of the schema's enumerations that an exchange can have.
 const (
@@ -46,7 +46,7 @@ func (x *Exchange) AppendOCSF(b []byte, product string) ([]byte, error) {
 		"severity_id": x.ocsfSeverity(), "time": x.StartedAt.UnixMilli(), "start_time": x.StartedAt.UnixMilli(),
 		"status_id": x.ocsfStatus(), "status_detail": Printable(x.Outcome.Error),
 		"metadata": map[string]any{
-			"version": OCSFVersion, "product": filled(map[string]any{"name": "Sallyport", "vendor_name": "Sallyport", "version": product}),
+			"version": ocsfVersion, "product": filled(map[string]any{"name": "Sallyport", "vendor_name": "Sallyport", "version": product}),
 			"uid": x.ID.String(), "sequence": x.Seq, "correlation_uid": Printable(x.Outcome.UpstreamRequestID),
 			"profiles": []string{"ai_operation", "security_control"},
 		},

@@ -75,13 +75,13 @@ func (l Layout) CheckState() error {
 		info, err := os.Stat(dir)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			return &FileError{File: dir, Msg: "no such folder", Hint: "run `sallyport init`"}
+			return &fileError{File: dir, Msg: "no such folder", Hint: "run `sallyport init`"}
 		case err != nil:
 			return fmt.Errorf("look at %s: %w", dir, err)
 		case !info.IsDir():
-			return &FileError{File: dir, Msg: "not a folder", Hint: "move it away and run `sallyport init`"}
+			return &fileError{File: dir, Msg: "not a folder", Hint: "move it away and run `sallyport init`"}
 		case info.Mode().Perm()&0o077 != 0:
-			return &FileError{
+			return &fileError{
 				File: dir, Msg: fmt.Sprintf("other users may enter it (mode %04o)", info.Mode().Perm()),
 				Hint: "chmod 700 " + dir,
 			}

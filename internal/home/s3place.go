@@ -96,7 +96,7 @@ func (set *Set) checkPlaces(file string) error {
 		if p.S3 == nil || p.S3.Address == "" {
 			continue
 		}
-		problem := &FileError{File: file, Line: p.S3.line, Key: fmt.Sprintf("audit.publish[%d].s3.credential", i)}
+		problem := &fileError{File: file, Line: p.S3.line, Key: fmt.Sprintf("audit.publish[%d].s3.credential", i)}
 		c := set.Credentials.Lookup(p.S3.Credential)
 		at, err := url.Parse(p.S3.Address)
 		if err != nil {
@@ -104,7 +104,7 @@ func (set *Set) checkPlaces(file string) error {
 		}
 		bucket, err := host.ParsePattern(at.Host)
 		if err != nil {
-			return &FileError{File: file, Line: p.S3.line, Key: problem.Key, Msg: err.Error()}
+			return &fileError{File: file, Line: p.S3.line, Key: problem.Key, Msg: err.Error()}
 		}
 		switch {
 		case c == nil:

@@ -125,7 +125,7 @@ const (
 
 func (set *Set) parseCredentials(s source, l Layout, o Options) error {
 	if s.mode&othersWrite != 0 {
-		return &FileError{
+		return &fileError{
 			File: s.path, Msg: fmt.Sprintf("other users may write it (mode %04o), so they could send any secret anywhere", s.mode),
 			Hint: "chmod go-w " + s.path,
 		}
@@ -199,7 +199,7 @@ func (set *Set) checkUses(parsed []parsedPolicy) error {
 // checkRecord finds a rule that would have the trail keep what stands where a
 // credential is written.
 func (set *Set) checkRecord(file string, use policy.RecordUse) error {
-	problem := &FileError{File: file, Line: use.Line, Key: "rules[" + use.Rule + "].record", Hint: "remove it: the trail keeps nothing of credentials"}
+	problem := &fileError{File: file, Line: use.Line, Key: "rules[" + use.Rule + "].record", Hint: "remove it: the trail keeps nothing of credentials"}
 	for _, name := range set.Credentials.AgentAuthHeaders() {
 		if slices.Contains(use.Headers, name) {
 			problem.Msg = fmt.Sprintf("header %s is where a credential is written", name)
@@ -216,7 +216,7 @@ func (set *Set) checkRecord(file string, use policy.RecordUse) error {
 }
 
 func (set *Set) checkUse(file string, p *policy.Policy, use policy.CredentialUse) error {
-	problem := &FileError{File: file, Line: use.Line, Key: "rules[" + use.Rule + "].credential"}
+	problem := &fileError{File: file, Line: use.Line, Key: "rules[" + use.Rule + "].credential"}
 	c := set.Credentials.Lookup(use.Credential)
 	if c == nil {
 		problem.Msg = fmt.Sprintf("credentials.yaml has no credential %q", use.Credential)

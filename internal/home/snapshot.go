@@ -63,9 +63,9 @@ func read(l Layout) (*snapshot, error) {
 
 func missing(path string, err error, hint string) error {
 	if errors.Is(err, fs.ErrNotExist) {
-		return &FileError{File: path, Msg: "no such file", Hint: hint}
+		return &fileError{File: path, Msg: "no such file", Hint: hint}
 	}
-	if _, ok := errors.AsType[*FileError](err); ok {
+	if _, ok := errors.AsType[*fileError](err); ok {
 		return err
 	}
 	return fmt.Errorf("read %s: %w", path, reason(err))
@@ -92,7 +92,7 @@ func readPolicies(l Layout) ([]source, error) {
 		case strings.HasPrefix(e.Name(), "."): // a ConfigMap's ..data, an editor's swap file
 			continue
 		case ext == ".yml":
-			errs = append(errs, &FileError{File: path, Msg: "would be overlooked", Hint: "name it " + strings.TrimSuffix(e.Name(), ext) + ".yaml"})
+			errs = append(errs, &fileError{File: path, Msg: "would be overlooked", Hint: "name it " + strings.TrimSuffix(e.Name(), ext) + ".yaml"})
 			continue
 		case ext != ".yaml":
 			continue
@@ -128,7 +128,7 @@ func readFile(path string) ([]byte, fs.FileMode, error) {
 		return nil, 0, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, 0, &FileError{File: path, Msg: "not a regular file"}
+		return nil, 0, &fileError{File: path, Msg: "not a regular file"}
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -140,7 +140,7 @@ func readFile(path string) ([]byte, fs.FileMode, error) {
 		return nil, 0, err
 	}
 	if len(data) > maxFile {
-		return nil, 0, &FileError{File: path, Msg: fmt.Sprintf("larger than %d MiB", maxFile>>20)}
+		return nil, 0, &fileError{File: path, Msg: fmt.Sprintf("larger than %d MiB", maxFile>>20)}
 	}
 	return data, info.Mode().Perm(), nil
 }

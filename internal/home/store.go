@@ -92,7 +92,7 @@ func sameTrust(l Layout, old, now *Set) error {
 	if old.Config.TrustDomain == now.Config.TrustDomain {
 		return nil
 	}
-	return &FileError{
+	return &fileError{
 		File: l.Config(), Key: "trust_domain",
 		Msg:  "was " + old.Config.TrustDomain + " when the server started and when its certificates were issued",
 		Hint: "put it back; another trust domain needs a new HOME",

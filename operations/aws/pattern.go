@@ -23,7 +23,7 @@ func ParsePattern(s string) (Pattern, error) {
 	if !found || name == "" || strings.Contains(name, "/") {
 		return Pattern{}, fmt.Errorf("operation pattern %q: want SERVICE/OPERATION, as in s3/GetObject; * stands for any run of characters", s)
 	}
-	names := ServiceNames(service)
+	names := serviceNames(service)
 	switch {
 	case service == "*":
 		names = []string{"*"}
@@ -60,10 +60,10 @@ func ParsePattern(s string) (Pattern, error) {
 	return Pattern{}, fmt.Errorf("operation pattern %q matches no operation of %s; did you mean %q", s, names[0], names[0]+"/"+best)
 }
 
-// Bounds says why resources could not bound operations of these patterns, none for all:
+// bounds says why resources could not bound operations of these patterns, none for all:
 // one that is named exactly, or all of a pattern's, has no resource that a request
 // tells.
-func Bounds(patterns []Pattern) error {
+func bounds(patterns []Pattern) error {
 	for _, p := range patterns {
 		if !slices.ContainsFunc(p.Operations(), HasResources) {
 			return fmt.Errorf("the resource of %s cannot be told from a request; leave resources out, or name other operations", p)
@@ -79,7 +79,7 @@ func ParseResourceOf(s string, patterns []Pattern) (Resource, error) {
 	if err != nil {
 		return r, err
 	}
-	if err := Bounds(patterns); err != nil {
+	if err := bounds(patterns); err != nil {
 		return r, err
 	}
 	var services []string

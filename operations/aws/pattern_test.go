@@ -93,7 +93,7 @@ func TestReviewedLists(t *testing.T) {
 	}
 	o, err := aws.Resolve(request("s3", "b.s3", "GET /?list-type=2"))
 	require.NoError(t, err)
-	assert.Equal(t, "ListObjects", o.EventName())
+	assert.Equal(t, "ListObjects", o.Event)
 	assert.Equal(t, []string{"s3:ListBucket"}, o.Calls[0].Actions)
 	assert.Equal(t, "arn:aws:s3:::b", o.Calls[0].Container)
 	assert.False(t, o.Calls[0].Secret)

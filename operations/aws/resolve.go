@@ -2,7 +2,6 @@ package aws
 
 import (
 	"net/http"
-	"strings"
 )
 
 // MaxBody is how much of a body is read to name a request and what it touches.
@@ -55,15 +54,6 @@ type Call struct {
 	Unknown string
 	// Secret: the answer is a credential or a secret, or the call plants one.
 	Secret bool
-}
-
-// EventName is CloudTrail's name of the operation.
-func (o Operation) EventName() string {
-	if o.Event != "" {
-		return o.Event
-	}
-	_, name, _ := strings.Cut(o.Name, "/")
-	return name
 }
 
 // Resolve names the operation of a request, or says why it has no name. The error is

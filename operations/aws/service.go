@@ -101,7 +101,7 @@ func (t *table) candidates(r *Request) ([]*service, *Unresolved) {
 // ParseService reads the name of a service as rules have it: its endpoint prefix. The
 // error of any other name says what to write.
 func ParseService(name string) (string, error) {
-	switch prefixes := ServiceNames(name); {
+	switch prefixes := serviceNames(name); {
 	case len(prefixes) == 1 && prefixes[0] == name:
 		return name, nil
 	case len(prefixes) > 0:
@@ -118,10 +118,10 @@ func ParseService(name string) (string, error) {
 	return "", fmt.Errorf("no service of AWS's is called %s; did you mean %s", printable(name), best)
 }
 
-// ServiceNames returns the endpoint prefixes that a name may mean: itself, or those of
+// serviceNames returns the endpoint prefixes that a name may mean: itself, or those of
 // the services that botocore's clients call so, or that sign so. One is what a rule
 // needs.
-func ServiceNames(name string) []string {
+func serviceNames(name string) []string {
 	t := operationsTable()
 	if len(t.byPrefix[name]) > 0 {
 		return []string{name}

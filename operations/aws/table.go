@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,7 +18,6 @@ var packedTable []byte
 // table is the generated list of operations. A service's part is parsed when a request
 // for it first comes. It is immutable.
 type table struct {
-	sources    []string
 	services   []*service
 	bySigning  map[string][]*service
 	byPrefix   map[string][]*service
@@ -40,9 +38,6 @@ var operationsTable = sync.OnceValue(func() *table {
 	return t
 })
 
-// Sources says what the table was made from, with versions.
-func Sources() []string { return slices.Clone(operationsTable().sources) }
-
 func readTable(packed []byte) (*table, error) {
 	unpacked, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
@@ -62,7 +57,7 @@ func readTable(packed []byte) (*table, error) {
 		kind, value, _ := strings.Cut(line, "\t")
 		switch {
 		case kind == "source":
-			t.sources = append(t.sources, value)
+			// What the table was made from, for people who read it.
 		case kind == "count":
 			count := strings.Split(value, "\t")
 			if t.operations, err = strconv.Atoi(count[min(1, len(count)-1)]); err != nil {
