@@ -31,6 +31,19 @@ func (x *Exchange) finalRefusal() string {
 // there, null when unknown or not yet.
 func (x *Exchange) AppendJSON(b []byte) []byte {
 	o := object{b: append(b, '{')}
+	x.members(&o)
+	return append(o.b, '}')
+}
+
+// EachField calls fn with the members of that object in their order. The value is JSON,
+// and fn's only until it returns.
+func (x *Exchange) EachField(fn func(name string, value []byte)) {
+	o := object{each: fn}
+	x.members(&o)
+	o.ended()
+}
+
+func (x *Exchange) members(o *object) {
 	o.text("id", x.ID.String())
 	o.number("seq", int64(x.Seq))
 	o.time("started_at", x.StartedAt)
@@ -66,7 +79,6 @@ func (x *Exchange) AppendJSON(b []byte) []byte {
 	o.timings("timings", x.timings())
 	o.details("details", x.details())
 	o.text("error", x.Outcome.Error)
-	return append(o.b, '}')
 }
 
 // MarshalJSON is AppendJSON for encoding/json.

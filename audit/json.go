@@ -16,9 +16,14 @@ import (
 type object struct {
 	b    []byte
 	more bool
+
+	each func(name string, value []byte) // if set, is given each member once it is written
+	name string                          // of the member that is being written
+	from int                             // where its value begins in b
 }
 
 func (o *object) key(k string) {
+	o.ended()
 	if o.more {
 		o.b = append(o.b, ',')
 	}
@@ -26,6 +31,14 @@ func (o *object) key(k string) {
 	o.b = append(o.b, '"')
 	o.b = append(o.b, k...)
 	o.b = append(o.b, '"', ':')
+	o.name, o.from = k, len(o.b)
+}
+
+// ended is called when the last member that was begun is whole.
+func (o *object) ended() {
+	if o.each != nil && o.more {
+		o.each(o.name, o.b[o.from:])
+	}
 }
 
 func (o *object) null() { o.b = append(o.b, "null"...) }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -76,8 +77,9 @@ func exportForm(format, product string) (encode encoder, heading string, err err
 	case "jsonl":
 		return func(b []byte, x *audit.Exchange) ([]byte, error) { return append(x.AppendJSON(b), '\n'), nil }, "", nil
 	case "csv":
-		line, err := csvLine(nil, &audit.Exchange{}, 0)
-		return func(b []byte, x *audit.Exchange) ([]byte, error) { return csvLine(b, x, 1) }, string(line), err
+		lines := newCSVLines()
+		line, err := lines.heading()
+		return lines.append, line, err
 	case "ocsf":
 		return func(b []byte, x *audit.Exchange) ([]byte, error) {
 			b, err := x.AppendOCSF(b, product)
@@ -101,6 +103,12 @@ func (a *app) export(ctx context.Context, r *audit.Reader, f exportFlags, filter
 	if err := from.Skip(ctx, filter); err != nil {
 		return err
 	}
+	behind, err := from.Behind(ctx)
+	if err != nil {
+		return err
+	}
+	head := from.After() + uint64(max(behind, 0))
+	progress := a.progress("exported")
 	count, last := 0, f.after
 	var line []byte
 	for more := true; more; {
@@ -108,6 +116,7 @@ func (a *app) export(ctx context.Context, r *audit.Reader, f exportFlags, filter
 		if list, more, err = from.Next(ctx, filter); err != nil {
 			return err
 		}
+		progress(from.After(), max(head, from.After()))
 		for _, x := range list {
 			if line, err = encode(line[:0], x); err != nil {
 				return fmt.Errorf("exchange %s: %w", x.ID, err)
@@ -167,22 +176,37 @@ func (a *app) writeJSONLine(x *audit.Exchange) error {
 	return err
 }
 
-// csvLine appends the names of an exchange's fields (column 0) or their values
-// (column 1).
-func csvLine(b []byte, x *audit.Exchange, column int) ([]byte, error) {
-	pairs, err := orderedFields(x.AppendJSON(nil))
-	if err != nil {
-		return b, err
-	}
-	var cells []string
-	for i := column; i < len(pairs); i += 2 {
-		cells = append(cells, inert(pairs[i]))
-	}
-	var line strings.Builder
-	w := csv.NewWriter(&line)
-	err = w.Write(cells)
-	w.Flush()
-	return append(b, line.String()...), errors.Join(err, w.Error())
+// csvLines writes exchanges as lines of CSV, with what one line needs kept for the next.
+type csvLines struct {
+	cells []string
+	line  bytes.Buffer
+	w     *csv.Writer
+}
+
+func newCSVLines() *csvLines {
+	l := &csvLines{}
+	l.w = csv.NewWriter(&l.line)
+	return l
+}
+
+func (l *csvLines) heading() (string, error) {
+	(&audit.Exchange{}).EachField(func(name string, _ []byte) { l.cells = append(l.cells, name) })
+	line, err := l.end(nil)
+	return string(line), err
+}
+
+func (l *csvLines) append(b []byte, x *audit.Exchange) ([]byte, error) {
+	x.EachField(func(_ string, value []byte) { l.cells = append(l.cells, inert(plain(value))) })
+	return l.end(b)
+}
+
+// end appends the line of the cells so far.
+func (l *csvLines) end(b []byte) ([]byte, error) {
+	l.line.Reset()
+	err := l.w.Write(l.cells)
+	l.w.Flush()
+	l.cells = l.cells[:0]
+	return append(b, l.line.Bytes()...), errors.Join(err, l.w.Error())
 }
 
 // inert keeps a spreadsheet from taking what an agent chose for a formula

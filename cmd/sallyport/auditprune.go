@@ -144,7 +144,7 @@ func (a *app) archive(ctx context.Context, before time.Time, out string) (audit.
 		return archived, fmt.Errorf("write beside the archive: %w", err)
 	}
 	return archived, readTrailAt(out, func(r *audit.Reader) error {
-		report, err := r.VerifyWith(ctx, audit.VerifyOptions{PublicKey: string(public), Checkpoint: note, Progress: a.progress()})
+		report, err := r.VerifyWith(ctx, audit.VerifyOptions{PublicKey: string(public), Checkpoint: note, Progress: a.progress("verified")})
 		if err == nil && !report.OK {
 			err = fmt.Errorf("%s does not verify, nothing was pruned:\n%s", out, strings.Join(report.Problems, "\n"))
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -14,33 +15,16 @@ import (
 	"sallyport/audit"
 )
 
-// orderedFields reads a JSON object into names and values, in its order.
-func orderedFields(data []byte) ([]string, error) {
-	dec := json.NewDecoder(strings.NewReader(string(data)))
-	if _, err := dec.Token(); err != nil {
-		return nil, fmt.Errorf("read exchange: %w", err)
-	}
-	var pairs []string
-	for dec.More() {
-		name, err := dec.Token()
-		if err != nil {
-			return nil, fmt.Errorf("read exchange: %w", err)
-		}
-		var raw json.RawMessage
-		if err := dec.Decode(&raw); err != nil {
-			return nil, fmt.Errorf("read exchange: %w", err)
-		}
-		pairs = append(pairs, fmt.Sprint(name), plain(raw))
-	}
-	return pairs, nil
-}
-
 // plain is a JSON value as people read it.
-func plain(raw json.RawMessage) string {
+func plain(raw []byte) string {
 	var s string
 	switch {
 	case string(raw) == "null":
 		return ""
+	case raw[0] != '"':
+		return string(raw)
+	case !bytes.ContainsRune(raw, '\\'):
+		return string(raw[1 : len(raw)-1])
 	case json.Unmarshal(raw, &s) == nil:
 		return s
 	}

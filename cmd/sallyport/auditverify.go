@@ -76,7 +76,7 @@ func readTrailAt(path string, read func(*audit.Reader) error) error {
 // verifyOptions reads the public key and the checkpoint. A key that is not
 // there by default is no error as long as nothing needs it.
 func (a *app) verifyOptions(f verifyFlags) (audit.VerifyOptions, error) {
-	o := audit.VerifyOptions{Progress: a.progress()}
+	o := audit.VerifyOptions{Progress: a.progress("verified")}
 	key, needed := f.key, f.key != "" || f.checkpoint != ""
 	if key == "" {
 		key = f.database + ".pub"
@@ -102,13 +102,13 @@ func (a *app) verifyOptions(f verifyFlags) (audit.VerifyOptions, error) {
 	return o, nil
 }
 
-// progress tells once a second how far a long verification has come.
-func (a *app) progress() func(done, total uint64) {
+// progress tells once a second how far something long has come.
+func (a *app) progress(done string) func(events, total uint64) {
 	next := a.now().Add(time.Second)
-	return func(done, total uint64) {
+	return func(events, total uint64) {
 		if now := a.now(); now.After(next) {
 			next = now.Add(time.Second)
-			fmt.Fprintf(a.stderr, "verified %d of %d events\n", done, total)
+			fmt.Fprintf(a.stderr, "%s %d of %d events\n", done, events, total)
 		}
 	}
 }
