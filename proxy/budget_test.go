@@ -21,7 +21,7 @@ const pulls = "https://api.github.com/repos/acme/web/pulls"
 func TestOneRunawayAgentLeavesTheOthersTheirShare(t *testing.T) {
 	t.Parallel()
 	r, s := newApp(t)
-	s.left = 200
+	s.Limit("acme", 200)
 	start := time.Now()
 	runaway := r.client(r.agent("runaway"), true)
 	served := 0
@@ -50,7 +50,7 @@ func TestOneRunawayAgentLeavesTheOthersTheirShare(t *testing.T) {
 		assert.Equal(t, credentials.Account{Server: "github.com", App: appID, Installation: installationID, Owner: "acme"}, account)
 		require.Len(t, standings, 1)
 		assert.Equal(t, "core", standings[0].Resource)
-		assert.Equal(t, s.left, standings[0].Remaining)
+		assert.Equal(t, 200-served-19, standings[0].Remaining)
 		assert.Equal(t, 20, standings[0].Agents)
 	}
 	refused := 0

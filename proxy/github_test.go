@@ -110,9 +110,9 @@ func TestRefusalsSpeakToGitHubsClients(t *testing.T) {
 
 func TestPushIsJudgedRefByRef(t *testing.T) {
 	t.Parallel()
-	hub := newHub(t)
-	require.NoError(t, hub.git("push", "origin", "HEAD:refs/heads/agent/fix"))
-	row := hub.r.rows()[0]
+	remote := newGitRemote(t)
+	require.NoError(t, remote.git("push", "origin", "HEAD:refs/heads/agent/fix"))
+	row := remote.r.rows()[0]
 	assert.Equal(t, "github:git/push", row.Operation)
 	assert.Equal(t, "push-agent-branches", row.Rule)
 	assert.Contains(t, row.Details, "refs")
@@ -122,20 +122,20 @@ func TestPushIsJudgedRefByRef(t *testing.T) {
 		"deletion":       {":refs/heads/agent/fix"},
 		"a tag":          {"HEAD:refs/tags/v1"},
 	} {
-		err := hub.git(append([]string{"push", "origin"}, refspecs...)...)
+		err := remote.git(append([]string{"push", "origin"}, refspecs...)...)
 		require.Error(t, err, name)
 		assert.Contains(t, err.Error(), "[remote rejected]", name)
 		assert.Contains(t, err.Error(), "policy operator", name)
 	}
-	heads, err := exec.Command("git", "-C", hub.repository, "for-each-ref", "--format=%(refname)").Output()
+	heads, err := exec.Command("git", "-C", remote.repository, "for-each-ref", "--format=%(refname)").Output()
 	require.NoError(t, err)
 	assert.Equal(t, "refs/heads/agent/fix\n", string(heads))
-	assert.NotContains(t, hub.printed, canary)
+	assert.NotContains(t, remote.printed, canary)
 }
 
-// hub is github.com as git sees it: git http-backend behind a check of the token,
+// gitRemote is github.com as git sees it: git http-backend behind a check of the token,
 // and an agent's work tree that pushes there through the proxy.
-type hub struct {
+type gitRemote struct {
 	t                *testing.T
 	r                *rig
 	repository, work string
@@ -143,20 +143,20 @@ type hub struct {
 	printed          string
 }
 
-func newHub(t *testing.T) *hub {
+func newGitRemote(t *testing.T) *gitRemote {
 	t.Helper()
-	h := &hub{t: t, r: newRig(t), work: filepath.Join(t.TempDir(), "work")}
+	g := &gitRemote{t: t, r: newRig(t), work: filepath.Join(t.TempDir(), "work")}
 	root := t.TempDir()
-	h.repository = filepath.Join(root, "acme", "web.git")
-	h.run("git", "init", "-q", "--bare", h.repository)
-	h.run("git", "-C", h.repository, "config", "http.receivepack", "true")
+	g.repository = filepath.Join(root, "acme", "web.git")
+	g.run("git", "init", "-q", "--bare", g.repository)
+	g.run("git", "-C", g.repository, "config", "http.receivepack", "true")
 	path, err := exec.Command("git", "--exec-path").Output()
 	require.NoError(t, err)
 	backend := &cgi.Handler{
 		Path: filepath.Join(strings.TrimSpace(string(path)), "git-http-backend"),
 		Env:  []string{"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=agent"},
 	}
-	h.r.upstream(func(w http.ResponseWriter, req *http.Request) {
+	g.r.upstream(func(w http.ResponseWriter, req *http.Request) {
 		if _, token, _ := req.BasicAuth(); token != canary {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
@@ -168,50 +168,50 @@ func newHub(t *testing.T) *hub {
 		req.Body, req.ContentLength, req.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
 		backend.ServeHTTP(w, req)
 	}, true, "github.com")
-	h.r.configure(hubPolicy)
-	h.enter(h.r.agent("git"))
-	h.run("git", "init", "-q", h.work)
-	h.run("git", "-C", h.work, "-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-q", "--allow-empty", "-m", "work")
-	h.run("git", "-C", h.work, "remote", "add", "origin", "https://github.com/acme/web.git")
-	return h
+	g.r.configure(hubPolicy)
+	g.enter(g.r.agent("git"))
+	g.run("git", "init", "-q", g.work)
+	g.run("git", "-C", g.work, "-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-q", "--allow-empty", "-m", "work")
+	g.run("git", "-C", g.work, "remote", "add", "origin", "https://github.com/acme/web.git")
+	return g
 }
 
 // enter gives git the agent's certificate, and nothing else.
-func (h *hub) enter(a agent) {
-	dir := h.t.TempDir()
+func (g *gitRemote) enter(a agent) {
+	dir := g.t.TempDir()
 	key, err := x509.MarshalPKCS8PrivateKey(a.certificate.PrivateKey)
-	require.NoError(h.t, err)
+	require.NoError(g.t, err)
 	write := func(name string, blocks ...*pem.Block) string {
 		var all []byte
 		for _, block := range blocks {
 			all = append(all, pem.EncodeToMemory(block)...)
 		}
 		path := filepath.Join(dir, name)
-		require.NoError(h.t, os.WriteFile(path, all, 0o600))
+		require.NoError(g.t, os.WriteFile(path, all, 0o600))
 		return path
 	}
 	certificate := func(der []byte) *pem.Block { return &pem.Block{Type: "CERTIFICATE", Bytes: der} }
-	h.environment = append(os.Environ(),
-		"https_proxy=https://"+h.r.address, "GIT_TERMINAL_PROMPT=0",
+	g.environment = append(os.Environ(),
+		"https_proxy=https://"+g.r.address, "GIT_TERMINAL_PROMPT=0",
 		"GIT_PROXY_SSL_CERT="+write("a.crt", certificate(a.certificate.Certificate[0])),
 		"GIT_PROXY_SSL_KEY="+write("a.key", &pem.Block{Type: "PRIVATE KEY", Bytes: key}),
-		"GIT_PROXY_SSL_CAINFO="+write("proxy.crt", certificate(h.r.agentCA.Certificate().Raw)),
-		"GIT_SSL_CAINFO="+write("mitm.crt", certificate(h.r.mitmCA.Certificate().Raw)),
+		"GIT_PROXY_SSL_CAINFO="+write("proxy.crt", certificate(g.r.agentCA.Certificate().Raw)),
+		"GIT_SSL_CAINFO="+write("mitm.crt", certificate(g.r.mitmCA.Certificate().Raw)),
 	)
 }
 
-func (h *hub) run(name string, args ...string) {
-	h.t.Helper()
+func (g *gitRemote) run(name string, args ...string) {
+	g.t.Helper()
 	out, err := exec.Command(name, args...).CombinedOutput()
-	require.NoError(h.t, err, string(out))
+	require.NoError(g.t, err, string(out))
 }
 
 // git runs git as the agent; what it prints is in the error.
-func (h *hub) git(args ...string) error {
-	cmd := exec.Command("git", append([]string{"-C", h.work}, args...)...)
-	cmd.Env = h.environment
+func (g *gitRemote) git(args ...string) error {
+	cmd := exec.Command("git", append([]string{"-C", g.work}, args...)...)
+	cmd.Env = g.environment
 	out, err := cmd.CombinedOutput()
-	h.printed += string(out)
+	g.printed += string(out)
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}

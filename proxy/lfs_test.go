@@ -46,7 +46,7 @@ func newLFS(t *testing.T, options ...func(*rig)) (*rig, *lfsServer) {
 	s := &lfsServer{app: newAppServer(t), live: map[string]string{}, objects: map[string][]byte{}, verified: map[string]bool{}, life: 900}
 	r := newRig(t, append([]func(*rig){func(r *rig) {
 		r.policy, r.credentials = lfsPolicy, appCredentials
-		r.getenv = func(string) string { return s.app.pem() }
+		r.getenv = func(string) string { return s.app.PrivateKey() }
 	}}, options...)...)
 	r.upstream(s.app.ServeHTTP, true, "api.github.com")
 	r.upstream(s.batch, true, "github.com")
@@ -66,7 +66,7 @@ func (s *lfsServer) batch(w http.ResponseWriter, r *http.Request) {
 	}
 	_ = json.NewDecoder(r.Body).Decode(&asked)
 	access := map[string]string{"download": "read", "upload": "write"}[asked.Operation]
-	if user != "x-access-token" || !s.app.may(token, "web", "contents", access) || r.URL.Path != "/acme/web.git/info/lfs/objects/batch" {
+	if user != "x-access-token" || !s.app.May(token, "acme/web", "contents", access) || r.URL.Path != "/acme/web.git/info/lfs/objects/batch" {
 		http.Error(w, `{"message":"no"}`, http.StatusForbidden)
 		return
 	}

@@ -15,10 +15,10 @@ import (
 func TestRegistryTokensNeverReachTheAgent(t *testing.T) {
 	t.Parallel()
 	s := newAppServer(t)
-	s.granted["packages"] = "read"
+	s.Permit("acme", "packages", "read")
 	r := newRig(t, func(r *rig) {
 		r.credentials = appCredentials
-		r.getenv = func(string) string { return s.pem() }
+		r.getenv = func(string) string { return s.PrivateKey() }
 		r.policy = `
 policy: operator
 rules:
@@ -34,7 +34,7 @@ rules:
 	r.upstream(func(w http.ResponseWriter, q *http.Request) {
 		user, token, basic := q.BasicAuth()
 		switch {
-		case q.URL.Path == "/token" && basic && user == "x-access-token" && s.may(token, "web", "packages", "read"):
+		case q.URL.Path == "/token" && basic && user == "x-access-token" && s.May(token, "acme/web", "packages", "read"):
 			_, _ = w.Write([]byte(`{"token":"live-registry-token","access_token":"live-registry-token"}`))
 		case strings.HasPrefix(q.URL.Path, "/v2/") && q.Header.Get("Authorization") == "Bearer live-registry-token":
 			_, _ = w.Write([]byte("a manifest"))

@@ -4,8 +4,8 @@ import "strings"
 
 // NewReader returns a hub that reads paths, and serves nothing.
 func NewReader() (*Hub, error) {
-	routes, err := readRoutes()
-	return &Hub{routes: routes, repositories: []*repository{{id: 1296001, owner: "acme", name: "api"}}}, err
+	all, err := routes()
+	return &Hub{routes: all, repositories: []*repository{{id: 1296001, owner: "acme", name: "api"}}}, err
 }
 
 // Means says what a request to the API means here: the operation's name and its

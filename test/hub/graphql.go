@@ -18,7 +18,9 @@ func (h *Hub) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusUnauthorized, "Bad credentials")
 		return
 	}
-	h.limit(w, t)
+	if !h.limit(w, t) {
+		return
+	}
 	var asked struct {
 		Query, OperationName string
 		Variables            map[string]any
@@ -99,7 +101,7 @@ func (x *execution) root(kind string, f *ast.Field) any {
 	case "query.__type":
 		return x.pick(f, object{"name": text("name"), "fields": []any{}, "enumValues": []any{}, "inputFields": []any{}})
 	case "query.rateLimit":
-		return x.pick(f, object{"limit": 5000, "remaining": x.token.installation.remaining})
+		return x.pick(f, object{"limit": x.token.installation.limit, "remaining": x.token.installation.remaining})
 	case "query.repository":
 		return x.repository(f, x.locate(func() *repository { return x.hub.find(text("owner"), text("name")) }))
 	case "query.node":

@@ -31,7 +31,7 @@ import (
 type Options struct {
 	Web  string // "github.com", or the name of an Enterprise Server
 	App  int64
-	Dir  string // for repositories and what else is on disk
+	Dir  string // for repositories and what else is on disk; empty: the API alone, without git
 	Life time.Duration
 }
 
@@ -67,6 +67,7 @@ type installation struct {
 	id          int64
 	account     string
 	permissions map[string]string
+	limit       int // of requests an hour
 	remaining   int
 }
 
@@ -77,18 +78,21 @@ func New(o Options) (*Hub, error) {
 		return nil, err
 	}
 	h := &Hub{Options: o, key: key, tokens: map[string]*token{}, links: map[string]link{}, objects: map[string][]byte{}, granted: map[string]bool{}, serial: 1000}
-	if h.routes, err = readRoutes(); err != nil {
+	if h.routes, err = routes(); err != nil {
 		return nil, err
 	}
-	if h.git, err = newGit(h.root()); err != nil {
-		return nil, err
+	h.git = http.NotFoundHandler()
+	if h.Dir != "" {
+		if h.git, err = newGit(h.root()); err != nil {
+			return nil, err
+		}
 	}
 	granted := map[string]string{
 		"actions": "write", "administration": "write", "checks": "write", "contents": "write", "issues": "write", "members": "read",
 		"metadata": "read", "pull_requests": "write", "secrets": "write", "statuses": "write", "workflows": "write",
 	}
 	for i, account := range []string{"acme", "other"} {
-		h.installations = append(h.installations, &installation{id: int64(51 + i), account: account, permissions: maps.Clone(granted), remaining: 5000})
+		h.installations = append(h.installations, &installation{id: int64(51 + i), account: account, permissions: maps.Clone(granted), limit: 5000, remaining: 5000})
 	}
 	for _, full := range []string{"acme/web", "acme/api", "acme/secret", "acme/web.app", "acme/" + strings.Repeat("long-name-", 10), "other/web"} {
 		if err := h.addRepository(full); err != nil {
@@ -136,6 +140,31 @@ func (h *Hub) Advance(d time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.ahead += d
+}
+
+// Permit sets what the App may do with an account's repositories; an empty access takes
+// the permission away. Tokens that are there stay as they are.
+func (h *Hub) Permit(account, permission, access string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if access == "" {
+		delete(h.installed(account).permissions, permission)
+		return
+	}
+	h.installed(account).permissions[permission] = access
+}
+
+// Limit sets how many requests the App has in this hour for an account.
+func (h *Hub) Limit(account string, requests int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	in := h.installed(account)
+	in.limit, in.remaining = requests, requests
+}
+
+// installed finds an installation by its account, which there is. h.mu is held.
+func (h *Hub) installed(account string) *installation {
+	return h.installations[slices.IndexFunc(h.installations, func(i *installation) bool { return i.account == account })]
 }
 
 // now is the time by this GitHub's clock. h.mu is held.

@@ -56,11 +56,14 @@ const settings = `
 	fsync = none
 `
 
-// addRepository makes a repository with one commit on main.
+// addRepository makes a repository with one commit on main, where there is a disk.
 func (h *Hub) addRepository(full string) error {
 	owner, name, _ := strings.Cut(full, "/")
 	r := &repository{id: 1296000 + int64(len(h.repositories)), owner: owner, name: name, dir: filepath.Join(h.root(), owner, name+".git")}
 	h.repositories = append(h.repositories, r)
+	if h.Dir == "" {
+		return nil
+	}
 	if _, err := git("", "init", "-q", "--bare", "-b", "main", r.dir); err != nil {
 		return err
 	}

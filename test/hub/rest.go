@@ -35,8 +35,8 @@ func (h *Hub) serveREST(w http.ResponseWriter, r *http.Request, path, server str
 		fail(w, http.StatusUnauthorized, "Bad credentials")
 		return
 	}
-	h.limit(w, t)
 	switch {
+	case !h.limit(w, t):
 	case r.Header.Get("User-Agent") == "":
 		fail(w, http.StatusForbidden, "Request forbidden by administrative rules. Please make sure your request has a User-Agent header")
 	case !found:
@@ -71,16 +71,23 @@ func (h *Hub) withoutAlias(path string) string {
 	return path
 }
 
-// limit says what is left of the installation's rate.
-func (h *Hub) limit(w http.ResponseWriter, t *token) {
+// limit says what is left of the installation's rate, and refuses what is beyond it
+// ("Rate limits for the REST API" at docs.github.com).
+func (h *Hub) limit(w http.ResponseWriter, t *token) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	t.installation.remaining--
-	w.Header().Set("X-Ratelimit-Limit", "5000")
-	w.Header().Set("X-Ratelimit-Remaining", strconv.Itoa(t.installation.remaining))
-	w.Header().Set("X-Ratelimit-Used", strconv.Itoa(5000-t.installation.remaining))
+	in := t.installation
+	exceeded := in.remaining == 0
+	in.remaining = max(0, in.remaining-1)
+	w.Header().Set("X-Ratelimit-Limit", strconv.Itoa(in.limit))
+	w.Header().Set("X-Ratelimit-Remaining", strconv.Itoa(in.remaining))
+	w.Header().Set("X-Ratelimit-Used", strconv.Itoa(in.limit-in.remaining))
 	w.Header().Set("X-Ratelimit-Reset", strconv.FormatInt(h.now().Add(time.Hour).Unix(), 10))
 	w.Header().Set("X-Ratelimit-Resource", "core")
+	if exceeded {
+		fail(w, http.StatusForbidden, fmt.Sprintf("API rate limit exceeded for installation ID %d.", in.id))
+	}
+	return !exceeded
 }
 
 // admits enforces the narrowing: what is out of the token's reach does not exist for

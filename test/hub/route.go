@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 )
 
 //go:embed answers.gz
@@ -30,6 +31,9 @@ type route struct {
 
 // key is the operation's method and path.
 func (r *route) key() string { return r.Verb + " " + r.Path }
+
+// routes are the same for each GitHub, and nothing changes them.
+var routes = sync.OnceValues(readRoutes)
 
 func readRoutes() ([]route, error) {
 	unpacked, err := gzip.NewReader(bytes.NewReader(answers))

@@ -139,6 +139,15 @@ func (h *Hub) revoke(w http.ResponseWriter, t *token) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
+// May reports whether a token would be taken now, for a repository and a permission.
+func (h *Hub) May(text, full, permission, access string) bool {
+	owner, name, _ := strings.Cut(full, "/")
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t := h.tokens[text]
+	return t != nil && h.now().Before(t.ends) && t.reaches(h.find(owner, name)) && t.may([]map[string]string{{permission: access}})
+}
+
 // reaches reports whether the token was narrowed to a set with this repository.
 func (t *token) reaches(one *repository) bool {
 	return one != nil && one.owner == t.installation.account && (t.repositories == nil || slices.Contains(t.repositories, one))
