@@ -10,7 +10,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -50,8 +52,10 @@ every exchange in exactly one of the two. An exchange that is still open is in n
 			if err != nil {
 				return err
 			}
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
 			return a.readTrail(func(r *audit.Reader) error {
-				return a.export(cmd.Context(), r, f, filter, heading, encode)
+				return a.export(ctx, r, f, filter, heading, encode)
 			})
 		},
 	}
@@ -113,7 +117,9 @@ func (a *app) export(ctx context.Context, r *audit.Reader, f exportFlags, filter
 	var line []byte
 	for more := true; more; {
 		var list []*audit.Exchange
-		if list, more, err = from.Next(ctx, filter); err != nil {
+		if list, more, err = from.Next(ctx, filter); ctx.Err() != nil {
+			return errors.Join(w.Flush(), f.stopped(count, last))
+		} else if err != nil {
 			return err
 		}
 		progress(from.After(), max(head, from.After()))
@@ -138,37 +144,54 @@ func (a *app) exported(count int, last uint64) error {
 	return err
 }
 
-// exportTo opens where to; finish closes it, and takes away a file that is not
-// whole.
+// stopped is the error of an export that a signal ended.
+func (f exportFlags) stopped(count int, last uint64) error {
+	if f.out != "" {
+		return fmt.Errorf("stopped; %s is not written", f.out)
+	}
+	return fmt.Errorf("stopped after %d exchanges; to go on later: --after %d", count, last)
+}
+
+// exportTo opens where to; finish closes it. A file is written beside its place and moved
+// there when it is whole.
 func (a *app) exportTo(f exportFlags) (w io.Writer, finish func(error) error, err error) {
 	if f.out == "" {
 		return a.stdout, func(error) error { return nil }, nil
 	}
-	flag := os.O_WRONLY | os.O_CREATE | os.O_EXCL
-	path := f.out
-	if f.overwrite { // written beside it, so that what is there stays until it is whole
-		path += ".new"
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, nil, err
-		}
+	if err := f.mayWrite(); err != nil {
+		return nil, nil, err
 	}
-	file, err := os.OpenFile(path, flag, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return nil, nil, withHint(fmt.Errorf("%s is there already", path), "--overwrite replaces it")
+	path := f.out + ".new"
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, err
 	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, nil, err
 	}
 	return file, func(failed error) error {
 		err := errors.Join(file.Sync(), file.Close())
-		switch {
-		case failed != nil || err != nil:
-			return errors.Join(err, os.Remove(path))
-		case f.overwrite:
-			return os.Rename(path, f.out)
+		if failed == nil && err == nil {
+			err = f.mayWrite() // nobody has put one there meanwhile
 		}
-		return nil
+		if failed != nil || err != nil {
+			return errors.Join(err, os.Remove(path))
+		}
+		return os.Rename(path, f.out)
 	}, nil
+}
+
+func (f exportFlags) mayWrite() error {
+	if f.overwrite {
+		return nil
+	}
+	switch _, err := os.Lstat(f.out); {
+	case err == nil:
+		return withHint(fmt.Errorf("%s is there already", f.out), "--overwrite replaces it")
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	return nil
 }
 
 func (a *app) writeJSONLine(x *audit.Exchange) error {

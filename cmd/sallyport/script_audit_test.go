@@ -1,13 +1,16 @@
 package main_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -84,6 +87,53 @@ func exchanges(ts *testscript.TestScript, neg bool, args []string) {
 			x.Out.EndedAt = x.In.StartedAt.Add(time.Second)
 			trail.End(x.In.ID, x.Out)
 		}
+	}
+	ts.Check(trail.Close(context.Background()))
+}
+
+// interrupt FILE ARG...: runs sallyport on a trail with more than any pipe holds, sends it
+// an interrupt once its first line is there, and keeps what it says of that in FILE.
+func interrupt(ts *testscript.TestScript, neg bool, args []string) {
+	fill(ts, 2000)
+	var program string
+	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
+		if path := filepath.Join(dir, "sallyport"); program == "" && isFile(path) {
+			program = path
+		}
+	}
+	cmd := exec.Command(program, args[1:]...) //nolint:noctx // it is interrupted
+	cmd.Dir = ts.MkAbs(".")
+	for _, name := range []string{"PATH", "HOME", "SALLYPORT_HOME"} {
+		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	}
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	stdout, err := cmd.StdoutPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	lines := bufio.NewReader(stdout)
+	_, err = lines.ReadString('\n')
+	ts.Check(err)
+	ts.Check(cmd.Process.Signal(os.Interrupt))
+	_, err = io.Copy(io.Discard, lines)
+	ts.Check(err)
+	if err := cmd.Wait(); err == nil || cmd.ProcessState.ExitCode() != 1 {
+		ts.Fatalf("ended with %v\n%s", err, said.String())
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), said.Bytes(), 0o600))
+}
+
+func isFile(path string) bool {
+	fi, err := os.Stat(path)
+	return err == nil && fi.Mode().IsRegular()
+}
+
+func fill(ts *testscript.TestScript, n int) {
+	trail, err := audit.Open(context.Background(), audit.Config{Path: filepath.Join(ts.Getenv("SALLYPORT_HOME"), "state", "audit.db")})
+	ts.Check(err)
+	for range n {
+		in := audit.Intent{ID: audit.NewID(), StartedAt: time.Now(), Host: "a.example", Path: "/filled"}
+		ts.Check(trail.Refused(context.Background(), &in, &audit.Outcome{EndedAt: time.Now(), Outcome: audit.OutcomeRefused}))
 	}
 	ts.Check(trail.Close(context.Background()))
 }

@@ -57,6 +57,7 @@ func TestScripts(t *testing.T) {
 			"collector":  collector,
 			"eventually": eventually,
 			"holdlock":   holdLock,
+			"interrupt":  interrupt,
 			"freeport":   freePort,
 			"cpenv":      copyExpanded,
 			"exchanges":  exchanges,
