@@ -268,21 +268,13 @@ func TestWhatIsKeptServesItsAgentAtItsAddressOnly(t *testing.T) {
 
 func TestWhatIsKeptExpiresAndIsBounded(t *testing.T) {
 	t.Parallel()
-	var mu sync.Mutex
-	var ahead time.Duration
-	now := func() time.Time {
-		mu.Lock()
-		defer mu.Unlock()
-		return time.Now().Add(ahead)
-	}
-	r, s := newLFS(t, func(r *rig) { r.now = now })
+	var clock clock
+	r, s := newLFS(t, func(r *rig) { r.now = clock.now })
 	client := r.client(r.agent("a"), false)
 	upload := askLFS(t, client, "upload")["upload"]
 	status, _ := upload.do(t, client, http.MethodPut, "hello")
 	require.Equal(t, 200, status)
-	mu.Lock()
-	ahead = 15 * time.Minute
-	mu.Unlock()
+	clock.advance(15 * time.Minute)
 	status, _ = upload.do(t, client, http.MethodPut, "hello")
 	assert.Equal(t, http.StatusBadGateway, status, "when the answer said")
 

@@ -56,7 +56,7 @@ type Config struct {
 	Tokens       *credentials.Tokens     // what is minted, so that it can be revoked; none if nil
 	OwnListeners func() []netip.AddrPort // never dialled, beside the one that Serve gets
 	StallTimeout time.Duration           // cuts an exchange in which no byte moves; default 10 minutes
-	Now          func() time.Time
+	Now          func() time.Time        // by which agents, their certificates and limits are judged; time.Now if nil
 }
 
 // Proxy carries the exchanges of all agents. It owns its servers, the open
@@ -153,6 +153,7 @@ func (p *Proxy) count() (exchanges, tunnels int) {
 // negotiate HTTP/2 with a proxy still write their CONNECT in HTTP/1.1.
 func (p *Proxy) outerTLSConfig(c Config) *tls.Config {
 	return &tls.Config{
+		Time:             p.now,
 		MinVersion:       tls.VersionTLS13,
 		NextProtos:       []string{protocolHTTP1},
 		ClientAuth:       tls.RequireAndVerifyClientCert,

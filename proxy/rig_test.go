@@ -102,6 +102,13 @@ type rig struct {
 	trailPath   string
 }
 
+// clock is one for a proxy that can be set forward.
+type clock struct{ ahead atomic.Int64 }
+
+func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+
+func (c *clock) advance(d time.Duration) { c.ahead.Add(int64(d)) }
+
 // logBuffer collects what is logged.
 type logBuffer struct {
 	mu sync.Mutex
