@@ -49,7 +49,7 @@ func provenEvent(ctx context.Context, r *audit.Reader, id string, outcome bool) 
 	if err != nil {
 		return 0, usagef("%q is neither the id of an exchange nor the sequence number of an event", id)
 	}
-	x, _, err := r.Show(ctx, exchange)
+	x, _, err := showExchange(ctx, r, exchange)
 	switch {
 	case err != nil:
 		return 0, err

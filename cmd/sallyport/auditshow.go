@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -55,8 +56,28 @@ type story struct {
 	checkpoint *audit.SignedCheckpoint
 }
 
-func readStory(ctx context.Context, r *audit.Reader, id uuid.UUID) (*story, error) {
+// showExchange is Reader.Show, and says so if retention may have removed the exchange: its
+// id tells when it began (RFC 9562 section 5.7).
+func showExchange(ctx context.Context, r *audit.Reader, id uuid.UUID) (audit.Exchange, []audit.EventRow, error) {
 	x, events, err := r.Show(ctx, id)
+	if !errors.Is(err, audit.ErrNotFound) || id.Version() != 7 {
+		return x, events, err
+	}
+	pruned, lastErr := r.Last(ctx, "trail.pruned")
+	if lastErr != nil {
+		return x, events, err
+	}
+	text, _ := pruned.Payload["before"].(string)
+	before, parseErr := time.Parse(time.RFC3339, text)
+	if began := time.Unix(id.Time().UnixTime()); parseErr != nil || !began.Before(before) {
+		return x, events, err
+	}
+	return x, events, withHint(err, "retention has removed what was over before %s (event %d); of an exchange from then only the hashes are left, unless it was archived",
+		moment(before), pruned.Seq)
+}
+
+func readStory(ctx context.Context, r *audit.Reader, id uuid.UUID) (*story, error) {
+	x, events, err := showExchange(ctx, r, id)
 	if err != nil {
 		return nil, err
 	}

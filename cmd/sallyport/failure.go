@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // The exit codes of every command but `run`, which passes its command's on.
@@ -41,6 +44,21 @@ func withHint(err error, format string, args ...any) error {
 func (h *hinted) Error() string { return h.err.Error() }
 func (h *hinted) Unwrap() error { return h.err }
 func (h *hinted) Hint() string  { return h.hint }
+
+// explainFlag says in words what a flag's value must be.
+func explainFlag(_ *cobra.Command, err error) error {
+	var invalid *pflag.InvalidValueError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	want := map[string]string{
+		"int": "a whole number", "uint64": "a whole number from 0 on", "duration": "a duration, as 30s or 24h", "bool": "true or false",
+	}[invalid.GetFlag().Value.Type()]
+	if want == "" {
+		return err
+	}
+	return usagef("--%s %q is not %s", invalid.GetFlag().Name, invalid.GetValue(), want)
+}
 
 // exit prints err as people read it and turns it into the exit code.
 func (a *app) exit(err error) int {

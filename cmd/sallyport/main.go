@@ -69,6 +69,7 @@ credential the rule names, and writes the request to an audit trail before it le
 		PersistentPreRunE: a.prepare,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(explainFlag)
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
