@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -154,9 +155,7 @@ func (s *appServer) mint(w http.ResponseWriter, r *http.Request) {
 	if s.wrong != nil && own.Code == http.StatusCreated {
 		s.wrong(answer)
 	}
-	for name, values := range own.Header() {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), own.Header())
 	w.WriteHeader(own.Code)
 	assert.NoError(s.t, json.NewEncoder(w).Encode(answer))
 }
