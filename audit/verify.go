@@ -27,11 +27,12 @@ type Report struct {
 	Removed   uint64 `json:"removed"` // payloads that retention has removed
 	// Checkpoint is the last event that a checkpoint covers, Outside the last
 	// one that a checkpoint kept elsewhere covers; 0 for none.
-	// The times are those of the two events.
+	// The times are those of these events, and of the last event of all.
 	Checkpoint   uint64     `json:"checkpoint"`
 	CheckpointAt *time.Time `json:"checkpoint_at"`
 	Outside      uint64     `json:"outside"`
 	OutsideAt    *time.Time `json:"outside_at"`
+	LastAt       *time.Time `json:"last_at"`
 	// Root is the hash of the tree over all events (RFC 6962), in base64.
 	Root string `json:"root"`
 	// Problems names what is wrong, the first bad event first, no more than
@@ -55,6 +56,7 @@ type verifier struct {
 	snapshot *snapshot
 	expected []expectation     // checkpoints not reached yet, by size
 	outside  int64             // the size of the one kept elsewhere
+	last     int64             // when the event walked last was, in microseconds
 	unstored bool              // the one kept elsewhere is not among those of the trail
 	stored   map[string]uint64 // documents by hash, to the event that says so
 	tree     tree
@@ -104,6 +106,10 @@ func (r *Reader) VerifyWith(ctx context.Context, o VerifyOptions) (Report, error
 		err = nil
 	}
 	v.report.OK = err == nil && len(v.report.Problems) == 0
+	if v.report.Events > 0 {
+		at := fromMicros(v.last)
+		v.report.LastAt = &at
+	}
 	root := v.tree.root()
 	v.report.Root = base64.StdEncoding.EncodeToString(root[:])
 	return v.report, err
@@ -252,6 +258,7 @@ func (v *verifier) verifyEvent(e *event, stored []byte) error {
 		return v.stop("event %d: type is empty or too long", e.seq)
 	}
 	v.report.Events++
+	v.last = e.at
 	sum := sha256.Sum256(e.payload)
 	if e.removed {
 		v.report.Removed++

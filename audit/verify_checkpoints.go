@@ -98,6 +98,12 @@ func (v *verifier) compare(last *event) error {
 // compareRest names the checkpoints beyond the last event, and one that was
 // signed and is gone.
 func (v *verifier) compareRest() error {
+	if v.archive && v.report.Checkpoint < v.report.Events {
+		err := v.problem("checkpoint of event %d is missing: an archive ends with one", v.report.Events)
+		if err != nil {
+			return err
+		}
+	}
 	if v.unstored && v.outside <= v.tree.size {
 		err := v.problem("checkpoint of event %d is missing: it was signed, and is kept elsewhere", v.outside)
 		if err != nil {

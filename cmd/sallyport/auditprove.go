@@ -104,7 +104,7 @@ Exit code 1 if the proof is worth nothing.`,
 			}
 			event, checkpoint, err := audit.CheckProof(proof, string(public))
 			if err != nil {
-				return err
+				return fmt.Errorf("%s, with the key in %s: %w", args[0], key, err)
 			}
 			return a.printProven(event, checkpoint)
 		},

@@ -118,11 +118,16 @@ func evidence(r *audit.Report, f verifyFlags, keyed bool) []string {
 	var lines []string
 	switch {
 	case r.Checkpoint == 0:
-		lines = append(lines, "signed: nothing, there is no checkpoint in it")
+		lines = append(lines, "signed: nothing, there is no checkpoint in it, although a server signs one within a second")
 	case !keyed:
 		lines = append(lines, fmt.Sprintf("signed: up to event %d, but there was no public key to check the signatures with (--key FILE)", r.Checkpoint))
 	default:
 		lines = append(lines, fmt.Sprintf("signed: up to event %d of %d, which is of %s", r.Checkpoint, r.Events, moment(*r.CheckpointAt)))
+	}
+	if 0 < r.Checkpoint && r.Checkpoint < r.Events {
+		// Who has no key cannot sign what he has rewritten, but can take away
+		// the checkpoints that contradict it.
+		lines = append(lines, fmt.Sprintf("not signed: %d events after it, up to %s; a server signs within a second, after a crash when it starts again", r.Events-r.Checkpoint, moment(*r.LastAt)))
 	}
 	switch {
 	case f.checkpoint != "" && r.Outside == 0:
