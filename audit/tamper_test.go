@@ -1,8 +1,11 @@
 package audit_test
 
 import (
+	"bytes"
 	"context"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,6 +51,9 @@ func TestTamperingIsNamed(t *testing.T) {
 		"payload":          {"UPDATE events SET payload = CAST(replace(payload, 'dana', 'duna') AS BLOB) WHERE seq = 1", "event 1 was altered"},
 		"payload text":     {"UPDATE events SET payload = 'x' WHERE seq = 17", "event 17 was altered"},
 		"payload gone":     {"UPDATE events SET payload = NULL WHERE seq = 17", "event 17 was altered"},
+		"exchange as text": {"UPDATE events SET exchange = CAST(exchange AS TEXT) WHERE seq = 17", "file: 1 rows of table events hold a value of another type"},
+		"type as bytes":    {"UPDATE events SET type = CAST(type AS BLOB) WHERE seq = 17", "file: 1 rows of table events"},
+		"row's id as text": {"UPDATE exchanges SET id = CAST(id AS TEXT) WHERE seq = 1", "file: 1 rows of table exchanges"},
 		"hashes":           {"UPDATE events SET hashes = zeroblob(length(hashes)) WHERE seq = 17", "event 17 was altered"},
 		"short hashes":     {"UPDATE events SET hashes = x'00' WHERE seq = 17", "event 17 was altered"},
 		"wrong type":       {"UPDATE events SET at = 'noon' WHERE seq = 17", "event after 16"},
@@ -90,6 +96,31 @@ func TestTamperingIsNamed(t *testing.T) {
 			assert.Contains(t, report.Problems[0], c.want)
 		})
 	}
+}
+
+// An index that does not lead to all its rows hides them from the queries that go by it.
+func TestADamagedIndexIsNamed(t *testing.T) {
+	t.Parallel()
+	path := filled(t, 40)
+	db, err := audit.OpenDatabase(path)
+	require.NoError(t, err)
+	var page, size int64
+	require.NoError(t, db.QueryRow("SELECT rootpage FROM sqlite_schema WHERE name = 'events_type'").Scan(&page))
+	require.NoError(t, db.QueryRow("PRAGMA page_size").Scan(&size))
+	require.NoError(t, db.Close())
+	file, err := os.ReadFile(path)
+	require.NoError(t, err)
+	at := (page - 1) * size
+	index := file[at : at+size]
+	require.Contains(t, string(index), "note")
+	copy(file[at:], bytes.Replace(index, []byte("note"), []byte("nota"), 1))
+	require.NoError(t, os.WriteFile(path, file, 0o600))
+
+	report, err := reader(t, path).Verify(t.Context())
+	require.NoError(t, err)
+	assert.False(t, report.OK)
+	assert.Contains(t, strings.Join(report.Problems, "\n"), "file: row ")
+	assert.Contains(t, strings.Join(report.Problems, "\n"), "missing from index events_type")
 }
 
 func TestEventsAreGuarded(t *testing.T) {

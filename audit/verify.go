@@ -66,7 +66,7 @@ type verifier struct {
 	removed  *removedWalk
 	archive  bool
 	laters   []string
-	segments *beside
+	beside   []*beside
 	adds     *sql.Stmt // whether an event may add to its exchange's terms
 }
 
@@ -99,8 +99,11 @@ func (r *Reader) VerifyWith(ctx context.Context, o VerifyOptions) (Report, error
 		return Report{}, fmt.Errorf("verify: %w", err)
 	}
 	v := &verifier{options: o, open: make(map[uuid.UUID]*begun), stored: make(map[string]uint64), report: Report{Problems: []string{}}}
-	v.segments = r.verifySegmentsBeside(ctx)
-	defer v.segments.stop()
+	for _, part := range []func(*verifier, context.Context) error{(*verifier).verifySegments, (*verifier).verifyFile} {
+		b := r.verifyBeside(ctx, part)
+		defer b.stop()
+		v.beside = append(v.beside, b)
+	}
 	err = r.snapshot(ctx, func(s *snapshot) error { return v.run(ctx, s, running) })
 	if errors.Is(err, errEnough) {
 		err = nil
@@ -150,14 +153,16 @@ func (v *verifier) verifyRest(ctx context.Context) error {
 	if err := v.verifyDocuments(ctx); err != nil {
 		return err
 	}
-	found, err := v.segments.wait()
-	for _, problem := range found {
-		if err := v.problem("%s", problem); err != nil {
+	for _, b := range v.beside {
+		found, err := b.wait()
+		for _, problem := range found {
+			if err := v.problem("%s", problem); err != nil {
+				return err
+			}
+		}
+		if err != nil {
 			return err
 		}
-	}
-	if err != nil {
-		return err
 	}
 	return v.verifySchema(ctx)
 }

@@ -9,9 +9,8 @@ import (
 	"slices"
 )
 
-// beside is a verification of the segments on another connection, and so on
-// another core: they are half of the work, and have to agree with nothing but the
-// events of their own snapshot.
+// beside is a part of a verification on another connection, and so on another core,
+// that has to agree with nothing but the events of its own snapshot.
 type beside struct {
 	verifier verifier
 	cancel   context.CancelFunc
@@ -19,14 +18,14 @@ type beside struct {
 	err      error
 }
 
-func (r *Reader) verifySegmentsBeside(ctx context.Context) *beside {
+func (r *Reader) verifyBeside(ctx context.Context, part func(*verifier, context.Context) error) *beside {
 	b := &beside{done: make(chan struct{})}
 	ctx, b.cancel = context.WithCancel(ctx)
 	go func() {
 		defer close(b.done)
 		b.err = r.snapshot(ctx, func(s *snapshot) error {
 			b.verifier.snapshot = s
-			return b.verifier.verifySegments(ctx)
+			return part(&b.verifier, ctx)
 		})
 	}()
 	return b
