@@ -24,11 +24,11 @@
 // 1970, UTC), encoding_version, payload, and hashes. An exchange has an event
 // of type "intent", whose id is the exchange's, and one of type "outcome";
 // their at is when the exchange started and ended. Other types are whatever
-// was recorded. The tables exchanges, kinds, segments and terms are
-// made from events for queries to use, and can be made again (Rebuild). documents holds texts by their SHA-256, each with an event of type
-// "document.stored"; checkpoints holds signed heads of the tree by size; removed
-// holds the hashes of the payloads that retention has removed, which are NULL in
-// events.
+// was recorded. The tables exchanges, kinds, segments and terms are made from
+// events for queries to use, and can be made again (Rebuild). documents holds
+// texts by their SHA-256, each with an event of type "document.stored";
+// checkpoints holds signed heads of the tree by size; removed holds the hashes of
+// the payloads that retention has removed, which are NULL in events.
 //
 // # Payload encoding, version 1
 //

@@ -13,5 +13,6 @@
 //     is ever applied empty, and an [Injection] that was refused changed nothing.
 //
 // It never decides whether a request may have a credential (package policy does),
-// never logs, and never opens a connection: what is minted, a [Use] brings the transport for.
+// never logs, and never opens a connection: what is minted, a [Use] brings the
+// transport for.
 package credentials

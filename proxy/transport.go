@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/netip"
 	"net/url"
 	"sync"
 	"time"
@@ -113,6 +114,13 @@ func newHTTP1(d *dialler, sessions tls.ClientSessionCache) *http1.Transport {
 		MaxIdle: maxIdleConns, MaxIdlePerHost: maxIdleConnsPerHost, IdleTimeout: idleConnTimeout,
 		ContinueTimeout: expectContinueTimeout, MaxHeaderBytes: maxResponseHeaderBytes,
 	})
+}
+
+// Transport is for requests of Sallyport itself. It dials and verifies as for an
+// agent: public addresses only, never the listeners in own, unless the
+// configuration says otherwise. The caller closes its idle connections.
+func (u *Upstream) Transport(own func() []netip.AddrPort) *http.Transport {
+	return newTransport(&dialler{upstream: u, own: own}, maxIdleConnsPerHost, nil, protocolHTTP1)
 }
 
 func newTransport(d *dialler, maxConns int, sessions tls.ClientSessionCache, protocols ...string) *http.Transport {
