@@ -271,7 +271,7 @@ func (a *app) find(ctx context.Context, owner string, via http.RoundTripper) (*i
 	}
 	switch {
 	case err != nil:
-		return nil, refused(err, "The App is not installed at "+owner+".")
+		return nil, refused(err, "GitHub shows the App no installation at "+owner+".")
 	case found.GetID() == 0:
 		return nil, errors.New("GitHub's answer names no installation")
 	case !strings.EqualFold(found.GetAccount().GetLogin(), owner):
