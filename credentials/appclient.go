@@ -152,6 +152,9 @@ func (a *app) asApp(ctx context.Context, via http.RoundTripper, what Call, call 
 		if err == nil {
 			return nil
 		}
+		if ctx.Err() != nil {
+			err = context.Cause(ctx) // says whose limit it was; a dial has one of its own
+		}
 		if again || !differs || response.StatusCode != http.StatusUnauthorized {
 			return a.explain(response, cleaned(err, token))
 		}
@@ -180,9 +183,6 @@ func cleaned(err error, token string) error {
 
 // explain says what a failure most likely means.
 func (a *app) explain(response *github.Response, err error) error {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("ask %s: %w", a.server, errNoAnswer)
-	}
 	err = plain(err)
 	if response == nil {
 		return fmt.Errorf("ask %s: %w", a.server, err)
