@@ -7,15 +7,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strconv"
 	"time"
 
 	"sallyport/internal/sqlite"
 )
-
-// archiveID marks a database as an archive (application_id): no process writes
-// it, and what was open at its end stays open.
-const archiveID = 0x53505241
 
 // archiveBatch events are copied in one transaction.
 const archiveBatch = 5000
@@ -103,8 +98,7 @@ func (s *snapshot) fillArchive(ctx context.Context, to *store, size uint64) erro
 		return fmt.Errorf("project: %w", err)
 	}
 	p.reset()
-	_, err := to.conn.ExecContext(ctx, "PRAGMA application_id = "+strconv.Itoa(archiveID))
-	return err
+	return writeMark(ctx, to.conn, markArchive)
 }
 
 // copyRows copies what a query with one argument returns.
@@ -172,12 +166,4 @@ func (s *snapshot) copyDocuments(ctx context.Context, to *store) error {
 		}
 	}
 	return nil
-}
-
-func isArchive(ctx context.Context, q rowQuerier) (bool, error) {
-	var id int64
-	if err := q.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
-		return false, fmt.Errorf("verify: %w", err)
-	}
-	return id == archiveID, nil
 }

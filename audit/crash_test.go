@@ -105,9 +105,9 @@ func TestOpenIntentsAreClosedAtStart(t *testing.T) {
 
 	report, err := reader(t, to).Verify(t.Context())
 	require.NoError(t, err)
-	assert.False(t, report.OK)
-	require.Len(t, report.Problems, 1)
-	assert.Contains(t, report.Problems[0], "event 1: intent of exchange "+in.ID.String())
+	assert.True(t, report.OK, "%v", report.Problems)
+	assert.Equal(t, audit.StateOpen, report.State, "a copy of a trail that is being written is not damaged")
+	assert.EqualValues(t, 1, report.Live)
 	report = verified(t, reader(t, path))
 	assert.EqualValues(t, 1, report.Live)
 

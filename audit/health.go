@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -107,6 +108,9 @@ func (w *writer) reopen() error {
 
 // adopt goes on with a store opened anew.
 func (w *writer) adopt(fresh *store) error {
+	if _, err := fresh.markOpen(context.Background()); err != nil {
+		return err
+	}
 	c, err := startCheckpointer(fresh.path, w.log)
 	if err != nil {
 		return err

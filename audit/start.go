@@ -12,6 +12,7 @@ import (
 
 // newWriter opens the store and brings it to where a writer can go on from.
 func newWriter(ctx context.Context, c Config, q *queue, p *pools) (*writer, error) {
+	logged := hasLog(c.Path) // before SQLite makes one
 	s, err := openStore(c.Path, c.Durability)
 	if err != nil {
 		return nil, err
@@ -20,21 +21,24 @@ func newWriter(ctx context.Context, c Config, q *queue, p *pools) (*writer, erro
 		store: s, durability: c.Durability, queue: q, pools: p, log: c.Log, now: c.Now,
 		open: make(map[uuid.UUID]uint64), done: make(chan struct{}),
 	}
-	if err := w.start(ctx, c); err != nil {
+	if err := w.start(ctx, c, logged); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return w, nil
 }
 
-func (w *writer) start(ctx context.Context, c Config) error {
+func (w *writer) start(ctx context.Context, c Config, logged bool) error {
 	w.projector.index.size = c.segment
 	if err := sqlite.MigrateConn(ctx, w.store.conn, migrations()); err != nil {
+		return err
+	}
+	lost, err := w.mark(ctx, logged)
+	if err != nil {
 		return err
 	}
 	if err := w.store.prepare(); err != nil {
 		return err
 	}
-	var err error
 	if w.tree, err = w.store.load(); err != nil {
 		return err
 	}
@@ -44,15 +48,8 @@ func (w *writer) start(ctx context.Context, c Config) error {
 	if err := w.loadOpen(ctx); err != nil {
 		return fmt.Errorf("read open intents: %w", err)
 	}
-	n, err := w.interruptOpen("the process ended before the exchange did")
-	if err != nil {
-		return fmt.Errorf("close open intents: %w", err)
-	}
-	if n > 0 {
-		w.log.Warn("closed exchanges that a crash left open", "exchanges", n)
-		if err := w.recordRecovery(n); err != nil {
-			return fmt.Errorf("record the recovery: %w", err)
-		}
+	if err := w.recover(lost); err != nil {
+		return err
 	}
 	w.stats.events.Store(w.tree.size)
 	if err := w.loadSigner(ctx, c); err != nil {
@@ -60,6 +57,28 @@ func (w *writer) start(ctx context.Context, c Config) error {
 	}
 	w.checkpointer, err = startCheckpointer(w.store.path, w.log)
 	return err
+}
+
+// recover closes what the last writer left open, and tells what it finds.
+func (w *writer) recover(lost bool) error {
+	if lost {
+		w.log.Error("the trail was open and its write-ahead log is missing: the end of the trail is lost", "path", w.store.path)
+		if err := w.recordStart(typeLogMissing, map[string]any{"events": w.tree.size}); err != nil {
+			return fmt.Errorf("record that the log is missing: %w", err)
+		}
+	}
+	n, err := w.interruptOpen("the process ended before the exchange did")
+	if err != nil {
+		return fmt.Errorf("close open intents: %w", err)
+	}
+	if n == 0 {
+		return nil
+	}
+	w.log.Warn("closed exchanges that a crash left open", "exchanges", n)
+	if err := w.recordStart(typeRecovered, map[string]any{"interrupted": n}); err != nil {
+		return fmt.Errorf("record the recovery: %w", err)
+	}
+	return nil
 }
 
 // loadSigner readies the signing of checkpoints and looks where it was left.
@@ -131,14 +150,15 @@ func (w *writer) interruptOpen(why string) (int, error) {
 // typeRecovered is the event of a start that closed what a crash had left open.
 const typeRecovered = "trail.recovered"
 
-func (w *writer) recordRecovery(interrupted int) error {
-	payload, err := encodeMap(map[string]any{"interrupted": interrupted})
+// recordStart commits an event before the writer runs.
+func (w *writer) recordStart(kind string, values map[string]any) error {
+	payload, err := encodeMap(values)
 	if err != nil {
 		return err
 	}
 	e := w.pools.entry()
 	e.n = 1
-	e.events[0].fill(typeRecovered, NewID(), uuid.Nil, w.now())
+	e.events[0].fill(kind, NewID(), uuid.Nil, w.now())
 	e.events[0].payload = append(e.events[0].payload[:0], payload...)
 	after, err := w.store.append(w.tree, []*entry{e})
 	if err != nil {
@@ -157,6 +177,7 @@ func (w *writer) close() error {
 	}
 	if err == nil && w.broken.Load() == nil {
 		w.sign(true)
+		err = writeMark(context.Background(), w.store.conn, markClosed)
 	}
 	w.projector.reset()
 	if w.checkpointer != nil {

@@ -11,34 +11,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 
 	"sallyport/internal/sqlite"
 )
-
-// Report is what Verify found.
-type Report struct {
-	OK        bool   `json:"ok"`
-	Events    uint64 `json:"events"`
-	Exchanges uint64 `json:"exchanges"`
-	Live      uint64 `json:"live"`    // open exchanges of the running process, or at the end of an archive
-	Removed   uint64 `json:"removed"` // payloads that retention has removed
-	// Checkpoint is the last event that a checkpoint covers, Outside the last
-	// one that a checkpoint kept elsewhere covers; 0 for none.
-	// The times are those of these events, and of the last event of all.
-	Checkpoint   uint64     `json:"checkpoint"`
-	CheckpointAt *time.Time `json:"checkpoint_at"`
-	Outside      uint64     `json:"outside"`
-	OutsideAt    *time.Time `json:"outside_at"`
-	LastAt       *time.Time `json:"last_at"`
-	// Root is the hash of the tree over all events (RFC 6962), in base64.
-	Root string `json:"root"`
-	// Problems names what is wrong, the first bad event first, no more than
-	// maxProblems.
-	Problems []string `json:"problems"`
-}
 
 // maxProblems bounds a report: one change in a tree makes many others.
 const maxProblems = 20
@@ -64,7 +41,9 @@ type verifier struct {
 	open     map[uuid.UUID]*begun
 	rows     *projectionWalk
 	removed  *removedWalk
-	archive  bool
+	mark     int64 // what the database says it is
+	logged   bool  // a write-ahead log is beside it
+	running  bool  // a process writes it
 	laters   []string
 	beside   []*beside
 	adds     *sql.Stmt // whether an event may add to its exchange's terms
@@ -98,17 +77,18 @@ func (r *Reader) VerifyWith(ctx context.Context, o VerifyOptions) (Report, error
 	if err != nil {
 		return Report{}, fmt.Errorf("verify: %w", err)
 	}
-	v := &verifier{options: o, open: make(map[uuid.UUID]*begun), stored: make(map[string]uint64), report: Report{Problems: []string{}}}
+	v := &verifier{running: running, logged: hasLog(r.path), options: o, open: make(map[uuid.UUID]*begun), stored: make(map[string]uint64), report: Report{Problems: []string{}}}
 	for _, part := range []func(*verifier, context.Context) error{(*verifier).verifySegments, (*verifier).verifyFile} {
 		b := r.verifyBeside(ctx, part)
 		defer b.stop()
 		v.beside = append(v.beside, b)
 	}
-	err = r.snapshot(ctx, func(s *snapshot) error { return v.run(ctx, s, running) })
+	err = r.snapshot(ctx, func(s *snapshot) error { return v.run(ctx, s) })
 	if errors.Is(err, errEnough) {
 		err = nil
 	}
-	v.report.OK = err == nil && len(v.report.Problems) == 0
+	v.logged = v.logged || hasLog(r.path) // a process may have started meanwhile
+	v.conclude(err)
 	if v.report.Events > 0 {
 		at := fromMicros(v.last)
 		v.report.LastAt = &at
@@ -118,11 +98,11 @@ func (r *Reader) VerifyWith(ctx context.Context, o VerifyOptions) (Report, error
 	return v.report, err
 }
 
-func (v *verifier) run(ctx context.Context, s *snapshot, running bool) error {
+func (v *verifier) run(ctx context.Context, s *snapshot) error {
 	v.snapshot = s
 	var err error
-	if v.archive, err = isArchive(ctx, s.conn); err != nil {
-		return err
+	if v.mark, err = readMark(ctx, s.conn); err != nil {
+		return fmt.Errorf("verify: %w", err)
 	}
 	if err := v.expect(ctx); err != nil {
 		return err
@@ -137,7 +117,7 @@ func (v *verifier) run(ctx context.Context, s *snapshot, running bool) error {
 		return err
 	}
 	v.report.Exchanges += uint64(len(v.open))
-	if running || v.archive {
+	if v.running || v.mark == markOpen || v.mark == markCopied || v.mark == markArchive {
 		v.report.Live = uint64(len(v.open))
 		return v.verifyRest(ctx)
 	}

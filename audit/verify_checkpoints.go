@@ -98,7 +98,7 @@ func (v *verifier) compare(last *event) error {
 // compareRest names the checkpoints beyond the last event, and one that was
 // signed and is gone.
 func (v *verifier) compareRest() error {
-	if v.archive && v.report.Checkpoint < v.report.Events {
+	if v.mark == markArchive && v.report.Checkpoint < v.report.Events {
 		err := v.problem("checkpoint of event %d is missing: an archive ends with one", v.report.Events)
 		if err != nil {
 			return err

@@ -26,6 +26,10 @@ func newAuditVerifyCommand(a *app) *cobra.Command {
 outcome or is live, and that the tables that queries use agree with the log. Names the
 first event that was altered, removed, moved or inserted; exit code 1 if there is one.
 
+A copy of a trail that was being written is whole as far as it goes, and is said to have
+been open. A copy of its database file without the write-ahead log beside it (-wal) lacks
+the end, and is said to be incomplete; exit code 1 too.
+
 A trail that is whole by itself could still have been rewritten by somebody who holds its
 signing key. Only a checkpoint that was kept elsewhere (--checkpoint) shows that it was
 not, and that nothing was cut off or rolled back since.
@@ -138,6 +142,19 @@ func evidence(r *audit.Report, f verifyFlags, keyed bool) []string {
 	return append(lines, fmt.Sprintf("held elsewhere: up to event %d, which is of %s, by %s; what came later rests on this machine alone", r.Outside, moment(*r.OutsideAt), f.checkpoint))
 }
 
+func verdict(s audit.State) string {
+	switch s {
+	case audit.StateWhole:
+		return "the trail is whole"
+	case audit.StateOpen:
+		return "the trail is whole, and was open when it was copied or its process died"
+	case audit.StateIncomplete:
+		return "the trail is INCOMPLETE"
+	case audit.StateDamaged:
+	}
+	return "the trail is DAMAGED"
+}
+
 func (a *app) printReport(r audit.Report, f verifyFlags, keyed bool) error {
 	if a.json() {
 		if err := writeJSON(a.stdout, r); err != nil {
@@ -147,11 +164,7 @@ func (a *app) printReport(r audit.Report, f verifyFlags, keyed bool) error {
 		for _, p := range r.Problems {
 			fmt.Fprintln(a.stdout, printable(p))
 		}
-		verdict := "the trail is whole"
-		if !r.OK {
-			verdict = "the trail is DAMAGED"
-		}
-		fmt.Fprintf(a.stdout, "%s: %d events, %d exchanges, %d of them open\n", verdict, r.Events, r.Exchanges, r.Live)
+		fmt.Fprintf(a.stdout, "%s: %d events, %d exchanges, %d of them open\n", verdict(r.State), r.Events, r.Exchanges, r.Live)
 		for _, line := range evidence(&r, f, keyed) {
 			fmt.Fprintln(a.stdout, printable(line))
 		}

@@ -1,0 +1,63 @@
+package audit
+
+import "time"
+
+// Report is what Verify found.
+type Report struct {
+	OK        bool   `json:"ok"`
+	State     State  `json:"state"`
+	Events    uint64 `json:"events"`
+	Exchanges uint64 `json:"exchanges"`
+	Live      uint64 `json:"live"`    // exchanges without outcome that are no problem: a process runs, or did when this was copied
+	Removed   uint64 `json:"removed"` // payloads that retention has removed
+	// Checkpoint is the last event that a checkpoint covers, Outside the last
+	// one that a checkpoint kept elsewhere covers; 0 for none.
+	// The times are those of these events, and of the last event of all.
+	Checkpoint   uint64     `json:"checkpoint"`
+	CheckpointAt *time.Time `json:"checkpoint_at"`
+	Outside      uint64     `json:"outside"`
+	OutsideAt    *time.Time `json:"outside_at"`
+	LastAt       *time.Time `json:"last_at"`
+	// Root is the hash of the tree over all events (RFC 6962), in base64.
+	Root string `json:"root"`
+	// Problems names what is wrong, the first bad event first, no more than
+	// maxProblems.
+	Problems []string `json:"problems"`
+}
+
+// State says in a word what a trail is.
+type State string
+
+// The states of a trail.
+const (
+	StateWhole State = "whole"
+	// StateOpen is whole up to where it ends, but no process has ended it: it is a copy of
+	// a trail that was being written, or its process died. The next start closes it.
+	StateOpen State = "open"
+	// StateIncomplete was open too, and the write-ahead log with its end is missing.
+	StateIncomplete State = "incomplete"
+	StateDamaged    State = "damaged"
+)
+
+// conclude says what all of it comes to, after err. That the log is missing is told after
+// whatever else is wrong: it may be the reason of that, but need not be.
+func (v *verifier) conclude(err error) {
+	r := &v.report
+	missing := v.mark == markOpen && !v.running && !v.logged
+	switch {
+	case err != nil || len(r.Problems) > 0:
+		r.State = StateDamaged
+	case missing:
+		r.State = StateIncomplete
+	case v.mark == markOpen && !v.running, v.mark == markCopied && r.Live > 0:
+		r.State = StateOpen
+	default:
+		r.State, r.OK = StateWhole, true
+	}
+	if r.State == StateOpen {
+		r.OK = true
+	}
+	if missing {
+		r.Problems = append(r.Problems, "the end of the trail is missing: it was being written, and its write-ahead log (the file of the same name with -wal) is not beside it")
+	}
+}
