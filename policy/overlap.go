@@ -8,14 +8,17 @@ import (
 
 // Warnings returns what is legal but likely a mistake: two rules of one effect
 // that can match the same request and differ in credential, so that their order
-// decides which one is used; cookies without a credential, which do nothing; and
-// operations that their rule can never match.
+// decides which one is used; cookies without a credential, which do nothing;
+// what has no name under a credential; and operations that their rule can never match.
 func (p *Policy) Warnings() []Error {
 	var warnings []Error
 	for j := range p.rules {
 		r := &p.rules[j]
 		if r.cookies && r.credential == "" {
 			warnings = append(warnings, p.warning(r, "cookies", "has no effect without a credential: only credentialed answers lose their cookies; remove it"))
+		}
+		if r.unnamed {
+			warnings = append(warnings, p.unnamedWarning(r))
 		}
 		warnings = append(warnings, p.impossible(r)...)
 		for _, i := range p.rivals(j) {
@@ -28,6 +31,13 @@ func (p *Policy) Warnings() []Error {
 
 func (p *Policy) warning(r *rule, label, msg string) Error {
 	return Error{File: p.file, Line: r.line, Key: "rules[" + r.name + "]." + label, Msg: msg}
+}
+
+func (p *Policy) unnamedWarning(r *rule) Error {
+	if r.credential == "" {
+		return p.warning(r, "unnamed", "has no effect without a credential: what has no name is kept from credentials alone; remove it")
+	}
+	return p.warning(r, "unnamed", "lets credential "+r.credential+" onto requests of which nobody can say what they do, so that no access, operations, refs or resources bound them; give those that have a name a rule about operations")
 }
 
 func (p *Policy) overlapWarning(a, b *rule) Error {

@@ -91,7 +91,7 @@ func (c *compiler) rule(n *node) rule {
 	if name := n.field("name"); name != nil && isIdentifier(name.text) {
 		n.label = name.text // errors name the rule rather than count it
 	}
-	if !c.mapping(n, "name", "description", "allow", "ask", "deny", "credential", "repositories", "permissions", "shared", "agent_auth", "cookies", "record") {
+	if !c.mapping(n, "name", "description", "allow", "ask", "deny", "credential", "unnamed", "repositories", "permissions", "shared", "agent_auth", "cookies", "record") {
 		return r
 	}
 	if name := c.required(n, "name", "every rule has a name, which answers and the trail show"); name != nil {
@@ -141,23 +141,24 @@ func (c *compiler) credential(n *node, r *rule) {
 	}
 }
 
-// passes reads agent_auth and cookies, whose only value is pass: what they
+// passes reads agent_auth, cookies and unnamed, each of which has one value: what they
 // lift is the default.
 func (c *compiler) passes(n *node, r *rule) {
-	r.agentAuth = c.pass(n, "agent_auth", r)
-	r.cookies = c.pass(n, "cookies", r)
+	r.agentAuth = c.lifts(n, "agent_auth", "pass", r)
+	r.cookies = c.lifts(n, "cookies", "pass", r)
+	r.unnamed = c.lifts(n, "unnamed", "allow", r)
 	if r.agentAuth && r.credential != "" {
 		c.failAt(n.field("agent_auth"), "the agent's own authentication cannot pass beside a credential; remove one of them")
 	}
 }
 
-func (c *compiler) pass(n *node, label string, r *rule) bool {
+func (c *compiler) lifts(n *node, label, word string, r *rule) bool {
 	f := n.field(label)
 	if f == nil {
 		return false
 	}
-	if f.kind != scalarNode || f.text != "pass" {
-		c.failKind(f, "the only value is pass; leave the key out otherwise")
+	if f.kind != scalarNode || f.text != word {
+		c.failKind(f, "the only value is %s; leave the key out otherwise", word)
 		return false
 	}
 	if r.effect == Deny && n.field("deny") != nil {

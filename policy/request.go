@@ -16,6 +16,9 @@ type request struct {
 	methods     []string
 	path        *pathPattern
 	query       []parameter
+
+	credential string // what the rule injects; empty for nothing
+	unnamed    bool   // also into what has no name at its service
 }
 
 func (m *request) patterns() []host.Pattern {
@@ -40,13 +43,23 @@ func (m *request) match(q Query) verdict {
 			return mismatch
 		}
 	}
-	if q.call != nil && q.call.Credential {
-		result = min(result, doubtful) // a rule about hosts names no operation
+	if m.exceeded(q) {
+		result = min(result, doubtful)
 	}
 	if len(m.query) > 0 {
 		return matchQuery(m.query, q.RawQuery, result)
 	}
 	return result
+}
+
+// exceeded reports whether the request may do more than a rule about hosts grants, for it
+// names no operation: what hands out or plants a credential, and, with the credential that
+// the rule injects, what has no name at the service that it goes to.
+func (m *request) exceeded(q Query) bool {
+	if q.call == nil {
+		return q.Meaning != nil && m.credential != "" && !m.unnamed
+	}
+	return q.call.Credential
 }
 
 func (m *request) matchesHost(a host.Authority) bool {
@@ -99,10 +112,18 @@ func (m *request) explain(q Query) string {
 		case matched, unreadable:
 		}
 	}
-	if q.call != nil && q.call.Credential {
-		return q.call.Operation + " gives out or plants a credential, so that a rule has to name it exactly"
+	if m.exceeded(q) {
+		return m.explainExcess(q)
 	}
 	return explainQuery(m.query, q.RawQuery)
+}
+
+func (m *request) explainExcess(q Query) string {
+	if q.call == nil {
+		return fmt.Sprintf("the request has no name at its service, so that what it would do with credential %s is not known: %s; give what is meant a rule about the service's operations, or write unnamed: allow",
+			m.credential, q.Meaning.Unclassified)
+	}
+	return q.call.Operation + " gives out or plants a credential, so that a rule has to name it exactly"
 }
 
 func (m *request) explainHost(a host.Authority) string {

@@ -21,7 +21,7 @@ func (c *compiler) request(n *node, r *rule) matcher {
 		c.failAt(n, `says nothing and would match every request; write {host: "*"} if that is meant`)
 		return nil
 	}
-	m := &request{anyHost: true}
+	m := &request{anyHost: true, credential: r.credential, unnamed: r.unnamed}
 	c.scheme(n, r, m)
 	if f := n.field("host"); f != nil {
 		m.anyHost = false

@@ -41,6 +41,7 @@ type rule struct {
 	scope          *Scope
 	agentAuth      bool
 	cookies        bool
+	unnamed        bool // what has no name at its service may take the credential
 	record         *Record
 	recordLine     int
 

@@ -170,16 +170,22 @@ func TestServiceRules(t *testing.T) {
 		{"  - {name: a, allow: {github: {operations: [a/x]}}}\n  - {name: q, ask: {github: {operations: [b/x]}}}\n", []policy.Call{call("a/x", policy.Read), call("b/x", policy.Read)}, "ask q"},
 		{"  - {name: a, allow: {github: {operations: [a/x]}}}\n  - {name: d, deny: {github: {operations: [b/x]}}}\n", []policy.Call{call("a/x", policy.Read), call("b/x", policy.Read)}, "deny d"},
 	} {
-		p := forged(t, c.rules)
-		q := means(t, c.calls...)
-		d := p.Decide(q)
-		got := strings.TrimSpace(d.Effect.String() + " " + d.Rule)
-		assert.Equal(t, c.want, got, "%s%v: %s", c.rules, c.calls, d.Reason)
-		e := p.Explain(q)
-		assert.Equal(t, d, e.Decision)
-		for _, r := range e.Rules {
-			assert.NotEmpty(t, r.Why, "%s%v", c.rules, c.calls)
-		}
+		decides(t, c.rules, c.calls, c.want)
+	}
+}
+
+// decides asks a policy about a request that makes these calls.
+func decides(t *testing.T, rules string, calls []policy.Call, want string) {
+	t.Helper()
+	p := forged(t, rules)
+	q := means(t, calls...)
+	d := p.Decide(q)
+	got := strings.TrimSpace(d.Effect.String() + " " + d.Rule)
+	assert.Equal(t, want, got, "%s%v: %s", rules, calls, d.Reason)
+	e := p.Explain(q)
+	assert.Equal(t, d, e.Decision)
+	for _, r := range e.Rules {
+		assert.NotEmpty(t, r.Why, "%s%v", rules, calls)
 	}
 }
 
@@ -249,6 +255,7 @@ func TestBadServiceRules(t *testing.T) {
 		"allow: {github: {operations: [pulls/create], refs: [refs/heads/a]}}":                       "do not include git/push",
 		"allow: {github: {host: a/b, access: read}}":                                                "that is no host",
 		"allow: {github: {access: read}, host: a.example}":                                          "github stands alone",
+		"allow: {github: {access: read}}, credential: k, unnamed: allow":                            "allows only what it names",
 		"allow: {github: {access: read}}, shared: true":                                             "has no credential",
 		"allow: {github: {access: read}}, credential: k, shared: yes":                               "the only value is true",
 		"allow: {github: {access: read}}, credential: k, repositories: [a/b]":                       "repositories and permissions together",

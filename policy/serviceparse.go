@@ -39,6 +39,9 @@ func (c *compiler) serviceRule(above, n *node, s *Service, r *rule) matcher {
 		c.failAt(n, "says nothing and would match every request to %s; write %s", s.Title, s.Example)
 		return nil
 	}
+	if r.unnamed {
+		c.failAt(above, "a rule about operations allows only what it names, so that unnamed does nothing here; remove it, or give it a rule about a host")
+	}
 	if s.Signed && r.effect != Deny && r.credential == "" {
 		c.failAt(above, "nothing goes to %s unsigned; give the rule a credential", s.Title)
 	}

@@ -25,6 +25,7 @@ rules:
   - name: registry
     allow: {host: ghcr.io, methods: [GET]}
     credential: app
+    unnamed: allow
     repositories: [acme/web]
     permissions: {packages: read}
 `

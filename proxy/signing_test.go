@@ -32,8 +32,8 @@ credentials:
 	signingPolicy = `
 policy: operator
 rules:
-  - {name: store, allow: {host: "*.store.test"}, credential: store}
-  - {name: aws, allow: {host: "*.amazonaws.com"}, credential: store}
+  - {name: store, allow: {host: "*.store.test"}, credential: store, unnamed: allow}
+  - {name: aws, allow: {host: "*.amazonaws.com"}, credential: store, unnamed: allow}
   - {name: plain, allow: {host: api.test}, credential: key}
 `
 	realSecret = "canary-secret-of-aws/4f1d9c"

@@ -262,7 +262,7 @@ func unfit(c *credentials.Credential, use policy.CredentialUse) (what, hint stri
 	switch {
 	case use.Service != "" && !slices.Contains(kinds, c.Kind()):
 		return fmt.Sprintf("a rule that says %s: takes a credential of kind %s, and %q is of kind %s", use.Service, strings.Join(kinds, " or "), use.Credential, c.Kind()),
-			"use one of those, or write a host: rule"
+			"use one of those, or write a host: rule, under which a credential goes to what has a name only, unless it says unnamed: allow"
 	case use.Service != "" && c.Server() != use.Server:
 		return fmt.Sprintf("the rule is about %s, and credential %q for %s", use.Server, use.Credential, c.Server()),
 			fmt.Sprintf("write %s: {host: %s, ...}", use.Service, c.Server())

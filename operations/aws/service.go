@@ -93,7 +93,7 @@ func (t *table) candidates(r *Request) ([]*service, *Unresolved) {
 		}
 	}
 	if len(served) == 0 {
-		return nil, unresolved(ReasonHost, "the host is not one at which "+printable(r.Service)+" takes its operations; a host rule can allow it")
+		return nil, unresolved(ReasonHost, "the host is not one at which "+printable(r.Service)+" takes its operations; a rule about the host can allow it, with a credential only if it says unnamed: allow")
 	}
 	return served, nil
 }

@@ -47,7 +47,7 @@ func (s Service) resolve(r Request) (Operation, *Unresolved) {
 		return resolveLink(r.Method)
 	case Packages, Other:
 	}
-	return Operation{}, unresolved(ReasonHost, "requests to this host of GitHub's are not named as operations; a host rule can allow them")
+	return Operation{}, unresolved(ReasonHost, "requests to this host of GitHub's are not named as operations; a rule about the host can allow them, with a credential only if it says unnamed: allow")
 }
 
 func (s Service) resolveAPI(t *table, r Request) (Operation, *Unresolved) {
