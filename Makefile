@@ -8,7 +8,7 @@ ROUNDS   ?= 20
 
 .PHONY: build cross demo test e2e aws aws-memory kill race fuzz bench bench-trail fmt lint vuln check clean
 
-build: ; go build -trimpath -o bin/sallyport ./cmd/sallyport
+build: ; go build -o bin/sallyport ./cmd/sallyport
 cross: ; ./test/cross.sh
 demo: build ; go run ./test/demo -sallyport bin/sallyport
 test: ; go vet ./... && go test -timeout 8m ./...

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,25 +17,33 @@ import (
 
 func newEnvCommand(a *app) *cobra.Command {
 	var proxy, identity, format string
+	var file envFile
 	cmd := &cobra.Command{
-		Use:   "env [--proxy URL] [--identity DIR]",
+		Use:   "env [--sidecar FILE | --proxy URL] [--identity DIR]",
 		Short: "Print the environment in which ordinary clients use the proxy",
 		Long: `Prints every variable that makes ordinary clients use the proxy, trust the certificates
 it presents, and send placeholders where they insist on a secret. It reads nothing but
 its flags and the identity folder.
 
-Without --proxy the variables name Sallyport's own listener, which only clients that can
+With --sidecar it waits until a sidecar has written FILE (its --env-file), and prints
+that. Without --sidecar and --proxy the variables name Sallyport's own listener, which only clients that can
 present a certificate to a proxy are able to use: curl (with flags), git, Claude Code.`,
-		Example: `  eval "$(sallyport env --proxy "$URL" --identity ./builder)"
+		Example: `  eval "$(sallyport env --sidecar builder.env)"
+  eval "$(sallyport env --proxy "$URL" --identity ./builder)"
   sallyport env --proxy "$URL" --identity ./builder --format dotenv > agent.env`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			// $(cat FILE) of a file that is not there yet, for example: what is meant is
+			// not the default.
+			if err := refuseEmpty(cmd, "proxy", "identity", "sidecar"); err != nil {
+				return err
+			}
 			switch format {
 			case agentenv.Shell, agentenv.Dotenv, agentenv.JSON:
 			default:
 				return usagef("unknown format %q: use shell, dotenv or json", format)
 			}
-			variables, err := a.environment(proxy, identity)
+			variables, err := a.variables(cmd.Context(), file, proxy, identity)
 			if err != nil {
 				return err
 			}
@@ -44,8 +53,19 @@ present a certificate to a proxy are able to use: curl (with flags), git, Claude
 	flags := cmd.Flags()
 	flags.StringVar(&proxy, "proxy", "", "the sidecar's proxy URL (default the listener that agent.json names)")
 	flags.StringVar(&identity, "identity", ".", "identity folder of the agent")
+	flags.StringVar((*string)(&file), "sidecar", "", "the --env-file of a running sidecar, or of one about to run")
+	cmd.MarkFlagsMutuallyExclusive("sidecar", "proxy")
+	cmd.MarkFlagsMutuallyExclusive("sidecar", "identity")
 	flags.StringVar(&format, "format", agentenv.Shell, "shell, dotenv or json")
 	return cmd
+}
+
+// variables are those of a sidecar's file, or of a proxy URL and an identity.
+func (a *app) variables(ctx context.Context, file envFile, proxy, identity string) ([]agentenv.Variable, error) {
+	if file != "" {
+		return file.await(ctx)
+	}
+	return a.environment(proxy, identity)
 }
 
 // environment lists the variables for the identity in dir.

@@ -20,3 +20,14 @@ func require(cmd *cobra.Command, names ...string) {
 		}
 	}
 }
+
+// refuseEmpty refuses flags that were given an empty value, which is a variable or a
+// file that was empty more often than a wish for the default.
+func refuseEmpty(cmd *cobra.Command, names ...string) error {
+	for _, name := range names {
+		if f := cmd.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
+			return usagef("--%s is empty: give it a value, or leave it out", name)
+		}
+	}
+	return nil
+}

@@ -63,7 +63,7 @@ no secrets: Sallyport checks every request against the agent's policy, injects t
 credential the rule names, and writes the request to an audit trail before it leaves.`,
 		Example: `  sallyport init
   sallyport serve &
-  sallyport run --policy example --owner person:$USER -- curl https://www.python.org/`,
+  sallyport run --policy example --owner "person:$(id -un)" -- curl https://www.python.org/`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		PersistentPreRunE: a.prepare,

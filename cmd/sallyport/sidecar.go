@@ -30,12 +30,20 @@ func newSidecarCommand(a *app) *cobra.Command {
 the agent's certificate. The first line on standard output is its proxy URL, which
 holds a random password: give it to the sandbox and to nobody else.
 
+With --env-file the whole environment of the sandbox stands in a file that only this user
+can read, as soon as the sidecar listens and for as long as it does; sallyport env
+--sidecar FILE waits for it and prints it for a shell.
+
 It reads nothing but its flags and the identity folder, starts although the proxy is
 down, and follows a renewed certificate.`,
 		Example: `  sallyport sidecar --proxy proxy.internal:8443 --identity ./builder
+  sallyport sidecar --identity ./builder --env-file builder.env
   sallyport sidecar --proxy proxy.internal:8443 --identity ./builder --listen unix:/run/builder/proxy.sock`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := refuseEmpty(cmd, "proxy", "env-file"); err != nil {
+				return err
+			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			// A second signal ends the process at once.
@@ -47,6 +55,7 @@ down, and follows a renewed certificate.`,
 	flags.StringVar(&o.proxy, "proxy", "", "host:port of Sallyport's listener (default what agent.json says)")
 	flags.StringVar(&o.identity, "identity", "", "identity folder of the agent (required)")
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:0", "where clients connect: HOST:PORT, or unix:PATH (mode 0600)")
+	flags.StringVar((*string)(&o.file), "env-file", "", "file for the sandbox's environment (dotenv, mode 0600), there while the sidecar listens")
 	flags.BoolVar(&o.open, "no-auth", false, "ask for no password; only in a network namespace of its own")
 	require(cmd, "identity")
 	return cmd
@@ -55,6 +64,7 @@ down, and follows a renewed certificate.`,
 type sidecarOptions struct {
 	proxy, identity, listen string
 	open                    bool
+	file                    envFile
 }
 
 func (a *app) sidecar(ctx context.Context, o sidecarOptions) error {
@@ -82,6 +92,9 @@ func (a *app) sidecar(ctx context.Context, o sidecarOptions) error {
 	if _, _, err := net.SplitHostPort(o.listen); err != nil && !strings.HasPrefix(o.listen, "unix:") {
 		return usagef("--listen %q: write it as HOST:PORT or unix:PATH", o.listen)
 	}
+	if err := o.file.clear(); err != nil {
+		return err
+	}
 	l, err := sidecar.Listen(ctx, o.listen)
 	if err != nil {
 		return err
@@ -92,11 +105,28 @@ func (a *app) sidecar(ctx context.Context, o sidecarOptions) error {
 		}
 		log.Warn("other hosts can reach the sidecar, and its password travels in clear text", "listen", l.Addr().String())
 	}
-	if _, err := fmt.Fprintln(a.stdout, sidecar.URL(l.Addr(), config.Password)); err != nil {
-		return errors.Join(fmt.Errorf("print the proxy URL: %w", err), l.Close())
+	if err := a.announce(o, sidecar.URL(l.Addr(), config.Password)); err != nil {
+		return errors.Join(err, l.Close())
 	}
 	log.Info("sidecar ready", "listen", l.Addr().String(), "proxy", o.proxy, "agent", source.Identity().String(), "not_after", source.Identity().NotAfter())
-	return s.Serve(ctx, l)
+	return errors.Join(s.Serve(ctx, l), o.file.remove())
+}
+
+// announce tells the sandbox how to reach the sidecar, which listens by now.
+func (a *app) announce(o sidecarOptions, url string) error {
+	if o.file != "" {
+		variables, err := a.environment(url, o.identity)
+		if err != nil {
+			return err
+		}
+		if err := o.file.write(variables); err != nil {
+			return err
+		}
+	}
+	if _, err := fmt.Fprintln(a.stdout, url); err != nil {
+		return errors.Join(fmt.Errorf("print the proxy URL: %w", err), o.file.remove())
+	}
+	return nil
 }
 
 // knownProxy is the listener's address as it was when the identity was made.

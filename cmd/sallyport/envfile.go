@@ -1,0 +1,126 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"sallyport/internal/agentenv"
+)
+
+// envFile is where a sidecar leaves its environment for whoever starts the
+// sandbox: mode 0600, because the proxy URL holds the sidecar's password; there
+// only while the sidecar listens, so that nobody takes an old one.
+type envFile string
+
+// clear removes what an earlier sidecar may have left when it was killed, and
+// nothing that is not such a file.
+func (f envFile) clear() error {
+	if f == "" {
+		return nil
+	}
+	data, err := os.ReadFile(string(f))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("read --env-file: %w", err)
+	}
+	if _, err := agentenv.Read(string(data)); err != nil {
+		return withHint(fmt.Errorf("--env-file %s is there and is %w", f, err), "name a file that may be written anew")
+	}
+	return os.Remove(string(f))
+}
+
+// write puts the file there whole, by a rename.
+func (f envFile) write(variables []agentenv.Variable) error {
+	if f == "" {
+		return nil
+	}
+	var b bytes.Buffer
+	if err := agentenv.Write(&b, agentenv.Dotenv, variables); err != nil {
+		return err
+	}
+	staged, err := os.CreateTemp(filepath.Dir(string(f)), ".sallyport-env-*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("write --env-file: %w", err)
+	}
+	_, err = staged.Write(b.Bytes())
+	if err = errors.Join(err, staged.Close()); err == nil {
+		err = os.Rename(staged.Name(), string(f))
+	}
+	if err != nil {
+		return fmt.Errorf("write --env-file: %w", errors.Join(err, os.Remove(staged.Name())))
+	}
+	return nil
+}
+
+// remove takes the file back at the sidecar's end.
+func (f envFile) remove() error {
+	if f == "" {
+		return nil
+	}
+	if err := os.Remove(string(f)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove --env-file: %w", err)
+	}
+	return nil
+}
+
+// sidecarStart is how long `env --sidecar` waits for the file of a sidecar that
+// was started just before.
+const sidecarStart = 10 * time.Second
+
+// await reads the file, as soon as it is there and its sidecar listens: a killed
+// one leaves its file behind.
+func (f envFile) await(ctx context.Context) ([]agentenv.Variable, error) {
+	for deadline := time.Now().Add(sidecarStart); ; {
+		data, err := os.ReadFile(string(f))
+		if err == nil {
+			variables, err := agentenv.Read(string(data))
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", f, err)
+			}
+			if listens(ctx, variables) {
+				return variables, nil
+			}
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("read --sidecar: %w", err)
+		}
+		if time.Now().After(deadline) {
+			what := "no sidecar has written it"
+			if err == nil {
+				what = "the sidecar that wrote it does not listen any more"
+			}
+			return nil, withHint(fmt.Errorf("%s: %s", f, what), "start one: sallyport sidecar --identity DIR --env-file %s", f)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(lookAway):
+		}
+	}
+}
+
+// listens says whether somebody answers at the address of the proxy variables.
+func listens(ctx context.Context, variables []agentenv.Variable) bool {
+	for _, v := range variables {
+		if v.Name != "HTTPS_PROXY" {
+			continue
+		}
+		u, err := url.Parse(v.Value)
+		if err != nil {
+			return false
+		}
+		dialer := net.Dialer{Timeout: time.Second}
+		conn, err := dialer.DialContext(ctx, "tcp", u.Host)
+		return err == nil && conn.Close() == nil
+	}
+	return false
+}
