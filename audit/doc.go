@@ -68,8 +68,9 @@
 //
 // Path is cut at 2 KiB, resource and error at 1 KiB, every other string at 256
 // bytes or, for words, 64, at a character's boundary; what is cut ends in
-// "…sha256:" and the hash of the whole. Details of more than 16 KiB are
-// replaced by their length and hash; the payload of another event may have
+// "…sha256:" and the hash of the whole. Details of more than 16 KiB are cut
+// where they are longest, so that what is short stays, and have their length
+// and hash as "truncated" and "sha256"; the payload of another event may have
 // 64 KiB.
 //
 // # Tree

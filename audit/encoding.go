@@ -63,6 +63,9 @@ func truncate(s string, limit int) string {
 // Cut is s as the trail keeps a string: whole, or cut to its cap.
 func Cut(s string) string { return truncate(s, capText) }
 
+// CutResource is s as the trail keeps a resource.
+func CutResource(s string) string { return truncate(s, capLong) }
+
 func isTruncated(s string, limit int) bool {
 	const tail = len(truncationMark) + sha256.Size*2
 	cut := len(s) - tail

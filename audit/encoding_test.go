@@ -54,7 +54,7 @@ func TestStringsAreCapped(t *testing.T) {
 		"path":    {audit.Intent{Path: strings.Repeat("/é", 4096)}, 2048 + 100},
 		"host":    {audit.Intent{Host: strings.Repeat("h", 70000)}, 256 + 100},
 		"hash":    {audit.Intent{PolicyHash: strings.Repeat("ab", 70000)}, 256 + 100},
-		"details": {audit.Intent{Details: map[string]any{"x": strings.Repeat("x", 1<<20)}}, 200},
+		"details": {audit.Intent{Details: map[string]any{"x": strings.Repeat("x", 1<<20)}}, 2048 + 300},
 		"odd":     {audit.Intent{Details: map[string]any{"x": func() {}}}, 100},
 	} {
 		t.Run(name, func(t *testing.T) {

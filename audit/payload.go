@@ -1,9 +1,7 @@
 package audit
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"math"
 
 	"github.com/google/uuid"
@@ -288,23 +286,6 @@ func (f *fields) millis(v []byte) float64 {
 		f.err = errEncoding
 	}
 	return millis(us)
-}
-
-// appendDetails appends a map, or what says that it could not be stored: the
-// record of an exchange is never refused for its details.
-func appendDetails(b []byte, tag byte, m map[string]any) []byte {
-	if len(m) == 0 {
-		return b
-	}
-	v, err := appendMap(nil, m, 0)
-	if err != nil {
-		v, _ = appendMap(nil, map[string]any{"unstorable": truncate(err.Error(), capText)}, 0)
-	}
-	if len(v) > maxDetails {
-		sum := sha256.Sum256(v)
-		v, _ = appendMap(nil, map[string]any{"truncated": len(v), "sha256": hex.EncodeToString(sum[:])}, 0)
-	}
-	return appendBytes(b, tag, v)
 }
 
 func (f *fields) details(v []byte) map[string]any {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"sallyport/audit"
 	"sallyport/credentials"
 	"sallyport/credentials/sigv4"
 	"sallyport/operations/aws"
@@ -111,28 +112,16 @@ func (a *awsRequest) describe(x *exchange) {
 		x.detail("event_name", o.Event)
 	}
 	a.describeActions(x)
-	if len(o.Calls) == 1 {
-		return
+	if len(o.Calls) > 1 {
+		x.classified.describeCalls(x)
 	}
-	var operations, resources []any
-	size := rowBytes
-	for i := range o.Calls {
-		c := &o.Calls[i]
-		if size -= len(c.Resource) + len(c.Operation); size < 0 || i == maxListed {
-			x.detail("calls_total", int64(len(o.Calls)))
-			break
-		}
-		operations, resources = append(operations, awsKey+":"+c.Operation), append(resources, c.Resource)
-	}
-	x.detail("operations", slices.Compact(operations))
-	x.detail("resources", resources)
 }
 
 // describeKey marks a request that was not signed with the placeholder that its agent was
 // given: the agent may hold keys that it should not.
 func (a *awsRequest) describeKey(x *exchange) {
 	if a.inbound != nil && !credentials.IsAWSPlaceholder(a.inbound.AccessKeyID, x.agent.id.String()) {
-		x.detail("foreign_access_key_id", a.inbound.AccessKeyID)
+		x.detail("foreign_access_key_id", audit.Cut(a.inbound.AccessKeyID))
 	}
 }
 

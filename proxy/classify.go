@@ -113,14 +113,6 @@ func (x *exchange) query() policy.Query {
 	return q
 }
 
-// Bounds of the lists in a row's details and in one event beside it, which the
-// trail keeps to 16 KiB and 64 KiB.
-const (
-	maxListed  = 100
-	rowBytes   = 8 << 10
-	eventBytes = 48 << 10
-)
-
 // describe puts what the request does into its intent.
 func (c *classified) describe(x *exchange) {
 	if c.aws != nil {
@@ -128,7 +120,7 @@ func (c *classified) describe(x *exchange) {
 	}
 	switch {
 	case len(c.meaning.Calls) == 0:
-		x.detail("unclassified", c.meaning.Unclassified)
+		x.detail("unclassified", audit.CutResource(c.meaning.Unclassified))
 		return
 	case c.aws != nil:
 		c.aws.describe(x)
@@ -136,17 +128,14 @@ func (c *classified) describe(x *exchange) {
 	}
 	greatest := &c.operations[0]
 	for i := range c.operations {
-		if c.operations[i].Access > greatest.Access {
-			greatest = &c.operations[i]
+		o := &c.operations[i]
+		if o.Access > greatest.Access || o.Access == greatest.Access && o.CredentialAnswer && !greatest.CredentialAnswer {
+			greatest = o
 		}
 	}
 	x.intent.Operation, x.intent.Resource = gitHubKey+":"+greatest.Name, greatest.Resource()
 	if len(c.operations) > 1 {
-		names := make([]any, 0, len(c.operations))
-		for i := range c.operations[:min(len(c.operations), maxListed)] {
-			names = append(names, gitHubKey+":"+c.operations[i].Name)
-		}
-		x.detail("operations", names)
+		c.describeCalls(x)
 	}
 	if c.push != nil {
 		c.describePush(x)

@@ -36,7 +36,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// Deferred, because forward panics to break off an answer that is cut short.
 	defer x.end()
-	if refusal := x.recordRefs(); refusal != nil {
+	if refusal := x.recordBeside(); refusal != nil {
 		x.answer(refusal)
 		return
 	}

@@ -22,8 +22,8 @@ func (q *inquiry) between(ctx context.Context, c *clue) (*answer, error) {
 	seen := make(map[string]bool)
 	f := audit.Filter{Operation: "github:git/push", Since: q.since, Until: q.until}
 	err = q.reader.Each(ctx, f, func(x *audit.Exchange) error {
-		if !brought(x.Details, after) {
-			return nil
+		if found, err := q.brings(ctx, x, after); err != nil || !found {
+			return err
 		}
 		if len(found.Exchanges) < q.limit {
 			found.Exchanges = append(found.Exchanges, *x)
@@ -46,6 +46,21 @@ func (q *inquiry) between(ctx context.Context, c *clue) (*answer, error) {
 		found.Note = "no push in the trail brought it, by the history of " + q.repository
 	}
 	return found, err
+}
+
+// brings reports whether a push brought one of the commits, by its row or by what was
+// recorded beside it because the row had no room.
+func (q *inquiry) brings(ctx context.Context, x *audit.Exchange, commits map[string]bool) (bool, error) {
+	if brought(x.Details, commits) || x.Details["refs_total"] == nil {
+		return brought(x.Details, commits), nil
+	}
+	_, events, err := q.reader.Show(ctx, x.ID)
+	for _, e := range events {
+		if e.Type == "push.refs" && brought(e.Payload, commits) {
+			return true, err
+		}
+	}
+	return false, err
 }
 
 // brought reports whether a push moved a ref into the commits from outside of

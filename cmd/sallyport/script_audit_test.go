@@ -71,18 +71,23 @@ func told(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // exchanges FILE: begins and ends what FILE has, one {"in": Intent, "out": Outcome}
-// a line, in the trail of HOME.
+// a line, in the trail of HOME, with the events of "beside" between the two.
 func exchanges(ts *testscript.TestScript, neg bool, args []string) {
 	trail, err := audit.Open(context.Background(), audit.Config{Path: filepath.Join(ts.Getenv("SALLYPORT_HOME"), "state", "audit.db")})
 	ts.Check(err)
 	for line := range strings.Lines(ts.ReadFile(args[0])) {
 		var x struct {
-			In  audit.Intent
-			Out *audit.Outcome
+			In     audit.Intent
+			Out    *audit.Outcome
+			Beside []audit.Event
 		}
 		ts.Check(json.Unmarshal([]byte(line), &x))
 		x.In.ID = audit.NewID()
 		ts.Check(trail.Begin(context.Background(), &x.In))
+		for _, e := range x.Beside {
+			e.Exchange = x.In.ID
+			ts.Check(trail.Record(context.Background(), e))
+		}
 		if x.Out != nil {
 			x.Out.EndedAt = x.In.StartedAt.Add(time.Second)
 			trail.End(x.In.ID, x.Out)
