@@ -3,30 +3,77 @@ package credentials
 import "strings"
 
 // RemoveParameter returns the raw query without the pairs of the named parameter,
-// however their name is spelled (percent-encoded, "+" for a space). Every other byte
-// stays as it is. ";" separates pairs too: some servers still read it so, and would
-// find the agent's own value behind it.
+// however their name is spelled (percent-encoded, "+" for a space).
 func RemoveParameter(rawQuery, name string) string {
 	if rawQuery == "" || !mayHold(rawQuery, name) {
 		return rawQuery
 	}
+	return removePairs(rawQuery, func(spelled string) bool { return spells(spelled, name) })
+}
+
+// RemoveParameters returns the raw query without the parameters that remove says yes to.
+// It is asked for each by its decoded name.
+func RemoveParameters(rawQuery string, remove func(name string) bool) string {
+	if rawQuery == "" {
+		return ""
+	}
+	return removePairs(rawQuery, func(spelled string) bool {
+		if strings.ContainsAny(spelled, "%+") {
+			spelled = decode(spelled)
+		}
+		return remove(spelled)
+	})
+}
+
+// decode undoes the escapes of a form. An invalid one stands for itself.
+func decode(spelled string) string {
+	decoded := make([]byte, 0, len(spelled))
+	for i := 0; i < len(spelled); i++ {
+		c := spelled[i]
+		switch {
+		case c == '+':
+			c = ' '
+		case c == '%' && i+2 < len(spelled) && isHex(spelled[i+1]) && isHex(spelled[i+2]):
+			c = unhex(spelled[i+1])<<4 | unhex(spelled[i+2])
+			i += 2
+		}
+		decoded = append(decoded, c)
+	}
+	return string(decoded)
+}
+
+// removePairs returns the raw query without the pairs whose names are to be removed. Every
+// other byte stays as it is. ";" separates pairs too: some servers still read it so, and
+// would find the agent's own value behind it.
+func removePairs(rawQuery string, remove func(spelled string) bool) string {
 	var kept strings.Builder
-	first := true
+	first, removed := true, false
 	for start := 0; start <= len(rawQuery); {
 		end := len(rawQuery)
 		if n := strings.IndexAny(rawQuery[start:], "&;"); n >= 0 {
 			end = start + n
 		}
 		spelled, _, _ := strings.Cut(rawQuery[start:end], "=")
-		if !spells(spelled, name) {
-			from := start
-			if !first {
-				from-- // with the separator before it
+		from := start
+		if !first {
+			from-- // with the separator before it
+		}
+		switch {
+		case remove(spelled):
+			if !removed {
+				removed = true
+				kept.WriteString(rawQuery[:from])
+			}
+		default:
+			if removed {
+				kept.WriteString(rawQuery[from:end])
 			}
 			first = false
-			kept.WriteString(rawQuery[from:end])
 		}
 		start = end + 1
+	}
+	if !removed {
+		return rawQuery
 	}
 	return kept.String()
 }

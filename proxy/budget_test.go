@@ -99,8 +99,11 @@ func TestWhenGitHubSaysToBackOffNobodyAsks(t *testing.T) {
 			t.Parallel()
 			r, s := newApp(t)
 			s.answers = []func(http.ResponseWriter){c.answer}
-			status, _ := call(t, r.client(r.agent("a"), true), "GET", pulls, "")
+			status, text := call(t, r.client(r.agent("a"), true), "GET", pulls, "")
 			require.Equal(t, http.StatusForbidden, status, "the answer is the agent's")
+			if c.after == 60 {
+				assert.Contains(t, text, "secondary rate limit")
+			}
 			var second audit.Exchange
 			require.Eventually(t, func() bool { second = r.rows()[0]; return second.Ended }, within, 1)
 			response, err := r.client(r.agent("b"), true).Get(pulls)

@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -76,4 +77,77 @@ rules:
 		assert.Contains(t, text, "tempCloneToken")
 	}
 	assert.Equal(t, before, reached)
+}
+
+// How an answer comes is the agent's to choose, by a callback or a range, and the server's.
+// None of it brings a token.
+func TestNoFormOfAnAnswerBringsATokenToCloneWith(t *testing.T) {
+	t.Parallel()
+	const token = "AABBCC-live-token"
+	r := newRig(t)
+	var upstream recorder
+	r.upstream(func(w http.ResponseWriter, req *http.Request) {
+		upstream.serve(w, req)
+		status, _ := strconv.Atoi(req.Header.Get("X-Status"))
+		if media := req.Header.Get("X-Media"); media != "" {
+			w.Header().Set("Content-Type", media)
+		}
+		if status == http.StatusPartialContent {
+			w.Header().Set("Content-Range", "bytes 20-90/91")
+		}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, `/**/f({"data":{"temp_clone_token":"`+token+`"}})`)
+	}, true, "api.github.com", "uploads.github.com")
+	r.configure(`
+policy: operator
+rules:
+  - {name: repositories, allow: {github: {repos: [acme/*], access: write}}, credential: hub}
+  - {name: unnamed, allow: {host: "*.github.com"}, credential: hub, unnamed: allow}
+`)
+	client := r.client(r.agent("a"), true)
+	ask := func(url, status, media string) (int, string) {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+		require.NoError(t, err)
+		request.Header = http.Header{
+			"X-Status": {status}, "X-Media": {media}, "Range": {"bytes=20-"}, "If-Range": {`"x"`}, "Request-Range": {"bytes=20-"}, "A-Im": {"range"},
+			"Accept-Encoding": {"gzip"}, "Accept": {"application/vnd.github.raw+json"},
+		}
+		response, err := client.Do(request)
+		require.NoError(t, err)
+		return response.StatusCode, body(t, response)
+	}
+	for _, path := range []string{
+		"https://api.github.com/repos/acme/web", "https://api.github.com/repos/acme/web/pulls/1", "https://api.github.com/repositories/7",
+		"https://uploads.github.com/repos/acme/web/releases/1/assets",
+	} {
+		for _, status := range []string{"200", "201", "203", "206", "301", "404", "422", "500"} {
+			for _, media := range []string{
+				"application/json", "application/javascript; charset=utf-8", "application/vnd.github.raw+json", "application/vnd.github.v3.raw", "text/plain", "",
+				"application/octet-stream", "application/vnd.git-lfs", "multipart/byteranges; boundary=x",
+			} {
+				_, text := ask(path, status, media)
+				assert.NotContains(t, text, token, "%s %s %q", path, status, media)
+			}
+		}
+		got := upstream.request().Header
+		for _, name := range []string{"Range", "If-Range", "Request-Range", "A-Im"} {
+			assert.Empty(t, got[name], name)
+		}
+		assert.Equal(t, "identity", got.Get("Accept-Encoding"))
+	}
+
+	reached := upstream.request()
+	for _, query := range []string{"callback=f", "per_page=1&callback=f", "x=1;callback=f", "%63allback=f", "CALLBACK=f", "callback", "callback[]=f", "callback%5Bx%5D=f"} {
+		status, text := ask("https://api.github.com/repos/acme/web?"+query, "200", "application/json")
+		assert.Equal(t, http.StatusBadRequest, status, query)
+		assert.Contains(t, text, "callback", query)
+	}
+	assert.Same(t, reached, upstream.request(), "none of them left")
+	status, _ := ask("https://api.github.com/repos/acme/web?callbacks=f&x=callback", "200", "application/json")
+	assert.Equal(t, http.StatusOK, status)
+
+	_, text := ask("https://api.github.com/repos/acme/web/contents/a.json", "200", "application/vnd.github.raw+json; charset=utf-8")
+	assert.Contains(t, text, token, "a file is what it is")
+	_, text = ask("https://api.github.com/repos/acme/web/pulls/1", "200", "application/vnd.github.v3.diff; charset=utf-8")
+	assert.Contains(t, text, token, "and so is a difference")
 }

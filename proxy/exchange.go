@@ -212,6 +212,9 @@ func (x *exchange) decide() *refusal {
 
 // retrieve gets the credential that the rule names.
 func (x *exchange) retrieve() *refusal {
+	if refusal := x.checkCallback(); refusal != nil {
+		return refusal
+	}
 	if handle := x.placeholder(); handle != "" {
 		return x.redeem(handle)
 	}

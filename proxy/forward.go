@@ -39,6 +39,7 @@ func (x *exchange) forward() {
 	if x.injection != nil {
 		x.scrub(response.Header)
 		x.observe(response)
+		x.unpack(response)
 	}
 	x.outcome.Status = response.StatusCode
 	x.outcome.UpstreamRequestID = upstreamRequestID(response.Header)
@@ -78,9 +79,7 @@ func (x *exchange) outbound() (*http.Request, *refusal) {
 	if x.r.Body != http.NoBody && x.r.ContentLength != 0 {
 		x.attachBody(out)
 	}
-	if x.readsAnswer() || x.isDocument() {
-		out.Header["Accept-Encoding"] = []string{"identity"}
-	}
+	x.askForWhole(out.Header)
 	if !x.decision.AgentAuth {
 		x.generation.agentAuth().strip(out)
 		if !x.injection.Signs() { // which removes it by itself

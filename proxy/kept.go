@@ -1,16 +1,10 @@
 package proxy
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
-	"io"
-	"net/http"
 	"net/url"
-	"path"
-	"strconv"
 	"strings"
 	"time"
 
@@ -40,92 +34,6 @@ type kept struct {
 // told from what an agent makes up.
 const placeholderPrefix = "sallyport-kept-"
 
-// lfsMedia is what LFS servers answer in.
-const lfsMedia = "application/vnd.git-lfs+json"
-
-// readsAnswer reports whether the answer is looked into, so that it must not be compressed.
-func (x *exchange) readsAnswer() bool {
-	c := x.classified
-	return x.injection != nil && c != nil &&
-		(c.batch || c.surface == github.API || len(c.operations) > 0 && strings.HasPrefix(c.operations[0].Name, "git/lfs-") || x.asksRegistry())
-}
-
-// asksRegistry reports whether the request asks a container registry for a token
-// (distribution.github.io, "Token Authentication Specification").
-func (x *exchange) asksRegistry() bool {
-	if x.classified.surface != github.Packages {
-		return false
-	}
-	name, err := url.PathUnescape(x.target.rawPath)
-	return err != nil || strings.EqualFold(path.Clean(name), "/token") // odd forms too
-}
-
-// authorizesTransfers reports whether an answer may hold authorizations for transfers: by
-// what was asked, or by what it says itself, for a server may take odd forms of a path for
-// LFS.
-func (x *exchange) authorizesTransfers(response *http.Response) bool {
-	media, _, _ := strings.Cut(response.Header.Get("Content-Type"), ";")
-	return x.classified.batch || strings.EqualFold(strings.TrimSpace(media), lfsMedia)
-}
-
-// withhold takes live authorizations out of an answer. The requests that they are for are
-// requests of their own, and policy is asked about each.
-func (x *exchange) withhold(response *http.Response) *refusal {
-	var take func([]byte) ([]byte, error)
-	switch {
-	case x.injection == nil || x.classified == nil || x.classified.aws != nil:
-	case response.StatusCode == http.StatusOK && x.authorizesTransfers(response):
-		take = x.takeFromBatch
-	case response.StatusCode == http.StatusOK && x.asksRegistry():
-		take = x.takeFromRegistry
-	case x.describesRepositories(response):
-		return withoutCloneTokens(response)
-	}
-	if take == nil {
-		return nil
-	}
-	body, err := readAnswer(response, github.MaxLFSAnswer)
-	if err == nil {
-		body, err = take(body)
-	}
-	if err != nil {
-		return unreadableAnswer.causedBy("The answer holds an authorization, and cannot be read.", err)
-	}
-	response.Body = io.NopCloser(bytes.NewReader(body))
-	response.ContentLength = int64(len(body))
-	response.Header.Set("Content-Length", strconv.Itoa(len(body)))
-	for _, name := range []string{"Etag", "Content-Md5", "Digest", "Content-Digest", "Repr-Digest"} {
-		delete(response.Header, name) // of the body as it was
-	}
-	return nil
-}
-
-// describesRepositories reports whether the answer may describe repositories, with tokens to
-// clone them. Files are given as another kind of JSON.
-func (x *exchange) describesRepositories(response *http.Response) bool {
-	media, _, _ := strings.Cut(strings.ToLower(response.Header.Get("Content-Type")), ";")
-	return x.classified.surface == github.API && strings.Contains(media, "json") && !strings.Contains(media, ".raw")
-}
-
-// withoutCloneTokens empties them as the answer passes.
-func withoutCloneTokens(response *http.Response) *refusal {
-	if err := plainlyEncoded(response); err != nil {
-		return unreadableAnswer.causedBy("The answer may hold a token, and cannot be read.", err)
-	}
-	response.Body = &struct {
-		io.Reader
-		io.Closer
-	}{github.WithoutCloneTokens(response.Body), response.Body}
-	return nil
-}
-
-func plainlyEncoded(response *http.Response) error {
-	if encoding := response.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return fmt.Errorf("it is encoded as %q, which was not asked for", encoding)
-	}
-	return nil
-}
-
 func (x *exchange) takeFromBatch(body []byte) ([]byte, error) {
 	return github.TakeLFSAuthorizations(body, x.p.now(), func(a github.Authorization) string {
 		u, err := url.Parse(a.Href)
@@ -148,22 +56,6 @@ func (x *exchange) takeFromRegistry(body []byte) ([]byte, error) {
 	return github.TakeRegistryTokens(body, func(token string, life time.Duration) string {
 		return x.keep(x.target.authority, "", "Bearer "+token, life)
 	})
-}
-
-// readAnswer reads a whole answer of bounded size.
-func readAnswer(response *http.Response, most int64) ([]byte, error) {
-	defer func() { _ = response.Body.Close() }()
-	if err := plainlyEncoded(response); err != nil {
-		return nil, err
-	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, most+1))
-	switch {
-	case err != nil:
-		return nil, err
-	case int64(len(body)) > most:
-		return nil, fmt.Errorf("it is longer than %d bytes", most)
-	}
-	return body, nil
 }
 
 // keep keeps one authorization for this agent and returns its placeholder; "" if it is

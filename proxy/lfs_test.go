@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/base64"
@@ -39,6 +40,9 @@ type lfsServer struct {
 	verified map[string]bool
 	seen     []string // authorizations at the storage
 	gzip     bool
+	status   int    // 200 if 0
+	media    string // application/vnd.git-lfs+json if ""
+	page     string // in the place of JSON
 	life     int
 }
 
@@ -84,7 +88,14 @@ func (s *lfsServer) batch(w http.ResponseWriter, r *http.Request) {
 		objects = append(objects, map[string]any{"oid": o.OID, "size": o.Size, "authenticated": true, "actions": actions})
 	}
 	answer, _ := json.Marshal(map[string]any{"transfer": "basic", "objects": objects, "hash_algo": "sha256"})
-	w.Header().Set("Content-Type", "application/vnd.git-lfs+json")
+	w.Header().Set("Content-Type", cmp.Or(s.media, "application/vnd.git-lfs+json"))
+	if s.status != 0 {
+		w.WriteHeader(s.status)
+	}
+	if s.page != "" {
+		_, _ = io.WriteString(w, s.page+string(answer))
+		return
+	}
 	if s.gzip {
 		w.Header().Set("Content-Encoding", "gzip")
 		z := gzip.NewWriter(w)
@@ -300,4 +311,77 @@ func TestAnLFSAnswerThatCannotBeReadIsNotPassedOn(t *testing.T) {
 	assert.Equal(t, http.StatusBadGateway, status)
 	assert.Contains(t, text, "urn:sallyport:refusal:upstream")
 	assert.False(t, bytes.Contains([]byte(text), []byte("live-")))
+}
+
+// By what was asked, whatever status and media type the answer has.
+func TestNoFormOfAnAnswerBringsALiveAuthorization(t *testing.T) {
+	t.Parallel()
+	r, s := newLFS(t)
+	client := r.client(r.agent("a"), false)
+	for _, status := range []int{200, 201, 202, 203, 206, 301, 403, 404, 422, 500, 503} {
+		for _, media := range []string{"", "application/json", "application/javascript", "text/html", "application/vnd.git-lfs+json; charset=utf-8", "Application/VND.git-LFS+json"} {
+			s.mu.Lock()
+			s.status, s.media, s.page = status, media, ""
+			s.mu.Unlock()
+			got, text := askLFSBatch(t, client, "upload")
+			assert.NotContains(t, text, "live-", "%d %s", status, media)
+			want := status
+			if status == http.StatusPartialContent {
+				want = http.StatusBadGateway
+			} else {
+				assert.Contains(t, text, "sallyport-kept-", "%d %s", status, media)
+			}
+			assert.Equal(t, want, got, "%d %s: %s", status, media, text)
+
+			s.mu.Lock()
+			s.page = "<html>down for maintenance"
+			s.mu.Unlock()
+			got, text = askLFSBatch(t, client, "upload")
+			assert.NotContains(t, text, "live-", "%d %s", status, media)
+			if status < 300 {
+				assert.Equal(t, http.StatusBadGateway, got, "%d %s", status, media)
+				continue
+			}
+			assert.Equal(t, status, got, "%d %s", status, media)
+			assert.Empty(t, text, "the status alone")
+			assert.Contains(t, r.rows()[0].Outcome.Details["withheld"], "cannot be read")
+		}
+	}
+}
+
+// A server may take an odd form of a path for LFS, and answer as it likes.
+func TestOddFormsOfABatchBringNoLiveAuthorization(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.upstream(func(w http.ResponseWriter, req *http.Request) {
+		_, _ = io.Copy(io.Discard, req.Body)
+		w.Header().Set("Content-Type", req.Header.Get("X-Media"))
+		w.WriteHeader(http.StatusCreated)
+		if req.Header.Get("X-Page") != "" {
+			_, _ = io.WriteString(w, "\n<html>")
+			return
+		}
+		_, _ = io.WriteString(w, "\xef\xbb\xbf \n"[len(req.Header.Get("X-Bare")):]+`{"objects":[{"actions":{"download":{"href":"https://x.test/y","header":{"Authorization":"live-1"}}}}]}`)
+	}, true, "github.com")
+	r.configure(`
+policy: operator
+rules:
+  - {name: web, allow: {host: github.com}, credential: hub, unnamed: allow}
+`)
+	client := r.client(r.agent("a"), true)
+	ask := func(path, media, page, bare string) string {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://github.com"+path, strings.NewReader("{}"))
+		require.NoError(t, err)
+		request.Header = http.Header{"X-Media": {media}, "X-Page": {page}, "X-Bare": {bare}}
+		response, err := client.Do(request)
+		require.NoError(t, err)
+		return body(t, response)
+	}
+	for _, path := range []string{"/acme/web.git/info/lfs/objects/batch?x", "/acme/web/info/LFS/objects/batch", "/acme/web.git/info/lfs/objects/batch;x", "/acme/web/odd"} {
+		for _, media := range []string{"application/json", "text/plain", "application/vnd.git-lfs+json", ""} {
+			assert.NotContains(t, ask(path, media, "", ""), "live-", "%s %s", path, media)
+			assert.Contains(t, ask(path, media, "", "skip!"), "sallyport-kept-", "%s %s", path, media)
+		}
+		assert.Equal(t, "\n<html>", ask(path, "text/html", "page", ""), "a page is a page")
+	}
 }

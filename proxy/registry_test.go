@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -35,6 +36,11 @@ rules:
 	r.upstream(func(w http.ResponseWriter, q *http.Request) {
 		user, token, basic := q.BasicAuth()
 		switch {
+		case strings.Contains(q.URL.Path, "oken") && q.Header.Get("X-Status") != "":
+			status, _ := strconv.Atoi(q.Header.Get("X-Status"))
+			w.Header().Set("Content-Type", "text/plain")
+			w.WriteHeader(status)
+			_, _ = w.Write([]byte(`{"Token":"live-registry-token"}`))
 		case q.URL.Path == "/token" && basic && user == "x-access-token" && s.May(token, "acme/web", "packages", "read"):
 			_, _ = w.Write([]byte(`{"token":"live-registry-token","access_token":"live-registry-token"}`))
 		case strings.HasPrefix(q.URL.Path, "/v2/") && q.Header.Get("Authorization") == "Bearer live-registry-token":
@@ -62,6 +68,16 @@ rules:
 	status, text = get(client, "https://ghcr.io/v2/acme/web/manifests/latest", "Bearer "+answer["token"])
 	assert.Equal(t, 200, status)
 	assert.Equal(t, "a manifest", text)
+	for _, path := range []string{"/token", "/Token/", "/token;x", "/v2/token", "/%74oken", "/x/token?callback=f"} {
+		for _, status := range []string{"200", "201", "203", "401", "404", "500"} {
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://ghcr.io"+path, http.NoBody)
+			require.NoError(t, err)
+			request.Header.Set("X-Status", status)
+			response, err := client.Do(request)
+			require.NoError(t, err)
+			assert.NotContains(t, body(t, response), "live-", "%s %s", path, status)
+		}
+	}
 	before := len(seen)
 	status, _ = get(r.client(r.agent("b"), true), "https://ghcr.io/v2/acme/web/manifests/latest", "Bearer "+answer["token"])
 	assert.Equal(t, http.StatusBadGateway, status, "another agent's placeholder")

@@ -1,0 +1,267 @@
+package proxy
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"sallyport/credentials"
+	"sallyport/operations/github"
+)
+
+// holding is what an answer may hold that is live. What was asked, and where, tells; the
+// status and the media type of an answer do not, for a request can choose them: a callback
+// makes JavaScript of JSON, a range makes 206 of 200.
+type holding uint8
+
+const (
+	nothingLive    holding = iota
+	cloneTokens            // tokens to clone with, in what describes a repository
+	transfers              // authorizations for transfers of LFS
+	registryTokens         // a container registry's own
+)
+
+// holds says what may be live in the answer to a request that carries a credential.
+func (x *exchange) holds() holding {
+	c := x.classified
+	switch {
+	case c == nil || c.aws != nil:
+		return nothingLive
+	case c.surface == github.API || c.surface == github.Uploads:
+		return cloneTokens
+	case c.surface == github.Packages && x.asksRegistry():
+		return registryTokens
+	case c.surface == github.Web && !c.speaksGit():
+		return transfers // what has no name too: a server may take odd forms of a path for LFS
+	}
+	return nothingLive
+}
+
+// speaksGit reports whether the answer is git's own protocol.
+func (c *classified) speaksGit() bool {
+	return len(c.operations) == 1 && (c.operations[0].Name == "git/fetch" || c.operations[0].Name == "git/push")
+}
+
+// asksRegistry reports whether the request asks a container registry for a token
+// (distribution.github.io, "Token Authentication Specification").
+func (x *exchange) asksRegistry() bool {
+	name, err := url.PathUnescape(x.target.rawPath)
+	name, _, _ = strings.Cut(name, ";")
+	return err != nil || strings.EqualFold(path.Base(path.Clean(name)), "token") // odd forms too
+}
+
+// askForWhole takes from a request what would have its answer come in a form that cannot
+// be looked through: compressed, or only a part, in which a token may lie without its name.
+func (x *exchange) askForWhole(h http.Header) {
+	live := x.injection != nil && x.holds() != nothingLive
+	if live || x.isDocument() {
+		h["Accept-Encoding"] = []string{"identity"}
+	}
+	if live {
+		for _, name := range []string{"Range", "If-Range", "Request-Range", "A-Im"} { // RFC 9110 section 14, an old name of it, RFC 3229
+			delete(h, name)
+		}
+	}
+}
+
+// checkCallback refuses what has GitHub answer in JavaScript (its documents call it JSON-P).
+// The answer would be looked through all the same; but no client of an agent needs it.
+func (x *exchange) checkCallback() *refusal {
+	if x.decision.Credential == "" || x.holds() == nothingLive {
+		return nil
+	}
+	rest := credentials.RemoveParameters(x.target.rawQuery, func(name string) bool {
+		return strings.EqualFold(name, "callback") || len(name) > 8 && strings.EqualFold(name[:9], "callback[")
+	})
+	if rest == x.target.rawQuery {
+		return nil
+	}
+	f := malformedRequest.because("The query parameter callback is refused: it has the answer come as JavaScript, and answers that may hold a token are let in as JSON only.")
+	f.hint = "Leave callback out and read the JSON."
+	return f
+}
+
+// withhold takes what is live out of an answer. The requests that it is for are requests of
+// their own, and policy is asked about each.
+func (x *exchange) withhold(response *http.Response) *refusal {
+	if x.injection == nil || response.StatusCode < 200 || hasNoBody(x.r.Method, response.StatusCode) {
+		return nil
+	}
+	var take func([]byte) ([]byte, error)
+	switch what := x.holds(); {
+	case isLFS(response) && x.classified != nil && x.classified.aws == nil:
+		take = x.takeFromBatch
+	case what == transfers && (x.classified.batch || beginsAsJSON(response)):
+		take = x.takeFromBatch
+	case what == registryTokens:
+		take = x.takeFromRegistry
+	case what == cloneTokens && !x.givesFile(response):
+		return x.withoutCloneTokens(response)
+	default:
+		return nil
+	}
+	body, err := readAnswer(response, github.MaxLFSAnswer)
+	if err == nil && len(bytes.TrimSpace(body)) > 0 {
+		body, err = take(body)
+	}
+	switch {
+	case err == nil:
+	case response.StatusCode < http.StatusMultipleChoices:
+		return unreadableAnswer.causedBy("The answer may hold an authorization, and cannot be read.", err)
+	default: // the status tells what there is to tell: a page of HTML that says "down for maintenance"
+		body = nil
+		delete(response.Header, "Content-Encoding")
+		x.found("withheld", "the body of the answer, in which an authorization might be and which cannot be read: "+err.Error())
+	}
+	replaceBody(response, body)
+	return nil
+}
+
+// maxUnpacked bounds an error, compressed or not.
+const maxUnpacked = 1 << 20
+
+// unpack undoes the compression of an error in which something live might be: middle boxes
+// compress what was not asked for so, and why a request failed is worth the while. What is
+// longer or odd stays as it is, and is not let in.
+func (x *exchange) unpack(response *http.Response) {
+	if response.StatusCode < http.StatusMultipleChoices || x.holds() == nothingLive || !slices.Equal(response.Header["Content-Encoding"], []string{"gzip"}) {
+		return
+	}
+	packed, _ := io.ReadAll(io.LimitReader(response.Body, maxUnpacked))
+	response.Body = &struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(packed), response.Body), response.Body}
+	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return
+	}
+	body, err := io.ReadAll(io.LimitReader(z, maxUnpacked+1))
+	if err != nil || len(body) > maxUnpacked {
+		return
+	}
+	_ = response.Body.Close()
+	delete(response.Header, "Content-Encoding")
+	replaceBody(response, body)
+}
+
+// replaceBody puts another body in the place of the one that was read.
+func replaceBody(response *http.Response, body []byte) {
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	response.ContentLength = int64(len(body))
+	response.Header.Set("Content-Length", strconv.Itoa(len(body)))
+	for _, name := range []string{"Etag", "Content-Md5", "Digest", "Content-Digest", "Repr-Digest"} {
+		delete(response.Header, name) // of the body as it was
+	}
+}
+
+// lfsMedia is what LFS servers answer in.
+const lfsMedia = "application/vnd.git-lfs+json"
+
+func isLFS(response *http.Response) bool { return mediaOf(response) == lfsMedia }
+
+func mediaOf(response *http.Response) string {
+	media, _, _ := strings.Cut(response.Header.Get("Content-Type"), ";")
+	return strings.ToLower(strings.TrimSpace(media))
+}
+
+// maxBlank is how much white space before JSON is looked past.
+const maxBlank = 64
+
+// peekable is a body of which the beginning has been looked at.
+type peekable struct {
+	*bufio.Reader
+	io.Closer
+}
+
+// beginsAsJSON looks at the first bytes of an answer. One that is encoded could hold
+// anything.
+func beginsAsJSON(response *http.Response) bool {
+	if plainlyEncoded(response) != nil || isPart(response) != nil {
+		return true
+	}
+	body := &peekable{bufio.NewReaderSize(response.Body, maxBlank), response.Body}
+	response.Body = body
+	for n := 1; n <= maxBlank; n++ {
+		begins, err := body.Peek(n)
+		if err != nil {
+			return false // nothing but white space came
+		}
+		if c := begins[n-1]; strings.IndexByte(" \t\r\n\xef\xbb\xbf", c) < 0 { // or a byte order mark
+			return c == '{' || c == '['
+		}
+	}
+	return true // or what wants to hide that it is
+}
+
+// givesFile reports whether the answer is a file or a difference as it is, which must not be
+// changed. It is by what was asked, for ".raw" alone means other things elsewhere: the text of
+// an issue, inside of what describes the issue and its repository.
+func (x *exchange) givesFile(response *http.Response) bool {
+	if len(x.classified.operations) != 1 {
+		return false
+	}
+	media := mediaOf(response)
+	switch x.classified.operations[0].Name {
+	case "repos/get-content", "repos/get-readme", "repos/get-readme-in-directory", "git/get-blob":
+		return strings.Contains(media, ".raw")
+	case "repos/get-release-asset":
+		return media == "application/octet-stream"
+	case "pulls/get", "repos/get-commit", "repos/compare-commits", "repos/compare-commits-with-basehead":
+		return strings.HasSuffix(media, ".diff") || strings.HasSuffix(media, ".patch")
+	}
+	return false
+}
+
+// withoutCloneTokens empties them as the answer passes.
+func (x *exchange) withoutCloneTokens(response *http.Response) *refusal {
+	if err := errors.Join(plainlyEncoded(response), isPart(response)); err != nil {
+		return unreadableAnswer.causedBy("The answer may hold a token, and cannot be read.", err)
+	}
+	response.Body = &struct {
+		io.Reader
+		io.Closer
+	}{github.WithoutCloneTokens(response.Body), response.Body}
+	return nil
+}
+
+func plainlyEncoded(response *http.Response) error {
+	if encodings := response.Header["Content-Encoding"]; slices.ContainsFunc(encodings, func(e string) bool { return e != "" && !strings.EqualFold(e, "identity") }) {
+		return fmt.Errorf("it is encoded as %.40q, which was not asked for", strings.Join(encodings, ", "))
+	}
+	return nil
+}
+
+// isPart is the error that only a part came, which was not asked for either.
+func isPart(response *http.Response) error {
+	_, ranged := response.Header["Content-Range"]
+	if response.StatusCode == http.StatusPartialContent || ranged && response.StatusCode < http.StatusBadRequest || response.StatusCode == http.StatusIMUsed {
+		return errors.New("it is only a part, which was not asked for")
+	}
+	return nil
+}
+
+// readAnswer reads a whole answer of bounded size.
+func readAnswer(response *http.Response, most int64) ([]byte, error) {
+	defer func() { _ = response.Body.Close() }()
+	if err := errors.Join(plainlyEncoded(response), isPart(response)); err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, most+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case int64(len(body)) > most:
+		return nil, fmt.Errorf("it is longer than %d bytes", most)
+	}
+	return body, nil
+}
