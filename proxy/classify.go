@@ -64,12 +64,15 @@ func (x *exchange) classifyBody(o github.Operation) error {
 	}
 	var taken bytes.Buffer
 	from := x.r.Body
-	defer func() { x.r.Body = &restored{Reader: io.MultiReader(&taken, from), Closer: from} }()
 	body := io.TeeReader(&beginning{x: x, from: from}, &taken)
+	x.r.Body = &restored{Reader: io.MultiReader(&taken, from), Closer: from}
 	var err error
 	switch o.Body {
 	case github.GraphQLBody:
-		c.operations, _, err = github.ReadGraphQL(x.r.Header, body)
+		var printed []byte
+		if c.operations, printed, err = github.ReadGraphQL(x.r.Header, body); err == nil {
+			x.sendAnew(printed, github.GraphQLMedia)
+		}
 	case github.PushBody:
 		if encodings := x.r.Header["Content-Encoding"]; len(encodings) > 1 {
 			return fmt.Errorf("the push is compressed in %d ways", len(encodings))

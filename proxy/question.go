@@ -15,14 +15,14 @@ import (
 // gitHubQuestion reads the questions that people ask about GitHub other than by a
 // URL: a git push line, and a GraphQL document.
 func gitHubQuestion(text string, servers []string) (policy.Query, bool, error) {
-	text = strings.TrimSpace(text)
+	text = strings.TrimSpace(strings.TrimPrefix(text, "\ufeff"))
 	if rest, ok := strings.CutPrefix(text, "git push "); ok {
 		q, err := pushQuestion(strings.Fields(rest), servers)
 		return q, true, err
 	}
-	for _, start := range []string{"{", "query", "mutation", "fragment"} {
+	for _, start := range []string{"{", "#", "query", "mutation", "fragment"} {
 		rest, ok := strings.CutPrefix(text, start)
-		if ok && (start == "{" || rest != "" && strings.ContainsAny(rest[:1], " \t\n({@")) {
+		if ok && (start == "{" || start == "#" || rest != "" && strings.ContainsAny(rest[:1], " \t\n({@")) {
 			q, err := documentQuestion(text)
 			return q, true, err
 		}
@@ -100,11 +100,13 @@ func documentQuestion(document string) (policy.Query, error) {
 	if err != nil {
 		return q, err
 	}
-	operations, _, err := github.ReadGraphQL(http.Header{"Content-Type": {"application/json"}}, bytes.NewReader(body))
+	m := policy.Meaning{}
+	operations, _, err := github.ReadGraphQL(http.Header{"Content-Type": {github.GraphQLMedia}}, bytes.NewReader(body))
 	if err != nil {
-		return q, err
+		m = unclassified(github.DotCom(), err) // as a request is judged that holds it
+	} else {
+		m = meaningOf(github.DotCom(), operations, nil)
 	}
-	m := meaningOf(github.DotCom(), operations, nil)
 	q.Meaning = &m
 	return q, nil
 }

@@ -1,5 +1,7 @@
 package github
 
+import "github.com/vektah/gqlparser/v2/ast"
+
 // Route is a line of the table, for tests that go through all of it.
 type Route struct {
 	Method, Path, Products, Surface string
@@ -22,12 +24,25 @@ func ReadTable() error {
 }
 
 // ParseGraphQL is ReadGraphQL without a reader.
-func ParseGraphQL(media string, body []byte) ([]Operation, error) {
-	operations, err := parseGraphQL(media, body)
+func ParseGraphQL(media string, body []byte) ([]Operation, []byte, error) {
+	operations, printed, err := parseGraphQL(media, body)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return operations, nil
+	return operations, printed, nil
+}
+
+// ParsedGraphQL is what a request's document says, before it is printed anew.
+func ParsedGraphQL(body []byte) (*ast.OperationDefinition, []*ast.FragmentDefinition, error) {
+	r, err := readGraphQLRequest(body)
+	if err != nil {
+		return nil, nil, err
+	}
+	d, err := r.document()
+	if err != nil {
+		return nil, nil, err
+	}
+	return d.operation, d.fragments, nil
 }
 
 // IsRef is the rule for ref names.

@@ -102,35 +102,6 @@ func pack(p *github.Push) string {
 	return ""
 }
 
-// Whatever is accepted has only operations of one kind, and a body that is one JSON
-// object; no input makes it panic or run long.
-func FuzzReadGraphQL(f *testing.F) {
-	f.Add(document(f, `query A { a: viewer { login } ...f } fragment f on Query { node(id: 1) { id } }`, `,"operationName":"A","variables":{}`))
-	f.Add(document(f, `mutation { deleteRef(input: {refId: "x"}) { clientMutationId } }`))
-	f.Add(`[{"query":"{a}"}]`)
-	f.Add(document(f, `query A { a } mutation B { deleteRef }`, `,"operationName":"B"`))
-	f.Add(document(f, `mutation { ... on Mutation { ...f } } fragment f on Mutation { x: deleteRef @skip(if: true) { y } }`))
-	f.Add(document(f, "{ a #\u2028\n b }"))
-	f.Add(`{"query":"\u007b\u0061\u007d","\u0071uery":"{b}"}`)
-	f.Add("\ufeff" + `{"query":"{a}"}`)
-	f.Add(`{"query":"{a}","extensions":{"persistedQuery":{}}}`)
-	f.Add(`{"query":"` + strings.Repeat("{a", 200) + strings.Repeat("}", 200) + `"}`)
-	f.Add(`{"query":"{a}","query":"{b}"}`)
-	f.Fuzz(func(t *testing.T, body string) {
-		operations, err := github.ParseGraphQL("application/json", []byte(body))
-		if err != nil {
-			reasonOf(t, err)
-			return
-		}
-		require.NotEmpty(t, operations)
-		kind, _, _ := strings.Cut(operations[0].Name, ".")
-		for _, o := range operations {
-			assert.True(t, strings.HasPrefix(o.Name, kind+"."), o.Name)
-			assert.Equal(t, kind == "graphql/mutation", o.Access == github.Write)
-		}
-	})
-}
-
 // No header teaches anything but what it says.
 func FuzzParseAccepted(f *testing.F) {
 	f.Add("contents=write,workflows=write; contents=write")

@@ -2,7 +2,6 @@ package github
 
 import (
 	"bytes"
-	"encoding/json"
 	"io"
 	"net/http"
 	"slices"
@@ -10,20 +9,30 @@ import (
 
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/parser"
+
+	"sallyport/internal/ijson"
 )
 
 // Limits of a GraphQL request. GitHub itself stops at 500,000 nodes of answer; no client
 // tried came near a tenth of these.
 const (
-	MaxGraphQLBody   = 1 << 20
-	maxGraphQLTokens = 20_000
-	maxGraphQLDepth  = 100
+	MaxGraphQLBody = 1 << 20
+	// MaxPrintedGraphQL bounds what is sent in the place of a body: line feeds in
+	// strings take one byte more in print than in a block string.
+	MaxPrintedGraphQL = 2 << 20
+	maxGraphQLTokens  = 20_000
+	maxGraphQLDepth   = 100
 )
 
 // ReadGraphQL reads the body of a request whose operation has a GraphQLBody, and names
 // each root field that it would run: "graphql/query.repository",
-// "graphql/mutation.createIssue". All of them have to be allowed. The body is returned
-// whole, for it has been consumed. The error is always an [*Unresolved].
+// "graphql/mutation.createIssue". All of them have to be allowed. The error is always an
+// [*Unresolved].
+//
+// The body that is returned has to be sent in the place of the one that was read, as
+// application/json. It holds the operation that runs and what that needs, printed anew
+// from what was parsed, its variables and its name: whoever reads it finds what was
+// judged, however differently the agent's own document could be read.
 //
 // No repository is named: node ids hide it, so the token is the boundary.
 func ReadGraphQL(header http.Header, body io.Reader) ([]Operation, []byte, error) {
@@ -34,41 +43,54 @@ func ReadGraphQL(header http.Header, body io.Reader) ([]Operation, []byte, error
 	if err != nil {
 		return nil, nil, err
 	}
-	operations, err := parseGraphQL(contentType(header), data)
+	operations, printed, err := parseGraphQL(contentType(header), data)
 	if err != nil {
-		return nil, data, err
+		return nil, nil, err
 	}
-	return operations, data, nil
+	return operations, printed, nil
 }
 
-func parseGraphQL(media string, body []byte) ([]Operation, *Unresolved) {
+func parseGraphQL(media string, body []byte) ([]Operation, []byte, *Unresolved) {
 	switch media {
-	case "application/json":
+	case jsonMedia:
 	case "application/x-www-form-urlencoded":
 		// What curl -d sends unless told otherwise; GitHub reads it as JSON. Without a
 		// separator a form reader finds a single key in it, which starts with "{" and so
 		// is not "query".
 		if bytes.ContainsAny(body, "&;") {
-			return nil, unresolved(ReasonEncoding, "the body can be read as a form; send Content-Type: application/json")
+			return nil, nil, unresolved(ReasonEncoding, "the body can be read as a form; send Content-Type: application/json")
 		}
 	default:
-		return nil, unresolved(ReasonEncoding, "a GraphQL request is taken as application/json only")
+		return nil, nil, unresolved(ReasonEncoding, "a GraphQL request is taken as application/json only")
 	}
 	r, err := readGraphQLRequest(body)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return r.operations()
+	document, err := r.document()
+	if err != nil {
+		return nil, nil, err
+	}
+	if r.query, err = document.print(); err != nil {
+		return nil, nil, err
+	}
+	printed := r.body()
+	if len(printed) > MaxPrintedGraphQL {
+		return nil, nil, unresolved(ReasonTooLarge, "the body is longer than is read to classify a request, once it is printed anew")
+	}
+	operations, err := r.operations()
+	return operations, printed, err
 }
 
 // graphQLRequest is the JSON object that GraphQL over HTTP takes.
 type graphQLRequest struct {
 	query, operationName string
+	variables            []byte // as written; nil if there are none
 }
 
 func readGraphQLRequest(body []byte) (graphQLRequest, *Unresolved) {
 	var r graphQLRequest
-	err := jsonObject(body, func(key string, value json.RawMessage) *Unresolved {
+	err := jsonObject(body, func(key string, value []byte) *Unresolved {
 		var ok bool
 		switch key {
 		case "query":
@@ -76,9 +98,12 @@ func readGraphQLRequest(body []byte) (graphQLRequest, *Unresolved) {
 		case "operationName":
 			r.operationName, ok = jsonString(value)
 		case "variables":
-			ok = value[0] == '{' || string(value) == "null"
+			if ok = value[0] == '{'; ok {
+				r.variables = value
+			}
+			ok = ok || string(value) == "null"
 		case "extensions":
-			// Where clients put the hash of a stored document.
+			// Where clients put the hash of a stored document. Empty ones are left out.
 			ok = string(value) == "null" || string(bytes.Join(bytes.Fields(value), nil)) == "{}"
 		default:
 			return unresolved(ReasonPersisted, "the body has a key other than query, operationName and variables; stored documents are not taken")
@@ -97,11 +122,31 @@ func readGraphQLRequest(body []byte) (graphQLRequest, *Unresolved) {
 	return r, err
 }
 
-func (r graphQLRequest) operations() ([]Operation, *Unresolved) {
-	if i := strings.IndexFunc(r.query, func(c rune) bool { return c < ' ' && c != '\t' && c != '\n' && c != '\r' }); i >= 0 {
-		return nil, unresolved(ReasonSyntax, "the GraphQL document holds a control character")
+// body writes the request anew.
+func (r *graphQLRequest) body() []byte {
+	b := ijson.AppendString([]byte(`{"query":`), r.query)
+	if r.variables != nil {
+		b = ijson.Append(append(b, `,"variables":`...), r.variables)
 	}
-	doc, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: r.query}, maxGraphQLTokens)
+	if r.operationName != "" {
+		b = ijson.AppendString(append(b, `,"operationName":`...), r.operationName)
+	}
+	return append(b, '}')
+}
+
+// graphQLDocument is an operation and the fragments that it needs, in their order.
+type graphQLDocument struct {
+	operation *ast.OperationDefinition
+	fragments []*ast.FragmentDefinition
+}
+
+// document parses the query and leaves out of it what would not run.
+func (r *graphQLRequest) document() (*graphQLDocument, *Unresolved) {
+	plain, unresolvedErr := plainDocument(r.query)
+	if unresolvedErr != nil {
+		return nil, unresolvedErr
+	}
+	doc, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: plain}, maxGraphQLTokens)
 	if err != nil {
 		return nil, graphQLError(err)
 	}
@@ -112,6 +157,67 @@ func (r graphQLRequest) operations() ([]Operation, *Unresolved) {
 	if unresolvedErr != nil {
 		return nil, unresolvedErr
 	}
+	needed := spreads{doc: doc, seen: map[string]bool{}}
+	if err := needed.collect(selected.SelectionSet); err != nil {
+		return nil, err
+	}
+	d := &graphQLDocument{operation: selected}
+	for _, f := range doc.Fragments {
+		if needed.seen[f.Name] {
+			d.fragments = append(d.fragments, f)
+		}
+	}
+	return d, nil
+}
+
+func (d *graphQLDocument) print() (string, *Unresolved) {
+	return printDocument(d.operation, d.fragments)
+}
+
+// spreads are the fragments that a selection needs, through every other one.
+type spreads struct {
+	doc  *ast.QueryDocument
+	seen map[string]bool
+}
+
+func (s *spreads) collect(set ast.SelectionSet) *Unresolved {
+	for _, selection := range set {
+		var err *Unresolved
+		switch selection := selection.(type) {
+		case *ast.Field:
+			err = s.collect(selection.SelectionSet)
+		case *ast.InlineFragment:
+			err = s.collect(selection.SelectionSet)
+		case *ast.FragmentSpread:
+			err = s.collectFragment(selection.Name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *spreads) collectFragment(name string) *Unresolved {
+	if s.seen[name] {
+		return nil
+	}
+	s.seen[name] = true
+	f := s.doc.Fragments.ForName(name)
+	if f == nil {
+		return unresolved(ReasonSyntax, "the GraphQL document spreads a fragment that it does not define")
+	}
+	return s.collect(f.SelectionSet)
+}
+
+// operations names what the printed document does: it is read once more, so that what is
+// judged is what is sent and not what it was printed from.
+func (r *graphQLRequest) operations() ([]Operation, *Unresolved) {
+	doc, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: r.query}, 2*maxGraphQLTokens)
+	if err != nil || len(doc.Operations) != 1 {
+		return nil, unresolved(ReasonSyntax, "the GraphQL document cannot be printed anew")
+	}
+	selected := doc.Operations[0]
 	if selected.Operation == ast.Subscription {
 		return nil, unresolved(ReasonSyntax, "GitHub's GraphQL API has no subscriptions")
 	}
@@ -195,7 +301,7 @@ func depth(set ast.SelectionSet) int {
 }
 
 // selected is the operation that would run (GraphQL specification, section 6.1).
-func (r graphQLRequest) selected(doc *ast.QueryDocument) (*ast.OperationDefinition, *Unresolved) {
+func (r *graphQLRequest) selected(doc *ast.QueryDocument) (*ast.OperationDefinition, *Unresolved) {
 	if len(doc.Operations) == 0 {
 		return nil, unresolved(ReasonSyntax, "the GraphQL document has no operation")
 	}

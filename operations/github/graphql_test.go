@@ -30,45 +30,62 @@ func TestReadGraphQL(t *testing.T) {
 		body   string
 		names  []string
 		access github.Access
+		sent   string
 	}{
-		"shorthand": {document(t, `{ viewer { login } }`), []string{"graphql/query.viewer"}, github.Read},
+		"shorthand": {document(t, `{ viewer { login } }`), []string{"graphql/query.viewer"}, github.Read, document(t, `query{viewer{login}}`)},
 		"named, with variables": {
-			document(t, `query Q($o: String!) { repository(owner: $o, name: "web") { id } }`, `,"variables":{"o":"acme"},"operationName":"Q"`),
+			document(t, `query Q($o: String!) { repository(owner: $o, name: "web") { id } }`, `, "variables": { "o" : "\u0061cme" }, "operationName" : "Q" `),
 			[]string{"graphql/query.repository"},
 			github.Read,
+			document(t, `query Q($o:String!){repository(owner:$o name:"web"){id}}`, `,"variables":{"o":"acme"},"operationName":"Q"`),
 		},
-		"alias": {document(t, `{ viewer: node(id: "x") { id } login: viewer { login } }`), []string{"graphql/query.node", "graphql/query.viewer"}, github.Read},
+		"alias": {
+			document(t, `{ viewer: node(id: "x") { id } login: viewer { login } }`),
+			[]string{"graphql/query.node", "graphql/query.viewer"},
+			github.Read,
+			document(t, `query{viewer:node(id:"x"){id} login:viewer{login}}`),
+		},
 		"fragments": {
 			document(t, `mutation { ...a ... on Mutation { deleteRef(input: {refId: "x"}) { clientMutationId } } ... { addStar(input: {starrableId: "y"}) { clientMutationId } } }
-				fragment a on Mutation { ...b } fragment b on Mutation { createIssue(input: {}) { issue { id } } ...a }`),
+				fragment a on Mutation { ...b } fragment b on Mutation { createIssue(input: {}) { issue { id } } ...a } fragment c on Mutation { deleteIssue }`),
 			[]string{"graphql/mutation.addStar", "graphql/mutation.createIssue", "graphql/mutation.deleteRef"},
 			github.Write,
+			document(t, `mutation{...a ... on Mutation{deleteRef(input:{refId:"x"}){clientMutationId}} ...{addStar(input:{starrableId:"y"}){clientMutationId}}}`+
+				` fragment a on Mutation{...b} fragment b on Mutation{createIssue(input:{}){issue{id}} ...a}`),
 		},
-		"skipped by a directive": {document(t, `mutation { deleteRef(input: {}) @skip(if: true) { clientMutationId } }`), []string{"graphql/mutation.deleteRef"}, github.Write},
+		"skipped by a directive": {
+			document(t, `mutation { deleteRef(input: {}) @skip(if: true) { clientMutationId } }`),
+			[]string{"graphql/mutation.deleteRef"},
+			github.Write,
+			document(t, `mutation{deleteRef(input:{}) @skip(if:true){clientMutationId}}`),
+		},
 		"the named of two": {
 			document(t, `query A { viewer { login } } mutation B { deleteRef(input: {}) { clientMutationId } }`, `,"operationName":"A"`),
 			[]string{"graphql/query.viewer"},
 			github.Read,
+			document(t, `query A{viewer{login}}`, `,"operationName":"A"`),
 		},
 		"the other of two": {
 			document(t, `query A { viewer { login } } mutation B { deleteRef(input: {}) { clientMutationId } }`, `,"operationName":"B","variables":null`),
 			[]string{"graphql/mutation.deleteRef"},
 			github.Write,
+			document(t, `mutation B{deleteRef(input:{}){clientMutationId}}`, `,"operationName":"B"`),
 		},
 		"mutation in a comment and a string": {
 			document(t, "# mutation { deleteRef }\n{ repository(owner: \"} mutation { deleteRef\", name: \"\"\"}\"\"\") { id } }"),
 			[]string{"graphql/query.repository"},
 			github.Read,
+			document(t, `query{repository(owner:"} mutation { deleteRef" name:"}"){id}}`),
 		},
-		"introspection":    {document(t, `{ __schema { types { name } } }`), []string{"graphql/query.__schema"}, github.Read},
-		"empty extensions": {document(t, `{ viewer { login } }`, `,"extensions": { },"operationName":null`), []string{"graphql/query.viewer"}, github.Read},
+		"introspection":    {document(t, `{ __schema { types { name } } }`), []string{"graphql/query.__schema"}, github.Read, document(t, `query{__schema{types{name}}}`)},
+		"empty extensions": {document(t, `{ viewer { login } }`, `,"extensions": { },"operationName":null`), []string{"graphql/query.viewer"}, github.Read, document(t, `query{viewer{login}}`)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := http.Header{"Content-Type": {"application/json; charset=utf-8"}}
 			operations, body, err := github.ReadGraphQL(h, strings.NewReader(c.body))
 			require.NoError(t, err)
-			assert.Equal(t, c.body, string(body))
+			assert.Equal(t, c.sent, string(body))
 			var names []string
 			for _, o := range operations {
 				names = append(names, o.Name)
@@ -175,14 +192,14 @@ func TestReadGraphQLFragmentBomb(t *testing.T) {
 		fmt.Fprintf(&q, " fragment f%d on Query { a%d ...f%d ...f%d ...f%d }", i, i, i+1, i+1, (i+7)%500)
 	}
 	q.WriteString(" fragment f500 on Query { last }")
-	operations, err := github.ParseGraphQL(jsonType, []byte(document(t, q.String())))
+	operations, _, err := github.ParseGraphQL(jsonType, []byte(document(t, q.String())))
 	require.NoError(t, err)
 	assert.Len(t, operations, 501)
 }
 
 func TestGraphQLCredentials(t *testing.T) {
 	t.Parallel()
-	operations, err := github.ParseGraphQL(jsonType, []byte(document(t,
+	operations, _, err := github.ParseGraphQL(jsonType, []byte(document(t,
 		`mutation { createIssue(input: {}) { clientMutationId } regenerateVerifiableDomainToken(input: {}) { verificationToken } }`)))
 	require.NoError(t, err)
 	assert.False(t, operations[0].CredentialAnswer)

@@ -2,66 +2,43 @@ package github
 
 import (
 	"bytes"
-	"encoding/json"
 	"io"
 	"mime"
 	"net/http"
 	"strings"
-	"unicode/utf8"
+
+	"sallyport/internal/ijson"
 )
 
-// jsonObject reads exactly one JSON object and hands each member to take, once each.
-// What JSON readers are known to differ in is refused: repeated keys, invalid UTF-8,
-// data after the object.
-func jsonObject(body []byte, take func(key string, value json.RawMessage) *Unresolved) *Unresolved {
-	if !utf8.Valid(body) {
-		return unresolved(ReasonSyntax, "the body is not UTF-8")
+const jsonMedia = "application/json"
+
+// GraphQLMedia is the media type of the body that [ReadGraphQL] returns.
+const GraphQLMedia = jsonMedia
+
+// jsonObject reads exactly one JSON object that has one reading, and hands each member to
+// take, once each.
+func jsonObject(body []byte, take func(key string, value []byte) *Unresolved) *Unresolved {
+	if start := bytes.TrimLeft(body, " \t\r\n"); len(start) > 0 && start[0] == '[' {
+		return unresolved(ReasonBatch, "the body is a list; send one request at a time")
 	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		if t == json.Delim('[') {
-			return unresolved(ReasonBatch, "the body is a list; send one request at a time")
-		}
-		return unresolved(ReasonSyntax, "the body is not a JSON object")
+	members, err := ijson.Object(body)
+	if err != nil {
+		return unresolved(ReasonSyntax, "the body "+err.Error())
 	}
-	seen := map[string]bool{}
-	for d.More() {
-		t, err := d.Token()
-		key, ok := t.(string)
-		if err != nil || !ok {
-			return unresolved(ReasonSyntax, "the body is not valid JSON")
-		}
-		if seen[key] {
-			return unresolved(ReasonSyntax, "the body names a key twice")
-		}
-		seen[key] = true
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return unresolved(ReasonSyntax, "the body is not valid JSON")
-		}
-		if err := take(key, value); err != nil {
+	for _, m := range members {
+		if err := take(m.Name, m.Value); err != nil {
 			return err
 		}
-	}
-	if _, err := d.Token(); err != nil {
-		return unresolved(ReasonSyntax, "the body is not valid JSON")
-	}
-	if _, err := d.Token(); err != io.EOF { //nolint:errorlint // Token documents io.EOF itself
-		return unresolved(ReasonSyntax, "the body goes on after its JSON object")
 	}
 	return nil
 }
 
-// jsonString reads a string that every reader reads alike; null is absent.
-func jsonString(value json.RawMessage) (s string, ok bool) {
+// jsonString reads a string; null is absent.
+func jsonString(value []byte) (s string, ok bool) {
 	if string(value) == "null" {
 		return "", true
 	}
-	if len(value) == 0 || value[0] != '"' || json.Unmarshal(value, &s) != nil {
-		return "", false
-	}
-	// A lone surrogate becomes U+FFFD here and something else elsewhere.
-	return s, !strings.ContainsRune(s, utf8.RuneError)
+	return ijson.String(value)
 }
 
 // readBounded takes the whole body, at most limit bytes of it.

@@ -1,7 +1,6 @@
 package github
 
 import (
-	"encoding/json"
 	"io"
 	"net/http"
 	"strings"
@@ -15,7 +14,7 @@ const MaxLFSBatch = 2 << 20
 // that operation: "git/lfs-download" or "git/lfs-upload". The body is returned whole, for
 // it has been consumed. The error is always an [*Unresolved].
 func ReadLFSBatch(o Operation, header http.Header, body io.Reader) (Operation, []byte, error) {
-	if media := contentType(header); !plainEncoding(header) || media != "application/vnd.git-lfs+json" && media != "application/json" {
+	if media := contentType(header); !plainEncoding(header) || media != "application/vnd.git-lfs+json" && media != jsonMedia {
 		return Operation{}, nil, unresolved(ReasonEncoding, "an LFS batch request is taken as application/vnd.git-lfs+json without Content-Encoding only")
 	}
 	data, err := readBounded(body, MaxLFSBatch)
@@ -23,7 +22,7 @@ func ReadLFSBatch(o Operation, header http.Header, body io.Reader) (Operation, [
 		return Operation{}, nil, err
 	}
 	direction := ""
-	err = jsonObject(data, func(key string, value json.RawMessage) *Unresolved {
+	err = jsonObject(data, func(key string, value []byte) *Unresolved {
 		if !strings.EqualFold(key, "operation") {
 			return nil
 		}
