@@ -45,6 +45,29 @@ func TestParseOwners(t *testing.T) {
 	assert.Empty(t, nobody.Accountable("person:dana"))
 }
 
+// A person answers for their own agents; for a team's its fallback, then the file's,
+// who answers for agents of an owner who is gone, too.
+func TestSomebodyAnswers(t *testing.T) {
+	t.Parallel()
+	people := "people: {dana: {name: Dana}, kim: {name: Kim}}\nteams:\n  ops: {members: [dana], fallback: dana}\n  web: {members: [dana]}\n"
+	without, err := identity.ParseOwners("owners.yaml", []byte(people))
+	require.NoError(t, err)
+	assert.Equal(t, "person:dana", without.Accountable("team:ops"))
+	assert.Empty(t, without.Accountable("team:web"))
+	assert.Empty(t, without.Accountable("person:gone"))
+	require.Len(t, without.Warnings(), 1)
+	assert.Contains(t, without.Warnings()[0], "teams.web has no fallback")
+
+	with, err := identity.ParseOwners("owners.yaml", []byte(people+"fallback: kim\n"))
+	require.NoError(t, err)
+	for ref, accountable := range map[string]string{
+		"person:dana": "person:dana", "team:ops": "person:dana", "team:web": "person:kim", "team:gone": "person:kim", "person:gone": "person:kim",
+	} {
+		assert.Equal(t, accountable, with.Accountable(ref), ref)
+	}
+	assert.Empty(t, with.Warnings())
+}
+
 // Each file says in its first lines what its errors begin with.
 func TestParseOwnersNamesWhatIsWrong(t *testing.T) {
 	t.Parallel()

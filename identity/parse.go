@@ -67,15 +67,17 @@ func (p *ownersParser) document(data []byte) *yaml.Node {
 }
 
 func (p *ownersParser) root(n *yaml.Node) {
-	var people, teams *yaml.Node
+	var people, teams, fallback *yaml.Node
 	p.mapping(n, "", func(key string, k, v *yaml.Node) {
 		switch key {
 		case "people":
 			people = v
 		case "teams":
 			teams = v
+		case "fallback":
+			fallback = v
 		default:
-			p.fail(k.Line, key, "unknown key; use people and teams")
+			p.fail(k.Line, key, "unknown key; use people, teams and fallback")
 		}
 	})
 	if people == nil {
@@ -88,6 +90,19 @@ func (p *ownersParser) root(n *yaml.Node) {
 	if teams != nil {
 		p.mapping(teams, "teams", p.team)
 	}
+	if fallback != nil {
+		p.owners.fallback = p.knownPerson(fallback, "fallback")
+	}
+}
+
+// knownPerson is the name of one of the people, "" after an error.
+func (p *ownersParser) knownPerson(n *yaml.Node, path string) string {
+	name := p.text(n, path)
+	if _, known := p.owners.people[name]; name != "" && !known {
+		p.fail(n.Line, path, "%q is not among people; add them there, or name somebody else", name)
+		return ""
+	}
+	return name
 }
 
 func (p *ownersParser) person(name string, k, v *yaml.Node) {
@@ -119,8 +134,10 @@ func (p *ownersParser) team(name string, k, v *yaml.Node) {
 		switch key {
 		case "members":
 			team.Members = p.members(v, path+".members")
+		case "fallback":
+			team.Fallback = p.knownPerson(v, path+".fallback")
 		default:
-			p.fail(k.Line, path+"."+key, "unknown key; use members")
+			p.fail(k.Line, path+"."+key, "unknown key; use members and fallback")
 			team.Members = []string{} // most likely a misspelling: do not also say that it is missing
 		}
 	})

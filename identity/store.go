@@ -67,7 +67,7 @@ func openStore(ctx context.Context, path string) (*sql.DB, error) {
 	if err := checkIntegrity(ctx, db); err != nil {
 		return nil, errors.Join(fmt.Errorf("check %s: %w", path, explain(err)), db.Close())
 	}
-	if err := sqlite.Migrate(ctx, db, []string{schema1}); err != nil {
+	if err := sqlite.Migrate(ctx, db, []string{schema1, schemaMissing}); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, explain(err)), db.Close())
 	}
 	return db, nil

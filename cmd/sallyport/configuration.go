@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"sallyport/audit"
@@ -95,8 +96,12 @@ func (s *server) reload(ctx context.Context, source string, by *admin.Caller) (a
 		s.log.Error("configuration not loaded; the last good one stays in force", "source", source, "generation", r.Set.Number, "error", err)
 	case r.Changed:
 		s.proxy.Recheck()
+		select {
+		case s.reloaded <- struct{}{}:
+		default: // it was not looked at yet, and will be
+		}
 		s.log.Info("configuration loaded", "source", source, "generation", r.Set.Number, "files", len(r.Set.Files))
-		for _, w := range r.Set.Warnings {
+		for _, w := range s.warnings(ctx, r.Set) {
 			s.log.Warn("configuration", "warning", w)
 		}
 	case r.News:
@@ -111,7 +116,17 @@ func (s *server) reload(ctx context.Context, source string, by *admin.Caller) (a
 			Try: fmt.Sprintf("generation %d stays in force until this is mended", r.Set.Number),
 		}
 	}
-	return describeSet(r.Set, r.Changed), nil
+	return describeSet(r.Set, r.Changed, s.warnings(ctx, r.Set)), nil
+}
+
+// warnings are those of the files, and of the agents that they leave without an
+// owner or a policy.
+func (s *server) warnings(ctx context.Context, set *home.Set) []string {
+	orphans, err := s.session.Orphans(ctx)
+	if err != nil {
+		s.log.Warn("agents could not be looked at", "error", err)
+	}
+	return append(slices.Clone(set.Warnings), orphans.Warnings(set.Config.OwnersGrace)...)
 }
 
 // recordKept puts into the trail that files were not put in force, because they
@@ -132,10 +147,10 @@ func (s *server) recordKept(ctx context.Context, generation uint64, source strin
 	}
 }
 
-func describeSet(set *home.Set, changed bool) admin.Configuration {
+func describeSet(set *home.Set, changed bool, warnings []string) admin.Configuration {
 	c := admin.Configuration{
 		Generation: set.Number, Changed: changed, Files: []admin.File{},
-		Warnings: append([]string{}, set.Warnings...),
+		Warnings: append([]string{}, warnings...),
 	}
 	for _, f := range set.Files {
 		c.Files = append(c.Files, admin.File{Path: f.Path, SHA256: f.SHA256})

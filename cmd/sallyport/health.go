@@ -64,6 +64,7 @@ func (s *server) readiness() readiness {
 	r.add("trail", statusFailed, s.trail.Err())
 	r.add("checkpoints", statusWarning, s.publisher.Err())
 	r.add("configuration", statusWarning, s.files.Err())
+	r.add("owners", statusWarning, s.orphaned())
 	var stopping error
 	if s.draining.Load() {
 		stopping = errors.New("draining")

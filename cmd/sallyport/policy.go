@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sallyport/internal/admin"
 	"sallyport/internal/home"
 	"sallyport/policy"
 	"sallyport/proxy"
@@ -27,15 +29,22 @@ func newPolicyCommand(a *app) *cobra.Command {
 }
 
 func newPolicyCheckCommand(a *app) *cobra.Command {
-	return &cobra.Command{
+	var withAgents bool
+	cmd := &cobra.Command{
 		Use:   "check [FILE...]",
 		Short: "Report every error, and run the tests inside the files",
 		Long: `Without FILE, checks all of HOME as the server would load it: sallyport.yaml, owners,
 credentials, policies, and each against the others. With FILE, checks these policies by
-themselves. Then runs the tests inside the policies. Exit code 1 if anything is wrong.`,
+themselves. Then runs the tests inside the policies. Exit code 1 if anything is wrong.
+
+While a server runs, or with --agents, it also warns of live agents whose owner or policy
+would not be there any more.`,
 		Example: "  sallyport policy check\n  sallyport policy check policies/operator.yaml",
-		RunE: func(_ *cobra.Command, args []string) error {
-			c, err := a.checkPolicies(args)
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if withAgents && len(args) > 0 {
+				return usagef("--agents goes with a whole home, not with single files")
+			}
+			c, err := a.checkPolicies(cmd.Context(), args, withAgents)
 			if err != nil {
 				c.Errors = strings.Split(err.Error(), "\n")
 			}
@@ -43,6 +52,33 @@ themselves. Then runs the tests inside the policies. Exit code 1 if anything is 
 			return a.printPolicyCheck(c)
 		},
 	}
+	cmd.Flags().BoolVar(&withAgents, "agents", false, "look at the agents too when no server runs")
+	return cmd
+}
+
+// orphanWarnings are about live agents that these files leave without an owner or
+// a policy. Without a server they are asked for only if that is wanted.
+func (a *app) orphanWarnings(ctx context.Context, set *home.Set, wanted bool) ([]string, error) {
+	var agents []admin.Agent
+	list := func(is administration) (err error) {
+		agents, err = is.Agents(ctx)
+		return err
+	}
+	client, err := a.connect(ctx)
+	switch {
+	case err == nil:
+		defer client.Close()
+		err = list(client)
+	case wanted:
+		err = a.administer(ctx, list)
+	default:
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look at the agents: %w", err)
+	}
+	view := admin.View{Policies: set.Policies, Owners: set.Owners}
+	return admin.FindOrphans(view, agents).Warnings(set.Config.OwnersGrace), nil
 }
 
 // policyCheck is the JSON of `policy check`.
@@ -69,7 +105,7 @@ type testFailure struct {
 	Reason   string  `json:"reason"`
 }
 
-func (a *app) checkPolicies(files []string) (policyCheck, error) {
+func (a *app) checkPolicies(ctx context.Context, files []string, withAgents bool) (policyCheck, error) {
 	c := policyCheck{Errors: []string{}, Warnings: []string{}, Failures: []testFailure{}, Policies: []checkedPolicy{}}
 	if len(files) == 0 {
 		set, err := a.loadHome()
@@ -80,7 +116,9 @@ func (a *app) checkPolicies(files []string) (policyCheck, error) {
 		for _, name := range slices.Sorted(maps.Keys(set.Policies)) {
 			c.add(set.Policies[name])
 		}
-		return c, nil
+		orphaned, err := a.orphanWarnings(ctx, set, withAgents)
+		c.Warnings = append(c.Warnings, orphaned...)
+		return c, err
 	}
 	var errs []error
 	for _, file := range files {

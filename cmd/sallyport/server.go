@@ -41,7 +41,9 @@ type server struct {
 
 	agents, commands, health net.Listener // health is nil when off
 	admin                    *admin.Server
-	pages                    *http.Server // on health
+	session                  *admin.Session // administration on the server's own behalf
+	reloaded                 chan struct{}  // other files have come into force; holds one
+	pages                    *http.Server   // on health
 	draining                 atomic.Bool
 
 	group  sync.WaitGroup
@@ -52,7 +54,7 @@ type server struct {
 // newServer wires a server that is ready to start. It listens nowhere yet.
 func newServer(a *app, log *slog.Logger, st *stores) (*server, error) {
 	s := &server{
-		stores: st, log: log, now: a.now, metrics: metrics.New(), failed: make(chan error, 3),
+		stores: st, log: log, now: a.now, metrics: metrics.New(), failed: make(chan error, 3), reloaded: make(chan struct{}, 1),
 		leaves: certs.NewLeaves(st.interceptionCA, leafCacheSize, a.now),
 	}
 	set := st.files.Current()
@@ -102,16 +104,18 @@ func (s *server) start(ctx context.Context) (err error) {
 			return s.reload(ctx, "command", &by)
 		},
 	})
+	s.session = service.As(admin.Itself())
 	s.accept(service)
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.cancel = cancel
 	s.group.Go(func() { heap.Pace(background, heapHeadroom) })
 	s.group.Go(func() { s.publisher.Run(background) })
+	s.group.Go(func() { s.keepOwned(background) })
 	s.group.Go(func() { s.certificate.keepFresh(background, s.files, s.log) })
 	s.group.Go(func() {
 		s.files.Watch(background, func() { s.filesChanged(background) }, func(err error) { s.log.Warn("files are watched by polling", "error", err) })
 	})
-	for _, w := range set.Warnings {
+	for _, w := range s.warnings(ctx, set) {
 		s.log.Warn("configuration", "warning", w)
 	}
 	s.log.Info("serving", "listen", s.agents.Addr().String(), "home", s.layout.Dir, "trust_domain", set.Config.TrustDomain,

@@ -81,6 +81,13 @@ func Self() Caller {
 	return Caller{UID: os.Geteuid(), User: userName(os.Geteuid()), Via: "direct"}
 }
 
+// Itself is the caller of what the running server does of its own accord.
+func Itself() Caller {
+	c := Self()
+	c.Via = "server"
+	return c
+}
+
 func userName(uid int) string {
 	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
 		return u.Username

@@ -110,6 +110,9 @@ func (s *Session) RenewAgent(ctx context.Context, r RenewRequest) (Enrolment, er
 	if err != nil {
 		return Enrolment{}, err
 	}
+	if err := s.service.View().owned(agent); err != nil {
+		return Enrolment{}, err
+	}
 	before := agent.ExpiresAt
 	agent, err = s.service.Registry.Renew(ctx, agent.ID, s.service.Now().Add(time.Duration(r.TTL)))
 	if err != nil {
@@ -229,11 +232,14 @@ func (s *Session) ResumeAgent(ctx context.Context, r StatusRequest) (Agent, erro
 	if err != nil {
 		return Agent{}, err
 	}
+	view := s.service.View()
+	if err := view.owned(before); err != nil {
+		return Agent{}, err
+	}
 	agent, err := s.service.Registry.Resume(ctx, before.ID)
 	if err != nil {
 		return Agent{}, err
 	}
-	view := s.service.View()
 	if err := s.recordAgent(ctx, "agent.resumed", view, agent); err != nil {
 		_, undo := s.service.Registry.Suspend(context.WithoutCancel(ctx), agent.ID, before.Reason)
 		s.service.Cut(agent.ID)

@@ -27,7 +27,13 @@ type Config struct {
 	// refused; 0 is for ever.
 	MaxUnpublished time.Duration
 	Limits         Limits
+	// OwnersGrace is how long an agent goes on whose owner is not in owners.yaml
+	// any more, before it is suspended.
+	OwnersGrace time.Duration
 }
+
+// defaultOwnersGrace is three days: a long weekend.
+const defaultOwnersGrace = 72 * time.Hour
 
 // Limits bound what one agent may take. 0 means the default.
 type Limits struct {
@@ -86,7 +92,7 @@ func unspecified(listenHost string) bool {
 
 // parseConfig reads sallyport.yaml and adds what is wrong with it to p.
 func parseConfig(data []byte, home string, checkTrustDomain func(string) error, p *problems) *Config {
-	c := &Config{Listen: defaultListen}
+	c := &Config{Listen: defaultListen, OwnersGrace: defaultOwnersGrace}
 	root := parseYAML(data, p)
 	if root.node == nil {
 		return c
@@ -107,7 +113,10 @@ func parseConfig(data []byte, home string, checkTrustDomain func(string) error, 
 		},
 		"upstream": func(v value) { c.Upstream.parse(v, home) },
 		"audit":    func(v value) { c.parseAudit(v, home) },
-		"limits":   func(v value) { v.fields(map[string]func(value){"per_agent": c.Limits.parse}) },
+		"owners": func(v value) {
+			v.fields(map[string]func(value){"grace": func(v value) { c.OwnersGrace = v.duration(0, "72h") }})
+		},
+		"limits": func(v value) { v.fields(map[string]func(value){"per_agent": c.Limits.parse}) },
 	})
 	if c.TrustDomain == "" && len(p.errs) == 0 {
 		p.add(0, "trust_domain", "is missing; write for example trust_domain: agents.example.com")

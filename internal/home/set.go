@@ -104,6 +104,9 @@ func (set *Set) parse(snap *snapshot, l Layout, o Options) error {
 	var ownersErr, credentialsErr, usesErr error
 	if snap.owners.path != "" {
 		set.Owners, ownersErr = identity.ParseOwners(snap.owners.path, snap.owners.data)
+		for _, w := range set.Owners.Warnings() {
+			set.Warnings = append(set.Warnings, snap.owners.path+": "+w)
+		}
 	}
 	if snap.credentials.path != "" {
 		credentialsErr = set.parseCredentials(snap.credentials, l, o)
