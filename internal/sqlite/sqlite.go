@@ -97,12 +97,21 @@ func open(dsn string, connections int) (*sql.DB, error) {
 	}
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
-	// A ping alone would not touch the file.
-	if _, err := db.ExecContext(context.Background(), "SELECT 1 FROM sqlite_schema"); err != nil {
-		return nil, errors.Join(err, db.Close())
+	// SQLite does not wait for its busy timeout where another process is just turning
+	// a new database into one with a write-ahead log.
+	for deadline := time.Now().Add(busyTimeout); ; time.Sleep(time.Millisecond) {
+		// A ping alone would not touch the file.
+		_, err := db.ExecContext(context.Background(), "SELECT 1 FROM sqlite_schema")
+		if err == nil {
+			return db, nil
+		}
+		if Code(err) != CodeBusy || time.Now().After(deadline) {
+			return nil, errors.Join(err, db.Close())
+		}
 	}
-	return db, nil
 }
+
+const busyTimeout = 5 * time.Second
 
 func holdsData(path string) bool {
 	fi, err := os.Stat(path)
@@ -142,7 +151,7 @@ func connections(o Options) int {
 func dsn(path string, o Options) string {
 	busy := o.BusyTimeout
 	if busy == 0 {
-		busy = 5 * time.Second
+		busy = busyTimeout
 	}
 	cache := o.CacheKiB
 	if cache == 0 {
