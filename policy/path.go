@@ -37,6 +37,11 @@ func ParsePath(escaped string) (Path, error) {
 	return Path{raw: escaped, text: text, lenient: mergeSlashes(text)}, nil
 }
 
+// signed is the path as it leaves once it is signed for S3: encoded slashes are slashes.
+func (p Path) signed() string {
+	return strings.ReplaceAll(p.text, string(rune(encodedSlash)), "/")
+}
+
 // String returns the path exactly as it was sent.
 func (p Path) String() string { return p.raw }
 

@@ -19,6 +19,7 @@ type request struct {
 
 	credential string // what the rule injects; empty for nothing
 	unnamed    bool   // also into what has no name at its service
+	signed     bool   // its credential signs, so that what leaves has another form
 }
 
 func (m *request) patterns() []host.Pattern {
@@ -39,7 +40,7 @@ func (m *request) match(q Query) verdict {
 		return mismatch
 	}
 	if m.path != nil {
-		if result = min(result, m.path.match(q.Path)); result == mismatch {
+		if result = min(result, m.matchPath(q)); result == mismatch {
 			return mismatch
 		}
 	}
@@ -47,19 +48,59 @@ func (m *request) match(q Query) verdict {
 		result = min(result, doubtful)
 	}
 	if len(m.query) > 0 {
-		return matchQuery(m.query, q.RawQuery, result)
+		return m.matchQuery(q.RawQuery, result)
 	}
 	return result
 }
 
 // exceeded reports whether the request may do more than a rule about hosts grants, for it
-// names no operation: what hands out or plants a credential, and, with the credential that
-// the rule injects, what has no name at the service that it goes to.
+// names no operation: what hands out or plants a credential, what touches another's than
+// the one host that it names, and, with the credential that the rule injects, what has no
+// name at the service that it goes to.
 func (m *request) exceeded(q Query) bool {
 	if q.call == nil {
 		return q.Meaning != nil && m.credential != "" && !m.unnamed
 	}
-	return q.call.Credential
+	return q.call.Credential || q.call.OtherHost && m.isExact()
+}
+
+func (m *request) matchQuery(raw string, result verdict) verdict {
+	result = matchQuery(m.query, raw, result)
+	if m.signed && result == matched && strings.Contains(raw, "+") {
+		return min(result, max(doubtful, matchQuery(m.query, signedQuery(raw), result)))
+	}
+	return result
+}
+
+// signedQuery is a query as it leaves once it is signed.
+func signedQuery(raw string) string { return strings.ReplaceAll(raw, "+", "%2B") }
+
+// matchPath asks about the request's path, and about that of what its call touches
+// besides: an allow must match both, and a deny or ask one.
+func (m *request) matchPath(q Query) verdict {
+	own := m.path.match(q.Path)
+	if m.signed && own == matched && !m.path.matchText(q.Path.signed()) {
+		own = doubtful
+	}
+	if q.call == nil {
+		return own
+	}
+	if q.call.Elsewhere {
+		return doubtful
+	}
+	if q.call.Path.raw == "" {
+		return own
+	}
+	if other := m.path.match(q.call.Path); other != own {
+		return doubtful
+	}
+	return own
+}
+
+// isExact reports whether the rule names one host.
+func (m *request) isExact() bool {
+	_, exact := m.host.Exact()
+	return !m.anyHost && exact
 }
 
 func (m *request) matchesHost(a host.Authority) bool {
@@ -103,17 +144,14 @@ func (m *request) explain(q Query) string {
 		return fmt.Sprintf("methods [%s] do not include %s, though a server may read it as one of them", strings.Join(m.methods, ", "), q.Method)
 	case matched, unreadable:
 	}
-	if m.path != nil {
-		switch m.path.match(q.Path) {
-		case mismatch:
-			return fmt.Sprintf("path %s does not match %s", m.path, q.Path)
-		case doubtful:
-			return fmt.Sprintf("path %s matches %s only if slashes are merged or decoded", m.path, q.Path)
-		case matched, unreadable:
-		}
+	if m.path != nil && m.matchPath(q) != matched {
+		return m.explainPath(q)
 	}
 	if m.exceeded(q) {
 		return m.explainExcess(q)
+	}
+	if m.signed && matchQuery(m.query, q.RawQuery, matched) == matched {
+		return explainQuery(m.query, signedQuery(q.RawQuery)) // nothing if that matches too
 	}
 	return explainQuery(m.query, q.RawQuery)
 }
@@ -123,7 +161,28 @@ func (m *request) explainExcess(q Query) string {
 		return fmt.Sprintf("the request has no name at its service, so that what it would do with credential %s is not known: %s; give what is meant a rule about the service's operations, or write unnamed: allow",
 			m.credential, q.Meaning.Unclassified)
 	}
+	if !q.call.Credential {
+		return q.call.Operation + " touches what host " + m.host.String() + " does not name"
+	}
 	return q.call.Operation + " gives out or plants a credential, so that a rule has to name it exactly"
+}
+
+// explainPath says why the path does not match for certain.
+func (m *request) explainPath(q Query) string {
+	own := m.path.match(q.Path)
+	switch {
+	case m.signed && own == matched && !m.path.matchText(q.Path.signed()):
+		return fmt.Sprintf("path %s matches %s, but not what is signed and sent in its place, %s", m.path, q.Path, q.Path.signed())
+	case m.matchPath(q) == mismatch:
+		return fmt.Sprintf("path %s does not match %s", m.path, q.Path)
+	case own == doubtful:
+		return fmt.Sprintf("path %s matches %s only if slashes are merged or decoded", m.path, q.Path)
+	case q.call.Elsewhere:
+		return fmt.Sprintf("path %s says nothing of what %s touches", m.path, q.call.Operation)
+	case own == matched:
+		return fmt.Sprintf("path %s does not match %s, which %s touches too", m.path, q.call.Path, q.call.Operation)
+	}
+	return fmt.Sprintf("path %s matches %s, which %s touches", m.path, q.call.Path, q.call.Operation)
 }
 
 func (m *request) explainHost(a host.Authority) string {

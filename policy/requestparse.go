@@ -21,7 +21,7 @@ func (c *compiler) request(n *node, r *rule) matcher {
 		c.failAt(n, `says nothing and would match every request; write {host: "*"} if that is meant`)
 		return nil
 	}
-	m := &request{anyHost: true, credential: r.credential, unnamed: r.unnamed}
+	m := &request{anyHost: true, credential: r.credential, unnamed: r.unnamed, signed: r.effect != Deny && c.signs(r.credential)}
 	c.scheme(n, r, m)
 	if f := n.field("host"); f != nil {
 		m.anyHost = false
@@ -45,6 +45,10 @@ func (c *compiler) request(n *node, r *rule) matcher {
 		m.query = c.query(f)
 	}
 	return m
+}
+
+func (c *compiler) signs(credential string) bool {
+	return credential != "" && slices.ContainsFunc(c.services, func(s Service) bool { return s.Signs != nil && s.Signs(credential) })
 }
 
 // scheme fixes the scheme and the port that goes with it. Deny is wide where

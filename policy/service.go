@@ -57,6 +57,12 @@ type Call struct {
 	// names the operation exactly allows it.
 	Credential bool
 
+	// Path is where the host has what is touched, if that is not the request's own path;
+	// rules about paths are asked about both. Elsewhere: no path of this host says it, and
+	// OtherHost: the host is said to be one thing's own, and what is touched is not that.
+	Path                 Path
+	Elsewhere, OtherHost bool
+
 	Ref, Update string // what a push does to which ref: "refs/heads/main", "create"
 	Probe       bool   // asks whether there may be a push, and changes nothing yet
 }
@@ -93,6 +99,10 @@ type Service struct {
 	// Narrows reports whether a credential's tokens are narrowed to the repositories of
 	// the rule, so that it can allow what hides its repository; nil for none.
 	Narrows func(credential string) bool
+	// Signs reports whether a credential signs what leaves, in a form of its own: encoded
+	// slashes as slashes, a plus as itself. A rule about hosts that gives it allows only
+	// what it allows in that form too. Nil for none.
+	Signs func(credential string) bool
 	// Server reads the host by which a rule names another server.
 	Server func(text string) (string, error)
 	// Part reads the name of a part of the service, for the key service; its operations

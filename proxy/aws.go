@@ -114,7 +114,7 @@ func findStore(a host.Authority, stores []host.Pattern) *awsHost {
 
 // request is what is known of a request by its line and by what it is signed for.
 func (h *awsHost) request(method, path, query, service, region string) aws.Request {
-	r := aws.Request{Method: method, Path: path, Query: query, Service: service, Region: region, Host: h.service}
+	r := aws.Request{Method: method, Path: path, Query: query, Service: service, Region: region, Host: h.service, Store: !h.own}
 	if h.own {
 		r.Partition = h.endpoint.Partition
 	}
@@ -148,10 +148,16 @@ func meaningAtAWS(o *aws.Operation, region string) policy.Meaning {
 }
 
 func awsCall(c *aws.Call, region string) policy.Call {
-	return policy.Call{
+	call := policy.Call{
 		Operation: c.Operation, Resource: c.Resource, Container: c.Container, Unknown: c.Unknown,
-		Region: region, Credential: c.Secret,
+		Region: region, Credential: c.Secret, Elsewhere: c.Elsewhere, OtherHost: c.OtherHost,
 	}
+	if c.Path != "" {
+		var err error
+		call.Path, err = policy.ParsePath(c.Path)
+		call.Elsewhere = call.Elsewhere || err != nil
+	}
+	return call
 }
 
 func unknownAtAWS(why string) policy.Meaning {

@@ -20,6 +20,9 @@ const (
 	roleKind = "aws_role"
 )
 
+// SignsAnew reports whether a credential of this kind signs what leaves.
+func SignsAnew(kind string) bool { return kind == keysKind || kind == roleKind }
+
 // awsRequest is what is known of a request that speaks one of AWS's protocols.
 type awsRequest struct {
 	host      *awsHost

@@ -195,7 +195,7 @@ func (x *exchange) admit(located bool) *refusal {
 // decide asks the agent's policy.
 func (x *exchange) decide() *refusal {
 	x.policy = x.generation.Policies[x.record.Policy]
-	x.decision = x.policy.Decide(x.query())
+	x.decision = x.judge(x.generation)
 	x.decided = true
 	var refusal *refusal
 	switch x.decision.Effect {
@@ -309,7 +309,7 @@ func (x *exchange) confirm() *refusal {
 // allowedBy reports whether another generation lets the exchange go on as it is:
 // the same credential, by a rule that still allows it.
 func (x *exchange) allowedBy(g *Generation) bool {
-	decision := g.Policies[x.record.Policy].Decide(x.query())
+	decision := x.judge(g)
 	return decision.Effect == policy.Allow && decision.Credential == x.decision.Credential && decision.Scope.Equal(x.decision.Scope)
 }
 

@@ -62,7 +62,7 @@ func (g *Generation) prepare() {
 		}
 		g.servers = gitHubs(append(named, g.Credentials.Servers()...))
 		for _, name := range g.Credentials.Names() {
-			if c := g.Credentials.Lookup(name); c.Kind() == keysKind || c.Kind() == roleKind {
+			if c := g.Credentials.Lookup(name); SignsAnew(c.Kind()) {
 				g.keyed = append(g.keyed, c.Hosts()...)
 			}
 		}

@@ -96,17 +96,25 @@ func sendCanonical(u *url.URL, service string) error {
 		}
 		return nil
 	}
-	path, ok := canonicalEscape(sent, true)
-	if !ok {
-		return refuse(Malformed, "the path holds an invalid percent-encoding")
-	}
-	for segment := range strings.SplitSeq(path, "/") {
-		if segment == "." || segment == ".." {
-			return refuse(Malformed, "the key holds a segment of only dots, which cannot be sent unchanged; use another key")
-		}
+	path, err := sentToS3(sent)
+	if err != nil {
+		return err
 	}
 	u.Path, u.RawPath, u.Opaque = unescape(path), path, ""
 	return nil
+}
+
+func sentToS3(path string) (string, error) {
+	path, ok := canonicalEscape(path, true)
+	if !ok {
+		return "", refuse(Malformed, "the path holds an invalid percent-encoding")
+	}
+	for segment := range strings.SplitSeq(path, "/") {
+		if segment == "." || segment == ".." {
+			return "", refuse(Malformed, "the key holds a segment of only dots, which cannot be sent unchanged; use another key")
+		}
+	}
+	return path, nil
 }
 
 func isS3(service string) bool {

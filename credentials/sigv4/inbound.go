@@ -63,6 +63,10 @@ func readSignature(r *http.Request, query rawQuery) (*Inbound, error) {
 	case presigned:
 		return readPresigned(r, query)
 	case len(values) == 1:
+		if name := query.header(); name != "" {
+			// Whether a server reads it there depends on the server.
+			return nil, refuse(Ambiguous, "the query holds %s, which belongs in a header where the signature is in one", name)
+		}
 		return readHeader(r, values[0])
 	case isForm(r):
 		return nil, refuse(PostPolicy, "a form upload signed by a POST policy cannot be signed again; upload with PutObject")
@@ -266,19 +270,42 @@ func (in *Inbound) strip(r *http.Request, query rawQuery) (rawQuery, error) {
 	} {
 		delete(r.Header, name)
 	}
-	kept := query[:0:0]
+	kept, hoisted := in.divide(query)
+	for _, p := range hoisted {
+		if err := hoist(r.Header, textproto.CanonicalMIMEHeaderKey(p.decoded()), p); err != nil {
+			return nil, err
+		}
+	}
+	return kept, nil
+}
+
+// divide leaves out the signature's own parameters, and tells apart those that leave as
+// headers.
+func (in *Inbound) divide(query rawQuery) (kept, hoisted rawQuery) {
 	for _, p := range query {
 		switch name := textproto.CanonicalMIMEHeaderKey(p.decoded()); {
 		case isPresignParameter(name):
 		case in.Presigned && strings.HasPrefix(name, "X-Amz-"):
-			if err := hoist(r.Header, name, p); err != nil {
-				return nil, err
-			}
+			hoisted = append(hoisted, p)
 		default:
 			kept = append(kept, p)
 		}
 	}
-	return kept, nil
+	return kept, hoisted
+}
+
+// Sent returns path and query as the request leaves once it is signed, for whoever has
+// to judge that and not what the client sent. The error is a [*Refusal].
+func (in *Inbound) Sent(path, rawQuery string) (sentPath, sentQuery string, err error) {
+	query, err := parseQuery(rawQuery)
+	if err == nil && isS3(in.Service) {
+		path, err = sentToS3(path)
+	}
+	if err != nil {
+		return "", "", err
+	}
+	kept, _ := in.divide(query)
+	return path, kept.wire(), nil
 }
 
 func isPresignParameter(canonicalName string) bool {

@@ -2,6 +2,7 @@ package sigv4
 
 import (
 	"cmp"
+	"net/textproto"
 	"slices"
 	"strings"
 )
@@ -60,6 +61,18 @@ func (q rawQuery) value(name string) (value string, count int) {
 
 func (p parameter) decoded() string      { return unescape(p.name) }
 func (p parameter) decodedValue() string { return unescape(p.value) }
+
+// header returns the name of a parameter that belongs in a header and is not removed with
+// the signature; empty if there is none.
+func (q rawQuery) header() string {
+	for _, p := range q {
+		name := textproto.CanonicalMIMEHeaderKey(p.decoded())
+		if strings.HasPrefix(name, "X-Amz-") && !isPresignParameter(name) {
+			return name
+		}
+	}
+	return ""
+}
 
 // wire is the query as it is sent: in the client's order, with nothing ambiguous.
 func (q rawQuery) wire() string {

@@ -13,6 +13,7 @@ import (
 	"sallyport/identity"
 	"sallyport/internal/host"
 	"sallyport/policy"
+	"sallyport/proxy"
 )
 
 // Set is what all files of HOME say, at one moment. It is immutable and safe
@@ -159,6 +160,7 @@ func (set *Set) parsePolicies(sources []source, services []policy.Service) ([]pa
 		services[i].Narrows = func(name string) bool { return set.Credentials.Lookup(name).Kind() == mintedKind }
 		if services[i].Hosts != nil {
 			services[i].Hosts = func(name string) []host.Pattern { return set.Credentials.Lookup(name).Hosts() }
+			services[i].Signs = func(name string) bool { return proxy.SignsAnew(set.Credentials.Lookup(name).Kind()) }
 		}
 	}
 	var parsed []parsedPolicy

@@ -23,6 +23,8 @@ type Request struct {
 	// "bedrock-runtime", "bucket.s3". Empty for a server of somebody else's: then the
 	// scope alone says which service is meant. "bucket.s3" is a bucket there, too.
 	Host string
+	// Store: the host is somebody else's, and how it keeps its objects is not known.
+	Store bool
 
 	// Body returns the body if it is no longer than MaxBody; more says that it is
 	// longer. It is called at most once, and only where it matters. Nil: the body is not
@@ -52,6 +54,12 @@ type Call struct {
 	// Unknown says why the resource is not known. Empty and without a resource: the
 	// operation has no extractor.
 	Unknown string
+	// Path is where this host has what is touched, as it would be sent, where that is not
+	// the request's own path. Elsewhere: neither path says it; OtherHost: nor does the
+	// host, though it names a bucket.
+	Path      string
+	Elsewhere bool
+	OtherHost bool
 	// Secret: the answer is a credential or a secret, or the call plants one.
 	Secret bool
 }

@@ -1,9 +1,8 @@
 package aws
 
 import (
-	"encoding/xml"
+	"bytes"
 	"net/http"
-	"net/url"
 	"strings"
 	"unicode/utf8"
 )
@@ -58,6 +57,9 @@ func (q *signals) s3Route(p *parsed) (*entry, *Unresolved) {
 	if q.headerCount("X-Amz-Copy-Source") > 0 && e.name != "CopyObject" && e.name != "UploadPartCopy" {
 		return nil, unresolved(ReasonConflict, "a copy source makes no sense for "+e.name)
 	}
+	if q.headerCount("X-Amz-Rename-Source") > 0 && e.name != "RenameObject" {
+		return nil, unresolved(ReasonConflict, "what is to be renamed makes no sense for "+e.name)
+	}
 	if e.name == "ListBuckets" && q.Service == "s3express" {
 		e = &entry{name: "ListDirectoryBuckets", full: "s3/ListDirectoryBuckets", actions: []string{"s3express:ListAllMyDirectoryBuckets"}, route: e.route}
 	}
@@ -72,7 +74,7 @@ func (q *signals) s3Names() *Unresolved {
 	}
 	before, _ := cutLast(q.Host)
 	if before != "" {
-		q.bucket, q.key = before, path[1:]
+		q.bucket, q.key, q.bucketInHost = before, path[1:], true
 		return nil
 	}
 	// What stands before the first slash as sent is the bucket; an encoded slash would
@@ -82,6 +84,12 @@ func (q *signals) s3Names() *Unresolved {
 		return unresolved(ReasonPath, "the bucket's name is percent-encoded; write it as it is")
 	}
 	q.bucket, q.key, _ = strings.Cut(path[1:], "/")
+	switch {
+	case q.bucket == "" && path != "/":
+		return unresolved(ReasonPath, "the path begins with an empty segment, where the bucket's name belongs")
+	case q.Store && (q.bucket == "minio" || q.bucket == "admin"):
+		return unresolved(ReasonPath, "/"+q.bucket+" is where some stores are administered, and no bucket")
+	}
 	return nil
 }
 
@@ -116,28 +124,83 @@ func (q *signals) s3Calls(e *entry, call Call) []Call {
 		call.Resource = "*"
 		return []Call{call}
 	}
+	if why := q.extended(); why != "" {
+		call.Unknown, call.Elsewhere = why, true
+		return []Call{call}
+	}
 	switch e.name {
 	case "DeleteObjects":
 		return q.deletedObjects(call)
 	case "ListObjects", "ListObjectsV2", "ListObjectVersions", "ListMultipartUploads":
-		prefix, count := q.parameter("prefix")
-		if count > 1 {
-			call.Unknown = "prefix is there more than once"
-			return []Call{call}
-		}
-		call.Container = q.s3ARN(q.bucket, "")
-		call.Resource = q.s3ARN(q.bucket, prefix+"*")
-		return []Call{call}
+		return []Call{q.listing(call)}
 	case "RenameObject":
-		call.Unknown = "what RenameObject moves is not read here"
+		call.Unknown, call.Elsewhere = "what RenameObject moves is not read here", true
 		return []Call{call}
 	}
-	call.Resource = q.s3ARN(q.bucket, q.key)
+	call = q.object(call, q.bucket, q.key)
 	calls := []Call{call}
-	if e.name == "CopyObject" || e.name == "UploadPartCopy" {
+	switch e.name {
+	case "CopyObject", "UploadPartCopy":
 		calls = append(calls, q.copySource())
+	case "RestoreObject":
+		calls = append(calls, q.restored()...)
 	}
 	return append(calls, q.besides(call)...)
+}
+
+// extended says which header of one server's own makes a request touch more than its
+// key: MinIO unpacks an archive into its bucket, and deletes all below a key.
+func (q *signals) extended() string {
+	for name := range q.Header {
+		if strings.HasPrefix(name, "X-Minio-") || strings.HasPrefix(name, "X-Amz-") && strings.Contains(name, "Snowball") {
+			return printable(name) + " makes some stores touch more than the key in the path"
+		}
+	}
+	for _, p := range q.parameters { // a presigned request carries headers there
+		name := strings.ToLower(p.key)
+		if strings.HasPrefix(name, "x-minio-") || strings.HasPrefix(name, "x-amz-") && strings.Contains(name, "snowball") {
+			return printable(name) + " makes some stores touch more than the key in the path"
+		}
+	}
+	return ""
+}
+
+// listing is bounded by its prefix. Where it starts bounds it no further, and is held to
+// the same form, since a store may take it for a place among its files.
+func (q *signals) listing(call Call) Call {
+	prefix := ""
+	for _, name := range [...]string{"prefix", "delimiter", "marker", "start-after", "key-marker"} {
+		value, count := q.parameter(name)
+		problem := ""
+		if name != "delimiter" {
+			problem = q.oddKey(value)
+		}
+		switch {
+		case count > 1:
+			call.Unknown = name + " is there more than once"
+			return call
+		case problem != "":
+			call.Unknown, call.Elsewhere = name+": "+problem, true
+			return call
+		case name == "prefix":
+			prefix = value
+		}
+	}
+	call.Container = q.s3ARN(q.bucket, "")
+	call.Resource = q.s3ARN(q.bucket, prefix+"*")
+	return call
+}
+
+// restored is what a restore does besides: it may write what it finds elsewhere.
+func (q *signals) restored() []Call {
+	body, err := q.readBody()
+	if err == nil && utf8.Valid(body) && !bytes.Contains(body, []byte("OutputLocation")) && !bytes.ContainsRune(body, 0) {
+		return nil
+	}
+	return []Call{{
+		Operation: "s3/PutObject", Actions: []string{"s3:PutObject"},
+		Unknown: "a restore that writes its result to a place of its own is not read here", Elsewhere: true, OtherHost: q.bucketInHost,
+	}}
 }
 
 // s3Actions replaces the action where a version of a key is meant.
@@ -198,73 +261,28 @@ func (q *signals) besides(call Call) []Call {
 	return more
 }
 
-// copySource is the reading half of a copy.
-func (q *signals) copySource() Call {
-	call := Call{Operation: "s3/GetObject", Actions: []string{"s3:GetObject"}}
-	source, err := q.one("X-Amz-Copy-Source")
-	path, version, versioned := strings.Cut(source, "?versionId=")
-	decoded, bad := url.PathUnescape(path)
-	bucket, key, found := strings.Cut(strings.TrimPrefix(decoded, "/"), "/")
-	switch {
-	case err != nil, bad != nil, !found, bucket == "", key == "", strings.Contains(path, "?"), version == "" && versioned, !utf8.ValidString(decoded):
-		call.Unknown = "the copy source cannot be read"
-	case strings.Contains(path, "+"):
-		call.Unknown = "a + in the copy source is read as a space by some; write %2B or %20"
-	case strings.HasPrefix(bucket, "arn:"):
-		call.Unknown = "a copy source named by an ARN is not read here"
-	default:
-		call.Resource = "arn:" + q.partition() + ":s3:::" + bucket + "/" + key
-		if versioned {
-			call.Actions = []string{"s3:GetObjectVersion"}
-		}
-	}
-	return call
-}
+const oddList = "the list of keys to delete is not one that every server reads alike: it holds Object with Key and, once each, " +
+	"VersionId, ETag, LastModifiedTime and Size, without comments, prefixes and CDATA"
 
 // deletedObjects are the keys that a DeleteObjects names in its body.
 func (q *signals) deletedObjects(call Call) []Call {
-	var list struct {
-		XMLName xml.Name `xml:"Delete"`
-		Object  []struct {
-			Key       []string
-			VersionID []string `xml:"VersionId"`
-		}
-	}
 	body, err := q.readBody()
 	if err != nil {
-		call.Unknown = err.Detail
+		call.Unknown, call.Elsewhere = err.Detail, true
 		return []Call{call}
 	}
-	d := xml.NewDecoder(strings.NewReader(string(body)))
-	if d.Decode(&list) != nil || len(list.Object) == 0 || !endsThere(d) {
-		call.Unknown = "the list of keys to delete cannot be read"
+	list, ok := readDeleteList(body)
+	if !ok {
+		call.Unknown, call.Elsewhere = oddList, true
 		return []Call{call}
 	}
-	calls := make([]Call, 0, len(list.Object))
-	for _, o := range list.Object {
-		if len(o.Key) != 1 || o.Key[0] == "" {
-			call.Unknown = "the list of keys to delete cannot be read"
-			return []Call{call}
-		}
-		one := call
-		one.Resource = q.s3ARN(q.bucket, o.Key[0])
-		if len(o.VersionID) > 0 {
+	calls := make([]Call, 0, len(list))
+	for _, o := range list {
+		one := q.elsewhere(call, q.bucket, o.key)
+		if o.version {
 			one.Actions = []string{"s3:DeleteObjectVersion"}
 		}
 		calls = append(calls, one)
 	}
 	return calls
-}
-
-// endsThere reports whether nothing but white space follows an XML document.
-func endsThere(d *xml.Decoder) bool {
-	for {
-		token, err := d.Token()
-		if err != nil {
-			return token == nil && err.Error() == "EOF"
-		}
-		if text, ok := token.(xml.CharData); !ok || strings.TrimSpace(string(text)) != "" {
-			return false
-		}
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"mime"
 	"net/textproto"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -27,6 +28,8 @@ type signals struct {
 	bucket   string   // S3: the bucket
 	key      string   // S3: the key, decoded
 	room     [16]pair
+
+	bucketInHost bool // S3: the bucket is in the host's name, not in the path
 }
 
 type pair struct{ key, value string }
@@ -157,6 +160,10 @@ func (q *signals) readBody() ([]byte, *Unresolved) {
 			return nil, q.bodyErr
 		}
 	}
+	if q.framed() {
+		q.bodyErr = unresolved(ReasonBody, "the body is sent in chunks of AWS's own, behind which what it says is not read; send it whole, with its hash in X-Amz-Content-Sha256")
+		return nil, q.bodyErr
+	}
 	body, more, err := q.Body()
 	switch {
 	case err != nil:
@@ -168,6 +175,21 @@ func (q *signals) readBody() ([]byte, *Unresolved) {
 	}
 	return q.body, q.bodyErr
 }
+
+// framed reports whether the body is said to be in AWS's own chunks, by any field or
+// parameter that says so: the service takes them apart, and what is in them is not what
+// stands here.
+func (q *signals) framed() bool {
+	const name = "X-Amz-Content-Sha256"
+	streams := func(value string) bool {
+		return len(value) >= len(streaming) && strings.EqualFold(value[:len(streaming)], streaming)
+	}
+	return slices.ContainsFunc(q.Header[name], streams) ||
+		slices.ContainsFunc(q.parameters, func(p pair) bool { return strings.EqualFold(p.key, name) && streams(p.value) }) ||
+		q.headerCount("X-Amz-Decoded-Content-Length") > 0 || q.headerCount("X-Amz-Trailer") > 0
+}
+
+const streaming = "STREAMING-"
 
 const formType = "application/x-www-form-urlencoded"
 

@@ -50,9 +50,14 @@ func (w *world) configureRoles(credentials *strings.Builder) {
 	}
 }
 
-// available is the policy, or one without rules where a server is missing.
+// available is a policy of roles, for which all servers are there.
 func (w *world) available(policy string) string {
-	if w.servers["moto"] == nil || w.servers["minio"] == nil {
+	return w.served("moto", w.served("minio", policy))
+}
+
+// served is the policy, or one without rules where the server is missing.
+func (w *world) served(server, policy string) string {
+	if w.servers[server] == nil {
 		head, _, _ := strings.Cut(policy, "rules:")
 		return head + "rules: []\n"
 	}

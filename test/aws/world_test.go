@@ -142,6 +142,8 @@ func (w *world) configure(ctx context.Context, settings rig.Settings) error {
 		"policies/builder.yaml": "policy: builder\ndescription: may use every store\nrules:\n" + rules.String(),
 		"policies/roles.yaml":   w.available(rolePolicy),
 		"policies/narrow.yaml":  w.available(narrowPolicy),
+		"policies/bounded.yaml": w.served("versity", boundedPolicy),
+		"policies/paths.yaml":   w.served("versity", pathsPolicy),
 		"policies/bare.yaml":    "policy: bare\ndescription: may speak to every store, as nobody\nrules:\n" + bare.String(),
 	} {
 		if err := w.home.Write(name, content); err != nil {
