@@ -16,6 +16,7 @@ type parser struct {
 	errors   Errors
 	warnings []string
 	env      []string                           // variables that env: secrets read
+	files    []string                           // files that file: secrets are read from
 	later    []func(all map[string]*Credential) // what needs the others
 	spool    *sigv4.Spool
 }

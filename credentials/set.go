@@ -30,6 +30,7 @@ type Set struct {
 	credentials map[string]*Credential
 	warnings    []string
 	env         []string
+	files       []string
 }
 
 // Parse reads credentials.yaml. The error is an [Errors] that lists everything wrong.
@@ -55,7 +56,8 @@ func Parse(file string, data []byte, options Options) (*Set, error) {
 		return nil, p.errors
 	}
 	slices.Sort(p.env)
-	set.warnings, set.env = p.warnings, slices.Compact(p.env)
+	slices.Sort(p.files)
+	set.warnings, set.env, set.files = p.warnings, slices.Compact(p.env), slices.Compact(p.files)
 	return set, nil
 }
 
@@ -187,6 +189,15 @@ func (s *Set) EnvNames() []string {
 		return nil
 	}
 	return slices.Clone(s.env)
+}
+
+// Files returns the files that file: secrets are read from: what an agent must not
+// be able to open.
+func (s *Set) Files() []string {
+	if s == nil {
+		return nil
+	}
+	return slices.Clone(s.files)
 }
 
 // hosts reads the patterns that a credential is bound to.

@@ -123,6 +123,7 @@ func (s *section) secretFile() source {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(s.options.Home, path)
 	}
+	s.parser.files = append(s.parser.files, path)
 	f := &file{path: path, now: s.options.Now}
 	loose, err := f.check()
 	var untrusted *untrustedError

@@ -45,7 +45,8 @@ var layers = []struct {
 // within lists, for packages of one layer that need a neighbour of that layer,
 // which one and why.
 var within = map[[2]string]string{
-	{"bench/run", "test/rig"}: "the benchmark sets the product up as the tests do",
+	{"internal/admin", "internal/veil"}: "who asks must not be a command of a run, and only what marks it can tell",
+	{"bench/run", "test/rig"}:           "the benchmark sets the product up as the tests do",
 }
 
 // allowance says where a third-party module may be imported, and in how many

@@ -84,6 +84,7 @@ credential the rule names, and writes the request to an audit trail before it le
 		newSidecarCommand(a),
 		newEnvCommand(a),
 		newRunCommand(a),
+		newVeilCommand(),
 		newPolicyCommand(a),
 		newCredentialCommand(a),
 		newAuditCommand(a),

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"sallyport/internal/admin"
 	"sallyport/internal/agentenv"
 	"sallyport/internal/sidecar"
+	"sallyport/internal/veil"
 )
 
 // Exit codes of shells, for a command that did not run.
@@ -42,13 +44,19 @@ When the command ends the agent is revoked; the exit code is the command's (127 
 was not found, 128+N if signal N killed it). Signals are forwarded.
 
 The command gets PATH, HOME, USER, SHELL, LANG, LC_*, TERM, TZ, TMPDIR, what env sets, and
-each --pass NAME; never a variable that an env: secret reads. This is no sandbox: the
-command runs as you, and nothing but good will makes it use the proxy.`,
+each --pass NAME; never a variable that an env: secret reads. It cannot administer the
+server. On Linux the home folder and the files of secrets are hidden from it, where the
+system allows namespaces; sudo does not work then, unless --hide-home never is given. A
+line at the start says what is kept from it. This is no sandbox: the command runs as you,
+and nothing but good will makes it use the proxy.`,
 		Example: `  sallyport run --policy example --owner person:dana -- git clone https://github.com/acme/web
   sallyport run --policy operator --owner team:platform --pass CI -- npm test`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 || cmd.ArgsLenAtDash() != 0 {
 				return usagef("put -- and then the command after the flags: %s %s", cmd.Root().Name(), cmd.Use)
+			}
+			if !slices.Contains([]string{hideAuto, hideAlways, hideNever}, o.hide) {
+				return usagef("--hide-home %q is not %s, %s or %s", o.hide, hideAuto, hideAlways, hideNever)
 			}
 			return nil
 		},
@@ -60,6 +68,7 @@ command runs as you, and nothing but good will makes it use the proxy.`,
 	flags.StringVar(&o.create.Name, "name", "", "name of the agent for people (default made up)")
 	flags.StringArrayVar(&o.pass, "pass", nil, "variable of this environment to pass on; may be repeated")
 	flags.DurationVar(&o.ttl, "ttl", defaultTTL, "longest time that the agent may live")
+	flags.StringVar(&o.hide, "hide-home", hideAuto, "hide the home folder and its secrets from the command: auto (where the system can), always (or do not run) or never (sudo works)")
 	require(cmd, "policy", "owner")
 	return cmd
 }
@@ -68,6 +77,7 @@ type runOptions struct {
 	create admin.CreateRequest
 	ttl    time.Duration
 	pass   []string
+	hide   string
 }
 
 // runCommand creates whatever the command needs, in order, and takes it back in
@@ -80,12 +90,13 @@ func (a *app) runCommand(ctx context.Context, o runOptions, argv []string) error
 		}
 		return a.notRun(argv[0], exitCannotRun, err)
 	}
-	environ, err := a.inherited(o.pass)
+	secrets, err := a.secrets()
 	if err != nil {
 		return err
 	}
-	if err := hideMemory(); err != nil {
-		return fmt.Errorf("protect the agent's key from the command: %w", err)
+	environ, err := a.inherited(o.pass, secrets.EnvNames())
+	if err != nil {
+		return err
 	}
 	// From here on a signal must not end this process before the agent is revoked.
 	signals := catchSignals()
@@ -95,6 +106,30 @@ func (a *app) runCommand(ctx context.Context, o runOptions, argv []string) error
 		return err
 	}
 	defer client.Close()
+	// Before this process holds the agent's key and hides its memory, which also
+	// keeps it from setting up namespaces.
+	child, err := a.behindVeil(o.hide, path, secrets.Files())
+	if err != nil {
+		return err
+	}
+	defer child.Abandon()
+	if err := hideMemory(); err != nil {
+		return fmt.Errorf("protect the agent's key from the command: %w", err)
+	}
+	return a.runAgent(ctx, o, client, func(agent admin.Agent, variables []agentenv.Variable) error {
+		fmt.Fprintf(a.stderr, "sallyport: agent %s (%s) under policy %s; this is no sandbox: the command runs as you and could go around the proxy; %s\n",
+			printable(agent.Name), agent.ID, printable(agent.Policy), a.kept(child))
+		if err := child.Exec(path, argv, agentenv.Apply(environ, variables)); err != nil {
+			return a.notRun(argv[0], exitCannotRun, err)
+		}
+		signals.forward(child.Process)
+		return ended(child.Wait())
+	})
+}
+
+// runAgent calls do with a new agent and the variables that make its sidecar
+// used; the agent ends with do.
+func (a *app) runAgent(ctx context.Context, o runOptions, client *admin.Client, do func(admin.Agent, []agentenv.Variable) error) error {
 	o.create.TTL = admin.Duration(o.ttl)
 	enrolment, err := client.CreateAgent(ctx, o.create)
 	if err != nil {
@@ -116,18 +151,7 @@ func (a *app) runCommand(ctx context.Context, o runOptions, argv []string) error
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stderr, "sallyport: agent %s (%s) under policy %s; this is no sandbox: the command runs as you and could go around the proxy\n",
-		printable(enrolment.Agent.Name), enrolment.Agent.ID, printable(enrolment.Agent.Policy))
-
-	child := exec.Command(path, argv[1:]...) //nolint:noctx // the user's command; signals end it, not a context
-	child.Args[0] = argv[0]
-	child.Stdin, child.Stdout, child.Stderr = a.stdin, a.stdout, a.stderr
-	child.Env = agentenv.Apply(environ, variables)
-	if err := child.Start(); err != nil {
-		return a.notRun(argv[0], exitCannotRun, err)
-	}
-	signals.forward(child.Process)
-	return ended(child.Wait())
+	return do(enrolment.Agent, variables)
 }
 
 // connectSoon waits a moment for a server that was started just before.
@@ -155,15 +179,16 @@ func (a *app) notRun(name string, code exitCode, err error) error {
 }
 
 // ended turns what Wait returned into this command's exit code.
-func ended(err error) error {
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) {
+func ended(e veil.Ended, err error) error {
+	switch {
+	case err != nil:
 		return err
+	case e.Signal != 0:
+		return exitCode(128 + e.Signal)
+	case e.Code != 0:
+		return exitCode(e.Code)
 	}
-	if n, ok := killedBy(exit.ProcessState); ok {
-		return exitCode(128 + n)
-	}
-	return exitCode(exit.ExitCode())
+	return nil
 }
 
 // revoke ends the agent for good. The server may be gone by now; then the agent

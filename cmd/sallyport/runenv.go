@@ -18,11 +18,7 @@ var passed = append([]string{ //nolint:gochecknoglobals // a constant list
 }, passedBySystem...)
 
 // inherited is the part of this process's environment that the command gets.
-func (a *app) inherited(pass []string) ([]string, error) {
-	secret, err := a.secretVariables()
-	if err != nil {
-		return nil, err
-	}
+func (a *app) inherited(pass, secret []string) ([]string, error) {
 	for _, name := range pass {
 		switch {
 		case name == "" || slices.Contains([]byte(name), '='):
@@ -45,20 +41,20 @@ func (a *app) inherited(pass []string) ([]string, error) {
 	return slices.Compact(environ), nil
 }
 
-// secretVariables are the variables that env: secrets read. If credentials.yaml
-// does not say, nobody can tell which they are, so that is an error.
-func (a *app) secretVariables() ([]string, error) {
+// secrets tells which variables and files secrets are read from. If
+// credentials.yaml does not say, nobody can tell which they are, so that is an error.
+func (a *app) secrets() (*credentials.Set, error) {
 	l, err := a.layout()
 	if err != nil {
 		return nil, err
 	}
 	data, err := os.ReadFile(l.Credentials())
 	if err != nil {
-		return nil, fmt.Errorf("find out which variables hold secrets: %w", err)
+		return nil, fmt.Errorf("find out which variables and files hold secrets: %w", err)
 	}
 	set, err := credentials.Parse(l.Credentials(), data, credentials.Options{Home: l.Dir})
 	if err != nil {
-		return nil, fmt.Errorf("find out which variables hold secrets: %w", err)
+		return nil, fmt.Errorf("find out which variables and files hold secrets: %w", err)
 	}
-	return set.EnvNames(), nil
+	return set, nil
 }

@@ -73,9 +73,3 @@ func fromTerminal(sig os.Signal) bool {
 	group, err := unix.IoctlGetInt(int(tty.Fd()), unix.TIOCGPGRP)
 	return err == nil && group == unix.Getpgrp()
 }
-
-// killedBy returns the signal that ended a process.
-func killedBy(state *os.ProcessState) (int, bool) {
-	status, ok := state.Sys().(syscall.WaitStatus)
-	return int(status.Signal()), ok && status.Signaled()
-}

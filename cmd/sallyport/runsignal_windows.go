@@ -24,5 +24,3 @@ func catchSignals() *signals {
 func (s *signals) forward(*os.Process) {}
 
 func (s *signals) stop() { signal.Stop(s.caught) }
-
-func killedBy(*os.ProcessState) (int, bool) { return 0, false }

@@ -16,6 +16,7 @@ import (
 	"sallyport/identity"
 	"sallyport/internal/admin"
 	"sallyport/internal/home"
+	"sallyport/internal/veil"
 	"sallyport/proxy"
 )
 
@@ -36,6 +37,10 @@ type stores struct {
 func (a *app) layout() (home.Layout, error) {
 	if a.home == "" {
 		return home.Layout{}, withHint(errors.New("no home folder: this user has none"), "give --home DIR or set SALLYPORT_HOME")
+	}
+	if veil.Covers(a.home) {
+		return home.Layout{}, withHint(fmt.Errorf("%s is hidden from commands of `sallyport run`", a.home),
+			"do this outside of the run; inside, `sallyport env` and `sidecar` work")
 	}
 	return home.Layout{Dir: a.home}, nil
 }

@@ -56,7 +56,7 @@ func (l *peerListener) Accept() (net.Conn, error) {
 		}
 		uid, err := peerUID(conn)
 		if err == nil && (uid == os.Geteuid() || uid == 0) {
-			return &peerConn{Conn: conn, caller: Caller{UID: uid, User: userName(uid), Via: "socket"}}, nil
+			return &peerConn{Conn: conn, caller: Caller{UID: uid, User: userName(uid), Via: "socket", barred: barred(conn)}}, nil
 		}
 		_ = conn.Close()
 		if err != nil {

@@ -139,6 +139,8 @@ type Caller struct {
 	UID  int
 	User string
 	Via  string // "socket" or "direct"
+
+	barred error // why this caller may administer nothing, see barred
 }
 
 // Error is a failure with a sentence for the person who asked and what to try.
@@ -162,4 +164,5 @@ const (
 	Invalid  Kind = "invalid"  // the request makes no sense
 	Unknown  Kind = "unknown"  // no such agent, credential …
 	Conflict Kind = "conflict" // not in the present state
+	Barred   Kind = "barred"   // not by this caller
 )

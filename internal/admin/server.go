@@ -104,7 +104,14 @@ func ask(s *Service, do func(*Session, *http.Request) (any, error)) http.Handler
 			answer(w, http.StatusForbidden, problem{Kind: Failed, Error: "the caller is unknown"})
 			return
 		}
-		result, err := do(s.As(caller), r)
+		session := s.As(caller)
+		if caller.barred != nil {
+			session.recordBarred(r.Context(), r.Method+" "+r.URL.Path)
+			status, p := describe(caller.barred)
+			answer(w, status, p)
+			return
+		}
+		result, err := do(session, r)
 		if err != nil {
 			status, p := describe(err)
 			answer(w, status, p)
@@ -131,6 +138,8 @@ func describe(err error) (int, problem) {
 		return http.StatusNotFound, p
 	case Conflict:
 		return http.StatusConflict, p
+	case Barred:
+		return http.StatusForbidden, p
 	case Failed:
 	}
 	return http.StatusInternalServerError, p

@@ -51,14 +51,17 @@ type Config struct {
 }
 
 // Service makes the changes. It is safe for concurrent use.
-type Service struct{ Config }
+type Service struct {
+	Config
+	barred barredCalls
+}
 
 // NewService returns a service that works with c.
 func NewService(c Config) *Service {
 	if c.Cut == nil {
 		c.Cut = func(uuid.UUID) {}
 	}
-	return &Service{c}
+	return &Service{Config: c}
 }
 
 // As returns the service for one caller, whose name goes into the trail.

@@ -1,0 +1,42 @@
+package admin
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// barredPause is how long after one refused call on record the next ones are
+// only counted: a command that goes on asking must not fill the trail.
+const barredPause = time.Second
+
+// barredCalls is what is known of refused calls since the last one on record.
+type barredCalls struct {
+	mu       sync.Mutex
+	recorded time.Time
+	unsaid   int
+}
+
+// due says whether a call is to be recorded, and how many came before it unsaid.
+func (b *barredCalls) due(now time.Time) (unsaid int, due bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.recorded.IsZero() && now.Sub(b.recorded) < barredPause && !now.Before(b.recorded) {
+		b.unsaid++
+		return 0, false
+	}
+	unsaid, b.unsaid, b.recorded = b.unsaid, 0, now
+	return unsaid, true
+}
+
+// recordBarred puts a call into the trail that its caller may not make. It stays
+// refused whatever happens to the trail.
+func (s *Session) recordBarred(ctx context.Context, call string) {
+	unsaid, due := s.service.barred.due(s.service.Now())
+	if !due {
+		return
+	}
+	_ = s.record(ctx, "administration.refused", map[string]any{
+		"call": call, "reason": s.caller.barred.Error(), "unrecorded": unsaid,
+	})
+}

@@ -1,0 +1,115 @@
+package veil
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// cover hides and freezes in the mount namespace of this process.
+func (p preparation) cover() error {
+	// What others mount from now on appears here too; what is mounted here appears nowhere else.
+	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_SLAVE, ""); err != nil {
+		return step("keep mounts to this process", "/", err)
+	}
+	hide, err := everywhere(p.Hide)
+	if err != nil {
+		return err
+	}
+	if p.Own {
+		if err := ownSSH(hide); err != nil {
+			return err
+		}
+	}
+	for _, path := range p.Freeze {
+		if !Within(path, hide) {
+			if err := freeze(path); err != nil {
+				return err
+			}
+		}
+	}
+	working, err := unix.Getwd()
+	if err != nil {
+		working = "/" // it has no path, so it is in nothing that is hidden
+	}
+	for _, path := range hide {
+		if err := p.hide(path, append(p.Keep, working)); err != nil {
+			return err
+		}
+	}
+	if !Within(working, hide) {
+		return nil
+	}
+	// The folder that this process stands in is the one below the cover.
+	if err := os.Chdir(working); err != nil {
+		return fmt.Errorf("go to the empty folder: %w", err)
+	}
+	return nil
+}
+
+// hide puts an empty folder that nobody writes to over a folder, and an empty
+// file that nobody opens over a file.
+func (p preparation) hide(path string, keep []string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // it is in what was hidden before
+	}
+	if err != nil {
+		return fmt.Errorf("look at what is to be hidden: %w", err)
+	}
+	const flags = syscall.MS_NOSUID | syscall.MS_NODEV | syscall.MS_NOEXEC
+	at := path
+	if !info.IsDir() {
+		// No folder is certain to be there for an empty file but one of our own.
+		if at, err = os.MkdirTemp("", "sallyport-hidden-*"); err != nil {
+			return fmt.Errorf("make an empty file: %w", err)
+		}
+		defer os.Remove(at)
+	}
+	if err := syscall.Mount("sallyport-hidden", at, "tmpfs", flags, "mode=0755,size=64k"); err != nil {
+		return step("hide", path, err)
+	}
+	if !info.IsDir() {
+		empty := filepath.Join(at, "empty")
+		if err := os.WriteFile(empty, nil, 0); err != nil {
+			return fmt.Errorf("make an empty file: %w", err)
+		}
+		if err := syscall.Mount(empty, path, "", syscall.MS_BIND, ""); err != nil {
+			return step("hide", path, err)
+		}
+		return step("leave", at, syscall.Unmount(at, syscall.MNT_DETACH))
+	}
+	if err := os.WriteFile(filepath.Join(path, notice), []byte(noticeText), 0o444); err != nil {
+		return fmt.Errorf("say that %s is hidden: %w", path, err)
+	}
+	for _, folder := range keep {
+		if Within(folder, []string{path}) {
+			if err := os.MkdirAll(folder, 0o755); err != nil {
+				return fmt.Errorf("keep %s: %w", folder, err)
+			}
+		}
+	}
+	// What is written there would be lost, so nothing can be.
+	return step("hide", path, syscall.Mount("", path, "", flags|syscall.MS_REMOUNT|syscall.MS_BIND|syscall.MS_RDONLY, ""))
+}
+
+// freeze makes a file or folder one that cannot be changed by its path.
+func freeze(path string) error {
+	if err := syscall.Mount(path, path, "", syscall.MS_BIND|syscall.MS_REC, ""); err != nil {
+		return step("protect", path, err)
+	}
+	readOnly := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
+	return step("protect", path, unix.MountSetattr(unix.AT_FDCWD, path, unix.AT_RECURSIVE, &readOnly))
+}
+
+func step(what, path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s %s: %w", what, path, err)
+}

@@ -1,0 +1,5 @@
+package veil
+
+import "os"
+
+func ended(state *os.ProcessState) Ended { return Ended{Code: state.ExitCode()} }
