@@ -39,7 +39,8 @@ type Query struct {
 	// to none that is known.
 	Meaning *Meaning
 
-	call *Call // the one of Meaning that is asked about
+	call  *Call     // the one of Meaning that is asked about
+	bound *refBound // what bounds the ref that it writes; nil for nothing
 }
 
 // Decision is a policy's answer. The zero Decision denies.

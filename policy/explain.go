@@ -7,7 +7,7 @@ func (p *Policy) Explain(q Query) Explanation {
 		return Explanation{Decision: p.Decide(q)}
 	}
 	decision := p.Decide(q)
-	q.call = p.decisive(q, decision)
+	q = p.decisive(q, decision)
 	t := newTally(len(p.rules))
 	verdicts := make([]verdict, len(p.rules))
 	for i := range p.rules {
@@ -31,17 +31,17 @@ func (p *Policy) Explain(q Query) Explanation {
 	return e
 }
 
-// decisive finds the call that an explanation is about: the one that decides.
-func (p *Policy) decisive(q Query, all Decision) *Call {
+// decisive is the query about the call that an explanation is about: the one that decides.
+func (p *Policy) decisive(q Query, all Decision) Query {
 	if q.Meaning == nil || len(q.Meaning.Calls) == 0 {
-		return nil
+		return q
 	}
 	for i := range q.Meaning.Calls {
 		if d := p.DecideCall(q, i); d.Effect == all.Effect && d.Rule == all.Rule {
-			return &q.Meaning.Calls[i]
+			return p.about(q, i)
 		}
 	}
-	return &q.Meaning.Calls[0]
+	return p.about(q, 0)
 }
 
 func (r *rule) why(q Query, v verdict, decides bool, d Decision) string {

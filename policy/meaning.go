@@ -20,10 +20,10 @@ func (p *Policy) decideMeaning(q Query) Decision {
 	}
 	var all Decision
 	for i := range m.Calls {
-		q.call = &m.Calls[i]
+		q = p.about(q, i)
 		d := p.decideOne(q)
 		if d.Effect != Allow {
-			d.Reason = reasonFor(d, q.call)
+			d.Reason = reasonFor(d, q)
 		}
 		switch {
 		case i == 0, d.Effect < all.Effect:
@@ -54,10 +54,14 @@ func disagreement(a, b Decision) Decision {
 		"rules %s and %s each allow a part of this request, but with different credentials or tokens; send the parts one by one", a.Rule, b.Rule)}
 }
 
-func reasonFor(d Decision, c *Call) string {
-	text := d.Reason + ": " + c.String()
-	if d.Rule == "" && c.Credential {
+func reasonFor(d Decision, q Query) string {
+	text := d.Reason + ": " + q.call.String()
+	switch {
+	case d.Rule != "":
+	case q.call.Credential:
 		text += ", which gives out or plants a credential, so that a rule has to name it exactly"
+	case q.bound != nil && !q.call.isPush():
+		text += ", which writes a ref other than by a push, and rule " + q.bound.rule + " bounds the refs there, so that a rule has to name it exactly"
 	}
 	return text
 }
@@ -67,10 +71,10 @@ func (p *Policy) DecideCall(q Query, i int) Decision {
 	if p == nil || !q.isComplete() || q.Meaning == nil || i >= len(q.Meaning.Calls) {
 		return p.Decide(q)
 	}
-	q.call = &q.Meaning.Calls[i]
+	q = p.about(q, i)
 	d := p.decideOne(q)
 	if d.Effect != Allow {
-		d.Reason = reasonFor(d, q.call)
+		d.Reason = reasonFor(d, q)
 	}
 	return d
 }
@@ -84,13 +88,7 @@ func (m *serviceRule) overlaps(o *serviceRule) bool {
 	if len(m.hosts)+len(o.hosts) > 0 && !m.sharesResources(o) {
 		return false
 	}
-	shared := len(m.repos) == 0 || len(o.repos) == 0
-	for _, p := range m.repos {
-		shared = shared || slices.ContainsFunc(o.repos, func(q repoPattern) bool {
-			return sharesSegment(starred(p.owner), starred(q.owner)) && sharesSegment(starred(p.name), starred(q.name))
-		})
-	}
-	return shared && m.sharesOperations(o) && m.sharesPushes(o)
+	return sharesRepos(m.repos, o.repos) && m.sharesOperations(o) && m.sharesPushes(o)
 }
 
 func starred(pattern string) segment { return segment{parts: strings.Split(pattern, "*")} }

@@ -9,7 +9,8 @@ import (
 // Warnings returns what is legal but likely a mistake: two rules of one effect
 // that can match the same request and differ in credential, so that their order
 // decides which one is used; cookies without a credential, which do nothing;
-// what has no name under a credential; and operations that their rule can never match.
+// what has no name under a credential; operations that their rule can never match; and
+// ways to write a ref that refs do not bound.
 func (p *Policy) Warnings() []Error {
 	var warnings []Error
 	for j := range p.rules {
@@ -21,6 +22,7 @@ func (p *Policy) Warnings() []Error {
 			warnings = append(warnings, p.unnamedWarning(r))
 		}
 		warnings = append(warnings, p.impossible(r)...)
+		warnings = append(warnings, p.passing(r)...)
 		for _, i := range p.rivals(j) {
 			warnings = append(warnings, p.overlapWarning(&p.rules[i], r))
 		}

@@ -23,7 +23,8 @@ func Parse(file string, data []byte, services ...Service) (*Policy, error) {
 	if err := c.err(); err != nil {
 		return nil, err
 	}
-	p.index = newIndex(p.rules)
+	p.index, p.bounds = newIndex(p.rules), boundsOf(p.rules)
+	meetBounds(p.rules, p.bounds)
 	p.servers = c.servers
 	p.silence = silence(p.name)
 	return p, nil

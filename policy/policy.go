@@ -18,6 +18,7 @@ type Policy struct {
 	rules       []rule
 	tests       []test
 	index       index
+	bounds      []refBound
 	servers     map[string][]string
 	silence     Decision // when no rule matched
 }

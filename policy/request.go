@@ -55,13 +55,13 @@ func (m *request) match(q Query) verdict {
 
 // exceeded reports whether the request may do more than a rule about hosts grants, for it
 // names no operation: what hands out or plants a credential, what touches another's than
-// the one host that it names, and, with the credential that the rule injects, what has no
-// name at the service that it goes to.
+// the one host that it names, what writes a ref where the policy bounds refs, and, with the
+// credential that the rule injects, what has no name at the service that it goes to.
 func (m *request) exceeded(q Query) bool {
 	if q.call == nil {
 		return q.Meaning != nil && m.credential != "" && !m.unnamed
 	}
-	return q.call.Credential || q.call.OtherHost && m.isExact()
+	return q.call.Credential || q.bound != nil || q.call.OtherHost && m.isExact()
 }
 
 func (m *request) matchQuery(raw string, result verdict) verdict {
@@ -161,7 +161,11 @@ func (m *request) explainExcess(q Query) string {
 		return fmt.Sprintf("the request has no name at its service, so that what it would do with credential %s is not known: %s; give what is meant a rule about the service's operations, or write unnamed: allow",
 			m.credential, q.Meaning.Unclassified)
 	}
-	if !q.call.Credential {
+	switch {
+	case q.call.Credential:
+	case q.bound != nil:
+		return q.bound.explain(q.call)
+	default:
 		return q.call.Operation + " touches what host " + m.host.String() + " does not name"
 	}
 	return q.call.Operation + " gives out or plants a credential, so that a rule has to name it exactly"

@@ -62,6 +62,8 @@ type Call struct {
 	// OtherHost: the host is said to be one thing's own, and what is touched is not that.
 	Path                 Path
 	Elsewhere, OtherHost bool
+	// WritesRef: it writes a ref other than by a push, and which one is not known.
+	WritesRef bool
 
 	Ref, Update string // what a push does to which ref: "refs/heads/main", "create"
 	Probe       bool   // asks whether there may be a push, and changes nothing yet

@@ -10,6 +10,8 @@ type Reach struct {
 	Least, Greatest Access
 	Named           bool // one of them at least names the resource that it is about
 	Hidden          bool // one of them at least hides it
+	WritesRefs      bool // one of them at least writes a ref other than by a push
+	Pushes          bool // one of them at least is a push
 }
 
 // impossible warns of a rule, or of a part of one, that no request can match: whoever

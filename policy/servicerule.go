@@ -25,6 +25,7 @@ type serviceRule struct {
 	// bounded: the rule has a credential, and its repos are such that a token can
 	// be narrowed to just them.
 	bounded bool
+	meets   *refBound // a bound on refs of a repository that it may reach; nil for none
 }
 
 func (m *serviceRule) patterns() []host.Pattern { return nil }
@@ -40,10 +41,11 @@ func (m *serviceRule) match(q Query) verdict {
 		return doubtful
 	}
 	c := q.call
-	if !m.includesAccess(c) || !m.includesUpdate(c) {
+	result := m.matchUpdate(c)
+	if !m.includesAccess(c) || result == mismatch {
 		return mismatch
 	}
-	result := min(m.matchOperation(c), m.matchRegion(c))
+	result = min(result, m.matchOperation(q), m.matchRegion(c))
 	if result == mismatch {
 		return mismatch
 	}
@@ -66,19 +68,33 @@ func (m *serviceRule) namesPushes() bool {
 	return len(m.operations) > 0 || len(m.refs) > 0 || len(m.updates) > 0
 }
 
-// includesUpdate: refs and updates speak of pushes. A rule that says nothing
-// else is about pushes only.
-func (m *serviceRule) includesUpdate(c *Call) bool {
+// matchUpdate: refs and updates speak of pushes. A rule that says nothing else is about
+// pushes only, but what writes a ref in another way may be what it denies or asks about.
+func (m *serviceRule) matchUpdate(c *Call) verdict {
 	switch {
 	case len(m.refs) == 0 && len(m.updates) == 0:
-		return true
+		return matched
 	case !c.isPush():
-		return len(m.operations) > 0 || m.access != 0
+		return m.matchOtherWay(c)
 	case c.Probe:
 		// Whoever may push at all may ask; what is denied or asked about comes later.
-		return m.effect == Allow
+		return verdictOf(m.effect == Allow)
 	}
-	return (len(m.updates) == 0 || contains(m.updates, c.Update)) && (len(m.refs) == 0 || m.matchesRef(c.Ref))
+	return verdictOf((len(m.updates) == 0 || contains(m.updates, c.Update)) && (len(m.refs) == 0 || m.matchesRef(c.Ref)))
+}
+
+func (m *serviceRule) matchOtherWay(c *Call) verdict {
+	if len(m.operations) == 0 && m.access == 0 && c.WritesRef && m.effect != Allow {
+		return doubtful
+	}
+	return verdictOf(len(m.operations) > 0 || m.access != 0)
+}
+
+func verdictOf(matches bool) verdict {
+	if matches {
+		return matched
+	}
+	return mismatch
 }
 
 func contains(list []string, s string) bool {
@@ -94,8 +110,8 @@ func (m *serviceRule) matchesRef(ref string) bool {
 	return false
 }
 
-func (m *serviceRule) matchOperation(c *Call) verdict {
-	result := mismatch
+func (m *serviceRule) matchOperation(q Query) verdict {
+	c, result := q.call, mismatch
 	if len(m.operations) == 0 {
 		result = matched
 	}
@@ -108,7 +124,7 @@ func (m *serviceRule) matchOperation(c *Call) verdict {
 			result = doubtful
 		}
 	}
-	if c.Credential && !exact {
+	if !exact && (c.Credential || m.unbounded(q) != nil) {
 		return min(result, doubtful)
 	}
 	return result
@@ -167,10 +183,10 @@ func (m *serviceRule) explain(q Query) string {
 			return fmt.Sprintf("access %s does not include %s; name it, or give refs", m.access, c.Operation)
 		}
 		return fmt.Sprintf("access %s does not match %s, which takes %s", m.access, c.Operation, c.Access)
-	case !m.includesUpdate(c):
+	case m.matchUpdate(c) != matched:
 		return m.explainUpdate(c)
-	case m.matchOperation(c) != matched:
-		return m.explainOperation(c)
+	case m.matchOperation(q) != matched:
+		return m.explainOperation(q)
 	case m.matchRegion(c) != matched:
 		return m.explainRegion(c)
 	case m.matchResource(c) != matched:
@@ -181,6 +197,8 @@ func (m *serviceRule) explain(q Query) string {
 
 func (m *serviceRule) explainUpdate(c *Call) string {
 	switch {
+	case m.matchUpdate(c) == doubtful:
+		return fmt.Sprintf("%s writes a ref, and which one is not known; if the rule means pushes only, add operations: [git/push]", c.Operation)
 	case !c.isPush():
 		return "the rule is about pushes, not " + c.Operation
 	case c.Probe:
@@ -191,16 +209,20 @@ func (m *serviceRule) explainUpdate(c *Call) string {
 	return fmt.Sprintf("refs [%s] do not match %s", strings.Join(texts(m.refs), ", "), c.Ref)
 }
 
-func (m *serviceRule) explainOperation(c *Call) string {
-	if m.matchOperation(c) == doubtful && c.Credential {
+func (m *serviceRule) explainOperation(q Query) string {
+	c, verdict := q.call, m.matchOperation(q)
+	if verdict == doubtful && c.Credential {
 		return c.Operation + " gives out or plants a credential, so that a rule has to name it exactly"
+	}
+	if b := m.unbounded(q); verdict == doubtful && b != nil {
+		return b.explain(c)
 	}
 	names := make([]string, len(m.operations))
 	for i := range m.operations {
 		names[i] = m.operations[i].String()
 	}
 	text := fmt.Sprintf("operations [%s] do not include %s", strings.Join(names, ", "), c.Operation)
-	if m.matchOperation(c) == doubtful {
+	if verdict == doubtful {
 		text += ", though its name comes close"
 	}
 	return text

@@ -44,7 +44,7 @@ func gitHubReach(o policy.Operations) policy.Reach {
 		return policy.Reach{Least: policy.Read, Greatest: policy.Admin, Named: true}
 	}
 	r := p.Reach()
-	return policy.Reach{Least: policy.Access(r.Least), Greatest: policy.Access(r.Greatest), Named: r.Repo, Hidden: r.GraphQL}
+	return policy.Reach{Least: policy.Access(r.Least), Greatest: policy.Access(r.Greatest), Named: r.Repo, Hidden: r.GraphQL, WritesRefs: r.WritesRefs, Pushes: r.Pushes}
 }
 
 func gitHubAt(server string) (github.Service, error) {
@@ -110,7 +110,7 @@ func meaningOf(s github.Service, operations []github.Operation, push *github.Pus
 func callOf(o github.Operation) policy.Call {
 	return policy.Call{
 		Operation: o.Name, Resource: o.Repo, Account: o.Owner, Access: policy.Access(o.Access),
-		Hidden: strings.HasPrefix(o.Name, "graphql/"), Credential: o.CredentialAnswer,
+		Hidden: strings.HasPrefix(o.Name, "graphql/"), Credential: o.CredentialAnswer, WritesRef: o.WritesRefs,
 	}
 }
 

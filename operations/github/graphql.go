@@ -362,15 +362,25 @@ func (r *rootFields) collectFragment(name string) *Unresolved {
 func nameFields(kind string, fields []string) []Operation {
 	slices.Sort(fields)
 	fields = slices.Compact(fields)
-	access := Read
-	if kind == string(ast.Mutation) {
-		access = Write
-	}
-	graphql := operationsTable().graphql
 	operations := make([]Operation, len(fields))
 	for i, f := range fields {
-		name := "graphql/" + kind + "." + f
-		operations[i] = Operation{Name: name, Access: access, InstallationToken: true, CredentialAnswer: graphql[name]}
+		operations[i] = graphQLOperation("graphql/" + kind + "." + f)
 	}
 	return operations
+}
+
+// graphQLOperation is one root field. What a mutation does that is newer than the table is
+// not known, so that it may do anything.
+func graphQLOperation(name string) Operation {
+	if o, known := operationsTable().graphql[name]; known {
+		return o
+	}
+	o := Operation{Name: name, Access: Read, InstallationToken: true}
+	switch field, mutation := strings.CutPrefix(name, "graphql/mutation."); {
+	case mutation && field == "__typename":
+		o.Access = Write
+	case mutation:
+		o.Access, o.WritesRefs = Admin, true
+	}
+	return o
 }

@@ -75,6 +75,8 @@ type Operation struct {
 	// CredentialAnswer: the answer is a credential, or the call plants one. To be
 	// denied unless a rule names the operation exactly.
 	CredentialAnswer bool
+	// WritesRefs: it writes a ref of the repository, and is no push.
+	WritesRefs bool
 	// Body says what is still to be read.
 	Body Body
 }

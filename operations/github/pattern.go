@@ -22,13 +22,18 @@ type Reach struct {
 	Least, Greatest Access
 	Repo            bool // one of them at least names its repository
 	GraphQL         bool // one of them at least is a GraphQL field, which hides it
+	WritesRefs      bool // one of them at least writes a ref, and is no push
+	Pushes          bool // one of them is a push
 }
 
 func (r Reach) with(o Reach) Reach {
 	if r == (Reach{}) {
 		return o
 	}
-	return Reach{min(r.Least, o.Least), max(r.Greatest, o.Greatest), r.Repo || o.Repo, r.GraphQL || o.GraphQL}
+	return Reach{
+		Least: min(r.Least, o.Least), Greatest: max(r.Greatest, o.Greatest), Repo: r.Repo || o.Repo, GraphQL: r.GraphQL || o.GraphQL,
+		WritesRefs: r.WritesRefs || o.WritesRefs, Pushes: r.Pushes || o.Pushes,
+	}
 }
 
 // Reach says what the operations that the pattern names have in common.

@@ -67,7 +67,7 @@ func TestReviewedPermissions(t *testing.T) {
 		{"GET", "/repos/acme/web/issues/1/labels", "issues=read", "read"},
 		{"GET", "/orgs/acme/copilot/billing", "organization_copilot_seat_management=read", "read"},
 		{"GET", "/orgs/acme/codespaces", "codespaces=read,organization_codespaces=read", "read"},
-		{"POST", "/repos/acme/web/hooks/1/pings", "repository_hooks=read", "write"},
+		{"POST", "/repos/acme/web/hooks/1/pings", "repository_hooks=read", "admin"},
 		{"PATCH", "/orgs/acme/properties/schema", "organization_custom_properties=admin", "admin"},
 		{"GET", "/zen", "", "read"},
 	} {

@@ -20,7 +20,7 @@ var packedTable []byte
 type table struct {
 	sources []string
 	names   []string // every operation, REST, GraphQL and git, sorted
-	graphql map[string]bool
+	graphql map[string]Operation
 	rest    []*route
 	dotcom  *node // api.github.com: the public product and Enterprise Cloud
 	server  *node // GitHub Enterprise Server
@@ -53,7 +53,7 @@ func Sources() []string { return slices.Clone(operationsTable().sources) }
 // Names lists every operation that can be named, sorted.
 func Names() []string { return slices.Clone(operationsTable().names) }
 
-const tableFormat = "sallyport github operations 1"
+const tableFormat = "sallyport github operations 2"
 
 func readTable(packed []byte) (*table, error) {
 	unpacked, err := gzip.NewReader(bytes.NewReader(packed))
@@ -64,7 +64,7 @@ func readTable(packed []byte) (*table, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &table{graphql: map[string]bool{}, dotcom: &node{}, server: &node{}, uploads: &node{}, manage: &node{}}
+	t := &table{graphql: map[string]Operation{}, dotcom: &node{}, server: &node{}, uploads: &node{}, manage: &node{}}
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	if !lines.Scan() || lines.Text() != tableFormat {
 		return nil, fmt.Errorf("not of the format %q", tableFormat)
@@ -85,14 +85,25 @@ func (t *table) add(fields []string) error {
 	case fields[0] == "source" && len(fields) == 2:
 		t.sources = append(t.sources, fields[1])
 		return nil
-	case fields[0] == "graphql" && len(fields) == 3:
-		t.graphql["graphql/"+fields[1]] = fields[2] == "c"
-		t.names = append(t.names, "graphql/"+fields[1])
-		return nil
+	case fields[0] == "graphql" && len(fields) == 4:
+		return t.addGraphQL("graphql/"+fields[1], fields[2], fields[3])
 	case fields[0] == "rest" && len(fields) == 9:
 		return t.addREST(fields)
 	}
 	return fmt.Errorf("not a line of this format")
+}
+
+func (t *table) addGraphQL(name, access, flags string) error {
+	a, ok := ParseAccess(access)
+	if !ok {
+		return fmt.Errorf("access %q", access)
+	}
+	t.graphql[name] = Operation{
+		Name: name, Access: a, InstallationToken: true,
+		CredentialAnswer: strings.Contains(flags, "c"), WritesRefs: strings.Contains(flags, "r"),
+	}
+	t.names = append(t.names, name)
+	return nil
 }
 
 func (t *table) addREST(fields []string) error {
@@ -105,6 +116,7 @@ func (t *table) addREST(fields []string) error {
 		InstallationToken: strings.Contains(fields[7], "i"),
 		CredentialAnswer:  strings.Contains(fields[7], "c"),
 		Settled:           strings.Contains(fields[7], "s"),
+		WritesRefs:        strings.Contains(fields[7], "r"),
 	}}
 	if fields[8] != "-" {
 		if r.op.Permissions, ok = ParseAccepted(fields[8]); !ok {
@@ -123,24 +135,23 @@ func (t *table) addREST(fields []string) error {
 
 // reach is what is known of an operation by its name alone.
 func (t *table) reach(name string) Reach {
-	category, field, _ := strings.Cut(name, "/")
+	category, _, _ := strings.Cut(name, "/")
 	switch {
-	case category == "graphql" && strings.HasPrefix(field, "mutation."):
-		return Reach{Least: Write, Greatest: Write, GraphQL: true}
 	case category == "graphql":
-		return Reach{Least: Read, Greatest: Read, GraphQL: true}
+		o := graphQLOperation(name)
+		return Reach{Least: o.Access, Greatest: o.Access, GraphQL: true, WritesRefs: o.WritesRefs}
 	case name == linkGet:
 		return Reach{Least: Read, Greatest: Read}
 	case name == linkPut:
 		return Reach{Least: Write, Greatest: Write}
 	case slices.Contains(ownNames(), name):
 		access := gitOperation(name, "", "").Access
-		return Reach{Least: access, Greatest: access, Repo: true}
+		return Reach{Least: access, Greatest: access, Repo: true, Pushes: name == gitPush}
 	}
 	var all Reach
 	for _, r := range t.rest {
 		if r.op.Name == name {
-			all = all.with(Reach{Least: r.op.Access, Greatest: r.op.Access, Repo: strings.Contains(r.path, "repo}")})
+			all = all.with(Reach{Least: r.op.Access, Greatest: r.op.Access, Repo: strings.Contains(r.path, "repo}"), WritesRefs: r.op.WritesRefs})
 		}
 	}
 	return all

@@ -81,6 +81,9 @@ func pathAttempts() []attempt {
 		"GET /repos/acme/api?_METHOD=DELETE",
 		// another product's paths
 		"DELETE /api/v3/repos/acme/api", "GET /api/v3/repos/acme/secret/contents/README.md", "POST /api/graphql", "GET /raw/acme/secret/main/README.md",
+		// other ways to write a ref that may not be pushed
+		"PATCH /repos/acme/web/git/refs/heads/main", "POST /repos/acme/web/git/refs", "PUT /repos/acme/web/contents/README.md", "POST /repos/acme/web/merges",
+		"PUT /repos/acme/web/pulls/1/merge", "PUT /repos/acme/web/pulls/1/update-branch", "POST /repos/acme/web/branches/main/rename", "POST /repos/acme/web/merge-upstream",
 		// not in any description
 		"GET /repos/acme/secret/contents/README.md/", "PROPFIND /repos/acme/secret", "TRACE /repos/acme/secret", "GET /repos/acme/secret/..",
 	} {

@@ -73,15 +73,11 @@ func build(openapi, graphql, data string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read permissions: %w", err)
 	}
-	credentials, err := readLines(filepath.Join(data, "credentials.txt"))
-	if err != nil {
-		return nil, err
-	}
-	if err := markCredentials(operations, fields, credentials); err != nil {
+	if err := applyReviewed(operations, fields, data); err != nil {
 		return nil, err
 	}
 
-	lines := []string{"sallyport github operations 1"}
+	lines := []string{"sallyport github operations 2"}
 	for _, source := range slices.Concat(openapiSource, graphqlSource, dataSources) {
 		lines = append(lines, "source\t"+source)
 	}
@@ -92,6 +88,38 @@ func build(openapi, graphql, data string) ([]byte, error) {
 		lines = append(lines, f.line())
 	}
 	return []byte(strings.Join(lines, "\n") + "\n"), nil
+}
+
+// applyReviewed puts the lists that people have made on the operations.
+func applyReviewed(ops operations, fields []field, data string) error {
+	reads, err := readLines(filepath.Join(data, "reads.txt"))
+	if err != nil {
+		return err
+	}
+	for _, name := range reads {
+		if len(ops.named(name)) == 0 {
+			return fmt.Errorf("reads.txt: no operation is called %s", name)
+		}
+	}
+	access, err := readAccesses(filepath.Join(data, "access.txt"))
+	if err != nil {
+		return err
+	}
+	if err := access.mark(ops, fields, reads); err != nil {
+		return err
+	}
+	refs, err := readLines(filepath.Join(data, "refs.txt"))
+	if err != nil {
+		return err
+	}
+	if err := markRefs(ops, fields, refs); err != nil {
+		return err
+	}
+	credentials, err := readLines(filepath.Join(data, "credentials.txt"))
+	if err != nil {
+		return err
+	}
+	return markCredentials(ops, fields, credentials)
 }
 
 // pack compresses without a time or a name, so that equal tables are equal files.

@@ -36,6 +36,8 @@ func sources(t *testing.T, edit map[string]string) (openapi, graphql, data strin
 		"data/permissions.txt":            "# nothing\n",
 		"data/reads.txt":                  "kinds/ask # asks in its body\n",
 		"data/credentials.txt":            "graphql/mutation.makeToken\n",
+		"data/access.txt":                 "permission administration\ngraphql/mutation.make* admin\n",
+		"data/refs.txt":                   "things/delete # with its branch\n!graphql/mutation.makeToken\n",
 	}
 	maps.Copy(files, edit)
 	for name, text := range files {
@@ -63,16 +65,16 @@ func TestRun(t *testing.T) {
 	text, err := io.ReadAll(unpacked)
 	require.NoError(t, err)
 	for _, line := range []string{
-		"sallyport github operations 1\n",
+		"sallyport github operations 2\n",
 		"source\t@octokit/openapi 1.2.3\n",
 		"source\topenapi api.github.com 4 operations\n",
 		"source\t@octokit/graphql-schema 4.5.6\n",
 		"rest\tkinds/ask\tPOST\t/kinds/{kind:a|b}\td\tapi\tread\ti\t-\n",
 		"rest\trepos/compare-commits\tGET\t/repos/{owner}/{repo}/compare/{basehead:range}\td\tapi\tread\tis\tcontents=read\n",
 		"rest\trepos/compare-commits-with-basehead\tGET\t/repos/{owner}/{repo}/compare/{basehead:many}\td\tapi\tread\tis\tcontents=read\n",
-		"rest\tthings/delete\tDELETE\t/repos/{owner}/{repo}/things/{n:int}\td\tapi\twrite\ti\tcontents=write;administration=write\n",
-		"graphql\tmutation.makeToken\tc\n",
-		"graphql\tquery.viewer\t-\n",
+		"rest\tthings/delete\tDELETE\t/repos/{owner}/{repo}/things/{n:int}\td\tapi\twrite\tir\tcontents=write;administration=write\n",
+		"graphql\tmutation.makeToken\tadmin\tc\n",
+		"graphql\tquery.viewer\tread\t-\n",
 	} {
 		assert.Contains(t, string(text), line)
 	}
@@ -82,6 +84,11 @@ func TestBuildStops(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ file, text, want string }{
 		"unknown credential":  {"data/credentials.txt", "things/mint\n", "credentials.txt: no operation is called things/mint"},
+		"unknown access":      {"data/access.txt", "things/make admin\n", "access.txt: no operation is called things/make"},
+		"odd access":          {"data/access.txt", "things/delete all\n", "is neither permission NAME nor NAME ACCESS"},
+		"nothing known":       {"data/reads.txt", "", "access.txt: no line for kinds/ask, of which no permission is known"},
+		"unknown ref":         {"data/refs.txt", "things/make\n", "refs.txt: no operation is called things/make"},
+		"ref nobody saw":      {"data/refs.txt", "", "refs.txt: no line for things/delete, which takes contents=write"},
 		"unknown read":        {"data/reads.txt", "things/ask\n", "reads.txt: no operation is called things/ask"},
 		"unknown permission":  {"data/permissions.txt", "things/ask contents=read\n", "no operation is called things/ask"},
 		"unknown endpoint":    {"data/server-to-server-rest.json", `{"x":[{"verb":"get","requestPath":"/y"}]}`, "GET /y is in no OpenAPI description"},

@@ -34,6 +34,7 @@ type operation struct {
 	access       string // read | write | admin
 	installation bool   // an installation token may call it
 	credential   bool
+	refs         bool     // it writes a ref, and is no push
 	settled      bool     // the permission sets are known, not a reading of incomplete data
 	sets         []string // alternatives, least first: "contents=write,workflows=write"
 }
@@ -65,7 +66,7 @@ func (o *operation) line() string {
 	for _, f := range []struct {
 		letter string
 		set    bool
-	}{{"i", o.installation}, {"c", o.credential}, {"s", o.settled}} {
+	}{{"i", o.installation}, {"c", o.credential}, {"s", o.settled}, {"r", o.refs}} {
 		if f.set {
 			flags.WriteString(f.letter)
 		}
@@ -80,15 +81,22 @@ func orDash(s string) string { return cmp.Or(s, "-") }
 // field is one root field of the GraphQL schema.
 type field struct {
 	kind, name string // "query" or "mutation"
+	access     string
 	credential bool
+	refs       bool
 }
+
+func (f field) fullName() string { return "graphql/" + f.kind + "." + f.name }
 
 func (f field) line() string {
 	flags := ""
 	if f.credential {
 		flags = "c"
 	}
-	return strings.Join([]string{"graphql", f.kind + "." + f.name, orDash(flags)}, "\t")
+	if f.refs {
+		flags += "r"
+	}
+	return strings.Join([]string{"graphql", f.kind + "." + f.name, f.access, orDash(flags)}, "\t")
 }
 
 // markCredentials applies the reviewed list; a name that is not an operation stops the build.
@@ -99,7 +107,7 @@ func markCredentials(ops operations, fields []field, names []string) error {
 			o.credential, found = true, true
 		}
 		for i := range fields {
-			if "graphql/"+fields[i].kind+"."+fields[i].name == name {
+			if fields[i].fullName() == name {
 				fields[i].credential, found = true, true
 			}
 		}

@@ -45,18 +45,6 @@ func addPermissions(ops operations, folder string) ([]string, error) {
 	if err := addReviewed(ops, filepath.Join(folder, "permissions.txt")); err != nil {
 		return nil, err
 	}
-	reads, err := readLines(filepath.Join(folder, "reads.txt"))
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range reads {
-		if len(ops.named(name)) == 0 {
-			return nil, fmt.Errorf("reads.txt: no operation is called %s", name)
-		}
-	}
-	for _, o := range ops {
-		o.access = accessOf(o, slices.Contains(reads, o.name))
-	}
 	var sources []string
 	for _, name := range []string{"server-to-server-permissions.json", "server-to-server-rest.json"} {
 		data, err := os.ReadFile(filepath.Join(folder, name))
@@ -168,24 +156,6 @@ func addReviewed(ops operations, file string) error {
 		}
 	}
 	return nil
-}
-
-// accessOf is the greater of what the method does and what the permission allows: a GET
-// that needs a write permission cannot be made with a read-only token, and a POST that
-// needs only a read permission still changes something.
-func accessOf(o *operation, reads bool) string {
-	access := "write"
-	if o.method == "GET" || reads {
-		access = "read"
-	}
-	for _, set := range o.sets[:min(1, len(o.sets))] {
-		for pair := range strings.SplitSeq(set, ",") {
-			if _, a, _ := strings.Cut(pair, "="); level(a) > level(access) {
-				access = a
-			}
-		}
-	}
-	return access
 }
 
 // readLines reads a reviewed list: one entry a line, what follows # is a remark.
