@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"sallyport/internal/nearest"
 )
 
 // ErrUnknownAgent is what errors wrap that are about an agent which does not
@@ -129,11 +131,25 @@ func (r *Registry) Find(idOrName string) (Agent, error) {
 	}
 	switch len(named) {
 	case 0:
-		return Agent{}, unknown(fmt.Sprintf("%q", shorten(idOrName)))
+		return Agent{}, r.unknownName(idOrName)
 	case 1:
 		return named[0], nil
 	}
 	return Agent{}, ambiguous(idOrName, named)
+}
+
+// unknownName names the agent whose name comes close.
+func (r *Registry) unknownName(name string) error {
+	var known []string
+	for _, a := range r.List() {
+		if a.Status != Revoked {
+			known = append(known, a.Name)
+		}
+	}
+	if slip, meant := nearest.Slip(name, known); meant {
+		return fmt.Errorf("%w %q; did you mean %s?", ErrUnknownAgent, shorten(name), slip)
+	}
+	return unknown(fmt.Sprintf("%q", shorten(name)))
 }
 
 func unknown(what string) error {

@@ -21,7 +21,7 @@ var layers = []struct {
 	reason   string
 }{
 	{
-		[]string{"internal/host", "internal/sqlite", "internal/metrics", "internal/http1", "internal/ijson"},
+		[]string{"internal/host", "internal/sqlite", "internal/metrics", "internal/http1", "internal/ijson", "internal/nearest"},
 		"it is there for everyone, so it must know nobody",
 	},
 	{

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"sallyport/internal/nearest"
 )
 
 func main() {
@@ -68,7 +70,8 @@ credential the rule names, and writes the request to an audit trail before it le
 		SilenceUsage:      true,
 		PersistentPreRunE: a.prepare,
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
+	root.Version = readBuild().line()
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(explainFlag)
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
@@ -89,8 +92,17 @@ credential the rule names, and writes the request to an audit trail before it le
 		newCredentialCommand(a),
 		newAuditCommand(a),
 		newVersionCommand(a),
+		newManCommand(a),
 	)
-	return withUsage(root)
+	withUsage(root)
+	unknown := root.RunE
+	root.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return cmd.Help() // whoever types nothing else wants to know what there is
+		}
+		return unknown(cmd, args)
+	}
+	return root
 }
 
 // prepare runs after the command line was parsed and before any command.
@@ -138,6 +150,13 @@ func withUsage(group *cobra.Command) *cobra.Command {
 	group.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return usagef("%s: a command is required", cmd.CommandPath())
+		}
+		var known []string
+		for _, c := range cmd.Commands() {
+			known = append(known, c.Name())
+		}
+		if slip, meant := nearest.Slip(args[0], known); meant {
+			return usagef("unknown command %q for %q; did you mean %s?", args[0], cmd.CommandPath(), slip)
 		}
 		return usagef("unknown command %q for %q", args[0], cmd.CommandPath())
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sallyport/internal/admin"
 	"sallyport/policy"
 	"sallyport/proxy"
 )
@@ -39,8 +40,7 @@ and what it touches. Exit code 0 whatever the decision.`,
 			}
 			p, ok := set.Policies[name]
 			if !ok {
-				known := slices.Sorted(maps.Keys(set.Policies))
-				return withHint(fmt.Errorf("unknown policy %q", name), "there is %s", strings.Join(known, ", "))
+				return admin.UnknownName("policy", name, slices.Sorted(maps.Keys(set.Policies)), "HOME/policies has none")
 			}
 			if err := q.classify(p); err != nil {
 				return err

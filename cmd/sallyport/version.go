@@ -38,6 +38,11 @@ func readBuild() build {
 	return b
 }
 
+// line is what people read.
+func (b build) line() string {
+	return fmt.Sprintf("sallyport %s %s %s/%s", b.Version, b.Go, b.OS, b.Arch)
+}
+
 func newVersionCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
@@ -49,7 +54,7 @@ func newVersionCommand(a *app) *cobra.Command {
 			if a.json() {
 				return writeJSON(a.stdout, b)
 			}
-			_, err := fmt.Fprintf(a.stdout, "sallyport %s %s %s/%s\n", b.Version, b.Go, b.OS, b.Arch)
+			_, err := fmt.Fprintln(a.stdout, b.line())
 			return err
 		},
 	}

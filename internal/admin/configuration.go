@@ -108,7 +108,7 @@ func (s *Session) CheckCredential(ctx context.Context, name string) (CredentialC
 	view := s.service.View()
 	c := view.Credentials.Lookup(name)
 	if c == nil {
-		return CredentialCheck{}, unknown("credential", name, view.Credentials.Names(), "credentials.yaml has none in force")
+		return CredentialCheck{}, UnknownName("credential", name, view.Credentials.Names(), "credentials.yaml has none in force")
 	}
 	check := CredentialCheck{Name: name, Kind: c.Kind()}
 	payload := map[string]any{"credential": name, "kind": c.Kind()}

@@ -17,6 +17,7 @@ import (
 	"sallyport/credentials"
 	"sallyport/credentials/budget"
 	"sallyport/identity"
+	"sallyport/internal/nearest"
 	"sallyport/policy"
 )
 
@@ -281,21 +282,24 @@ func (v View) checkPolicy(name string) error {
 	if _, ok := v.Policies[name]; ok {
 		return nil
 	}
-	return unknown("policy", name, slices.Sorted(maps.Keys(v.Policies)), "HOME/policies has none in force")
+	return UnknownName("policy", name, slices.Sorted(maps.Keys(v.Policies)), "HOME/policies has none in force")
 }
 
 func (v View) checkOwner(ref string) error {
 	if v.Owners.Has(ref) {
 		return nil
 	}
-	return unknown("owner", ref, v.Owners.Refs(), "owners.yaml has none in force; an owner is written person:NAME or team:NAME")
+	return UnknownName("owner", ref, v.Owners.Refs(), "owners.yaml has none in force; an owner is written person:NAME or team:NAME")
 }
 
-// unknown says what there is instead, if that is short enough to read.
-func unknown(what, name string, known []string, none string) error {
+// UnknownName is the error about a name that nobody has. It says what was meant, or what there is instead, if that is short enough to read.
+func UnknownName(what, name string, known []string, none string) error {
 	const shown = 20
 	hint := none
+	slip, meant := nearest.Slip(name, known)
 	switch {
+	case meant:
+		hint = fmt.Sprintf("did you mean %s?", slip)
 	case len(known) > shown:
 		hint = fmt.Sprintf("there are %d, among them %s", len(known), strings.Join(known[:shown], ", "))
 	case len(known) > 0:

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"sallyport/internal/nearest"
 )
 
 // Pattern matches operations: "s3/PutObject", "s3/Get*", or "*" for every one. A star
@@ -49,7 +51,7 @@ func ParsePattern(s string) (Pattern, error) {
 			if glob(name, operation) {
 				return Pattern{text: names[0] + "/" + name, service: names[0], name: name}, nil
 			}
-			if d := edits(strings.ReplaceAll(name, "*", ""), operation); d < distance || d == distance && operation < best {
+			if d := nearest.Edits(strings.ReplaceAll(name, "*", ""), operation); d < distance || d == distance && operation < best {
 				best, distance = operation, d
 			}
 		}
@@ -161,26 +163,4 @@ func glob(pattern, text string) bool {
 		}
 		text, rest = text[i+len(part):], after
 	}
-}
-
-// edits is the Levenshtein distance.
-func edits(a, b string) int {
-	a = a[:min(len(a), 100)]
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := diagonal
-			if a[i-1] != b[j-1] {
-				cost++
-			}
-			diagonal = row[j]
-			row[j] = min(cost, row[j]+1, row[j-1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"sallyport/internal/nearest"
 )
 
 // The protocols of the table.
@@ -110,7 +112,7 @@ func ParseService(name string) (string, error) {
 	best, distance := "", 1<<30
 	for _, s := range operationsTable().services {
 		for _, known := range []string{s.prefix, s.id} {
-			if d := edits(name, known); d < distance || d == distance && s.prefix < best {
+			if d := nearest.Edits(name, known); d < distance || d == distance && s.prefix < best {
 				best, distance = s.prefix, d
 			}
 		}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"sallyport/internal/nearest"
 )
 
 // Pattern matches operation names: "pulls/create", "pulls/*", "*/delete*",
@@ -47,7 +49,7 @@ func ParsePattern(s string) (Pattern, error) {
 		category, name, found = "*", "*", true
 	}
 	if !found || category == "" || name == "" || strings.Contains(name, "/") {
-		return Pattern{}, fmt.Errorf("operation pattern %q: want CATEGORY/NAME, each with or without *; did you mean %q", s, nearest(s))
+		return Pattern{}, fmt.Errorf("operation pattern %q: want CATEGORY/NAME, each with or without *; did you mean %q", s, nearest.Word(s, operationsTable().names))
 	}
 	p := Pattern{text: s, category: category, name: name}
 	matched := false
@@ -59,7 +61,7 @@ func ParsePattern(s string) (Pattern, error) {
 		}
 	}
 	if !matched {
-		return Pattern{}, fmt.Errorf("operation pattern %q matches no operation of GitHub's; did you mean %q", s, nearest(s))
+		return Pattern{}, fmt.Errorf("operation pattern %q matches no operation of GitHub's; did you mean %q", s, nearest.Word(s, operationsTable().names))
 	}
 	return p, nil
 }
@@ -126,40 +128,4 @@ func glob(pattern, text string) bool {
 		}
 		text, rest = text[i+len(part):], after
 	}
-}
-
-// nearest is the known name with the fewest edits to s, stars left out of the count.
-func nearest(s string) string {
-	best, distance := "", len(s)+1000
-	bare := strings.ReplaceAll(s, "*", "")
-	if len(bare) > 100 {
-		bare = bare[:100]
-	}
-	for _, name := range operationsTable().names {
-		if d := edits(bare, name); d < distance {
-			best, distance = name, d
-		}
-	}
-	return best
-}
-
-// edits is the Levenshtein distance.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := diagonal
-			if a[i-1] != b[j-1] {
-				cost++
-			}
-			diagonal = row[j]
-			row[j] = min(cost, row[j]+1, row[j-1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -1,0 +1,55 @@
+// Package nearest finds the known word that somebody may have meant. It promises
+// nothing more than a guess, which only an error's hint may use.
+package nearest
+
+import "strings"
+
+// longest bounds the work for a word that is no slip.
+const longest = 100
+
+// Word is the known word with the fewest edits to word, stars left out of the
+// count; "" if nothing is known.
+func Word(word string, known []string) string {
+	best, _ := find(word, known)
+	return best
+}
+
+// Slip is the nearest known word if word could be a slip of it: a third of its
+// letters are wrong at most.
+func Slip(word string, known []string) (string, bool) {
+	best, distance := find(word, known)
+	return best, best != "" && len(word) <= longest && distance <= max(1, len(word)/3)
+}
+
+func find(word string, known []string) (best string, distance int) {
+	bare := strings.ReplaceAll(word, "*", "")
+	bare = bare[:min(len(bare), longest)]
+	distance = len(word) + 1000
+	for _, name := range known {
+		if d := Edits(bare, name); d < distance {
+			best, distance = name, d
+		}
+	}
+	return best, distance
+}
+
+// Edits is the Levenshtein distance in bytes.
+func Edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diagonal := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := diagonal
+			if a[i-1] != b[j-1] {
+				cost++
+			}
+			diagonal = row[j]
+			row[j] = min(cost, row[j]+1, row[j-1]+1)
+		}
+	}
+	return row[len(b)]
+}
