@@ -188,6 +188,44 @@ func FuzzPath(f *testing.F) {
 	})
 }
 
+// FuzzDenyReadings: what is denied stays denied, however a path that lenient servers
+// take for the same is written.
+func FuzzDenyReadings(f *testing.F) {
+	for _, pattern := range []string{"/", "/**/.env", "/admin/**", "/v1/", "/a/*/b", "/a*c/**/d"} {
+		for _, path := range []string{"/", "/.env", "/x/.env", "/admin/x", "/v1/", "/a/x/b", "/abc/x/d"} {
+			f.Add(pattern, path, []byte{1, 2, 3, 4, 5, 6, 7})
+		}
+	}
+	f.Fuzz(func(t *testing.T, pattern, sent string, disguise []byte) {
+		if len(pattern) > 30 || len(sent) > 60 || len(disguise) == 0 || strings.ContainsAny(sent, ";%") || strings.Contains(sent, "//") {
+			return
+		}
+		p, err := policy.Parse("-", []byte(policyText(fmt.Sprintf("host: a.example, path: %q", pattern), []string{"deny"})))
+		if err != nil {
+			return
+		}
+		q := query(t, "GET https://a.example/")
+		if q.Path, err = policy.ParsePath(sent); err != nil || p.Decide(q).Rule == "" {
+			return
+		}
+		segments := strings.Split(sent[1:], "/")
+		disguised := ""
+		for i, s := range segments {
+			if strings.TrimRight(s, ". ") != s {
+				return
+			}
+			if s != "" {
+				s += []string{"", ".", "%20", ";x", ";", "%3B", ".;x=1"}[int(disguise[i%len(disguise)])%7]
+			}
+			disguised += []string{"/", "//", "/;/", "///"}[int(disguise[(i+1)%len(disguise)])%4] + s
+		}
+		disguised += []string{"", "/", "//", "%2F"}[int(disguise[0])%4]
+		q.Path, err = policy.ParsePath(disguised)
+		require.NoError(t, err, disguised)
+		require.NotEmpty(t, p.Decide(q).Rule, "%q denies %q, and not %q", pattern, sent, disguised)
+	})
+}
+
 func decodeSegments(t *testing.T, sent string) []string {
 	t.Helper()
 	segments := strings.Split(sent[1:], "/")

@@ -15,8 +15,8 @@ const encodedSlash = 0
 type Path struct {
 	raw  string
 	text string // decoded, encoded slashes as encodedSlash
-	// lenient is text as a server reads it that merges slashes and takes %2F for
-	// one; equal to text almost always.
+	// lenient is text as lenient servers read it, each reading once, divided by
+	// readingSeparator; empty almost always.
 	lenient string
 }
 
@@ -34,7 +34,17 @@ func ParsePath(escaped string) (Path, error) {
 	if hasDotSegment(text) {
 		return Path{}, errors.New("the path has a dot segment; write the path that it stands for")
 	}
-	return Path{raw: escaped, text: text, lenient: mergeSlashes(text)}, nil
+	if isOverlong(text) {
+		return Path{}, errors.New("the path has an overlong encoding, which some servers read as another character; write the character itself")
+	}
+	p := Path{raw: escaped, text: text}
+	for i, r := range readingsOf(text) {
+		if i > 0 {
+			p.lenient += readingSeparator
+		}
+		p.lenient += r.text
+	}
+	return p, nil
 }
 
 // signed is the path as it leaves once it is signed for S3: encoded slashes are slashes.
@@ -124,27 +134,28 @@ func hasDotSegment(text string) bool {
 		}
 		atStart := i > 0 && isSlash(rest[i-1])
 		rest = strings.TrimPrefix(rest[i+1:], ".")
-		if atStart && (rest == "" || isSlash(rest[0]) || rest[0] == ';') {
+		after := strings.TrimLeft(rest, " ") // which file systems drop at the end of a name
+		if atStart && (after == "" || isSlash(after[0]) || after[0] == ';') {
 			return true
 		}
 	}
 }
 
-func isSlash(c byte) bool { return c == '/' || c == encodedSlash }
-
-// mergeSlashes returns text with encoded slashes decoded and runs of slashes
-// made one.
-func mergeSlashes(text string) string {
-	if !strings.Contains(text, "//") && strings.IndexByte(text, encodedSlash) < 0 {
-		return text
-	}
-	out := make([]byte, 0, len(text))
+// isOverlong looks for bytes that spell a character of one byte in more than are needed
+// (RFC 3629 section 3): the classic disguise of ".." and "/".
+func isOverlong(text string) bool {
 	for i := range len(text) {
-		if !isSlash(text[i]) {
-			out = append(out, text[i])
-		} else if len(out) == 0 || out[len(out)-1] != '/' {
-			out = append(out, '/')
+		next := byte(0)
+		if i+1 < len(text) {
+			next = text[i+1]
+		}
+		switch c := text[i]; {
+		case next < 0x80 || next > 0xbf:
+		case c == 0xc0, c == 0xc1, c == 0xe0 && next < 0xa0, c == 0xf0 && next < 0x90:
+			return true
 		}
 	}
-	return string(out)
+	return false
 }
+
+func isSlash(c byte) bool { return c == '/' || c == encodedSlash }

@@ -47,6 +47,13 @@ func TestParsePathRefuses(t *testing.T) {
 		"/a?b":             "ends a path",
 		"/a#b":             "ends a path",
 		"/a b":             "space",
+		"/a/..%20/b":       "dot segment", // file systems drop the space
+		"/a/.%20%20":       "dot segment",
+		"/a/%c0%ae%c0%ae/": "overlong",
+		"/a%c0%af..":       "overlong",
+		"/a/%e0%80%ae":     "overlong",
+		"/a/%f0%80%80%ae":  "overlong",
+		"/\xc0\xae/a":      "overlong",
 		"/a\tb":            "control",
 		"/a\nb":            "control",
 		"/a\x00b":          "control",
@@ -136,6 +143,90 @@ rules:
 		"/%2561dmin/x": policy.Allow, // decoded once, as promised
 	} {
 		assert.Equal(t, want, p.Decide(query(t, "GET https://a.example"+path)).Effect, path)
+	}
+}
+
+// What servers leave out of a path does not pass a deny, and what an allow means does not
+// grow by it.
+func TestReadingsOfAPath(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		pattern, doubtful, not string
+	}{
+		{
+			"/**/.env",
+			"/.env/ /a/.env/ /.env; /.env;x /.env;x=1;y/ /a;x/.env /.env%3Bx /.env%3b /.env%2F /.env%2F%2F /.env. /.env%20 /.env..;x/ /.env;%2Fx /;x/.env /a//.env// /.env;x%2F",
+			"/.envx /.env/x /.ENV /a.env /.env;x/y /.env.x",
+		},
+		{"/admin/**", "/admin;x /admin;x/y /;/admin/y //admin/ /admin./y /admin%20/y", "/administer /x;/y /x/admin"},
+		{"/v1/", "/v1 /v1;x/ /v1;x //v1", "/v1/x /v2/"},
+		{"/a/*/b", "/a/x/b/ /a/x;y/b /a//x/b /a;/x./b.", "/a//b /a/b"},
+		{"/", "// /;x /%2F /%2F;x", "/x /x/"},
+		{"/a;x", "/a;x/ /a%3Bx/", "/a /a;y"},
+		{"/a.", "/a./", "/a /a%20"},
+		{"/**/secret", "/a/secret/ /secret;v=1", "/secrets/ /a/secretly;"},
+	} {
+		denies := parse(t, "rules:\n  - {name: all, allow: {host: a.example}}\n  - {name: no, deny: {host: a.example, path: \""+c.pattern+"\"}}\n")
+		asks := parse(t, "rules:\n  - {name: all, allow: {host: a.example}}\n  - {name: first, ask: {host: a.example, path: \""+c.pattern+"\"}}\n")
+		allows := parse(t, "rules:\n  - {name: one, allow: {host: a.example, path: \""+c.pattern+"\"}}\n")
+		for path := range strings.FieldsSeq(c.doubtful) {
+			q := query(t, "GET https://a.example"+path)
+			assert.Equal(t, policy.Deny, denies.Decide(q).Effect, "%s on %s", c.pattern, path)
+			assert.Equal(t, policy.Ask, asks.Decide(q).Effect, "%s on %s", c.pattern, path)
+			if allows.Decide(q).Effect == policy.Allow { // as it was sent, which needs no doubt
+				assert.Equal(t, "decides", denies.Explain(q).Rules[1].Why, "%s on %s", c.pattern, path)
+				continue
+			}
+			assert.Contains(t, denies.Explain(q).Rules[1].Why, "decides, to be careful: path "+c.pattern+" matches "+path+" only if ")
+			assert.Contains(t, allows.Explain(q).Rules[0].Why, " only if ")
+		}
+		for path := range strings.FieldsSeq(c.not) {
+			q := query(t, "GET https://a.example"+path)
+			assert.Equal(t, policy.Allow, denies.Decide(q).Effect, "%s on %s", c.pattern, path)
+			assert.Equal(t, policy.Allow, asks.Decide(q).Effect, "%s on %s", c.pattern, path)
+		}
+	}
+}
+
+func TestReadingsAreExplained(t *testing.T) {
+	t.Parallel()
+	p := parse(t, "rules:\n  - {name: hidden, deny: {path: \"/**/.env\"}}\n  - {name: folder, deny: {path: /v1/}}\n  - {name: any-case, deny: {path: /Admin, case: ignore}}\n")
+	for path, want := range map[string]string{
+		"/.env/":    "only if a slash at its end is left out",
+		"//.env/":   "only if slashes are merged or decoded",
+		"/a%2F.env": "only if slashes are merged or decoded",
+		"/.env;x":   "only if what follows a ; in a segment is left out",
+		"/.env.":    "only if dots and spaces at the end of a segment are left out",
+		"/v1":       "only if a slash at the end counts for nothing",
+		"/aDMIN;x":  "only if what follows a ; in a segment is left out",
+	} {
+		e := p.Explain(query(t, "GET https://a.example"+path))
+		var why []string
+		for _, r := range e.Rules {
+			if r.Decides {
+				why = append(why, r.Why)
+			}
+		}
+		require.Len(t, why, 1, path)
+		assert.Contains(t, why[0], want, path)
+	}
+}
+
+func TestCaseIsIgnoredWhereADenyOrAskSaysSo(t *testing.T) {
+	t.Parallel()
+	p := parse(t, `
+rules:
+  - {name: all, allow: {host: a.example}}
+  - {name: minds, deny: {host: a.example, path: /Exact/**}}
+  - {name: ignores, deny: {host: a.example, path: "/**/.Env*", case: ignore}}
+  - {name: asks, ask: {host: a.example, path: /%C3%89t%C3%A9, case: ignore}}
+`)
+	for path, want := range map[string]string{
+		"/Exact/x": "minds", "/exact/x": "all",
+		"/.env": "ignores", "/a/.ENV.local": "ignores", "/.eNv;x/": "ignores", "/env": "all",
+		"/%C3%A9T%C3%89": "asks",
+	} {
+		assert.Equal(t, want, p.Decide(query(t, "GET https://a.example"+path)).Rule, path)
 	}
 }
 

@@ -14,6 +14,8 @@ const maxPathPattern = 4096
 type pathPattern struct {
 	raw      string
 	segments []segment
+	fold     bool         // case does not matter
+	loose    *pathPattern // without empty segments; nil if it has none
 }
 
 // segment matches one segment of a path, or any number of them.
@@ -24,7 +26,7 @@ type segment struct {
 	parts []string
 }
 
-func parsePathPattern(s string) (*pathPattern, error) {
+func parsePathPattern(s string, fold bool) (*pathPattern, error) {
 	if s[0] != '/' {
 		return nil, errors.New("the path does not begin with /")
 	}
@@ -39,14 +41,18 @@ func parsePathPattern(s string) (*pathPattern, error) {
 	if _, err := ParsePath(s); err != nil {
 		return nil, err
 	}
-	p := &pathPattern{raw: s}
+	p := &pathPattern{raw: s, fold: fold}
 	for text := range strings.SplitSeq(s[1:], "/") {
 		seg, err := parseSegment(text)
 		if err != nil {
 			return nil, err
 		}
+		for i := range seg.parts {
+			seg.parts[i] = p.folded(seg.parts[i])
+		}
 		p.segments = append(p.segments, seg)
 	}
+	p.loosen()
 	return p, nil
 }
 
@@ -69,13 +75,21 @@ func parseSegment(s string) (segment, error) {
 
 func (p *pathPattern) String() string { return p.raw }
 
+// folded is a text in the case in which it is compared.
+func (p *pathPattern) folded(text string) string {
+	if p.fold {
+		return strings.ToLower(text)
+	}
+	return text
+}
+
 // match is certain about the path as it was sent, and in doubt about the path as
 // a lenient server reads it.
 func (p *pathPattern) match(path Path) verdict {
 	switch {
-	case p.matchText(path.text):
+	case p.matchText(p.folded(path.text)):
 		return matched
-	case path.lenient != path.text && p.matchText(path.lenient):
+	case path.text != "" && p.matchLeniently(path):
 		return doubtful
 	}
 	return mismatch

@@ -180,7 +180,7 @@ func (m *request) explainPath(q Query) string {
 	case m.matchPath(q) == mismatch:
 		return fmt.Sprintf("path %s does not match %s", m.path, q.Path)
 	case own == doubtful:
-		return fmt.Sprintf("path %s matches %s only if slashes are merged or decoded", m.path, q.Path)
+		return fmt.Sprintf("path %s matches %s only if %s", m.path, q.Path, m.path.explainReading(q.Path))
 	case q.call.Elsewhere:
 		return fmt.Sprintf("path %s says nothing of what %s touches", m.path, q.call.Operation)
 	case own == matched:

@@ -14,7 +14,7 @@ const (
 
 // request compiles what stands under allow, ask or deny.
 func (c *compiler) request(n *node, r *rule) matcher {
-	if !c.mapping(n, append([]string{"host", "scheme", "methods", "path", "query"}, c.serviceKeys()...)...) {
+	if !c.mapping(n, append([]string{"host", "scheme", "methods", "path", "case", "query"}, c.serviceKeys()...)...) {
 		return nil
 	}
 	if len(n.below) == 0 {
@@ -34,17 +34,33 @@ func (c *compiler) request(n *node, r *rule) matcher {
 	}
 	if f := n.field("path"); f != nil {
 		if text, ok := c.word(f, "write path: /v1/**"); ok {
-			pattern, err := parsePathPattern(text)
+			pattern, err := parsePathPattern(text, c.fold(n, r))
 			if err != nil {
 				c.failAt(f, "%v", err)
 			}
 			m.path = pattern
 		}
+	} else if f := n.field("case"); f != nil {
+		c.failAt(f, "is about path, and the rule has none; remove it")
 	}
 	if f := n.field("query"); f != nil {
 		m.query = c.query(f)
 	}
 	return m
+}
+
+// fold reads case: ignore, which only makes a rule wider.
+func (c *compiler) fold(n *node, r *rule) bool {
+	f := n.field("case")
+	switch {
+	case f == nil:
+		return false
+	case r.effect == Allow:
+		c.failAt(f, "is for deny and ask; an allow means the path as it is written")
+	case f.kind != scalarNode || f.text != "ignore":
+		c.failAt(f, "must be ignore; leave the key out where case matters")
+	}
+	return true
 }
 
 func (c *compiler) signs(credential string) bool {
