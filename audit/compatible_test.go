@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,7 +74,7 @@ func TestOlderTrails(t *testing.T) {
 				report, err := r.VerifyWith(t.Context(), audit.VerifyOptions{PublicKey: string(public), Checkpoint: checkpoint})
 				require.NoError(t, err)
 				require.Empty(t, report.Problems)
-				assert.Equal(t, answers, answersOf(t, r).String())
+				assert.Equal(t, values(t, answers), values(t, answersOf(t, r).String()))
 			}
 			check()
 			trail, err := audit.Open(t.Context(), audit.Config{Path: path, Instance: "test"})
@@ -86,6 +87,21 @@ func TestOlderTrails(t *testing.T) {
 			check()
 		})
 	}
+}
+
+// values are the lines of answers with their JSON in one form: what it escapes may differ.
+func values(t *testing.T, answers string) string {
+	t.Helper()
+	var all strings.Builder
+	for line := range strings.Lines(answers) {
+		at := strings.IndexAny(line, "[{")
+		var v any
+		require.NoError(t, json.Unmarshal([]byte(line[at:]), &v))
+		data, err := json.Marshal(v)
+		require.NoError(t, err)
+		all.WriteString(line[:at] + string(data) + "\n")
+	}
+	return all.String()
 }
 
 func unzip(t *testing.T, name string) []byte {

@@ -7,9 +7,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
+
+	"sallyport/internal/visible"
 )
 
 // object writes the members of one JSON object.
@@ -220,19 +223,26 @@ func plain(s string) bool {
 }
 
 func appendQuoted(b []byte, s string) []byte {
-	const hexDigits = "0123456789abcdef"
 	b = append(b, '"')
 	for _, r := range s {
 		switch {
 		case r == '"' || r == '\\':
 			b = append(b, '\\', byte(r))
-		// Also DEL, C1 and the line separators, which terminals and
-		// JavaScript take for more than text.
-		case r < ' ' || (r >= 0x7f && r < 0xa0) || r == '\u2028' || r == '\u2029':
-			b = append(b, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
+		// Not only what JSON demands: people read it in terminals too.
+		case visible.Hides(r):
+			b = appendEscape(b, r)
 		default:
 			b = utf8.AppendRune(b, r)
 		}
 	}
 	return append(b, '"')
+}
+
+// appendEscape appends r by its number, beyond the first plane as a pair of surrogates.
+func appendEscape(b []byte, r rune) []byte {
+	const hexDigits = "0123456789abcdef"
+	if first, second := utf16.EncodeRune(r); first != utf8.RuneError {
+		return appendEscape(appendEscape(b, first), second)
+	}
+	return append(b, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
 }

@@ -29,6 +29,15 @@ func (p *Policy) Name() string { return p.name }
 // Description returns what the file says the policy is for.
 func (p *Policy) Description() string { return p.description }
 
+// RuleNames returns the names of its rules, in the order of the file.
+func (p *Policy) RuleNames() []string {
+	names := make([]string, len(p.rules))
+	for i := range p.rules {
+		names[i] = p.rules[i].name
+	}
+	return names
+}
+
 // Hash returns the SHA-256 of the file's bytes in lower-case hex.
 func (p *Policy) Hash() string { return p.hash }
 

@@ -60,6 +60,16 @@ func (a *app) readTrail(read func(*audit.Reader) error) error {
 	return errors.Join(read(r), r.Close())
 }
 
+// searchTrail is readTrail for a search, whose names somebody must have.
+func (a *app) searchTrail(ctx context.Context, f *auditFlags, read func(*audit.Reader) error) error {
+	return a.readTrail(func(r *audit.Reader) error {
+		if err := a.checkNames(ctx, r, f); err != nil {
+			return err
+		}
+		return read(r)
+	})
+}
+
 // auditFlags are the filters of list, as typed.
 type auditFlags struct {
 	agent, owner, accountable, host, operation, resource, text string
@@ -83,7 +93,7 @@ and the seq of the last exchange of this one, which -o json has in its last elem
 			if err != nil {
 				return err
 			}
-			return a.readTrail(func(r *audit.Reader) error {
+			return a.searchTrail(cmd.Context(), &f, func(r *audit.Reader) error {
 				if a.json() {
 					return a.streamExchanges(cmd.Context(), r, filter)
 				}

@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -54,7 +55,7 @@ every exchange in exactly one of the two. An exchange that is still open is in n
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			return a.readTrail(func(r *audit.Reader) error {
+			return a.searchTrail(ctx, &f.auditFlags, func(r *audit.Reader) error {
 				return a.export(ctx, r, f, filter, heading, encode)
 			})
 		},
@@ -232,11 +233,38 @@ func (l *csvLines) end(b []byte) ([]byte, error) {
 	return append(b, l.line.Bytes()...), errors.Join(err, l.w.Error())
 }
 
-// inert keeps a spreadsheet from taking what an agent chose for a formula
-// (OWASP, CSV injection).
+// formulaMarks begin what spreadsheets take for a formula, the full-width ones among them
+// in some languages (OWASP, CSV injection).
+const formulaMarks = "=+-@\t\r＝＋－＠"
+
+// cellEnds may end a cell for a program that was told to split lines elsewhere than at
+// commas, or does so where the language of its user does. Such a program reads our quotes
+// as characters, so that a cell of ours is several of its cells or even lines.
+const cellEnds = ";|\t\r\n"
+
+// inert keeps a spreadsheet from taking what an agent chose for a formula: wherever a cell
+// may begin, a ' is put before what would begin one. Where there is such a ' already, there
+// is then one more, so that to take one away gives back what was there.
 func inert(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
-		return "'" + cell
+	if !strings.ContainsAny(cell, formulaMarks) {
+		return cell
 	}
-	return cell
+	var b strings.Builder
+	begins := true
+	for rest := cell; rest != ""; {
+		r, n := utf8.DecodeRuneInString(rest)
+		if begins && beginsFormula(rest) {
+			b.WriteByte('\'')
+		}
+		b.WriteString(rest[:n])
+		begins = strings.ContainsRune(cellEnds, r) || begins && strings.ContainsRune(` "`, r)
+		rest = rest[n:]
+	}
+	return b.String()
+}
+
+// beginsFormula reports whether s begins with a formula's mark, or with one that is inert.
+func beginsFormula(s string) bool {
+	r, n := utf8.DecodeRuneInString(strings.TrimLeft(s, "'"))
+	return n > 0 && strings.ContainsRune(formulaMarks, r)
 }

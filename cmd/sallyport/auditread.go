@@ -40,18 +40,20 @@ func (a *app) printEvents(events []audit.EventRow) error {
 		}
 		rows = append(rows, []string{strconv.FormatUint(e.Seq, 10), moment(e.At), e.Type, payload})
 	}
-	return table(a.stdout, []string{"SEQ", "AT", "EVENT", "PAYLOAD"}, rows)
+	return wholeTable(a.stdout, []string{"SEQ", "AT", "EVENT", "PAYLOAD"}, rows)
 }
 
 func eventPayload(e audit.EventRow) (string, error) {
 	if len(e.Payload) == 0 {
 		return "", nil
 	}
-	payload, err := json.Marshal(e.Payload)
-	if err != nil {
+	var whole struct {
+		Payload json.RawMessage `json:"payload"`
+	}
+	if err := json.Unmarshal(e.AppendJSON(nil), &whole); err != nil {
 		return "", fmt.Errorf("encode event %d: %w", e.Seq, err)
 	}
-	return string(payload), nil
+	return string(whole.Payload), nil
 }
 
 func newAuditTailCommand(a *app) *cobra.Command {
@@ -81,7 +83,7 @@ func (a *app) printLine(x audit.Exchange, asText bool) error {
 	}
 	cells := exchangeRow(&x)
 	for i, c := range cells {
-		if cells[i] = printable(c); c == "" {
+		if cells[i] = shortened(c, cellWidth); c == "" {
 			cells[i] = "-"
 		}
 	}
@@ -108,7 +110,7 @@ agents created and revoked, configuration loaded, starts and stops. With -o json
 					if err != nil {
 						return err
 					}
-					_, err = fmt.Fprintf(a.stdout, "%d  %s  %s  %s\n", e.Seq, moment(e.At), printable(e.Type), printable(payload))
+					_, err = fmt.Fprintf(a.stdout, "%d  %s  %s  %s\n", e.Seq, moment(e.At), shortened(e.Type, cellWidth), shortened(payload, payloadWidth))
 					return err
 				})
 			})

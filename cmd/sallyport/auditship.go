@@ -93,7 +93,7 @@ func (a *app) ship(cmd *cobra.Command, f *shipFlags) error {
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	return a.readTrail(func(r *audit.Reader) error {
+	return a.searchTrail(ctx, &f.auditFlags, func(r *audit.Reader) error {
 		base := filepath.Join(filepath.Dir(l.Trail()), "ship-"+f.name)
 		lock, err := admin.Acquire(base + ".lock")
 		if errors.Is(err, admin.ErrLocked) {

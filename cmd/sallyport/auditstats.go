@@ -26,7 +26,7 @@ func newAuditStatsCommand(a *app) *cobra.Command {
 			if !strings.Contains(" "+groupNames(" ")+" ", " "+by+" ") {
 				return usagef("--by %q is not one of %s", by, groupNames(", "))
 			}
-			return a.readTrail(func(r *audit.Reader) error {
+			return a.searchTrail(cmd.Context(), &f, func(r *audit.Reader) error {
 				counts, err := r.Stats(cmd.Context(), audit.Group(by), filter)
 				if err != nil {
 					return err

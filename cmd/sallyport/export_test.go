@@ -1,7 +1,15 @@
 package main
 
+import "io"
+
 // Main lets scripts run the command in a process of its own.
 func Main() { main() }
 
 // Printable is what people's output does to text that agents chose.
 func Printable(s string) string { return printable(s) }
+
+// Table is how rows are printed.
+func Table(w io.Writer, header []string, rows [][]string) error { return table(w, header, rows) }
+
+// Inert is what CSV does to a cell.
+func Inert(cell string) string { return inert(cell) }

@@ -1,0 +1,57 @@
+package audit
+
+import (
+	"context"
+	"fmt"
+)
+
+// Names returns the names of a group that the trail knows, of exchanges and of what was
+// done to agents and credentials, which retention leaves. An agent has its UUID too.
+func (r *Reader) Names(ctx context.Context, by Group) (map[string]bool, error) {
+	names := make(map[string]bool)
+	add := func(x *Exchange) {
+		names[by.of(x)] = true
+		if by == ByAgent {
+			names[x.agentText()] = true
+		}
+	}
+	err := r.snapshot(ctx, func(s *snapshot) error {
+		for _, x := range s.fresh {
+			add(x)
+		}
+		kinds, err := s.kinds(ctx, &Filter{})
+		for _, x := range kinds {
+			add(x)
+		}
+		if err != nil {
+			return err
+		}
+		return s.namesOfEvents(ctx, by, names)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read what the trail knows by name: %w", err)
+	}
+	delete(names, "")
+	return names, nil
+}
+
+// namesOfEvents adds what events about agents and credentials name.
+func (s *snapshot) namesOfEvents(ctx context.Context, by Group, names map[string]bool) error {
+	keys := []string{string(by)}
+	if by == ByAgent {
+		keys = append(keys, "name")
+	}
+	query := selectEvents + " WHERE type NOT IN ('intent', 'outcome') AND (type >= 'agent.' AND type < 'agent/' OR type = 'credential.checked')"
+	return eachEvent(ctx, s.conn, query, nil, func(e *event) error {
+		m, err := decodeMap(e.payload)
+		if err != nil {
+			return eventError(e.seq, err)
+		}
+		for _, key := range keys {
+			if name, ok := m[key].(string); ok {
+				names[name] = true
+			}
+		}
+		return nil
+	})
+}

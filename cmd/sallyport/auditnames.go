@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"sallyport/audit"
+	"sallyport/internal/home"
+	"sallyport/internal/nearest"
+)
+
+// checkNames refuses a filter by a name that nobody has now or had before: it would be
+// answered with nothing, which reads as if nothing had been done.
+func (a *app) checkNames(ctx context.Context, r *audit.Reader, f *auditFlags) error {
+	configured := a.configuredNames()
+	agent := f.agent
+	if id, err := uuid.Parse(agent); err == nil {
+		agent = id.String()
+	}
+	for _, one := range []struct {
+		flag, value string
+		by          audit.Group
+	}{
+		{"--agent", agent, audit.ByAgent},
+		{"--owner", f.owner, audit.ByOwner},
+		{"--accountable", f.accountable, audit.ByAccountable},
+		{"--policy", f.policy, audit.ByPolicy},
+		{"--rule", f.rule, audit.ByRule},
+		{"--credential", f.credential, audit.ByCredential},
+	} {
+		if one.value == "" {
+			continue
+		}
+		names, err := r.Names(ctx, one.by)
+		if err != nil {
+			return err
+		}
+		if names[one.value] {
+			continue
+		}
+		more, ok := configured(one.by)
+		if !ok {
+			continue // what HOME's files name cannot be told
+		}
+		for _, name := range more {
+			names[name] = true
+		}
+		if !names[one.value] {
+			return unknownName(one.flag, one.value, one.by, slices.Sorted(maps.Keys(names)))
+		}
+	}
+	return nil
+}
+
+func unknownName(flag, value string, by audit.Group, names []string) error {
+	if len(names) == 0 {
+		return usagef("%s %q: neither the trail nor the files in force know any name of that kind", flag, value)
+	}
+	what := map[audit.Group]string{audit.ByAccountable: "person"}[by]
+	if what == "" {
+		what = string(by)
+	}
+	return withHint(usagef("%s %q: neither the trail nor the files in force know %s of that name", flag, value, withArticle(what)),
+		"did you mean %s?", nearest.Word(value, names))
+}
+
+func withArticle(noun string) string {
+	if strings.ContainsAny(noun[:1], "aeiou") {
+		return "an " + noun
+	}
+	return "a " + noun
+}
+
+// configuredNames tells what HOME's files name, which it reads when it is first asked; it
+// is false when they are wrong. A copy of the trail alone has none, which is no mistake.
+func (a *app) configuredNames() func(audit.Group) ([]string, bool) {
+	var set *home.Set
+	var read, missing bool
+	return func(by audit.Group) ([]string, bool) {
+		if !read {
+			read = true
+			set, missing = a.loadSet()
+		}
+		switch {
+		case missing:
+			return nil, true
+		case set == nil:
+			return nil, false
+		}
+		var names []string
+		switch by {
+		case audit.ByOwner:
+			names = set.Owners.Refs()
+		case audit.ByAccountable:
+			names = slices.DeleteFunc(set.Owners.Refs(), func(ref string) bool { return !strings.HasPrefix(ref, "person:") })
+		case audit.ByPolicy:
+			names = slices.Collect(maps.Keys(set.Policies))
+		case audit.ByCredential:
+			names = set.Credentials.Names()
+		case audit.ByRule:
+			for _, p := range set.Policies {
+				names = append(names, p.RuleNames()...)
+			}
+		case audit.ByAgent, audit.ByHost, audit.ByOperation: // not in files
+		}
+		return names, true
+	}
+}
+
+// loadSet reads HOME's files; nil if they are wrong.
+func (a *app) loadSet() (set *home.Set, missing bool) {
+	l, err := a.layout()
+	if err != nil {
+		return nil, true
+	}
+	if _, err := os.Stat(l.Config()); errors.Is(err, fs.ErrNotExist) {
+		return nil, true
+	}
+	options, err := loadOptions(l, a)
+	if err == nil {
+		set, err = home.Load(l, options)
+	}
+	if err != nil {
+		return nil, false
+	}
+	return set, false
+}
