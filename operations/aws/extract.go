@@ -1,7 +1,6 @@
 package aws
 
 import (
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -115,20 +114,33 @@ func member(name string, of arnOf) extractor {
 // either is for operations that take one of two members.
 func either(a, b string, of arnOf) extractor {
 	return func(q *signals, call Call) []Call {
-		first, problem := q.text(a)
-		second, problem2 := q.text(b)
+		values, problem := q.given(a, b)
 		switch {
-		case problem == "" && problem2 == "":
-			call.Unknown = a + " and " + b + " are both there"
-			return []Call{call}
-		case problem2 == "":
-			return []Call{q.with(call, second, of)}
+		case problem == "" && len(values) == 1:
+			return []Call{q.with(call, values[0], of)}
+		case problem == "" && len(values) == 2:
+			problem = a + " and " + b + " are both there"
 		case problem == "":
-			return []Call{q.with(call, first, of)}
+			problem = absent
 		}
 		call.Unknown = problem
 		return []Call{call}
 	}
+}
+
+// given are the values of those members that are there. One that cannot be read is a
+// problem, for the service may read it.
+func (q *signals) given(names ...string) (values []string, problem string) {
+	for _, name := range names {
+		value, given, problem := q.optional(name)
+		if problem != "" {
+			return nil, problem
+		}
+		if given {
+			values = append(values, value)
+		}
+	}
+	return values, ""
 }
 
 func members(name string, of arnOf) extractor {
@@ -238,24 +250,28 @@ func model(q *signals, value string) (arn, problem string) {
 
 // publish goes to a topic, to an endpoint, or to a telephone.
 func publish(q *signals, call Call) []Call {
-	var given []string
-	for _, name := range []string{"TopicArn", "TargetArn"} {
-		if value, problem := q.text(name); problem == "" {
-			given = append(given, value)
-		}
+	_, telephone, _ := q.optional("PhoneNumber")
+	values, problem := q.given("TopicArn", "TargetArn")
+	if problem == "" && (telephone || len(values) != 1) {
+		problem = "the message goes to a telephone number, or to more than one target"
 	}
-	if len(given) != 1 {
-		call.Unknown = "the message goes to a telephone number, or to more than one target"
+	if problem != "" {
+		call.Unknown = problem
 		return []Call{call}
 	}
-	return []Call{q.with(call, given[0], arnOnly)}
+	return []Call{q.with(call, values[0], arnOnly)}
 }
 
 // queried is a table, or an index of it.
 func queried(q *signals, call Call) []Call {
 	calls := member("TableName", dynamoTable)(q, call)
-	if index, problem := q.text("IndexName"); problem == "" && calls[0].Unknown == "" {
-		calls[0].Resource += "/index/" + index
+	index, given, problem := q.optional("IndexName")
+	switch {
+	case calls[0].Unknown != "":
+	case problem != "":
+		calls[0].Resource, calls[0].Unknown = "", problem
+	case given:
+		return []Call{q.with(calls[0], calls[0].Resource+"/index/"+index, arnOnly)}
 	}
 	return calls
 }
@@ -270,26 +286,35 @@ func queue(q *signals, call Call) []Call {
 		call.Unknown = "the queue is named twice, in the path and in QueueUrl"
 		return []Call{call}
 	}
-	u, err := url.Parse(value)
-	if problem == "" && err == nil {
-		parts := strings.Split(strings.Trim(u.Path, "/"), "/")
-		if len(parts) == 2 && parts[0] != "" && parts[1] != "" {
-			return []Call{q.with(call, q.arn("sqs", parts[0], parts[1]), arnOnly)}
-		}
+	if account, name, ok := splitQueueURL(value); problem == "" && ok {
+		return []Call{q.with(call, q.arn("sqs", account, name), arnOnly)}
 	}
 	call.Unknown = "the queue is not named by a URL of the form https://HOST/ACCOUNT/NAME"
 	return []Call{call}
 }
 
+// splitQueueURL takes no more than queues have: who reads a URL otherwise (a fragment,
+// an escape, a user before the host) finds nothing else in it.
+func splitQueueURL(value string) (account, name string, ok bool) {
+	scheme, rest, _ := strings.Cut(value, "://")
+	host, path, _ := strings.Cut(rest, "/")
+	account, name, _ = strings.Cut(path, "/")
+	plain := func(s string, more string) bool {
+		return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return oddInName(r) && !strings.ContainsRune(more, r) })
+	}
+	ok = (scheme == "https" || scheme == "http") && plain(host, ":[]") && plain(account, "") && plain(name, "") && strings.Trim(name, ".") != ""
+	return account, name, ok
+}
+
 // logQuery names its groups in one of four ways.
 func logQuery(q *signals, call Call) []Call {
-	values, _ := q.texts("logGroupNames")
-	more, _ := q.texts("logGroupIdentifiers")
-	values = append(values, more...)
-	for _, name := range []string{"logGroupName", "logGroupIdentifier"} {
-		if value, problem := q.text(name); problem == "" {
-			values = append(values, value)
+	values, problem := q.given("logGroupName", "logGroupIdentifier")
+	for _, name := range []string{"logGroupNames", "logGroupIdentifiers"} {
+		more, bad := q.texts(name)
+		if bad != "" && bad != absent && problem == "" {
+			problem = bad
 		}
+		values = append(values, more...)
 	}
-	return q.each(call, values, "", logGroup)
+	return q.each(call, values, problem, logGroup)
 }

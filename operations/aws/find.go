@@ -55,12 +55,18 @@ func speak(services []*service, protocol string) bool {
 	return false
 }
 
+// amzJSON is how the media types of AWS's JSON begin.
+const amzJSON = "application/x-amz-json-1."
+
 // findCBOR reads "/service/GraniteServiceVersion20100801/operation/PutMetricData".
 func (q *signals) findCBOR(services []*service) (*service, *entry, *Unresolved) {
 	path, found := strings.CutPrefix(q.Path, "/service/")
 	target, name, found2 := strings.Cut(path, "/operation/")
 	if !found || !found2 || q.smithy != "rpc-v2-cbor" || q.method != http.MethodPost {
 		return nil, nil, unresolved(ReasonUnknown, "the request is not of the form rpc-v2-cbor, or it is of another form of Smithy's")
+	}
+	if q.media != "" && q.media != "application/cbor" {
+		return nil, nil, unresolved(ReasonConflict, "a request of the form rpc-v2-cbor has a body of CBOR, and its Content-Type says so")
 	}
 	return byTarget(services, cbor, target, name)
 }
@@ -70,8 +76,8 @@ func (q *signals) findTarget(services []*service) (*service, *entry, *Unresolved
 	if q.method != http.MethodPost || q.Path != "/" || dot < 0 {
 		return nil, nil, unresolved(ReasonConflict, "a request with X-Amz-Target is a POST to / and names SERVICE.OPERATION")
 	}
-	if q.media != "application/json" && !strings.HasPrefix(q.media, "application/x-amz-json-1.") {
-		return nil, nil, unresolved(ReasonConflict, "a request with X-Amz-Target has a body of JSON, and its Content-Type says so")
+	if q.media != "application/json" && !strings.HasPrefix(q.media, amzJSON) {
+		return nil, nil, unresolved(ReasonConflict, "a request with X-Amz-Target has a body of JSON in UTF-8, and its Content-Type says so")
 	}
 	return byTarget(services, jsonTarget, q.target[:dot], q.target[dot+1:])
 }
@@ -94,6 +100,9 @@ func (q *signals) findAction(services []*service) (*service, *entry, *Unresolved
 	exact, _ := q.parameter("Action")
 	switch q.method {
 	case http.MethodGet:
+		if body, err := q.readBody(); q.Body != nil && (err != nil || len(body) > 0) {
+			return nil, nil, unresolved(ReasonConflict, "the request has an Action in its query and a body, though it is a GET")
+		}
 	case http.MethodPost:
 		if q.media == formType {
 			if err := q.readForm(); err != nil {
@@ -114,6 +123,9 @@ func (q *signals) findAction(services []*service) (*service, *entry, *Unresolved
 	}
 	if count+more != 1 || exact != name {
 		return nil, nil, unresolved(ReasonConflict, "the request must hold Action once, in its query or in its form")
+	}
+	if name, again := q.repeated(); again {
+		return nil, nil, unresolved(ReasonConflict, "the request must hold "+printable(name)+" once, in its query or in its form")
 	}
 	if q.Path != "/" && q.Service != "sqs" { // a queue's URL is where its actions go
 		return nil, nil, unresolved(ReasonConflict, "a request with an Action goes to /")

@@ -1,11 +1,10 @@
 package aws
 
 import (
-	"bytes"
-	"encoding/json"
-	"io"
 	"strings"
 	"unicode/utf8"
+
+	"sallyport/internal/ijson"
 )
 
 const absent = "the request does not name its resource"
@@ -35,14 +34,24 @@ func (q *signals) text(name string) (value, problem string) {
 	return jsonText(raw)
 }
 
+// optional is text for a member that may be absent. What is there and cannot be read is
+// a problem still: the service may read it.
+func (q *signals) optional(name string) (value string, given bool, problem string) {
+	value, problem = q.text(name)
+	if problem == absent {
+		return "", false, ""
+	}
+	return value, problem == "", problem
+}
+
 // texts returns the strings of a list in a JSON body: "Names": [...].
 func (q *signals) texts(name string) (values []string, problem string) {
 	raw, problem := q.jsonMember(name)
 	if problem != "" {
 		return nil, problem
 	}
-	var list []json.RawMessage
-	if json.Unmarshal(raw, &list) != nil {
+	list, ok := ijson.Elements(raw)
+	if !ok {
 		return nil, name + " is not a list"
 	}
 	for _, raw := range list {
@@ -61,8 +70,14 @@ func (q *signals) keys(name string) (keys []string, problem string) {
 	if problem != "" {
 		return nil, problem
 	}
-	problem = jsonObject(raw, func(key string, _ json.RawMessage) { keys = append(keys, key) })
-	return keys, problem
+	members, err := ijson.Object(raw)
+	if err != nil {
+		return nil, name + " " + err.Error()
+	}
+	for _, m := range members {
+		keys = append(keys, m.Name)
+	}
+	return keys, ""
 }
 
 // transacted are the parts of a transaction, each an operation of its own.
@@ -75,36 +90,44 @@ func transacted(q *signals, call Call) []Call {
 	if problem != "" {
 		return unknown(problem)
 	}
-	var items []json.RawMessage
-	if json.Unmarshal(raw, &items) != nil || len(items) == 0 {
+	items, ok := ijson.Elements(raw)
+	if !ok || len(items) == 0 {
 		return unknown("the transaction has no items")
 	}
-	var calls []Call
+	calls := make([]Call, 0, len(items))
 	for _, item := range items {
-		problem := jsonObject(item, func(kind string, raw json.RawMessage) {
-			part := call
-			part.Actions = []string{"dynamodb:" + map[string]string{
-				"Get": "GetItem", "Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem",
-			}[kind]}
-			table := json.RawMessage(nil)
-			part.Unknown = jsonObject(raw, func(key string, value json.RawMessage) {
-				if key == "TableName" {
-					table = value
-				}
-			})
-			name, problem := jsonText(table)
-			if part.Unknown == "" && problem == "" {
-				part = q.with(part, name, dynamoTable)
-			} else {
-				part.Unknown = "a part of the transaction cannot be read"
-			}
-			calls = append(calls, part)
-		})
-		if problem != "" {
-			return unknown(problem)
+		part, ok := q.transactedPart(call, item)
+		if !ok {
+			return unknown("a part of the transaction cannot be read")
 		}
+		calls = append(calls, part)
 	}
 	return calls
+}
+
+// transactedPart reads {"Put": {"TableName": "t", ...}}.
+func (q *signals) transactedPart(part Call, item []byte) (Call, bool) {
+	kinds, err := ijson.Object(item)
+	if err != nil || len(kinds) != 1 {
+		return Call{}, false
+	}
+	action := map[string]string{
+		"Get": "GetItem", "Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem",
+	}[kinds[0].Name]
+	members, err := ijson.Object(kinds[0].Value)
+	if err != nil || action == "" {
+		return Call{}, false
+	}
+	raw, problem := memberOf(members, "TableName")
+	if problem != "" {
+		return Call{}, false
+	}
+	table, problem := jsonText(raw)
+	if problem != "" {
+		return Call{}, false
+	}
+	part.Actions = []string{"dynamodb:" + action}
+	return q.with(part, table, dynamoTable), true
 }
 
 // pathMember returns a parameter of a REST path.
@@ -117,71 +140,66 @@ func (q *signals) pathMember(name string) (string, bool) {
 	return "", false
 }
 
-// jsonMember returns a member of the JSON body. It may be there once; a member whose
-// name differs in case only makes it unknown, for some servers take that as well.
-func (q *signals) jsonMember(name string) (json.RawMessage, string) {
-	body, err := q.readBody()
-	if err != nil {
-		return nil, err.Detail
-	}
-	var found json.RawMessage
-	odd := false
-	problem := jsonObject(body, func(key string, value json.RawMessage) {
-		switch {
-		case key == name:
-			found = value
-		case strings.EqualFold(key, name):
-			odd = true
-		}
-	})
-	switch {
-	case problem != "":
+// jsonMember returns a member of the JSON body.
+func (q *signals) jsonMember(name string) (raw []byte, problem string) {
+	members, problem := q.jsonMembers()
+	if problem != "" {
 		return nil, problem
-	case odd:
-		return nil, "the body has " + name + " in another case"
-	case found == nil:
-		return nil, absent
 	}
-	return found, ""
+	return memberOf(members, name)
 }
 
-// jsonObject reads exactly one JSON object. What JSON readers are known to differ in is
-// refused: repeated keys, invalid UTF-8, data after the object.
-func jsonObject(body []byte, take func(key string, value json.RawMessage)) (problem string) {
-	const bad = "the body is not one JSON object that every server reads alike"
-	if !utf8.Valid(body) {
-		return bad
-	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return bad
-	}
-	seen := map[string]bool{}
-	for d.More() {
-		t, err := d.Token()
-		key, ok := t.(string)
-		if err != nil || !ok || seen[key] || strings.ContainsRune(key, utf8.RuneError) {
-			return bad
+// memberOf finds a member of an object, of which the names are there once. One whose name
+// differs in case only makes it unknown, for some servers take that as well.
+func memberOf(members []ijson.Member, name string) (raw []byte, problem string) {
+	problem = absent
+	for _, m := range members {
+		switch {
+		case m.Name == name:
+			raw = m.Value
+			if problem == absent {
+				problem = ""
+			}
+		case strings.EqualFold(m.Name, name):
+			problem = "the body has " + name + " in another case"
 		}
-		seen[key] = true
-		var value json.RawMessage
-		if d.Decode(&value) != nil {
-			return bad
-		}
-		take(key, value)
 	}
-	if _, err := d.Token(); err != nil {
-		return bad
+	return raw, problem
+}
+
+// jsonMembers reads the body, all of it, as the one JSON object that every server reads
+// alike. It leaves as it is, for its signature covers its bytes.
+func (q *signals) jsonMembers() (members []ijson.Member, problem string) {
+	if q.membersRead {
+		return q.members, q.membersProblem
 	}
-	if _, err := d.Token(); err != io.EOF { //nolint:errorlint // Token documents io.EOF itself
-		return bad
+	q.membersRead = true
+	q.members, q.membersProblem = q.readMembers()
+	return q.members, q.membersProblem
+}
+
+func (q *signals) readMembers() (members []ijson.Member, problem string) {
+	switch {
+	case q.protocol == cbor:
+		return nil, "what it touches is in CBOR, which is not read here; let the client speak JSON"
+	case q.media != "" && q.media != "application/json" && !strings.HasPrefix(q.media, amzJSON):
+		return nil, "what it touches is in its body, whose Content-Type does not say that it is JSON in UTF-8"
 	}
-	return ""
+	body, unread := q.readBody()
+	if unread != nil {
+		return nil, unread.Detail
+	}
+	members, err := ijson.Object(body)
+	if err != nil {
+		return nil, "the body " + err.Error()
+	}
+	return members, ""
 }
 
 // jsonText reads a string that every reader reads alike.
-func jsonText(raw json.RawMessage) (value, problem string) {
-	if len(raw) == 0 || raw[0] != '"' || json.Unmarshal(raw, &value) != nil || strings.ContainsRune(value, utf8.RuneError) {
+func jsonText(raw []byte) (value, problem string) {
+	value, ok := ijson.String(raw)
+	if !ok || strings.ContainsRune(value, utf8.RuneError) {
 		return "", "the name of the resource is not a string"
 	}
 	return value, ""

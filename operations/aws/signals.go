@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"sallyport/internal/ijson"
 )
 
 // signals is what a request says of its operation. It reads the body at most once.
@@ -18,6 +20,10 @@ type signals struct {
 	smithy     string
 	media      string
 	protocol   string // by which it was named
+
+	membersRead    bool
+	members        []ijson.Member // of the body, if that is a JSON object
+	membersProblem string
 
 	bodyRead bool
 	body     []byte
@@ -44,11 +50,13 @@ func readSignals(r *Request) (*signals, *Unresolved) {
 		if part == "" {
 			continue
 		}
-		key, value, _ := strings.Cut(part, "=")
-		// As it is signed and sent: "+" is itself, and no ";" divides.
-		key, ok := unescape(key)
+		if strings.Contains(part, "+") {
+			return nil, unresolved(ReasonQuery, "a + in the query is read as a space by some; write %20 or %2B")
+		}
+		raw, value, _ := strings.Cut(part, "=")
+		key, ok := unescape(raw) // no ";" divides
 		value, ok2 := unescape(value)
-		if !ok || !ok2 || len(q.parameters) == maxParameters {
+		if !ok || !ok2 || needless(raw) || len(q.parameters) == maxParameters {
 			return nil, unresolved(ReasonQuery, "the query cannot be read")
 		}
 		q.parameters = append(q.parameters, pair{key, value})
@@ -68,13 +76,15 @@ func readSignals(r *Request) (*signals, *Unresolved) {
 	return q, nil
 }
 
-// mediaType parses what is not one of the usual forms.
+// mediaType parses what is not one of the usual forms. Text in another encoding than
+// UTF-8 is of no type that is read.
 func mediaType(value string) string {
 	if !strings.ContainsAny(value, "; \t") {
 		return strings.ToLower(value)
 	}
-	media, _, err := mime.ParseMediaType(value)
-	if err != nil {
+	media, parameters, err := mime.ParseMediaType(value)
+	charset, given := parameters["charset"]
+	if err != nil || given && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "utf8") {
 		return "?"
 	}
 	return media
@@ -190,26 +200,3 @@ func (q *signals) framed() bool {
 }
 
 const streaming = "STREAMING-"
-
-const formType = "application/x-www-form-urlencoded"
-
-// readForm reads the body as a form.
-func (q *signals) readForm() *Unresolved {
-	body, err := q.readBody()
-	if err != nil || q.form != nil {
-		return err
-	}
-	for part := range strings.SplitSeq(string(body), "&") {
-		if part == "" {
-			continue
-		}
-		key, value, _ := strings.Cut(part, "=")
-		key, bad := url.QueryUnescape(key)
-		value, bad2 := url.QueryUnescape(value)
-		if bad != nil || bad2 != nil || strings.ContainsAny(part, ";\r\n") && strings.Contains(part, ";") {
-			return unresolved(ReasonBody, "the body is not a form that every server reads alike")
-		}
-		q.form = append(q.form, pair{key, value})
-	}
-	return nil
-}
