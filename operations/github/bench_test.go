@@ -52,7 +52,7 @@ func BenchmarkReadPush(b *testing.B) {
 	b.ReportAllocs()
 	body := pushBody("report-status", create("refs/heads/agent/x")) + "PACK" + strings.Repeat("x", 8192)
 	for b.Loop() {
-		if _, err := github.ReadPush(strings.NewReader(body), ""); err != nil {
+		if _, err := github.ReadPush(strings.NewReader(body), "", nil); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -1,6 +1,7 @@
 package github_test
 
 import (
+	"bytes"
 	"io"
 	"net/url"
 	"strings"
@@ -72,12 +73,13 @@ func FuzzReadPush(f *testing.F) {
 			encoding = "gzip"
 		}
 		rest := strings.NewReader(string(body))
-		p, err := github.ReadPush(rest, encoding)
+		var taken bytes.Buffer
+		p, err := github.ReadPush(io.TeeReader(rest, &taken), encoding, nil)
 		if err != nil {
 			reasonOf(t, err)
 			return
 		}
-		replayed, err := io.ReadAll(p.Body(rest))
+		replayed, err := io.ReadAll(io.MultiReader(&taken, rest))
 		require.NoError(t, err)
 		assert.Equal(t, string(body), string(replayed))
 		var commands []string
@@ -85,7 +87,7 @@ func FuzzReadPush(f *testing.F) {
 			assert.True(t, github.IsRef(u.Ref))
 			commands = append(commands, u.Old+" "+u.New+" "+u.Ref)
 		}
-		again, err := github.ReadPush(strings.NewReader(pushBody("", commands...)+pack(p)), "")
+		again, err := github.ReadPush(strings.NewReader(pushBody("", commands...)+pack(p)), "", nil)
 		require.NoError(t, err)
 		assert.Equal(t, p.Updates, again.Updates)
 		require.NoError(t, p.WriteRefusal(io.Discard, "no", func(u github.RefUpdate) string { return u.Ref }))

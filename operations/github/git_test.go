@@ -22,7 +22,7 @@ import (
 )
 
 // gitHost serves one bare repository as github.com/acme/web, reading every push with
-// ReadPush and handing git receive-pack exactly what Body replays.
+// ReadPush and handing git receive-pack exactly what was sent.
 type gitHost struct {
 	t      *testing.T
 	bare   string
@@ -126,7 +126,8 @@ func (h *gitHost) serve(w io.Writer, r *http.Request, in io.Reader, args ...stri
 }
 
 func (h *gitHost) push(w http.ResponseWriter, r *http.Request) {
-	p, err := github.ReadPush(r.Body, r.Header.Get("Content-Encoding"))
+	var taken bytes.Buffer
+	p, err := github.ReadPush(io.TeeReader(r.Body, &taken), r.Header.Get("Content-Encoding"), nil)
 	if !assert.NoError(h.t, err) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
@@ -146,7 +147,7 @@ func (h *gitHost) push(w http.ResponseWriter, r *http.Request) {
 		}))
 		return
 	}
-	h.serve(w, r, p.Body(r.Body), "receive-pack", "--stateless-rpc", h.bare)
+	h.serve(w, r, io.MultiReader(&taken, r.Body), "receive-pack", "--stateless-rpc", h.bare)
 }
 
 func accept(github.RefUpdate) string { return "" }

@@ -2,7 +2,6 @@ package github
 
 import (
 	"bufio"
-	"bytes"
 	"compress/gzip"
 	"io"
 	"slices"
@@ -14,9 +13,14 @@ import (
 const (
 	MaxPushUpdates = 10_000
 	maxPushOptions = 1_000
-	// maxPushList holds MaxPushUpdates of SHA-256 with names as long as GitHub takes
-	// them, twice over.
-	maxPushList = 8 << 20
+	// maxPushShallow is more than clones have whose history was cut in one place on
+	// every branch.
+	maxPushShallow = 1_000
+	// maxPushList holds MaxPushUpdates with names as long as GitHub takes them.
+	maxPushList = 4 << 20
+	// updateWeight is what one update takes in memory beside its line: here, and as the
+	// call that a policy is asked about.
+	updateWeight = 320
 )
 
 // Update is what a push does to a ref.
@@ -45,92 +49,88 @@ type Push struct {
 	Options      []string
 	Shallow      []string // object ids the client has no parents of
 
-	consumed []byte
+	room func(n int64) bool
 }
 
 // ReadPush reads the command list of a git-receive-pack request (gitprotocol-pack(5)) and
 // stops where the pack begins. The error is always an [*Unresolved].
 //
 // contentEncoding is the request's header: "", "identity" or "gzip". A compressed body is
-// inflated only as far as the command list goes.
+// inflated only as far as the command list goes. room, unless it is nil, is asked for the
+// memory that what was read takes; once it says no, nothing more is read.
 //
 // A list that ReadPush accepts is the whole of what the push does: every command is of the
 // plain form, no ref comes twice, and nothing but the pack follows.
-func ReadPush(body io.Reader, contentEncoding string) (*Push, error) {
-	taken := &recorder{from: body, limit: maxPushList}
-	p, err := readPush(taken, contentEncoding)
-	if err != nil {
+func ReadPush(body io.Reader, contentEncoding string, room func(n int64) bool) (*Push, error) {
+	if room == nil {
+		room = func(int64) bool { return true }
+	}
+	p := &Push{room: room}
+	if err := p.read(body, contentEncoding); err != nil {
 		return nil, err
 	}
-	p.consumed = taken.bytes
+	p.room = nil
 	return p, nil
-}
-
-// Body is the request's body from its first byte, in its own encoding: what ReadPush
-// took, then the rest.
-func (p *Push) Body(rest io.Reader) io.Reader {
-	return io.MultiReader(bytes.NewReader(p.consumed), rest)
 }
 
 // Has reports whether the client announced a capability, "atomic" for one.
 func (p *Push) Has(capability string) bool { return slices.Contains(p.Capabilities, capability) }
 
-func readPush(taken *recorder, contentEncoding string) (*Push, *Unresolved) {
-	raw := bufio.NewReaderSize(taken, 4096)
+func (p *Push) read(body io.Reader, contentEncoding string) *Unresolved {
 	switch strings.ToLower(contentEncoding) {
 	case "", "identity":
-		return parsePush(raw, raw)
+		raw := bufio.NewReaderSize(&bounded{from: body, left: maxPushList, room: p.room}, 4096)
+		return p.parse(raw, raw)
 	case "gzip", "x-gzip":
 	default:
-		return nil, unresolved(ReasonEncoding, "the push is compressed in a way that is not read")
+		return unresolved(ReasonEncoding, "the push is compressed in a way that is not read")
 	}
+	raw := bufio.NewReaderSize(&bounded{from: body, left: maxPushList, room: func(int64) bool { return true }}, 4096)
 	inflated, err := gzip.NewReader(raw)
 	if err != nil {
-		return nil, unresolved(ReasonEncoding, "the push is not the gzip stream that it says")
+		return unresolved(ReasonEncoding, "the push is not the gzip stream that it says")
 	}
 	// git reads one member and no more; a second one would be data that only others see.
 	inflated.Multistream(false)
 	// A few compressed bytes can inflate to a thousand times as many.
-	bounded := &recorder{from: inflated, limit: maxPushList, forget: true}
-	return parsePush(bufio.NewReaderSize(bounded, 4096), raw)
+	return p.parse(bufio.NewReaderSize(&bounded{from: inflated, left: maxPushList, room: p.room}, 4096), raw)
 }
 
-// recorder keeps what was read through it, up to a limit. A bufio.Reader above it may
-// read ahead: what it took is recorded, used or not.
-type recorder struct {
-	from   io.Reader
-	limit  int
-	forget bool // count only
-
-	count int
-	bytes []byte
+// bounded ends what is read through it at a limit, or where there is no room for more.
+type bounded struct {
+	from io.Reader
+	left int
+	room func(n int64) bool
 }
 
-func (r *recorder) Read(p []byte) (int, error) {
-	if r.count >= r.limit {
-		return 0, unresolved(ReasonTooLarge, "the push's command list is longer than is read")
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, unresolved(ReasonTooLarge, "the push's command list is longer than is read; push fewer refs at a time")
 	}
-	n, err := r.from.Read(p)
-	r.count += n
-	if !r.forget {
-		r.bytes = append(r.bytes, p[:n]...)
+	n, err := b.from.Read(p)
+	b.left -= n
+	if !b.room(int64(n)) {
+		return 0, noRoom()
 	}
 	return n, err
 }
 
-// parsePush reads the list from r. raw is the body below any compression.
-func parsePush(r, raw *bufio.Reader) (*Push, *Unresolved) {
-	p := &Push{}
+func noRoom() *Unresolved {
+	return unresolved(ReasonTooLarge, "too much of this agent's requests is being read at this time")
+}
+
+// parse reads the list from r. raw is the body below any compression.
+func (p *Push) parse(r, raw *bufio.Reader) *Unresolved {
 	lines := &pktReader{r: r}
 	if err := p.readCommands(lines); err != nil {
-		return nil, err
+		return err
 	}
 	if p.Has("push-options") {
 		if err := p.readOptions(lines); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return p, p.checkRest(r, raw)
+	return p.checkRest(r, raw)
 }
 
 func (p *Push) readCommands(lines *pktReader) *Unresolved {
@@ -148,7 +148,9 @@ func (p *Push) readCommands(lines *pktReader) *Unresolved {
 			if !isObjectID(id) {
 				return unresolved(ReasonSyntax, "the push holds a shallow line that is none")
 			}
-			p.Shallow = append(p.Shallow, id)
+			if p.Shallow = append(p.Shallow, id); len(p.Shallow) > maxPushShallow {
+				return unresolved(ReasonTooLarge, "the push comes from a clone whose history is cut in more places than is read; fetch the rest of it (git fetch --unshallow)")
+			}
 			continue
 		}
 		if err := p.readCommand(text, seen); err != nil {
@@ -194,6 +196,9 @@ func (p *Push) readCommand(text string, seen map[string]bool) *Unresolved {
 	}
 	if len(p.Updates) > 0 && len(p.Updates[0].Old) != len(u.Old) {
 		return unresolved(ReasonSyntax, "the push mixes object formats")
+	}
+	if !p.room(updateWeight) {
+		return noRoom()
 	}
 	seen[u.Ref] = true
 	p.Updates = append(p.Updates, u)

@@ -64,7 +64,8 @@ func TestReadPush(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			rest := wrap(strings.NewReader(body + pack))
-			p, err := github.ReadPush(rest, "")
+			var taken bytes.Buffer
+			p, err := github.ReadPush(io.TeeReader(rest, &taken), "", nil)
 			require.NoError(t, err)
 			assert.Equal(t, []github.RefUpdate{
 				{Ref: "refs/heads/agent/x", Old: zero, New: newO, Update: github.Create},
@@ -75,7 +76,7 @@ func TestReadPush(t *testing.T) {
 			assert.Equal(t, []string{oldO}, p.Shallow)
 			assert.True(t, p.Has("atomic"))
 			assert.False(t, p.Has("side-band"))
-			replayed, err := io.ReadAll(p.Body(rest))
+			replayed, err := io.ReadAll(io.MultiReader(&taken, rest))
 			require.NoError(t, err)
 			assert.Equal(t, body+pack, string(replayed), "every byte is sent on as it came")
 		})
@@ -88,11 +89,12 @@ func TestReadPushGzip(t *testing.T) {
 	rand.NewChaCha8([32]byte{}).Read(pack)
 	sent := zipped(t, pushBody("report-status", create("refs/heads/x"))+"PACK"+string(pack))
 	rest := strings.NewReader(sent)
-	p, err := github.ReadPush(rest, "gzip")
+	var taken bytes.Buffer
+	p, err := github.ReadPush(io.TeeReader(rest, &taken), "gzip", nil)
 	require.NoError(t, err)
 	require.Len(t, p.Updates, 1)
 	assert.NotZero(t, rest.Len(), "the pack is not read")
-	replayed, err := io.ReadAll(p.Body(rest))
+	replayed, err := io.ReadAll(io.MultiReader(&taken, rest))
 	require.NoError(t, err)
 	assert.Equal(t, sent, string(replayed))
 }
@@ -113,9 +115,9 @@ func TestReadPushForms(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := github.ReadPush(strings.NewReader(body), "")
+			_, err := github.ReadPush(strings.NewReader(body), "", nil)
 			require.NoError(t, err)
-			_, err = github.ReadPush(strings.NewReader(zipped(t, body)), "gzip")
+			_, err = github.ReadPush(strings.NewReader(zipped(t, body)), "gzip", nil)
 			require.NoError(t, err)
 		})
 	}
@@ -168,10 +170,10 @@ func TestReadPushRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p, err := github.ReadPush(strings.NewReader(c.body), "")
+			p, err := github.ReadPush(strings.NewReader(c.body), "", nil)
 			assert.Equal(t, c.reason, reasonOf(t, err))
 			assert.Nil(t, p)
-			_, err = github.ReadPush(strings.NewReader(zipped(t, c.body)), "gzip")
+			_, err = github.ReadPush(strings.NewReader(zipped(t, c.body)), "gzip", nil)
 			assert.Error(t, err, "compressed")
 		})
 	}
@@ -183,33 +185,57 @@ func TestReadPushLimits(t *testing.T) {
 	for i := range commands {
 		commands[i] = create(fmt.Sprintf("refs/heads/%s/%d", strings.Repeat("x", 200), i))
 	}
-	p, err := github.ReadPush(strings.NewReader(pushBody("", commands[1:]...)+"PACK"), "")
+	p, err := github.ReadPush(strings.NewReader(pushBody("", commands[1:]...)+"PACK"), "", nil)
 	require.NoError(t, err)
 	assert.Len(t, p.Updates, github.MaxPushUpdates)
-	_, err = github.ReadPush(strings.NewReader(pushBody("", commands...)+"PACK"), "")
+	_, err = github.ReadPush(strings.NewReader(pushBody("", commands...)+"PACK"), "", nil)
 	assert.Equal(t, github.ReasonTooLarge, reasonOf(t, err))
 
 	endless := strings.NewReader(strings.Repeat(pkt("shallow "+oldO), 200_000))
-	_, err = github.ReadPush(endless, "")
+	_, err = github.ReadPush(endless, "", nil)
 	assert.Equal(t, github.ReasonTooLarge, reasonOf(t, err))
 	assert.NotZero(t, endless.Len(), "reading stopped")
 
 	bomb := zipped(t, strings.Repeat(pkt("shallow "+oldO), 300_000))
 	require.Less(t, len(bomb), 100_000)
-	_, err = github.ReadPush(strings.NewReader(bomb), "gzip")
+	_, err = github.ReadPush(strings.NewReader(bomb), "gzip", nil)
+	assert.Equal(t, github.ReasonTooLarge, reasonOf(t, err))
+}
+
+// TestReadPushAsksForRoom counts what a list takes, also of one that was compressed.
+func TestReadPushAsksForRoom(t *testing.T) {
+	t.Parallel()
+	commands := make([]string, 1000)
+	for i := range commands {
+		commands[i] = create(fmt.Sprintf("refs/heads/%s/%d", strings.Repeat("x", 200), i))
+	}
+	list := pushBody("", commands...) + "PACK"
+	for encoding, body := range map[string]string{"": list, "gzip": zipped(t, list)} {
+		left := int64(len(list))
+		rest := strings.NewReader(body)
+		_, err := github.ReadPush(rest, encoding, func(n int64) bool { left -= n; return left >= 0 })
+		assert.Equal(t, github.ReasonTooLarge, reasonOf(t, err), "beside its lines a list takes more: %q", encoding)
+		left = int64(3 * len(list))
+		p, err := github.ReadPush(strings.NewReader(body), encoding, func(n int64) bool { left -= n; return left >= 0 })
+		require.NoError(t, err)
+		assert.Len(t, p.Updates, len(commands))
+		assert.Less(t, left, int64(len(list)), "%q", encoding)
+	}
+	few := strings.Repeat(pkt("shallow "+oldO), 1001) + list
+	_, err := github.ReadPush(strings.NewReader(few), "", nil)
 	assert.Equal(t, github.ReasonTooLarge, reasonOf(t, err))
 }
 
 func TestReadPushEncodings(t *testing.T) {
 	t.Parallel()
 	body := pushBody("", remove("refs/heads/x"))
-	_, err := github.ReadPush(strings.NewReader(body), "br")
+	_, err := github.ReadPush(strings.NewReader(body), "br", nil)
 	assert.Equal(t, github.ReasonEncoding, reasonOf(t, err))
-	_, err = github.ReadPush(strings.NewReader(body), "gzip")
+	_, err = github.ReadPush(strings.NewReader(body), "gzip", nil)
 	assert.Equal(t, github.ReasonEncoding, reasonOf(t, err))
-	_, err = github.ReadPush(strings.NewReader(zipped(t, body)+zipped(t, body)), "gzip")
+	_, err = github.ReadPush(strings.NewReader(zipped(t, body)+zipped(t, body)), "gzip", nil)
 	assert.Equal(t, github.ReasonTrailing, reasonOf(t, err), "a second member")
-	_, err = github.ReadPush(strings.NewReader(zipped(t, body)+"junk"), "gzip")
+	_, err = github.ReadPush(strings.NewReader(zipped(t, body)+"junk"), "gzip", nil)
 	assert.Equal(t, github.ReasonTrailing, reasonOf(t, err))
 }
 
@@ -225,7 +251,7 @@ func TestWriteRefusal(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p, err := github.ReadPush(strings.NewReader(pushBody(c.capabilities, remove("refs/heads/x"))), "")
+			p, err := github.ReadPush(strings.NewReader(pushBody(c.capabilities, remove("refs/heads/x"))), "", nil)
 			require.NoError(t, err)
 			require.True(t, p.CanReport())
 			var answer strings.Builder
@@ -233,7 +259,7 @@ func TestWriteRefusal(t *testing.T) {
 			assert.Equal(t, c.want, answer.String())
 		})
 	}
-	p, err := github.ReadPush(strings.NewReader(pushBody("", remove("refs/heads/x"))), "")
+	p, err := github.ReadPush(strings.NewReader(pushBody("", remove("refs/heads/x"))), "", nil)
 	require.NoError(t, err)
 	assert.False(t, p.CanReport())
 }
@@ -246,7 +272,7 @@ func TestWriteRefusalOfManyRefs(t *testing.T) {
 		for i := range 2000 {
 			commands = append(commands, remove(fmt.Sprintf("refs/heads/%d", i)))
 		}
-		p, err := github.ReadPush(strings.NewReader(pushBody("report-status "+capability, commands...)), "")
+		p, err := github.ReadPush(strings.NewReader(pushBody("report-status "+capability, commands...)), "", nil)
 		require.NoError(t, err)
 		var answer bytes.Buffer
 		require.NoError(t, p.WriteRefusal(&answer, "", func(github.RefUpdate) string { return "no" }))
