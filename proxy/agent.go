@@ -16,6 +16,7 @@ import (
 // it is shared between agents, so that no agent can block or starve another.
 type agent struct {
 	id       uuid.UUID
+	key      string      // the same, by which it has its shares
 	disowned atomic.Bool // the sweep has seen that it is revoked
 
 	mu        sync.Mutex
@@ -70,6 +71,7 @@ func (a *agents) add(id uuid.UUID) *agent {
 	}
 	added := &agent{
 		id:        id,
+		key:       id.String(),
 		tunnels:   map[*tunnel]struct{}{},
 		exchanges: map[*exchange]struct{}{},
 		hosts:     map[string]struct{}{},

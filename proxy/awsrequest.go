@@ -12,6 +12,7 @@ import (
 	"sallyport/credentials"
 	"sallyport/credentials/sigv4"
 	"sallyport/operations/aws"
+	"sallyport/policy"
 )
 
 // Kinds of credentials for what speaks AWS's protocols.
@@ -64,7 +65,8 @@ func (x *exchange) resolveAWS(a *awsRequest) error {
 		return err
 	}
 	r := h.request(x.r.Method, x.target.rawPath, x.target.rawQuery, a.service, a.region)
-	r.Header, r.Body = x.r.Header, x.peek
+	r.Header = x.r.Header
+	r.Body = func() ([]byte, bool, error) { return x.peek(outlinesAtAWS(&r)) }
 	var err error
 	a.operation, err = aws.Resolve(r)
 	return err
@@ -88,17 +90,32 @@ func (x *exchange) readScope(a *awsRequest) error {
 	return nil
 }
 
+// outlinesAtAWS are what a request may be about whose body tells the rest: operations of one
+// of these services.
+func outlinesAtAWS(r *aws.Request) []policy.Outline {
+	var outlines []policy.Outline
+	for _, service := range aws.Services(r) {
+		outlines = append(outlines, policy.Outline{Call: policy.Call{Operation: service + "/*", Region: r.Region}})
+	}
+	return outlines
+}
+
 // peek reads a body that is short enough, and puts it back.
-func (x *exchange) peek() (body []byte, more bool, err error) {
+func (x *exchange) peek(outlines []policy.Outline) (body []byte, more bool, err error) {
 	switch {
 	case x.r.Body == http.NoBody:
 		return nil, false, nil
 	case x.r.ContentLength > aws.MaxBody:
 		return nil, true, nil
 	}
+	x.classified.meaning = unknownAtAWS(errUnread.Error())
+	if len(outlines) > 0 && x.deniedUnread(outlines...) {
+		return nil, false, errUnread
+	}
 	var taken bytes.Buffer
-	from := x.r.Body
-	_, err = io.Copy(&taken, io.LimitReader(&beginning{x: x, from: from}, aws.MaxBody+1))
+	from, reading := x.r.Body, x.read(parsed)
+	defer reading.done(0)
+	_, err = io.Copy(&taken, io.LimitReader(reading, aws.MaxBody+1))
 	body = taken.Bytes()
 	x.r.Body = &restored{Reader: io.MultiReader(bytes.NewReader(body), from), Closer: from}
 	return body, len(body) > aws.MaxBody, err

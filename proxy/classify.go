@@ -3,7 +3,6 @@ package proxy
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -26,17 +25,22 @@ type classified struct {
 	operations []github.Operation // empty if the request has no name
 	push       *github.Push       // the command list of a push
 	batch      bool               // of LFS, whose answer authorizes transfers
+
+	refusedPush bool // a push whose list was not read, for it is refused whatever that says
 }
 
 // classify names what the request does, in its service's own words. It reads no
-// more of the body than tells, and puts that back in front of the rest.
-func (x *exchange) classify() {
+// more of the body than tells, and puts that back in front of the rest. The refusal is
+// for a body that need not be read, or cannot be.
+func (x *exchange) classify() *refusal {
 	t := &x.target
+	x.policy = x.generation.Policies[x.record.Policy]
 	if service, surface := gitHubSurface(x.generation.gitHubs(), t.authority.Name.String(), t.rawPath); surface != github.NotGitHub {
 		x.classifyGitHub(service, surface)
 	} else if h := findAWS(t.authority, x.generation.stores()); h != nil {
 		x.classifyAWS(h)
 	}
+	return x.unread
 }
 
 func (x *exchange) classifyGitHub(service github.Service, surface github.Surface) {
@@ -62,9 +66,20 @@ func (x *exchange) classifyBody(o github.Operation) error {
 	if o.Body == github.NoBody {
 		return nil
 	}
+	c.meaning = policy.Meaning{Service: gitHubKey, Server: c.service.Host(), Unclassified: errUnread.Error()}
+	if x.deniedUnread(outlineAtGitHub(o)) {
+		c.refusedPush = o.Body == github.PushBody
+		return c.unread()
+	}
+	weight := int64(parsed)
+	if o.Body == github.PushBody {
+		weight = 1 // ReadPush counts the rest
+	}
 	var taken bytes.Buffer
-	from := x.r.Body
-	body := io.TeeReader(&beginning{x: x, from: from}, &taken)
+	from, reading := x.r.Body, x.read(weight)
+	beside := int64(0)
+	defer func() { reading.done(beside) }()
+	body := io.TeeReader(reading, &taken)
 	x.r.Body = &restored{Reader: io.MultiReader(&taken, from), Closer: from}
 	var err error
 	switch o.Body {
@@ -77,7 +92,10 @@ func (x *exchange) classifyBody(o github.Operation) error {
 		if encodings := x.r.Header["Content-Encoding"]; len(encodings) > 1 {
 			return fmt.Errorf("the push is compressed in %d ways", len(encodings))
 		}
-		c.push, err = github.ReadPush(body, x.r.Header.Get("Content-Encoding"))
+		c.push, err = github.ReadPush(body, x.r.Header.Get("Content-Encoding"), func(n int64) bool {
+			beside += n
+			return x.room(n)
+		})
 	case github.LFSBody:
 		c.batch = true
 		c.operations[0], _, err = github.ReadLFSBatch(o, x.r.Header, body)
@@ -86,19 +104,12 @@ func (x *exchange) classifyBody(o github.Operation) error {
 	return err
 }
 
-// beginning is the part of a body that is read to classify its request.
-type beginning struct {
-	x    *exchange
-	from io.Reader
-}
-
-func (b *beginning) Read(p []byte) (int, error) {
-	n, err := b.from.Read(p)
-	b.x.moved()
-	if errors.Is(err, io.EOF) {
-		b.x.endBody()
+// unread names what can be named of a request that is denied without its body.
+func (c *classified) unread() error {
+	if c.operations[0].Name == "" {
+		return errUnread
 	}
-	return n, err
+	return nil
 }
 
 // restored is a body whose beginning was read already.

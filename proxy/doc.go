@@ -12,7 +12,8 @@
 //  4. The request is located: one canonical authority, equal to the tunnel's.
 //  5. Limits are taken.
 //  6. A request to GitHub or AWS is named in its service's own words, by as
-//     much of its body as tells; then the policy decides.
+//     much of its body as tells, unless no rule can allow it; then the policy
+//     decides.
 //  7. The credential is minted or taken from its cache. What is asked of a
 //     service for it is an exchange of its own (errand.go).
 //  8. The intent is committed, and the refs of a push that its row has no room
@@ -27,7 +28,7 @@
 //     the bytes of their requests, as they were sent: headreader.go and head.go
 //     for HTTP/1.1, sectionreader.go and section.go for HTTP/2
 //   - what a request is about: target.go, classify.go, github.go, awsrequest.go,
-//     aws.go; questions that people ask about one: question.go, aws.go
+//     aws.go; what is read of bodies for it: reading.go; questions that people ask about one: question.go, aws.go
 //   - the credential: use.go, awssession.go; what an answer hands out and the
 //     agent does not get: kept.go; what a service has left to give: budget.go
 //   - the way out and back: forward.go, header.go, upstream.go (which addresses),

@@ -16,6 +16,7 @@ import (
 	"sallyport/credentials"
 	"sallyport/credentials/budget"
 	"sallyport/identity"
+	"sallyport/internal/share"
 	"sallyport/policy"
 )
 
@@ -65,6 +66,8 @@ type exchange struct {
 	record     identity.Agent // as it was when the exchange began
 	target     target
 	classified *classified // nil if the request goes to no service that is known
+	unread     *refusal    // why its body was not read, or not to its end
+	lease      *share.Lease
 	policy     *policy.Policy
 	decision   policy.Decision
 	decided    bool
@@ -131,6 +134,9 @@ func (x *exchange) close() {
 	x.mu.Unlock()
 	x.cancel(nil)
 	x.turn.Done()
+	if x.lease != nil {
+		x.lease.End()
+	}
 	x.agent.mu.Lock()
 	delete(x.agent.exchanges, x)
 	x.agent.used = x.p.now()
@@ -153,7 +159,9 @@ func (x *exchange) authorize() *refusal {
 	if malformed != nil {
 		return malformed
 	}
-	x.classify()
+	if refusal := x.classify(); refusal != nil {
+		return refusal
+	}
 	if refusal := x.decide(); refusal != nil {
 		return refusal
 	}
@@ -194,7 +202,6 @@ func (x *exchange) admit(located bool) *refusal {
 
 // decide asks the agent's policy.
 func (x *exchange) decide() *refusal {
-	x.policy = x.generation.Policies[x.record.Policy]
 	x.decision = x.judge(x.generation)
 	x.decided = true
 	var refusal *refusal

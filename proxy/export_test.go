@@ -10,6 +10,12 @@ import (
 // Call it before Serve.
 func (p *Proxy) SweepEvery(d time.Duration) { p.sweepEvery = d }
 
+// ReadWithin replaces the time for what is read of bodies. Call it before Serve.
+func (p *Proxy) ReadWithin(idle, most time.Duration) { p.readingIdle, p.readingMost = idle, most }
+
+// BodyMemory is how much memory bodies take.
+func (p *Proxy) BodyMemory() int64 { return p.bodies.Used() }
+
 // CheckHead is checkHead.
 func CheckHead(head []byte, old bool) (hostField string, err error) { return checkHead(head, old) }
 

@@ -25,6 +25,7 @@ import (
 	"sallyport/credentials/budget"
 	"sallyport/identity"
 	"sallyport/internal/metrics"
+	"sallyport/internal/share"
 )
 
 // Deadlines and bounds of the agent's side. There is no limit on the whole of a
@@ -74,6 +75,9 @@ type Proxy struct {
 	sweepEvery   time.Duration
 	now          func() time.Time
 
+	bodies                   *share.Pool // memory for what is read ahead of requests
+	readingIdle, readingMost time.Duration
+
 	tokens     *credentials.Tokens
 	budgets    *budget.Budgets[credentials.Account] // of GitHub's installations
 	learned    sync.Map                             // operations to the permissions that GitHub said they need
@@ -114,6 +118,9 @@ func New(c Config) (*Proxy, error) {
 		registry: c.Registry, trail: c.Trail, leaves: c.Leaves, generation: c.Generation,
 		metrics: c.Metrics, log: c.Log, ownListeners: c.OwnListeners, stallTimeout: c.StallTimeout, now: c.Now,
 		sweepEvery:   sweepInterval,
+		bodies:       share.NewPool(keptByAll, keptByAgent),
+		readingIdle:  readingIdle,
+		readingMost:  readingMost,
 		agents:       agents{at: map[uuid.UUID]*agent{}},
 		stopped:      make(chan struct{}),
 		handshakeLog: rate.NewLimiter(rate.Every(handshakeLogEvery), handshakeLogBurst),
@@ -135,6 +142,7 @@ func New(c Config) (*Proxy, error) {
 	// could look at what passes.
 	p.inner2 = p.server(p, tunnelIdle, (*http.Protocols).SetUnencryptedHTTP2)
 	p.metrics.Watch("sallyport_tunnels_open", "Open tunnels.", func() float64 { _, n := p.count(); return float64(n) })
+	p.metrics.Watch("sallyport_body_memory_bytes", "Memory that bodies take which are read to judge or sign their requests.", func() float64 { return float64(p.bodies.Used()) })
 	p.metrics.Watch("sallyport_exchanges_open", "Open exchanges.", func() float64 { n, _ := p.count(); return float64(n) })
 	return p, nil
 }

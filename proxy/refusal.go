@@ -46,6 +46,10 @@ var (
 		"malformed", http.StatusBadRequest, "The request is malformed", "http_request_error",
 		"Correct the request; sending it again unchanged will not help.",
 	}
+	slowBody = reason{
+		"malformed", http.StatusRequestTimeout, "The request's body did not come in time", "http_request_error",
+		"Send the body together with its request.",
+	}
 	unknownIdentity = reason{
 		"identity", http.StatusForbidden, "The agent is not known", "http_request_denied",
 		"The client certificate names no agent of this proxy. Ask the platform team for a new identity.",

@@ -90,7 +90,8 @@ type rig struct {
 	networks []proxy.Network
 	stall    time.Duration
 	sweep    time.Duration
-	patience time.Duration // of a shutdown
+	reading  [2]time.Duration // of bodies, without a pause and in all
+	patience time.Duration    // of a shutdown
 	policy   string
 
 	credentials string
@@ -174,6 +175,9 @@ func (r *rig) start() {
 	require.NoError(t, err)
 	if r.sweep > 0 {
 		r.proxy.SweepEvery(r.sweep)
+	}
+	if r.reading[0] > 0 {
+		r.proxy.ReadWithin(r.reading[0], r.reading[1])
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -114,6 +114,7 @@ func (x *exchange) answer(f *refusal) {
 // write sends a refusal. A body that nobody will read ends the connection, so
 // that its bytes are never taken for the next request.
 func (x *exchange) write(f *refusal, id uuid.UUID) {
+	x.readRefused()
 	if x.classified.rejects() {
 		f.header(x.w.Header())
 		x.reject(f, id)

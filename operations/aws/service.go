@@ -100,6 +100,22 @@ func (t *table) candidates(r *Request) ([]*service, *Unresolved) {
 	return served, nil
 }
 
+// Services are those that a request may be for, as its host and what it is signed for tell:
+// its operations are SERVICE/OPERATION.
+func Services(r *Request) []string {
+	all, err := operationsTable().candidates(r)
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, s := range all {
+		if !slices.Contains(names, s.prefix) {
+			names = append(names, s.prefix)
+		}
+	}
+	return names
+}
+
 // ParseService reads the name of a service as rules have it: its endpoint prefix. The
 // error of any other name says what to write.
 func ParseService(name string) (string, error) {

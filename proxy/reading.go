@@ -1,0 +1,178 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"time"
+
+	"sallyport/internal/share"
+	"sallyport/operations/github"
+	"sallyport/policy"
+)
+
+// Bounds of what is read of bodies to judge their requests. An agent decides what it sends,
+// and how slowly.
+const (
+	keptByAll   = 256 << 20 // bytes of memory for bodies, of all agents
+	keptByAgent = 16 << 20  // of one: the largest list of a push, and half of another
+
+	readingIdle = 10 * time.Second // without a byte
+	readingMost = 30 * time.Second // for all that has to be read
+
+	// parsed is how much memory a byte takes while the body is parsed: it is held as it
+	// came, as it is read, and as what is made of it.
+	parsed = 4
+)
+
+// reading is the beginning of a body, as it is read to classify its request: within a time,
+// and into memory that counts against its agent's share. What ends it for a reason of ours is
+// the exchange's refusal.
+type reading struct {
+	x      *exchange
+	from   io.Reader
+	weight int64 // of a byte
+	until  time.Time
+	next   time.Time // when the deadline is due to be set anew
+	taken  int64
+}
+
+// read begins to read the body; the caller calls done when enough was read, with how much
+// memory stays in use beside what was taken.
+func (x *exchange) read(weight int64) *reading {
+	return &reading{x: x, from: x.r.Body, weight: weight, until: time.Now().Add(x.p.readingMost)}
+}
+
+func (b *reading) done(beside int64) {
+	b.x.readBy(time.Time{})
+	b.x.memory().Keep(b.taken + beside)
+}
+
+func (b *reading) Read(p []byte) (int, error) {
+	if now := time.Now(); now.After(b.next) {
+		b.next = now.Add(b.x.p.readingIdle / 10)
+		deadline := now.Add(b.x.p.readingIdle)
+		if deadline.After(b.until) {
+			deadline = b.until
+		}
+		b.x.readBy(deadline)
+	}
+	n, err := b.from.Read(p)
+	b.x.moved()
+	b.taken += int64(n)
+	switch {
+	case errors.Is(err, io.EOF):
+		b.x.endBody()
+	case errors.Is(err, os.ErrDeadlineExceeded) && !b.x.aborted():
+		b.x.unread = slowBody.because("What the request does is in its body, which did not come within " + b.x.p.readingIdle.String() + " without a pause, and " + b.x.p.readingMost.String() + " in all.")
+	}
+	if !b.x.room(int64(n) * b.weight) {
+		return 0, errNoRoom
+	}
+	return n, err
+}
+
+var errNoRoom = errors.New("too much of this agent's requests is held at this time")
+
+// room takes memory for what is held of the body.
+func (x *exchange) room(n int64) bool {
+	if n <= 0 || x.memory().Take(n) {
+		return true
+	}
+	x.unread = exceeded(limitMemory, time.Second)
+	x.unread.detail = "Too much of the bodies of this agent's requests has to be held at this time."
+	x.detail("limit", limitMemory)
+	return false
+}
+
+// limitMemory is what rows call the agent's share of the memory for bodies.
+const limitMemory = "body_memory"
+
+// memory is what the exchange holds of its body; close gives it back.
+func (x *exchange) memory() *share.Lease {
+	if x.lease == nil {
+		x.lease = x.p.bodies.Lease(x.agent.key)
+	}
+	return x.lease
+}
+
+// readBy sets when reading from the agent ends; the zero time is never. What has cut the
+// exchange has set it for good.
+func (x *exchange) readBy(deadline time.Time) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.aborted() {
+		_ = x.control.SetReadDeadline(deadline)
+	}
+}
+
+// aborted reports whether the exchange was cut from outside. What the server finds out by
+// itself, such as a deadline, cancels it without a cause of ours.
+func (x *exchange) aborted() bool {
+	cause := context.Cause(x.ctx)
+	return cause != nil && !errors.Is(cause, context.Canceled)
+}
+
+// deniedUnread asks the policy what it answers whatever the body says, and denies what is
+// denied so: then the body is not read.
+func (x *exchange) deniedUnread(outlines ...policy.Outline) bool {
+	q := x.query()
+	var first policy.Decision
+	for i, o := range outlines {
+		decision, certain := x.policy.DecideUnread(q, o)
+		if !certain {
+			return false
+		}
+		if i == 0 {
+			first = decision
+		}
+	}
+	x.decision, x.decided = first, true
+	x.unread = deniedByPolicy.because(first.Reason)
+	x.unread.rule = first.Rule
+	x.detail("body", "unread")
+	return true
+}
+
+var errUnread = errors.New("its policy denies it whatever its body says, so that it was not read")
+
+// outlineAtGitHub is what the line of a request tells whose body tells the rest.
+func outlineAtGitHub(o github.Operation) policy.Outline {
+	outline := policy.Outline{Call: callOf(o), Pushes: o.Body == github.PushBody}
+	switch o.Body {
+	case github.GraphQLBody:
+		outline.Call.Operation, outline.Call.Access, outline.Call.Hidden = "graphql/*", 0, true
+	case github.LFSBody:
+		outline.Call.Operation, outline.Call.Access = "git/lfs-*", 0
+	case github.PushBody, github.NoBody:
+	}
+	return outline
+}
+
+// Bounds of a push that is refused unread, and whose list is read only for an answer in
+// git's own words.
+const (
+	refusedList = 64 << 10
+	refusedTime = 2 * time.Second
+)
+
+// readRefused reads the list of a push that was refused unread, if that is short and comes
+// at once: git shows a person no other answer than one about its refs.
+func (x *exchange) readRefused() {
+	c := x.classified
+	if c == nil || !c.refusedPush {
+		return
+	}
+	left := int64(refusedList)
+	list := io.LimitReader(&requestBody{x: x, from: x.r.Body}, refusedList)
+	x.readBy(time.Now().Add(refusedTime))
+	push, err := github.ReadPush(list, x.r.Header.Get("Content-Encoding"), func(n int64) bool {
+		left -= n
+		return left >= 0
+	})
+	x.readBy(time.Time{})
+	if err == nil {
+		c.push, c.meaning = push, meaningOf(c.service, c.operations, push)
+	}
+}
