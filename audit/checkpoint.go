@@ -71,10 +71,14 @@ const publicSuffix = ".pub"
 // loadSigner reads the key that signs checkpoints, or makes it: the private
 // key 0600 in file, the public one beside it.
 func loadSigner(file, name string) (note.Signer, string, error) {
-	text, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(file); errors.Is(err, fs.ErrNotExist) {
 		return newSigner(file, name)
 	}
+	return readSigner(file)
+}
+
+func readSigner(file string) (note.Signer, string, error) {
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, "", fmt.Errorf("read checkpoint key: %w", err)
 	}
@@ -213,9 +217,13 @@ func (r *Reader) Covering(ctx context.Context, seq uint64) (SignedCheckpoint, er
 }
 
 func (r *Reader) checkpoint(ctx context.Context, which string, args ...any) (SignedCheckpoint, error) {
+	return selectCheckpoint(ctx, r.db, which, args...)
+}
+
+func selectCheckpoint(ctx context.Context, q rowQuerier, which string, args ...any) (SignedCheckpoint, error) {
 	var c SignedCheckpoint
 	var at int64
-	err := r.db.QueryRowContext(ctx, "SELECT size, coalesce((SELECT at FROM events WHERE seq = size), 0), note FROM checkpoints "+which, args...).Scan(&c.Size, &at, &c.Note)
+	err := q.QueryRowContext(ctx, "SELECT size, coalesce((SELECT at FROM events WHERE seq = size), 0), note FROM checkpoints "+which, args...).Scan(&c.Size, &at, &c.Note)
 	if errors.Is(err, sql.ErrNoRows) {
 		return c, ErrNoCheckpoint
 	}

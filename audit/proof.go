@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -100,4 +101,14 @@ func CheckProof(data []byte, publicKey string) (EventRow, Checkpoint, error) {
 	}
 	row, err := decodeEvent(e)
 	return row, c, err
+}
+
+// RootAt is the hash of the tree over the trail's first events of this number, in base64.
+func (r *Reader) RootAt(ctx context.Context, events uint64) (string, error) {
+	t, err := loadTree(int64(events), readHashes(ctx, r.db))
+	if err != nil {
+		return "", err
+	}
+	root := t.root()
+	return base64.StdEncoding.EncodeToString(root[:]), nil
 }

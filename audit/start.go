@@ -48,13 +48,18 @@ func (w *writer) start(ctx context.Context, c Config, logged bool) error {
 	if err := w.loadOpen(ctx); err != nil {
 		return fmt.Errorf("read open intents: %w", err)
 	}
+	if err := w.loadSigner(ctx, c); err != nil {
+		return err
+	}
+	if c.Continue != nil {
+		if err := w.continueAs(ctx, c.Continue); err != nil {
+			return err
+		}
+	}
 	if err := w.recover(lost); err != nil {
 		return err
 	}
 	w.stats.events.Store(w.tree.size)
-	if err := w.loadSigner(ctx, c); err != nil {
-		return err
-	}
 	w.checkpointer, err = startCheckpointer(w.store.path, w.log)
 	return err
 }

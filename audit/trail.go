@@ -34,6 +34,9 @@ type Config struct {
 	// Origin names the trail in its checkpoints and in a key made anew, as a
 	// trust domain does; default "sallyport".
 	Origin string
+	// Continue makes a restored trail go on under a new log identity: Origin, with a key
+	// that is made for it. Nil for a trail that goes on as what it is.
+	Continue *Continuation
 
 	segment int // exchanges of a segment of the index; tests make it small
 }

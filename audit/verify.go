@@ -31,6 +31,8 @@ type verifier struct {
 	options  VerifyOptions
 	report   Report
 	snapshot *snapshot
+	logs     []log             // who signs, one after another; more than one after a restore
+	given    int               // the one among them whose key was given
 	expected []expectation     // checkpoints not reached yet, by size
 	outside  int64             // the size of the one kept elsewhere
 	last     int64             // when the event walked last was, in microseconds
@@ -77,7 +79,7 @@ func (r *Reader) VerifyWith(ctx context.Context, o VerifyOptions) (Report, error
 	if err != nil {
 		return Report{}, fmt.Errorf("verify: %w", err)
 	}
-	v := &verifier{running: running, logged: hasLog(r.path), options: o, open: make(map[uuid.UUID]*begun), stored: make(map[string]uint64), report: Report{Problems: []string{}}}
+	v := &verifier{running: running, logged: hasLog(r.path), options: o, open: make(map[uuid.UUID]*begun), stored: make(map[string]uint64), report: Report{Problems: []string{}, Continued: []Continued{}}}
 	for _, part := range []func(*verifier, context.Context) error{(*verifier).verifySegments, (*verifier).verifyFile} {
 		b := r.verifyBeside(ctx, part)
 		defer b.stop()
@@ -244,6 +246,9 @@ func (v *verifier) verifyEvent(e *event, stored []byte) error {
 	}
 	v.report.Events++
 	v.last = e.at
+	if err := v.checkContinued(e); err != nil {
+		return err
+	}
 	sum := sha256.Sum256(e.payload)
 	if e.removed {
 		v.report.Removed++

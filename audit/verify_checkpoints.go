@@ -26,21 +26,25 @@ type expectation struct {
 	Checkpoint
 	name    string
 	outside bool // it is the one kept elsewhere
+	vouched bool // the given key vouches for who signed it
 }
 
 // expect collects the checkpoints to compare with.
 func (v *verifier) expect(ctx context.Context) error {
+	if err := v.loadLogs(ctx); err != nil {
+		return err
+	}
 	err := v.scan(ctx, "checkpoints", "SELECT size, note FROM checkpoints ORDER BY size", func(rows *sql.Rows) error {
 		var size int64
 		var signed string
 		if err := rows.Scan(&size, &signed); err != nil {
 			return err
 		}
-		c, err := v.openStored(signed)
+		c, vouched, err := v.openStored(size, signed)
 		if err != nil || c.Size != size {
 			return v.problem("checkpoint of event %d was altered: %v", size, err)
 		}
-		v.expected = append(v.expected, expectation{Checkpoint: c, name: fmt.Sprintf("checkpoint of event %d", size)})
+		v.expected = append(v.expected, expectation{Checkpoint: c, vouched: vouched, name: fmt.Sprintf("checkpoint of event %d", size)})
 		return nil
 	})
 	if err != nil {
@@ -50,13 +54,16 @@ func (v *verifier) expect(ctx context.Context) error {
 }
 
 // openStored reads a stored checkpoint, with its signature when there is a key.
-func (v *verifier) openStored(signed string) (Checkpoint, error) {
-	if v.options.PublicKey != "" {
-		return OpenCheckpoint([]byte(signed), v.options.PublicKey)
+func (v *verifier) openStored(size int64, signed string) (c Checkpoint, vouched bool, err error) {
+	if v.options.PublicKey == "" {
+		text, _, _ := strings.Cut(signed, "\n\n")
+		origin, _, _ := strings.Cut(text, "\n")
+		c, err = parseCheckpoint(text+"\n", origin)
+		return c, true, err
 	}
-	text, _, _ := strings.Cut(signed, "\n\n")
-	origin, _, _ := strings.Cut(text, "\n")
-	return parseCheckpoint(text+"\n", origin)
+	log, i := v.logAt(size)
+	c, err = OpenCheckpoint([]byte(signed), log.key)
+	return c, i <= v.given, err
 }
 
 func (v *verifier) expectOutside() error {
@@ -66,15 +73,30 @@ func (v *verifier) expectOutside() error {
 	if v.options.PublicKey == "" {
 		return errors.New("verify: a checkpoint is worth nothing without the public key to verify it")
 	}
-	c, err := OpenCheckpoint(v.options.Checkpoint, v.options.PublicKey)
+	c, log, err := v.openOutside()
 	if err != nil {
 		return fmt.Errorf("verify: %w", err)
 	}
+	if c.Size > log.until {
+		v.later("event %d and those up to %d, which %s has signed for and somebody kept elsewhere, are not in this trail: it was restored from a copy that ends before them, as its event %d says",
+			log.until+1, c.Size, log.name, log.until+1)
+		return nil
+	}
 	v.outside = c.Size
 	v.unstored = !slices.ContainsFunc(v.expected, func(e expectation) bool { return e.Size == c.Size })
-	v.expected = append(v.expected, expectation{c, fmt.Sprintf("the checkpoint kept elsewhere, of event %d", c.Size), true})
+	v.expected = append(v.expected, expectation{Checkpoint: c, name: fmt.Sprintf("the checkpoint kept elsewhere, of event %d", c.Size), outside: true, vouched: true})
 	slices.SortStableFunc(v.expected, func(a, b expectation) int { return cmp.Compare(a.Size, b.Size) })
 	return nil
+}
+
+// openOutside finds the log that has signed the checkpoint kept elsewhere.
+func (v *verifier) openOutside() (c Checkpoint, signer log, err error) {
+	for _, signer = range v.logs {
+		if c, err = OpenCheckpoint(v.options.Checkpoint, signer.key); err == nil {
+			return c, signer, nil
+		}
+	}
+	return c, signer, err
 }
 
 // compare checks the checkpoints of the size the tree has now.
@@ -86,9 +108,10 @@ func (v *verifier) compare(last *event) error {
 			return v.stop("%s has another root: events up to it were altered and all hashes computed anew", e.name)
 		}
 		at := fromMicros(last.at)
-		if e.outside {
+		switch {
+		case e.outside:
 			v.report.Outside, v.report.OutsideAt = last.seq, &at
-		} else {
+		case e.vouched:
 			v.report.Checkpoint, v.report.CheckpointAt = last.seq, &at
 		}
 	}

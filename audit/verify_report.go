@@ -18,11 +18,24 @@ type Report struct {
 	Outside      uint64     `json:"outside"`
 	OutsideAt    *time.Time `json:"outside_at"`
 	LastAt       *time.Time `json:"last_at"`
+	// Continued tells of each restore after which the trail went on under a log identity
+	// of its own.
+	Continued []Continued `json:"continued"`
 	// Root is the hash of the tree over all events (RFC 6962), in base64.
 	Root string `json:"root"`
 	// Problems names what is wrong, the first bad event first, no more than
 	// maxProblems.
 	Problems []string `json:"problems"`
+}
+
+// Continued is a restore, as the trail tells of it.
+type Continued struct {
+	Event  uint64 `json:"event"`
+	Log    string `json:"log"`     // who signs from here on
+	WasLog string `json:"was_log"` // who signed before
+	// Vouched says that the key that was given is this log's, or a later one's. Otherwise
+	// who went on is told by the trail alone.
+	Vouched bool `json:"vouched"`
 }
 
 // State says in a word what a trail is.

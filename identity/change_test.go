@@ -2,6 +2,7 @@ package identity_test
 
 import (
 	"context"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -207,4 +208,37 @@ func TestAStaleViewCannotReviveAnAgent(t *testing.T) {
 	require.ErrorContains(t, err, "final")
 	current, _ := stale.Lookup(a.ID)
 	assert.Equal(t, identity.Revoked, current.Status, "and the view has learnt it")
+}
+
+func TestSuspendWhere(t *testing.T) {
+	t.Parallel()
+	c := new(clock)
+	path := database(t)
+	r := open(t, path, c.now)
+	active, other, revoked := create(t, r, operator()), create(t, r, operator()), create(t, r, operator())
+	_, err := r.Revoke(t.Context(), revoked.ID, "")
+	require.NoError(t, err)
+	c.advance(time.Minute)
+	suspended, err := r.SuspendWhere(t.Context(), "restored", func(a identity.Agent) bool { return a.ID != other.ID })
+	require.NoError(t, err)
+	require.Len(t, suspended, 1)
+	assert.Equal(t, active.ID, suspended[0].ID)
+	for _, view := range []*identity.Registry{r, open(t, path, c.now)} {
+		a, _ := view.Lookup(active.ID)
+		assert.Equal(t, identity.Suspended, a.Status)
+		assert.Equal(t, "restored", a.Reason)
+		assert.Equal(t, c.now().UnixMicro(), a.ChangedAt.UnixMicro())
+		a, _ = view.Lookup(other.ID)
+		assert.Equal(t, identity.Active, a.Status)
+		a, _ = view.Lookup(revoked.ID)
+		assert.Equal(t, identity.Revoked, a.Status)
+	}
+	_, err = r.SuspendWhere(t.Context(), "two\nlines", func(identity.Agent) bool { return true })
+	require.ErrorContains(t, err, "control character")
+
+	to := filepath.Join(t.TempDir(), "copy.db")
+	require.NoError(t, identity.Copy(t.Context(), path, to))
+	agents, err := identity.ReadAgents(t.Context(), to)
+	require.NoError(t, err)
+	assert.ElementsMatch(t, r.List(), agents)
 }

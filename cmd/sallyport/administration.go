@@ -25,6 +25,7 @@ type administration interface {
 	Credentials(ctx context.Context) ([]admin.Credential, error)
 	CheckCredential(ctx context.Context, name string) (admin.CredentialCheck, error)
 	PruneTrail(ctx context.Context, r admin.PruneRequest) (audit.Pruned, error)
+	RecordBackup(ctx context.Context, r admin.BackupRequest) (admin.Nothing, error)
 }
 
 // patience is how long a command waits for a process that holds the lock and

@@ -129,7 +129,11 @@ func (a *app) archive(ctx context.Context, before time.Time, out string) (audit.
 		return archived, fmt.Errorf("read the public key: %w", err)
 	}
 	err = a.readTrail(func(r *audit.Reader) error {
-		archived, err = r.Archive(ctx, before, out)
+		if archived, err = r.Archive(ctx, before, out); err != nil {
+			return err
+		}
+		key, err := r.KeyOf(ctx, archived.Events, string(public))
+		public = []byte(key)
 		return err
 	})
 	if errors.Is(err, audit.ErrNoCheckpoint) {

@@ -133,6 +133,13 @@ func evidence(r *audit.Report, f verifyFlags, keyed bool) []string {
 		// the checkpoints that contradict it.
 		lines = append(lines, fmt.Sprintf("not signed: %d events after it, up to %s; a server signs within a second, after a crash when it starts again", r.Events-r.Checkpoint, moment(*r.LastAt)))
 	}
+	for _, c := range r.Continued {
+		line := fmt.Sprintf("restored: from event %d on it is the log %s, which continues %s", c.Event, c.Log, c.WasLog)
+		if keyed && !c.Vouched {
+			line += "; the key that was given is the one before, and does not say so"
+		}
+		lines = append(lines, line)
+	}
 	switch {
 	case f.checkpoint != "" && r.Outside == 0:
 		return append(lines, fmt.Sprintf("held elsewhere: nothing that agrees with %s", f.checkpoint))

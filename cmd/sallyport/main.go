@@ -91,6 +91,8 @@ credential the rule names, and writes the request to an audit trail before it le
 		newPolicyCommand(a),
 		newCredentialCommand(a),
 		newAuditCommand(a),
+		newBackupCommand(a),
+		newRestoreCommand(a),
 		newVersionCommand(a),
 		newManCommand(a),
 	)

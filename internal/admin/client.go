@@ -100,6 +100,11 @@ func (c *Client) PruneTrail(ctx context.Context, r PruneRequest) (audit.Pruned, 
 	return call[audit.Pruned](ctx, c, http.MethodPost, "/v1/trail/prune", r)
 }
 
+// RecordBackup puts a backup into the trail.
+func (c *Client) RecordBackup(ctx context.Context, r BackupRequest) (Nothing, error) {
+	return call[Nothing](ctx, c, http.MethodPost, "/v1/backups", r)
+}
+
 // Credentials lists what is configured.
 func (c *Client) Credentials(ctx context.Context) ([]Credential, error) {
 	return call[[]Credential](ctx, c, http.MethodGet, "/v1/credentials", nil)

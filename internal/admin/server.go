@@ -70,6 +70,7 @@ func handler(s *Service, other http.Handler) http.Handler {
 		return c.Reload(r.Context())
 	}))
 	mux.Handle("POST /v1/trail/prune", handle(s, (*Session).PruneTrail))
+	mux.Handle("POST /v1/backups", handle(s, (*Session).RecordBackup))
 	mux.Handle("GET /v1/credentials", ask(s, func(c *Session, r *http.Request) (any, error) {
 		return c.Credentials(r.Context())
 	}))

@@ -202,3 +202,33 @@ func member(mapping *yaml.Node, key string, last int) (value *yaml.Node, next in
 	}
 	return nil, last
 }
+
+// eachText calls visit for every text in a file, with the keys that lead to it. Nothing
+// else of the file need be right.
+func (s source) eachText(visit func(keys []string, text string)) error {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(s.data, &doc); err != nil {
+		return &fileError{File: s.path, Msg: "what it refers to is not known: " + err.Error(), Hint: "mend it, or put back what is in force"}
+	}
+	walkTexts(&doc, nil, visit)
+	return nil
+}
+
+// walkTexts does not follow aliases: what they stand for is visited where it is written.
+func walkTexts(n *yaml.Node, keys []string, visit func(keys []string, text string)) {
+	switch n.Kind {
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			walkTexts(n.Content[i+1], append(slices.Clip(keys), n.Content[i].Value), visit)
+		}
+	case yaml.ScalarNode:
+		if len(keys) > 0 && n.Value != "" {
+			visit(keys, n.Value)
+		}
+	case yaml.DocumentNode, yaml.SequenceNode:
+		for _, child := range n.Content {
+			walkTexts(child, keys, visit)
+		}
+	case yaml.AliasNode:
+	}
+}

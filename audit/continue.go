@@ -1,0 +1,87 @@
+package audit
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+)
+
+// Continuation makes a copied trail go on under a log identity of its own. The trail that
+// it is a copy of may have gone on as well, and two logs that differ must not be signed
+// for as one. Of the identity before, what it has signed stays valid up to the copy.
+type Continuation struct {
+	PublicKey string         // of the identity before
+	Payload   map[string]any // why, from what and by whom, for the event
+}
+
+// typeContinued is the event with which a restored trail goes on. Its payload names the
+// identity before ("was_log", "was_key"), the newest checkpoint that it signed
+// ("checkpoint"), the events and the root at which it was copied ("events", "root"), and
+// the identity from here on ("log", "key").
+const typeContinued = "trail.continued"
+
+// continueAs commits the event. The new identity's key was made for it.
+func (w *writer) continueAs(ctx context.Context, c *Continuation) error {
+	if w.signer == nil {
+		return errors.New("continue the trail: it needs a key to sign with")
+	}
+	before, err := verifierOf(c.PublicKey)
+	if err != nil {
+		return fmt.Errorf("continue the trail: %w", err)
+	}
+	if before.Name() == w.signer.key.Name() {
+		return fmt.Errorf("continue the trail: the new log has the name of the one before, %s", before.Name())
+	}
+	newest, err := selectCheckpoint(ctx, w.store.conn, "ORDER BY size DESC LIMIT 1")
+	if err != nil && !errors.Is(err, ErrNoCheckpoint) {
+		return err
+	}
+	root := w.tree.root()
+	payload := maps.Clone(c.Payload)
+	if payload == nil {
+		payload = map[string]any{}
+	}
+	maps.Copy(payload, map[string]any{
+		"was_log": before.Name(), "was_key": strings.TrimSpace(c.PublicKey), "checkpoint": newest.Note,
+		"events": w.tree.size, "root": base64.StdEncoding.EncodeToString(root[:]),
+		"log": w.signer.key.Name(), "key": w.signer.public,
+	})
+	return w.recordStart(typeContinued, payload)
+}
+
+func verifierOf(publicKey string) (note.Verifier, error) {
+	v, err := note.NewVerifier(strings.TrimSpace(publicKey))
+	if err != nil {
+		return nil, fmt.Errorf("public key: %w", err)
+	}
+	return v, nil
+}
+
+// SignText signs a text other than a checkpoint with the key in file: nobody takes it for
+// one, because it says on its first line what it is.
+func SignText(file, text string) (string, error) {
+	key, _, err := readSigner(file)
+	if err != nil {
+		return "", err
+	}
+	signed, err := note.Sign(&note.Note{Text: text}, key)
+	return string(signed), err
+}
+
+// OpenText verifies what SignText has signed, and returns the text.
+func OpenText(signed, publicKey string) (string, error) {
+	v, err := verifierOf(publicKey)
+	if err != nil {
+		return "", err
+	}
+	n, err := note.Open([]byte(signed), note.VerifierList(v))
+	if err != nil {
+		return "", err
+	}
+	return n.Text, nil
+}

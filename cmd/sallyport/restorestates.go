@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"sallyport/audit"
+	"sallyport/identity"
+)
+
+// since is what a trail that goes further than the backup's says of the time after it.
+type since struct {
+	events  uint64 // of that trail
+	root    string
+	touched map[uuid.UUID]string // agents that anything was done to; the reason if one was revoked
+}
+
+// lookSince reads the trail at path, which must verify and begin with all of the backup's.
+func (r *restoring) lookSince(ctx context.Context, path string) (*since, error) {
+	s := &since{touched: map[uuid.UUID]string{}}
+	err := readTrailAt(path, func(trail *audit.Reader) error {
+		o := audit.VerifyOptions{PublicKey: r.backup.PublicKey, Checkpoint: []byte(r.backup.Checkpoint), Progress: r.progress("verified")}
+		if r.backup.Checkpoint == "" {
+			o.Checkpoint = nil
+		}
+		report, err := trail.VerifyWith(ctx, o)
+		if err != nil {
+			return err
+		}
+		if !report.OK {
+			return fmt.Errorf("it does not verify:\n%s", strings.Join(report.Problems, "\n"))
+		}
+		s.events, s.root = report.Events, report.Root
+		m := r.backup.Manifest.Trail
+		root, err := trail.RootAt(ctx, m.Events)
+		if err != nil || root != m.Root {
+			return errors.Join(errors.New("it does not begin with the backup's trail"), err)
+		}
+		if report.Events <= m.Events {
+			return errors.New("it tells of nothing after the backup")
+		}
+		return trail.Events(ctx, audit.EventFilter{After: m.Events}, s.note)
+	})
+	if err != nil {
+		return nil, withHint(fmt.Errorf("--trail %s: %w", path, err), "leave --trail away, and look at every agent")
+	}
+	return s, nil
+}
+
+// note takes an event of any kind that is about an agent and not about an exchange.
+func (s *since) note(e audit.EventRow) error {
+	text, _ := e.Payload["agent"].(string)
+	id, err := uuid.Parse(text)
+	if err != nil || e.Exchange != uuid.Nil {
+		return nil //nolint:nilerr // it is about no agent
+	}
+	if _, known := s.touched[id]; !known {
+		s.touched[id] = ""
+	}
+	if e.Type == "agent.revoked" {
+		s.touched[id] = "revoked after the backup, at " + moment(e.At)
+	}
+	return nil
+}
+
+// settle brings the agents to the state that is safe: revoked if a later trail says so,
+// suspended if theirs could be newer than the backup's, and otherwise as they were.
+func (r *restoring) settle(ctx context.Context, registry *identity.Registry) (err error) {
+	if r.flags.newest {
+		return nil
+	}
+	which := func(identity.Agent) bool { return true }
+	if r.flags.trail != "" {
+		if r.since, err = r.lookSince(ctx, r.flags.trail); err != nil {
+			return err
+		}
+		which = func(a identity.Agent) bool { _, touched := r.since.touched[a.ID]; return touched }
+		for id, reason := range r.since.touched {
+			if a, known := registry.Lookup(id); !known || reason == "" || a.Status == identity.Revoked {
+				continue
+			}
+			a, err := registry.Revoke(ctx, id, reason)
+			if err != nil {
+				return err
+			}
+			r.revoked = append(r.revoked, a)
+		}
+	}
+	reason := "restored from the backup of " + moment(r.backup.Manifest.MadeAt) + ", after which it may have been suspended or revoked"
+	r.suspended, err = registry.SuspendWhere(ctx, reason, which)
+	return err
+}

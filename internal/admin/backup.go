@@ -1,0 +1,56 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+
+	"sallyport/identity"
+)
+
+// BackupRequest tells the trail of a backup: before it is made and, with the hash of its
+// manifest, when it is whole.
+type BackupRequest struct {
+	Dir        string   `json:"dir"`
+	Keys       string   `json:"keys"` // none, encrypted or plain
+	Recipients []string `json:"recipients,omitempty"`
+	Manifest   string   `json:"manifest,omitempty"` // SHA-256 in hexadecimal; "" before it is made
+	Events     uint64   `json:"events,omitempty"`   // of the trail that it holds
+}
+
+// The events of backups. A backup that is not recorded is not begun.
+const (
+	EventBackupStarted = "backup.started"
+	EventBackupMade    = "backup.made"
+	eventRestored      = "home.restored"
+)
+
+// Nothing is the answer to a command that has none.
+type Nothing struct{}
+
+// RecordBackup puts a backup into the trail.
+func (s *Session) RecordBackup(ctx context.Context, r BackupRequest) (Nothing, error) {
+	event, payload := EventBackupStarted, map[string]any{"dir": r.Dir, "keys": r.Keys}
+	if len(r.Recipients) > 0 {
+		payload["recipients"] = r.Recipients
+	}
+	if r.Manifest != "" {
+		event = EventBackupMade
+		payload["manifest"], payload["events"] = r.Manifest, r.Events
+	}
+	return Nothing{}, s.record(ctx, event, payload)
+}
+
+// RecordRestore puts a restore into the trail that it has restored, and each agent that it
+// has suspended or revoked.
+func (s *Session) RecordRestore(ctx context.Context, payload map[string]any, stopped []identity.Agent) error {
+	if err := s.record(ctx, eventRestored, payload); err != nil {
+		return err
+	}
+	view := s.service.View()
+	for _, a := range stopped {
+		if err := s.recordAgent(ctx, "agent."+string(a.Status), view, a); err != nil {
+			return fmt.Errorf("agent %s: %w", a.ID, err)
+		}
+	}
+	return nil
+}
