@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sallyport/credentials/sigv4"
+	"sallyport/internal/authfield"
 	"sallyport/internal/host"
 )
 
@@ -158,19 +159,14 @@ func (s *Set) Lookup(name string) *Credential {
 	return s.credentials[name]
 }
 
-// AgentAuthHeaders returns the canonical names of the headers that agents may try to
-// authenticate with: the usual ones, and every header that a credential writes.
-func (s *Set) AgentAuthHeaders() []string {
-	names := []string{"Authorization", "Proxy-Authorization", "X-Api-Key", "Api-Key", "X-Amz-Security-Token", "X-Amz-S3session-Token"}
-	return s.places(names, func(p placement) string { return p.header })
+// AuthFields is where agents may try to authenticate by themselves: the usual places, and
+// those that a credential is written in.
+func (s *Set) AuthFields() *authfield.Table {
+	headers := s.places(func(p placement) string { return p.header })
+	return authfield.New(headers, s.places(func(p placement) string { return p.parameter }))
 }
 
-// AgentAuthParameters returns the query parameters that credentials write.
-func (s *Set) AgentAuthParameters() []string {
-	return s.places(nil, func(p placement) string { return p.parameter })
-}
-
-func (s *Set) places(names []string, of func(placement) string) []string {
+func (s *Set) places(of func(placement) string) (names []string) {
 	if s != nil {
 		for _, c := range s.credentials {
 			if name := of(c.place); name != "" {
@@ -178,8 +174,7 @@ func (s *Set) places(names []string, of func(placement) string) []string {
 			}
 		}
 	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	return names
 }
 
 // EnvNames returns the variables that env: secrets read, sorted: what must not reach

@@ -54,7 +54,7 @@ credentials:
     hosts: [api.anthropic.com]
   token:
     kind: header
-    header: X-Token
+    header: X-Acme
     prefix: "Token "
     secret: {env: KEY}
     hosts: ["*.example.com", "api.example.com:8443"]
@@ -68,8 +68,11 @@ func TestParseReadsEveryKind(t *testing.T) {
 	set := parse(t, every, options(t, "KEY", canary, "OTHER", canary+"2"))
 	assert.Empty(t, set.Warnings())
 	assert.Equal(t, []string{"anthropic", "basic", "bearer", "maps", "token"}, set.Names())
-	assert.Equal(t, []string{"Api-Key", "Authorization", "Proxy-Authorization", "X-Amz-S3session-Token", "X-Amz-Security-Token", "X-Api-Key", "X-Token"}, set.AgentAuthHeaders())
-	assert.Equal(t, []string{"key"}, set.AgentAuthParameters())
+	fields := set.AuthFields()
+	for _, name := range []string{"Api-Key", "Authorization", "Proxy-Authorization", "X-Amz-S3session-Token", "X-Amz-Security-Token", "X-Api-Key", "X-Acme"} {
+		assert.True(t, fields.Header(name), name)
+	}
+	assert.True(t, fields.Parameter("anywhere.example", "key"), "where a credential is written")
 	assert.Equal(t, []string{"KEY", "OTHER"}, set.EnvNames())
 
 	c := set.Lookup("token")
@@ -103,8 +106,11 @@ func TestNilAndEmptySetsRefuseEverything(t *testing.T) {
 	assert.Empty(t, set.Names())
 	assert.Empty(t, set.Warnings())
 	assert.Empty(t, set.EnvNames())
-	assert.Empty(t, set.AgentAuthParameters())
-	assert.Equal(t, []string{"Api-Key", "Authorization", "Proxy-Authorization", "X-Amz-S3session-Token", "X-Amz-Security-Token", "X-Api-Key"}, set.AgentAuthHeaders())
+	assert.False(t, set.AuthFields().Parameter("anywhere.example", "key"))
+	for _, name := range []string{"Api-Key", "Authorization", "Proxy-Authorization", "X-Amz-S3session-Token", "X-Amz-Security-Token", "X-Api-Key"} {
+		assert.True(t, set.AuthFields().Header(name), name)
+	}
+	assert.False(t, set.AuthFields().Header("X-Acme"))
 	c := set.Lookup("any")
 	assert.Empty(t, c.Name()+c.Kind())
 	assert.Empty(t, c.Hosts())

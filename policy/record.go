@@ -4,6 +4,8 @@ import (
 	"net/textproto"
 	"slices"
 	"strings"
+
+	"sallyport/internal/authfield"
 )
 
 // Record lists what the trail keeps of a rule's exchanges beside what it always
@@ -36,27 +38,18 @@ func (p *Policy) Records() []RecordUse {
 // maxRecorded names may be listed of each kind.
 const maxRecorded = 16
 
-// secretHeaders and secretParameters are where the services of the world are
-// given secrets, in lower case with hyphens. The trail never keeps one, so that
-// none of them can be listed.
+// secretHeaders and secretParameters are where the services of the world give secrets, or
+// are given them other than to say who is asking, which package authfield knows. The trail
+// never keeps one, so that none of them can be listed.
 func secretHeaders() []string {
-	return []string{
-		"authorization", "proxy-authorization", "authentication-info", "proxy-authentication-info",
-		"cookie", "cookie2", "set-cookie", "set-cookie2", "api-key", "x-api-key", "x-auth-token", "x-auth-key", "x-access-token",
-		"private-token", "job-token", "deploy-token", "x-gitlab-token", "x-vault-token", "x-csrf-token", "x-xsrf-token",
-		"x-amz-security-token", "x-amz-s3session-token", "x-goog-api-key", "x-functions-key", "ocp-apim-subscription-key", "dpop",
-	}
+	return []string{"authentication-info", "proxy-authentication-info", "set-cookie", "set-cookie2", "x-csrf-token", "x-xsrf-token"}
 }
 
 func secretParameters() []string {
 	return []string{
-		"access-token", "refresh-token", "id-token", "token", "api-key", "apikey", "auth", "client-secret", "client-assertion", "secret",
-		"password", "sig", "signature", "x-amz-credential", "x-amz-security-token", "x-amz-signature", "x-goog-credential", "x-goog-signature",
+		"token", "auth", "client-assertion", "secret", "password", "sig", "signature",
+		"x-amz-credential", "x-amz-security-token", "x-amz-signature", "x-goog-credential", "x-goog-signature",
 	}
-}
-
-func isSecret(names []string, name string) bool {
-	return slices.Contains(names, strings.ReplaceAll(strings.ToLower(name), "_", "-"))
 }
 
 // record reads what the trail is to keep.
@@ -105,7 +98,7 @@ func (c *compiler) recordedParameter(n *node, name string) string {
 	switch {
 	case len(name) > maxIdentifier:
 		c.failAt(n, "is longer than %d bytes", maxIdentifier)
-	case isSecret(secretParameters(), name):
+	case slices.Contains(secretParameters(), authfield.Fold(name)), authfield.New(nil, nil).Parameter("", name):
 		c.failAt(n, neverKept, quoteOdd(name))
 	}
 	return name
@@ -115,7 +108,7 @@ func (c *compiler) recordedHeader(n *node, name string) string {
 	switch {
 	case len(name) > maxIdentifier || !isToken(name):
 		c.failAt(n, "%s is not the name of a header field (RFC 9110 section 5.1), or longer than %d bytes", quoteOdd(name), maxIdentifier)
-	case isSecret(secretHeaders(), name):
+	case slices.Contains(secretHeaders(), authfield.Fold(name)), authfield.New(nil, nil).Header(textproto.CanonicalMIMEHeaderKey(name)):
 		c.failAt(n, neverKept, quoteOdd(name))
 	}
 	return textproto.CanonicalMIMEHeaderKey(name)

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"sallyport/audit"
-	"sallyport/credentials"
 )
 
 // forward sends the request and streams the answer back.
@@ -80,12 +79,7 @@ func (x *exchange) outbound() (*http.Request, *refusal) {
 		x.attachBody(out)
 	}
 	x.askForWhole(out.Header)
-	if !x.decision.AgentAuth {
-		x.generation.agentAuth().strip(out)
-		if !x.injection.Signs() { // which removes it by itself
-			out.URL.RawQuery = credentials.RemovePresigned(out.URL.RawQuery, x.agent.id.String())
-		}
-	}
+	x.stripAuthentication(out)
 	return out, nil
 }
 
@@ -159,7 +153,7 @@ func (x *exchange) attachBody(out *http.Request) {
 	if len(x.r.Trailer) > 0 {
 		body.trailer = make(http.Header, len(x.r.Trailer))
 		for name := range x.r.Trailer {
-			if httpTrailerAllowed(name) && (x.decision.AgentAuth || !x.generation.agentAuth().covers(name)) {
+			if x.passesTrailer(name) {
 				body.trailer[name] = nil
 			}
 		}
@@ -222,10 +216,8 @@ func (x *exchange) Informational(code int, header textproto.MIMEHeader) error {
 	delete(h, "Content-Length") // of an answer that is none yet
 	if x.injection != nil {
 		x.scrub(h)
-		if !x.decision.Cookies {
-			delete(h, "Set-Cookie")
-		}
 	}
+	x.stripCookies(h)
 	x.w.WriteHeader(code)
 	clear(h)
 	return nil

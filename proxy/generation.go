@@ -1,11 +1,11 @@
 package proxy
 
 import (
-	"net/http"
 	"sync"
 
 	"sallyport/credentials"
 	"sallyport/identity"
+	"sallyport/internal/authfield"
 	"sallyport/internal/host"
 	"sallyport/operations/github"
 	"sallyport/policy"
@@ -24,16 +24,10 @@ type Generation struct {
 	Limits      Limits
 
 	once    sync.Once
-	auth    agentAuth
+	auth    *authfield.Table
 	servers []github.Service // every GitHub that the files speak of
 	keyed   []host.Pattern   // every store of somebody else's that speaks AWS's protocols
 	bounds  sync.Map         // of AWS sessions: IAM policies by policy and credential
-}
-
-// agentAuth is where agents may try to authenticate by themselves.
-type agentAuth struct {
-	headers    map[string]struct{} // canonical names
-	parameters []string
 }
 
 // gitHubs are the GitHub servers that the files speak of.
@@ -48,9 +42,10 @@ func (g *Generation) stores() []host.Pattern {
 	return g.keyed
 }
 
-func (g *Generation) agentAuth() *agentAuth {
+// authFields is where agents may try to authenticate by themselves.
+func (g *Generation) authFields() *authfield.Table {
 	g.prepare()
-	return &g.auth
+	return g.auth
 }
 
 // prepare derives, once, what every exchange asks of the files.
@@ -66,31 +61,8 @@ func (g *Generation) prepare() {
 				g.keyed = append(g.keyed, c.Hosts()...)
 			}
 		}
-		g.auth.headers = map[string]struct{}{}
-		for _, name := range g.Credentials.AgentAuthHeaders() {
-			g.auth.headers[name] = struct{}{}
-		}
-		g.auth.parameters = g.Credentials.AgentAuthParameters()
+		g.auth = g.Credentials.AuthFields()
 	})
-}
-
-// strip removes the agent's own authentication from a request: a placeholder
-// stands for what Sallyport injects, and is never forwarded.
-func (a *agentAuth) strip(r *http.Request) {
-	for name := range r.Header {
-		if a.covers(name) {
-			delete(r.Header, name)
-		}
-	}
-	for _, name := range a.parameters {
-		r.URL.RawQuery = credentials.RemoveParameter(r.URL.RawQuery, name)
-	}
-}
-
-// covers reports whether an agent may try to authenticate with the field.
-func (a *agentAuth) covers(name string) bool {
-	_, found := a.headers[canonicalField(name)]
-	return found
 }
 
 // Limits bound what one agent may take. A zero field means the default.

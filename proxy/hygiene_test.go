@@ -53,6 +53,8 @@ func hygieneRig(t *testing.T, http2 bool, handler http.HandlerFunc) *rig {
 var ownAuth = http.Header{
 	"Authorization": {"Bearer own"}, "authorization": {"own"}, "Proxy-Authorization": {"own"}, "X-Api-Key": {"own"}, "x-api-key": {"own"},
 	"X_Api_Key": {"own"}, "X-Api_key": {"own"}, "api-key": {"own"}, "Api_Key": {"own"}, "Private-Token": {"own"}, "private_token": {"own"},
+	"Cookie": {"a=own"}, "Job-Token": {"own"}, "X-Goog-Api-Key": {"own"}, "X-Amz-Security-Token": {"own"}, "X-Vault-Token": {"own"}, "Dd-Api-Key": {"own"},
+	"X-Auth-Token": {"own"}, "X-Github-Otp": {"own"}, "X-Forwarded-User": {"own"}, "Impersonate-User": {"own"},
 }
 
 func TestAgentsOwnAuthenticationStaysHere(t *testing.T) {
@@ -71,7 +73,7 @@ func TestAgentsOwnAuthenticationStaysHere(t *testing.T) {
 			require.Equal(t, 200, response.StatusCode, body(t, response))
 			return upstream.request()
 		}
-		for _, target := range []string{"https://open.test/?a=1&api_key=own&b=2&api%5Fkey=own", "https://api.test/", "https://query.test/?api_key=own"} {
+		for _, target := range []string{"https://open.test/?a=1&api_key=own&b=2&api%5Fkey=own&Access-Token=own;private_token=own", "https://api.test/?access_token=own", "https://query.test/?api_key=own"} {
 			got := ask(target)
 			for name, values := range got.Header {
 				assert.NotContains(t, strings.Join(values, " "), "own", name)
@@ -82,11 +84,45 @@ func TestAgentsOwnAuthenticationStaysHere(t *testing.T) {
 		}
 		assert.Equal(t, "api_key="+canary, upstream.request().URL.RawQuery)
 		got := ask("https://own.test/?api_key=own")
+		for _, name := range []string{"Cookie", "Private-Token", "X-Vault-Token"} {
+			assert.Contains(t, strings.Join(got.Header[name], " "), "own", name)
+		}
 		assert.Contains(t, strings.Join(got.Header.Values("Authorization"), " "), "own", "agent_auth: pass")
 		assert.Equal(t, "own", got.Header.Get("X-Api-Key"))
 		assert.Equal(t, "api_key=own", got.URL.RawQuery)
 		assert.Empty(t, got.Header.Get("Proxy-Authorization"), "that one was for us")
 		assert.Equal(t, "pass", r.rows()[0].Details["agent_auth"])
+	})
+}
+
+// Sessions pass in both directions, or in none.
+func TestCookiesPassInBothDirectionsOrNotAtAll(t *testing.T) {
+	pairs(t, func(t *testing.T, agentSide, upstreamSide bool) {
+		var upstream recorder
+		r := hygieneRig(t, upstreamSide, func(w http.ResponseWriter, req *http.Request) {
+			upstream.serve(w, req)
+			w.Header().Set("Set-Cookie", "session=1")
+			w.Header().Set("Set-Cookie2", "session=1")
+			w.Header().Set("Trailer", "Set-Cookie")
+			_, _ = io.WriteString(w, "x")
+			w.Header().Set("Set-Cookie", "late=1")
+		})
+		client := r.client(r.agent("a"), agentSide)
+		for name, passes := range map[string]bool{"api.test": false, "open.test": false, "own.test": true, "cookies.test": true} {
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+name+"/", http.NoBody)
+			require.NoError(t, err)
+			request.Header = http.Header{"Cookie": {"a=own"}, "Cookie2": {"$Version=1"}}
+			response, err := client.Do(request)
+			require.NoError(t, err)
+			require.Equal(t, "x", body(t, response))
+			assert.Equal(t, passes, len(upstream.request().Header["Cookie"]) > 0, name)
+			assert.Equal(t, passes, len(response.Header["Set-Cookie"]) > 0, name)
+			assert.Equal(t, passes, len(response.Header["Set-Cookie2"]) > 0, name)
+			assert.Equal(t, passes, len(response.Trailer["Set-Cookie"]) > 0, name)
+			if name == "cookies.test" {
+				assert.Equal(t, "pass", r.rows()[0].Details["cookies"])
+			}
+		}
 	})
 }
 

@@ -1,10 +1,6 @@
 package proxy
 
 import (
-	"net/http"
-	"net/url"
-
-	"sallyport/credentials"
 	"sallyport/credentials/sigv4"
 	"sallyport/policy"
 )
@@ -57,12 +53,7 @@ func (x *exchange) sentQuery(g *Generation, d policy.Decision) (policy.Query, er
 	}
 	signs := d.Credential != "" && SignsAnew(g.Credentials.Lookup(d.Credential).Kind())
 	if q.RawQuery != "" && !d.AgentAuth {
-		stripped := &http.Request{URL: &url.URL{RawQuery: q.RawQuery}}
-		g.agentAuth().strip(stripped)
-		q.RawQuery = stripped.URL.RawQuery
-		if !signs {
-			q.RawQuery = credentials.RemovePresigned(q.RawQuery, x.agent.id.String())
-		}
+		q.RawQuery = x.withoutOwnParameters(g, q.RawQuery, signs)
 	}
 	if !signs {
 		return q, nil

@@ -26,10 +26,12 @@ func (x *exchange) recordRequest() {
 	if list == nil {
 		return
 	}
-	if kept := x.kept(list.Query, x.queryValues(list.Query)); kept != nil {
+	auth := x.generation.authFields()
+	authority := x.target.authority.Name.String()
+	if kept := x.kept(list.Query, x.queryValues(list.Query), func(name string) bool { return auth.Parameter(authority, name) }); kept != nil {
 		x.detail(detailQuery, kept)
 	}
-	if kept := x.kept(list.Headers, x.r.Header); kept != nil {
+	if kept := x.kept(list.Headers, x.r.Header, auth.Header); kept != nil {
 		x.detail(detailRequest, kept)
 	}
 }
@@ -39,7 +41,7 @@ func (x *exchange) recordAnswer(header http.Header) {
 	if x.decision.Record == nil {
 		return
 	}
-	kept := x.kept(x.decision.Record.Headers, header)
+	kept := x.kept(x.decision.Record.Headers, header, x.generation.authFields().Header)
 	if kept == nil {
 		return
 	}
@@ -69,11 +71,10 @@ func (x *exchange) queryValues(names []string) http.Header {
 // kept is what a row keeps of the values named: nothing from where a credential
 // is written, though the files are refused that list it, and what the injected
 // secret is in without it.
-func (x *exchange) kept(names []string, values http.Header) map[string]any {
-	auth := x.generation.agentAuth()
+func (x *exchange) kept(names []string, values http.Header, secret func(name string) bool) map[string]any {
 	found := http.Header{}
 	for _, name := range names {
-		if !auth.covers(name) && !slices.Contains(auth.parameters, name) && len(values[name]) > 0 {
+		if !secret(name) && len(values[name]) > 0 {
 			found[name] = slices.Clone(values[name])
 		}
 	}

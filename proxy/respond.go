@@ -60,9 +60,7 @@ func hasNoBody(method string, status int) bool {
 func (x *exchange) copyHeader(h http.Header, response *http.Response) int {
 	maps.Copy(h, response.Header)
 	stripHopByHop(h)
-	if x.injection != nil && !x.decision.Cookies {
-		delete(h, "Set-Cookie")
-	}
+	x.stripCookies(h)
 	if _, sent := h["Content-Type"]; !sent {
 		h["Content-Type"] = nil // the server would guess one
 	}
@@ -181,7 +179,7 @@ func (x *exchange) copyTrailer(h, trailer http.Header, announced int) {
 // trailerPasses reports whether a trailer of the answer reaches the agent. The server
 // looks at those that were announced, and at no others.
 func (x *exchange) trailerPasses(name string) bool {
-	return httpguts.ValidTrailerHeader(name) && (name != "Set-Cookie" || x.injection == nil || x.decision.Cookies)
+	return httpguts.ValidTrailerHeader(name) && (name != "Set-Cookie" || x.passesCookies())
 }
 
 // completed marks the exchange as done. A body that the upstream did not want to

@@ -37,6 +37,9 @@ func (x *exchange) fillIntent() {
 	if x.decision.Effect == policy.Allow && x.decision.AgentAuth {
 		x.detail("agent_auth", "pass")
 	}
+	if x.decision.Effect == policy.Allow && x.decision.Cookies && len(x.r.Header["Cookie"]) > 0 {
+		x.detail("cookies", "pass")
+	}
 	if x.classified != nil {
 		x.classified.describe(x)
 	}

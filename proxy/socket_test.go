@@ -54,6 +54,28 @@ func (r *rig) socket(client *http.Client) *websocket.Conn {
 	return conn
 }
 
+// A browser can put a key nowhere else, so that one is where placeholders stand too.
+func TestKeysInSubprotocolsStayHere(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	var upstream recorder
+	r.upstream(func(w http.ResponseWriter, req *http.Request) {
+		upstream.serve(w, req)
+		conn, err := websocket.Accept(w, req, &websocket.AcceptOptions{Subprotocols: []string{"realtime"}})
+		if assert.NoError(t, err) {
+			_ = conn.CloseNow()
+		}
+	}, true, "api.test")
+	conn, response, err := websocket.Dial(t.Context(), "wss://api.test/socket", &websocket.DialOptions{
+		HTTPClient: r.client(r.agent("a"), false), Subprotocols: []string{"openai-insecure-api-key.own", "realtime", "base64url.bearer.authorization.k8s.io.own"},
+	})
+	require.NoError(t, err)
+	defer func() { _ = conn.CloseNow() }()
+	assert.Equal(t, "realtime", response.Header.Get("Sec-Websocket-Protocol"))
+	assert.Equal(t, []string{"realtime"}, upstream.request().Header["Sec-Websocket-Protocol"])
+	assert.Equal(t, "Bearer "+canary, upstream.request().Header.Get("Authorization"))
+}
+
 func TestBigFramesBothWays(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

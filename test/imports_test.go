@@ -21,7 +21,7 @@ var layers = []struct {
 	reason   string
 }{
 	{
-		[]string{"internal/host", "internal/sqlite", "internal/metrics", "internal/http1", "internal/ijson", "internal/share", "internal/visible", "internal/nearest"},
+		[]string{"internal/host", "internal/authfield", "internal/sqlite", "internal/metrics", "internal/http1", "internal/ijson", "internal/share", "internal/visible", "internal/nearest"},
 		"it is there for everyone, so it must know nobody",
 	},
 	{

@@ -205,14 +205,15 @@ func (set *Set) checkUses(parsed []parsedPolicy) error {
 // credential is written.
 func (set *Set) checkRecord(file string, use policy.RecordUse) error {
 	problem := &fileError{File: file, Line: use.Line, Key: "rules[" + use.Rule + "].record", Hint: "remove it: the trail keeps nothing of credentials"}
-	for _, name := range set.Credentials.AgentAuthHeaders() {
-		if slices.Contains(use.Headers, name) {
+	fields := set.Credentials.AuthFields()
+	for _, name := range use.Headers {
+		if fields.Header(name) {
 			problem.Msg = fmt.Sprintf("header %s is where a credential is written", name)
 			return problem
 		}
 	}
-	for _, name := range set.Credentials.AgentAuthParameters() {
-		if slices.Contains(use.Query, name) {
+	for _, name := range use.Query {
+		if fields.Parameter("", name) {
 			problem.Msg = fmt.Sprintf("query parameter %s is where a credential is written", name)
 			return problem
 		}

@@ -1,0 +1,93 @@
+package authfield_test
+
+import (
+	"net/textproto"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sallyport/internal/authfield"
+)
+
+func TestTheTableIsInOneForm(t *testing.T) {
+	t.Parallel()
+	headers, parameters := map[string]string{}, map[string]string{}
+	for _, s := range authfield.Services() {
+		assert.NotEmpty(t, s.Name)
+		for _, name := range s.Headers {
+			assert.Equal(t, textproto.CanonicalMIMEHeaderKey(name), name)
+			assert.Empty(t, headers[name], "%s is there twice", name)
+			headers[name] = s.Name
+		}
+		for _, name := range s.Parameters {
+			assert.Equal(t, authfield.Fold(name), name)
+			if len(s.Domains) == 0 {
+				assert.Empty(t, parameters[name], "%s is there twice", name)
+				parameters[name] = s.Name
+			}
+		}
+	}
+}
+
+// docs/policy.md lists what is removed, so that nobody has to read the table here.
+func TestTheDocumentHasTheWholeTable(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/policy.md")
+	require.NoError(t, err)
+	for _, s := range authfield.Services() {
+		for _, list := range [][]string{s.Headers, s.Parameters, s.Domains, s.Subprotocols} {
+			for _, name := range list {
+				assert.True(t, strings.Contains(string(page), "`"+name+"`"), "%s of %s is not in docs/policy.md, \"Where agents may not authenticate\"", name, s.Name)
+			}
+		}
+	}
+}
+
+func TestWhatSaysWhoIsAsking(t *testing.T) {
+	t.Parallel()
+	table := authfield.New([]string{"x-acme-key"}, []string{"acme_key"})
+	for _, name := range []string{
+		"Cookie", "Private-Token", "Job-Token", "X-Goog-Api-Key", "X-Amz-Security-Token", "X-Vault-Token", "Dd-Api-Key", "X-Auth-Token", "X-Github-Otp",
+		"X_Vault_Token", "X-Acme-Key", "x_acme_key", "Sudo", "X-Forwarded-User",
+	} {
+		assert.True(t, table.Header(name), name)
+	}
+	for _, name := range []string{"", "Accept", "Content-Type", "X-Request-Id", "User-Agent", "X-Goog-User-Project", "Openai-Organization", "Idempotency-Key", "X-Amz-Date"} {
+		assert.False(t, table.Header(name), name)
+	}
+	for _, c := range []struct {
+		host, name string
+		want       bool
+	}{
+		{"a.test", "access_token", true},
+		{"a.test", "ACCESS-Token", true},
+		{"a.test", "private_token", true},
+		{"a.test", "acme_key", true},
+		{"a.test", "Acme-Key", true},
+		{"maps.googleapis.com", "key", true},
+		{"googleapis.com", "KEY", true},
+		{"a.test", "key", false},
+		{"notgoogleapis.com", "key", false},
+		{"googleapis.com.a.test", "key", false},
+		{"a.azurewebsites.net", "code", true},
+		{"", "key", false},
+		{"a.test", "page_token", false},
+		{"a.test", "sig", false},
+		{"a.test", "X-Amz-Signature", false},
+		{"a.test", "", false},
+	} {
+		assert.Equal(t, c.want, table.Parameter(c.host, c.name), "%s at %s", c.name, c.host)
+	}
+}
+
+func TestSubprotocolsLoseTheirSecrets(t *testing.T) {
+	t.Parallel()
+	table := authfield.New(nil, nil)
+	same := []string{"a,b", "c"}
+	assert.Equal(t, same, table.Subprotocols(same))
+	assert.Equal(t, []string{"realtime, v1"}, table.Subprotocols([]string{"realtime, OpenAI-insecure-api-key.sk-1", "v1"}))
+	assert.Nil(t, table.Subprotocols([]string{"base64url.bearer.authorization.k8s.io.eyJ"}))
+}
