@@ -74,6 +74,9 @@ func (f *fakeSTS) RoundTrip(r *http.Request) (*http.Response, error) {
 			`<SessionToken>%s-token-%d</SessionToken><Expiration>%s</Expiration></Credentials><PackedPolicySize>7</PackedPolicySize></AssumeRoleResult></AssumeRoleResponse>`,
 			n, canary, canary, n, f.now().Add(f.life).UTC().Format(time.RFC3339))
 	}
+	if form.Get("Action") == "AssumeRoleWithWebIdentity" {
+		text = strings.ReplaceAll(text, "AssumeRoleRes", "AssumeRoleWithWebIdentityRes")
+	}
 	if form.Get("Action") == "GetCallerIdentity" && f.refuse == "" {
 		text = "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::123456789012:user/u</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>"
 	}

@@ -14,12 +14,15 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 	"github.com/aws/smithy-go"
+	smithymiddleware "github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // awsSecrets are keys as they are: what STS is asked with, and what it answers.
@@ -208,7 +211,7 @@ func defaultChain(ctx context.Context, region string, metadata bool, via http.Ro
 	client := throughOnly(&chainTransport{via: via, metadata: metadata})
 	c, err := config.LoadDefaultConfig(ctx,
 		config.WithRegion(region), config.WithDefaultsMode(sdk.DefaultsModeStandard), config.WithEC2IMDSClientEnableState(state),
-		config.WithHTTPClient(client),
+		config.WithHTTPClient(dialsNothing()), config.WithAPIOptions([]func(*smithymiddleware.Stack) error{insteadOfClient(client)}),
 		config.WithEndpointCredentialOptions(func(o *endpointcreds.Options) { o.HTTPClient = client }), // which looks at no other
 	)
 	if err != nil {
@@ -223,6 +226,30 @@ func defaultChain(ctx context.Context, region string, metadata bool, via http.Ro
 		keys.expires = got.Expires
 	}
 	return keys, nil
+}
+
+// insteadOfClient has a client of the SDK send its requests by another than its own. The SDK
+// takes no other where AWS_CA_BUNDLE is set, or ca_bundle in a shared file: it wants to add
+// those roots itself. Here upstream.roots says whom to trust, so they are read and not used.
+func insteadOfClient(client *http.Client) func(*smithymiddleware.Stack) error {
+	handler := smithyhttp.NewClientHandler(client)
+	send := func(ctx context.Context, in smithymiddleware.DeserializeInput, _ smithymiddleware.DeserializeHandler) (smithymiddleware.DeserializeOutput, smithymiddleware.Metadata, error) {
+		response, metadata, err := handler.Handle(ctx, in.Request)
+		return smithymiddleware.DeserializeOutput{RawResponse: response}, metadata, err
+	}
+	return func(stack *smithymiddleware.Stack) error {
+		return stack.Deserialize.Add(smithymiddleware.DeserializeMiddlewareFunc("InsteadOfClient", send), smithymiddleware.After)
+	}
+}
+
+// dialsNothing is the client that the SDK may add roots to, and that nothing is sent by.
+func dialsNothing() *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		t.Proxy = nil
+		t.DialContext = func(context.Context, string, string) (net.Conn, error) {
+			return nil, errors.New("the default chain dials nothing by itself")
+		}
+	})
 }
 
 // chainTransport carries what the default chain asks.
