@@ -111,6 +111,9 @@ func (r *awsRole) session(ctx context.Context, use Use, document string) (*awsSe
 		return nil, errNoServer
 	}
 	request := r.request(use, document)
+	if use.anew {
+		return r.mint(ctx, use, request)
+	}
 	key := sessionKey{use.Agent, r.shape(request, use.Session.PolicyHash)}
 	return r.tokens.sessions.Get(ctx, key, func(ctx context.Context) (mint.Minted[*awsSession], error) {
 		s, err := r.mint(ctx, use, request)
@@ -171,6 +174,9 @@ func (r *awsRole) mint(ctx context.Context, use Use, request roleRequest) (*awsS
 
 // baseKeys are what STS is asked with.
 func (r *awsRole) baseKeys(ctx context.Context, use Use) (*awsSecrets, error) {
+	if r.base == nil && use.anew {
+		return defaultChain(ctx, r.region, r.metadata, use.Transport)
+	}
 	if r.base == nil {
 		return r.tokens.chain(ctx, chainKey{r.region, r.metadata}, use.Transport)
 	}
@@ -191,7 +197,7 @@ func (r *awsRole) check(ctx context.Context, via http.RoundTripper) (*Injection,
 		return nil, errNoServer
 	}
 	const who = "check"
-	use := Use{Agent: who, Transport: via, Session: Session{Owner: who, Policy: who}}
+	use := Use{Agent: who, Transport: via, Session: Session{Owner: who, Policy: who}, anew: true}
 	request := r.request(use, iamDocument("Deny", `"*"`, "*"))
 	request.name = "sallyport-check"
 	s, err := r.mint(ctx, use, request)

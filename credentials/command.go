@@ -20,7 +20,8 @@ const (
 
 // command is the source exec: [CMD, ARG]. It runs CMD in the home folder without a
 // shell, with PATH, HOME, LANG and TMPDIR of the server's environment and nothing
-// else, no input, and its errors thrown away. Its output is the secret for refresh
+// else, and no input. What it says on its standard error is for who checks the
+// credential, and for nobody if it succeeds. Its output is the secret for refresh
 // long. One run is in flight at a time, on a context of its own, so that a caller
 // who leaves does not fail the others; a run ends, with all it started, within
 // commandLimit.
@@ -31,6 +32,7 @@ type command struct {
 	environ []string
 	refresh time.Duration
 	now     func() time.Time
+	trust   Group
 
 	mu    sync.Mutex
 	last  *reading  // what the last run gave, or
@@ -67,13 +69,33 @@ func (c *command) read(ctx context.Context) (*reading, error) {
 	}
 }
 
+// again ends the time of what the last run gave: the next read runs the command. A run
+// that is under way began before whoever asks, and is waited for.
+func (c *command) again(ctx context.Context) {
+	c.mu.Lock()
+	under := c.run
+	c.until = time.Time{}
+	c.mu.Unlock()
+	if under == nil {
+		return
+	}
+	select {
+	case <-under.done:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.until = time.Time{}
+	case <-ctx.Done():
+	}
+}
+
 func (c *command) start(ctx context.Context, r *run) {
-	last, err := c.output(ctx)
+	said := &complaint{}
+	last, err := c.output(ctx, said)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	keep := c.refresh
 	if err != nil {
-		err, keep = fmt.Errorf("run %s: %w", c.argv[0], err), commandFailure
+		err, keep = &CommandError{said: said.text, err: fmt.Errorf("run %s: %w", c.argv[0], err)}, commandFailure
 	} else if c.last != nil && string(c.last.secret.bytes()) == string(last.secret.bytes()) {
 		last = c.last
 	}
@@ -83,7 +105,7 @@ func (c *command) start(ctx context.Context, r *run) {
 }
 
 // output runs the command once.
-func (c *command) output(ctx context.Context) (*reading, error) {
+func (c *command) output(ctx context.Context, said *complaint) (*reading, error) {
 	name, err := c.find()
 	if err != nil {
 		return nil, err
@@ -94,11 +116,12 @@ func (c *command) output(ctx context.Context) (*reading, error) {
 	process := exec.CommandContext(ctx, name, c.argv[1:]...)
 	process.Args[0] = c.argv[0]
 	process.Dir, process.Env = c.home, c.environ
-	process.Stdout = output
+	process.Stdout, process.Stderr = output, said
 	process.WaitDelay = commandGrace
 	ownGroup(process)
 	err = process.Run()
 	killGroup(process)
+	said.output = output.kept
 	switch {
 	case output.over:
 		return nil, fmt.Errorf("its output is larger than %d KiB; print the secret alone", maxSecret>>10)
@@ -126,14 +149,14 @@ func (c *command) find() (string, error) {
 		if !filepath.IsAbs(name) {
 			name = filepath.Join(c.home, name)
 		}
-		return name, runnable(name)
+		return name, c.runnable(name)
 	}
 	for _, folder := range filepath.SplitList(c.path) {
 		candidate := filepath.Join(folder, name)
 		if !filepath.IsAbs(folder) {
 			continue
 		}
-		if err := runnable(candidate); !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errNotExecutable) {
+		if err := c.runnable(candidate); !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errNotExecutable) {
 			return candidate, err
 		}
 	}
@@ -143,7 +166,7 @@ func (c *command) find() (string, error) {
 var errNotExecutable = errors.New("it is not an executable file")
 
 // runnable refuses a program that others can rewrite: whoever can, has the secret.
-func runnable(path string) error {
+func (c *command) runnable(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return bare(err)
@@ -151,7 +174,7 @@ func runnable(path string) error {
 	if !info.Mode().IsRegular() || info.Mode().Perm()&0o111 == 0 {
 		return errNotExecutable
 	}
-	return guarded(path, info)
+	return c.trust.guarded(path, info)
 }
 
 // minimal is the environment of a command: enough to find programs and the user's

@@ -2,6 +2,8 @@ package credentials_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -69,6 +71,59 @@ func TestCommandFailureIsTheAnswerForAMoment(t *testing.T) {
 	runs, err := os.ReadFile(filepath.Join(o.Home, "runs"))
 	require.NoError(t, err)
 	assert.Len(t, string(runs), len("x\n")*3)
+}
+
+// What a tool says of its failure is for who checks the credential, apart from the error,
+// which is logged.
+func TestWhatACommandSaysOfItsFailureIsKeptApart(t *testing.T) {
+	t.Parallel()
+	o := options(t)
+	script(t, o, `echo first >&2`, `for n in 1 2 3 4; do echo "line $n" >&2; done`, `echo `+canary, `printf 'asked with `+canary+`\n\033[31m* permission denied\n\n' >&2`, `exit 2`)
+	c := bearer(t, o, run)
+	_, err := c.Check(t.Context(), nil)
+	require.EqualError(t, err, "credential a: run ./run.sh: exit status 2")
+	failed, ok := errors.AsType[*credentials.CommandError](err)
+	require.True(t, ok)
+	assert.Equal(t, "line 2; line 3; line 4; asked with [redacted]; [31m* permission denied", failed.Said())
+	requireSilent(t, fmt.Sprintf("%+v %#v", err, failed))
+
+	script(t, o, `head -c 1000000 /dev/zero | tr '\0' x >&2`, `echo end >&2`, `exit 1`)
+	_, err = c.Check(t.Context(), nil)
+	failed, ok = errors.AsType[*credentials.CommandError](err)
+	require.True(t, ok)
+	assert.Less(t, len(failed.Said()), 5000)
+	assert.True(t, strings.HasSuffix(failed.Said(), "xxend"))
+
+	script(t, o, `echo fine >&2`, `echo `)
+	_, err = c.Check(t.Context(), nil)
+	failed, ok = errors.AsType[*credentials.CommandError](err)
+	require.True(t, ok, "an empty output is a failure too")
+	assert.Equal(t, "fine", failed.Said())
+}
+
+// A check says what is true now, also within the moment for which a failure is the answer,
+// and within the refresh of a success.
+func TestACheckAlwaysTriesAnew(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	o := options(t)
+	o.Now = func() time.Time { return now }
+	script(t, o, `test -e ok || exit 3`, `cat ok`)
+	c := bearer(t, o, run)
+	refused(t, c)
+	secretFile(t, o, "ok", "one")
+	refused(t, c)
+	_, err := c.Check(t.Context(), nil)
+	require.NoError(t, err)
+	assert.Equal(t, "one", written(t, c), "and requests have it from then on")
+	secretFile(t, o, "ok", "two")
+	assert.Equal(t, "one", written(t, c))
+	_, err = c.Check(t.Context(), nil)
+	require.NoError(t, err)
+	assert.Equal(t, "two", written(t, c))
+	require.NoError(t, os.Remove(filepath.Join(o.Home, "ok")))
+	_, err = c.Check(t.Context(), nil)
+	require.ErrorContains(t, err, "exit status 3")
 }
 
 func TestCommandErrorsSayWhatToTry(t *testing.T) {

@@ -23,6 +23,7 @@ type Credential struct {
 	server         string // the GitHub that it is for, if it is for one
 	hosts          []host.Pattern
 	source         source
+	sources        []source // every one that it reads, the only one of most kinds
 	place          placement
 	maker          maker // in place of source and place
 	app            *app  // the maker, where that is a GitHub App
@@ -38,8 +39,10 @@ type maker interface {
 	check(ctx context.Context, via http.RoundTripper) (*Injection, error)
 }
 
-// Check retrieves the credential once, to see whether it works.
+// Check retrieves the credential once, to see whether it works now: neither what is kept
+// of it counts, nor that it failed a moment ago.
 func (c *Credential) Check(ctx context.Context, via http.RoundTripper) (*Injection, error) {
+	c.again(ctx)
 	if c == nil || c.maker == nil {
 		return c.Retrieve(ctx, Use{})
 	}
@@ -48,6 +51,20 @@ func (c *Credential) Check(ctx context.Context, via http.RoundTripper) (*Injecti
 		return nil, fmt.Errorf("credential %s: %w", c.name, err)
 	}
 	return checked, nil
+}
+
+// again has every source look anew, also those of the credentials that it is asked for with.
+func (c *Credential) again(ctx context.Context) {
+	for c != nil {
+		for _, from := range c.sources {
+			from.again(ctx)
+		}
+		role, _ := c.maker.(*awsRole)
+		if role == nil {
+			return
+		}
+		c = role.base
+	}
 }
 
 // Name returns the credential's name.

@@ -17,8 +17,9 @@ import (
 // file is the source file: PATH. The file is looked at on every read and read again
 // when it is another one: a replaced file and a replaced symlink (a ConfigMap) count.
 type file struct {
-	path string
-	now  func() time.Time
+	path  string
+	now   func() time.Time
+	trust Group
 
 	last   atomic.Pointer[fileReading]
 	looked atomic.Int64 // when the file was last found to be still the one in last
@@ -57,6 +58,9 @@ func (f *file) read(context.Context) (*reading, error) {
 	return now.reading, nil
 }
 
+// again has the next read look at the file, however short ago that was done.
+func (f *file) again(context.Context) { f.looked.Store(0) }
+
 // fresh returns the last reading if the file is still the one that was read.
 func (f *file) fresh() *reading {
 	last := f.last.Load()
@@ -83,7 +87,7 @@ func same(a, b fs.FileInfo) bool {
 const tick = 2 * time.Second
 
 func (f *file) load() (*fileReading, error) {
-	opened, info, err := openTrusted(f.path)
+	opened, info, err := f.trust.open(f.path)
 	if err != nil {
 		return nil, err
 	}
@@ -101,17 +105,27 @@ func (f *file) load() (*fileReading, error) {
 
 // check looks at the file's permissions without reading it. loose: others can read it.
 func (f *file) check() (loose bool, err error) {
-	opened, info, err := openTrusted(f.path)
+	opened, info, err := f.trust.open(f.path)
 	if err != nil {
 		return false, bare(err)
 	}
-	return readableByOthers(info), opened.Close()
+	return f.trust.readableByOthers(info), opened.Close()
 }
 
-// openTrusted opens a file that nobody else can write or replace, and returns its
-// state as of the open file itself.
-func openTrusted(path string) (*os.File, fs.FileInfo, error) {
-	resolved, err := trusted(path)
+// Group is a group of users who may change what secrets are in, because a file says so.
+// The zero Group is nobody.
+type Group struct {
+	id    int64
+	named bool
+}
+
+// TrustedGroup is the group of that number.
+func TrustedGroup(id uint32) Group { return Group{int64(id), true} }
+
+// open opens a file that nobody else can write or replace, and returns its state as of
+// the open file itself.
+func (g Group) open(path string) (*os.File, fs.FileInfo, error) {
+	resolved, err := g.trusted(path)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -125,7 +139,7 @@ func openTrusted(path string) (*os.File, fs.FileInfo, error) {
 		err = errors.New("it is not a regular file")
 	}
 	if err == nil {
-		err = guarded(resolved, info)
+		err = g.guarded(resolved, info)
 	}
 	if err != nil {
 		_ = opened.Close()
@@ -144,14 +158,14 @@ func (p *parser) checkOwnFile() {
 		}
 		path = filepath.Join(p.options.Home, path)
 	}
-	opened, info, err := openTrusted(path)
+	opened, info, err := p.options.TrustGroup.open(path)
 	var untrusted *untrustedError
 	switch {
 	case errors.As(err, &untrusted):
 		p.fail(0, "", "%v", err)
 	case err == nil:
 		_ = opened.Close()
-		if readableByOthers(info) {
+		if p.options.TrustGroup.readableByOthers(info) {
 			p.warn(0, "", "can be read by others; run chmod go-r on it")
 		}
 	}
@@ -161,7 +175,7 @@ func (p *parser) checkOwnFile() {
 type untrustedError struct{ path, what, remedy string }
 
 func (e *untrustedError) Error() string {
-	return fmt.Sprintf("%s %s; run %s", e.path, e.what, e.remedy)
+	return fmt.Sprintf("%s %s; %s", e.path, e.what, e.remedy)
 }
 
 // bare drops the operation and path that os errors repeat.

@@ -18,6 +18,7 @@ type parser struct {
 	env      []string                           // variables that env: secrets read
 	files    []string                           // files that file: secrets are read from
 	later    []func(all map[string]*Credential) // what needs the others
+	sources  []source                           // of the credential that is being read
 	spool    *sigv4.Spool
 }
 

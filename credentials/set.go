@@ -22,6 +22,7 @@ type Options struct {
 	FingerprintKey []byte              // the per-home key of fingerprints; without one there are none
 	Now            func() time.Time    // time.Now if nil
 	Tokens         *Tokens             // what is minted, kept across reloads; the set's own if nil
+	TrustGroup     Group               // whose members may write what secrets are in; nobody's if zero
 }
 
 // Set is one credentials.yaml: every credential by name. It is immutable but for
@@ -130,7 +131,9 @@ func (p *parser) credential(entry pair, kinds map[string]kind) *Credential {
 	}
 	s, _ := p.section(entry.value, key, append([]string{"kind"}, kind.keys...))
 	s.line = entry.line
+	p.sources = nil
 	kind.decode(s, c)
+	c.sources = p.sources
 	return c
 }
 

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // maxSecret is the most that any source may give.
@@ -19,6 +21,8 @@ type source interface {
 	// same pointer comes back. Errors name the source and the step, and hold
 	// nothing of what the source gave.
 	read(ctx context.Context) (*reading, error)
+	// again has the next read look anew, whatever is kept.
+	again(ctx context.Context)
 }
 
 // reading is one value of a secret.
@@ -26,21 +30,40 @@ type reading struct{ secret Secret }
 
 var errSeveralLines = errors.New("it holds a line break or another control character; keep one line with the secret alone")
 
-// newReading takes what a source gave, less one line break at its end, which
-// editors and commands add.
+// newReading takes what a source gave, less one line break at its end, which editors and
+// commands add, and a byte order mark at its beginning, which editors on Windows add.
 func newReading(raw []byte) (*reading, error) {
+	raw = bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))
 	if n := len(raw); n > 0 && raw[n-1] == '\n' {
 		raw = bytes.TrimSuffix(raw[:n-1], []byte("\r"))
 	}
 	switch {
 	case len(raw) == 0:
 		return nil, errors.New("it is empty")
+	case bytes.HasPrefix(raw, []byte("\xff\xfe")), bytes.HasPrefix(raw, []byte("\xfe\xff")):
+		return nil, errors.New("it is UTF-16, as PowerShell writes it; save it as UTF-8 or ASCII")
 	case len(raw) > maxSecret:
 		return nil, fmt.Errorf("it is larger than %d KiB", maxSecret>>10)
 	case !validValue(string(raw)) && !bytes.HasPrefix(raw, []byte("-----BEGIN ")): // a key has lines
 		return nil, errSeveralLines
 	}
+	if r := invisible(raw); r != 0 {
+		return nil, fmt.Errorf("it begins or ends with an invisible character (%U), as text that was copied from a page may; keep the secret alone", r)
+	}
 	return &reading{secret: NewSecret(raw)}, nil
+}
+
+// invisible returns the character at either end of a secret that nobody sees and no
+// secret has, other than a space; 0 for none.
+func invisible(raw []byte) rune {
+	first, _ := utf8.DecodeRune(raw)
+	last, _ := utf8.DecodeLastRune(raw)
+	for _, r := range []rune{first, last} {
+		if r > unicode.MaxASCII && r != utf8.RuneError && (unicode.IsSpace(r) || unicode.Is(unicode.Cf, r)) {
+			return r
+		}
+	}
+	return 0
 }
 
 // environ is the source env: NAME. It was read when the file was parsed.
@@ -52,6 +75,8 @@ type environ struct {
 
 func (e *environ) read(context.Context) (*reading, error) { return e.value, e.err }
 
+func (e *environ) again(context.Context) {}
+
 var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 const sourceForms = "{env: NAME}, {file: PATH} or {exec: [CMD, ARG]}"
@@ -59,6 +84,14 @@ const sourceForms = "{env: NAME}, {file: PATH} or {exec: [CMD, ARG]}"
 // source reads the reference to a secret at key: exactly one source, never the
 // secret itself.
 func (s *section) source(key string) source {
+	found := s.reference(key)
+	if found != nil {
+		s.parser.sources = append(s.parser.sources, found)
+	}
+	return found
+}
+
+func (s *section) reference(key string) source {
 	pair, ok := s.pairs[key]
 	if !ok {
 		s.fail(s.line, s.key, "key %q is missing; write %s: %s", key, key, sourceForms)
@@ -124,7 +157,7 @@ func (s *section) secretFile() source {
 		path = filepath.Join(s.options.Home, path)
 	}
 	s.parser.files = append(s.parser.files, path)
-	f := &file{path: path, now: s.options.Now}
+	f := &file{path: path, now: s.options.Now, trust: s.options.TrustGroup}
 	loose, err := f.check()
 	var untrusted *untrustedError
 	switch {
@@ -156,6 +189,6 @@ func (s *section) command() source {
 	}
 	return &command{
 		argv: argv, home: s.options.Home, refresh: refresh, now: s.options.Now,
-		path: s.options.Getenv("PATH"), environ: minimal(s.options.Getenv),
+		path: s.options.Getenv("PATH"), environ: minimal(s.options.Getenv), trust: s.options.TrustGroup,
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -44,13 +45,16 @@ func TestOneLineBreakAtTheEndIsDropped(t *testing.T) {
 	t.Parallel()
 	for raw, want := range map[string]string{
 		canary: canary, canary + "\n": canary, canary + "\r\n": canary, "é" + canary + "\n": "é" + canary,
+		"\ufeff" + canary + "\r\n": canary, "\xe9" + canary: "\xe9" + canary, // a byte order mark goes too
 	} {
 		assert.Equal(t, want, written(t, bearer(t, options(t, "A", raw), "{env: A}")))
 	}
 	for raw, want := range map[string]string{
 		"": "it is empty", "\n": "it is empty", "\r\n": "it is empty", canary + "\n\n": "control character", canary + "\r": "control character",
 		canary + "\x00": "control character", canary + "\tx": "control character", canary + "\x7f": "control character",
-		" " + canary: "white space", canary + " \n": "white space",
+		" " + canary: "white space", canary + " \n": "white space", "\ufeff": "it is empty",
+		"\xff\xfes\x00e\x00c\x00": "it is UTF-16", "\xfe\xff\x00s": "it is UTF-16",
+		"\u200b" + canary: "an invisible character (U+200B)", canary + "\u00a0\n": "an invisible character (U+00A0)", canary + "\ufeff": "(U+FEFF)",
 	} {
 		assert.Contains(t, refused(t, bearer(t, options(t, "A", raw), "{env: A}")), want)
 	}
@@ -195,6 +199,44 @@ func TestOwnFileThatOthersCanWriteIsRefused(t *testing.T) {
 	require.Error(t, err)
 	require.NoError(t, os.Chmod(path, 0o600))
 	assert.Empty(t, parse(t, "", o).Warnings())
+}
+
+// A volume may give its files to a group, as fsGroup does in Kubernetes.
+func TestATrustedGroupMayWrite(t *testing.T) {
+	t.Parallel()
+	const text = "credentials: {a: {kind: bearer, hosts: [h.example], secret: {file: keys/a.key}}, b: {kind: bearer, hosts: [h.example], secret: {exec: [keys/run.sh]}}}"
+	o := options(t)
+	gid := os.Getegid()
+	if os.Geteuid() == 0 {
+		gid = 12345
+	}
+	own := secretFile(t, o, "credentials.yaml", text)
+	secret := secretFile(t, o, "keys/a.key", canary)
+	command := secretFile(t, o, "keys/run.sh", "#!/bin/sh\necho "+canary+"\n")
+	for path, mode := range map[string]os.FileMode{own: 0o660, secret: 0o660, command: 0o770, filepath.Dir(secret): 0o770 | os.ModeSetgid, o.Home: 0o770} {
+		require.NoError(t, os.Lchown(path, -1, gid))
+		require.NoError(t, os.Chmod(path, mode))
+	}
+	_, err := credentials.Parse("credentials.yaml", []byte(text), o)
+	require.ErrorContains(t, err, "can be written by others (mode 0770); run chmod go-w on it; or mount its volume read-only; or write trust_group: "+strconv.Itoa(gid)+" in sallyport.yaml")
+
+	o.TrustGroup = credentials.TrustedGroup(uint32(gid))
+	set := parse(t, text, o)
+	assert.Empty(t, set.Warnings())
+	assert.Equal(t, canary, written(t, set.Lookup("a")))
+	assert.Equal(t, canary, written(t, set.Lookup("b")))
+
+	require.NoError(t, os.Chmod(secret, 0o664))
+	assert.Contains(t, parse(t, text, o).Warnings()[0], "a.key can be read by others")
+	require.NoError(t, os.Chmod(secret, 0o662))
+	_, err = credentials.Parse("credentials.yaml", []byte(text), o)
+	require.ErrorContains(t, err, "can be written by others (mode 0662); run chmod go-w on it")
+	assert.NotContains(t, err.Error(), "trust_group", "which would not help")
+
+	require.NoError(t, os.Chmod(secret, 0o660))
+	o.TrustGroup = credentials.TrustedGroup(uint32(gid + 1))
+	_, err = credentials.Parse("credentials.yaml", []byte(text), o)
+	require.ErrorContains(t, err, "can be written by others", "another group is none of it")
 }
 
 func TestFileThatIsNoOrdinaryOneIsRefused(t *testing.T) {

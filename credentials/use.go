@@ -30,6 +30,7 @@ type Use struct {
 
 	// Session is what an AWS session is for, beside its agent.
 	Session Session
+	anew    bool // what is kept does not count: for a check
 
 	// Request is the agent's own, for kinds that sign: what they replace is the signature
 	// that it came with. It is read and not changed, its body not even read.

@@ -3,6 +3,7 @@ package admin
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -118,11 +119,21 @@ func (s *Session) CheckCredential(ctx context.Context, name string) (CredentialC
 	}
 	injection, err := s.try(ctx, c)
 	if err != nil {
-		check.Error = optional(err.Error())
+		check.Error = optional(explain(err))
 		return check, nil
 	}
 	check.OK, check.Fingerprint = true, optional(injection.Fingerprint())
 	return check, nil
+}
+
+// explain adds what a command said of its failure: to the operator, who asked, and to
+// nothing that is kept.
+func explain(err error) string {
+	command, ok := errors.AsType[*credentials.CommandError](err)
+	if !ok || command.Said() == "" {
+		return err.Error()
+	}
+	return err.Error() + "; it said: " + command.Said()
 }
 
 func (s *Session) try(ctx context.Context, c *credentials.Credential) (*credentials.Injection, error) {

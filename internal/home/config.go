@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"sallyport/credentials"
 	"sallyport/internal/host"
 )
 
@@ -30,6 +31,8 @@ type Config struct {
 	// OwnersGrace is how long an agent goes on whose owner is not in owners.yaml
 	// any more, before it is suspended.
 	OwnersGrace time.Duration
+	// TrustGroup may write what holds secrets, beside the user that runs the server.
+	TrustGroup credentials.Group
 }
 
 // defaultOwnersGrace is three days: a long weekend.
@@ -111,8 +114,9 @@ func parseConfig(data []byte, home string, checkTrustDomain func(string) error, 
 		"health": func(v value) {
 			v.fields(map[string]func(value){"listen": func(v value) { c.HealthListen = v.listen() }})
 		},
-		"upstream": func(v value) { c.Upstream.parse(v, home) },
-		"audit":    func(v value) { c.parseAudit(v, home) },
+		"trust_group": func(v value) { c.TrustGroup = v.group() },
+		"upstream":    func(v value) { c.Upstream.parse(v, home) },
+		"audit":       func(v value) { c.parseAudit(v, home) },
 		"owners": func(v value) {
 			v.fields(map[string]func(value){"grace": func(v value) { c.OwnersGrace = v.duration(0, "72h") }})
 		},

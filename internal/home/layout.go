@@ -71,6 +71,7 @@ func (l Layout) InterceptionCA() (cert, key string) {
 // CheckState fails unless the state folder is there and private: whoever can
 // write to it can make identities, and whoever can read it holds both CA keys.
 func (l Layout) CheckState() error {
+	l.tighten()
 	for _, dir := range []string{l.State(), l.CAs()} {
 		info, err := os.Stat(dir)
 		switch {

@@ -1,6 +1,7 @@
 package home
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -88,6 +89,7 @@ func (s *snapshot) parseConfig(l Layout) (*Config, error) {
 	for i := range c.Upstream.Roots {
 		r := &c.Upstream.Roots[i]
 		data, _, err := readFile(r.File)
+		data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // behind a byte order mark the first certificate would be overlooked
 		if err == nil {
 			err = checkPEM(data)
 		}
@@ -125,20 +127,26 @@ func (set *Set) parse(snap *snapshot, l Layout, o Options) error {
 const (
 	othersWrite fs.FileMode = 0o022
 	othersRead  fs.FileMode = 0o044
+
+	anyoneWrites fs.FileMode = 0o002
 )
 
 func (set *Set) parseCredentials(s source, l Layout, o Options) error {
-	if s.mode&othersWrite != 0 {
+	others := othersWrite
+	if set.Config.TrustGroup != (credentials.Group{}) {
+		others = anyoneWrites // whose group it is, the credentials look at
+	}
+	if s.mode&others != 0 {
 		return &fileError{
 			File: s.path, Msg: fmt.Sprintf("other users may write it (mode %04o), so they could send any secret anywhere", s.mode),
-			Hint: "chmod go-w " + s.path,
+			Hint: "chmod go-w " + s.path + ", or see trust_group in docs/operations.md where a volume gives it to a group",
 		}
 	}
-	if s.mode&othersRead != 0 {
+	if s.mode&othersRead != 0 && others == othersWrite {
 		set.Warnings = append(set.Warnings, fmt.Sprintf("%s: other users may read it (mode %04o)", s.path, s.mode))
 	}
 	parsed, err := credentials.Parse(s.path, s.data, credentials.Options{
-		Home: l.Dir, Getenv: o.Getenv, FingerprintKey: o.FingerprintKey, Now: o.Now, Tokens: o.Tokens,
+		Home: l.Dir, Getenv: o.Getenv, FingerprintKey: o.FingerprintKey, Now: o.Now, Tokens: o.Tokens, TrustGroup: set.Config.TrustGroup,
 	})
 	if err != nil {
 		return err
@@ -303,7 +311,6 @@ func patterns(list []host.Pattern) string {
 // warnings are about files with which anyone on the machine could change what
 // agents may do. Group write is left alone: it is how teams share a checkout.
 func (s *snapshot) warnings() []string {
-	const anyoneWrites fs.FileMode = 0o002
 	var all []string
 	for _, one := range append([]source{s.config, s.owners}, s.policies...) {
 		if one.mode&anyoneWrites != 0 {

@@ -137,6 +137,11 @@ func (v value) text() (s string, ok bool) {
 	return v.node.Value, true
 }
 
+// plain reads a scalar of any type as it is written.
+func (v value) plain() (s string, ok bool) {
+	return v.node.Value, v.isText() && v.node.Value != ""
+}
+
 // number reads a number from above 0 to most.
 func (v value) number(most float64) float64 {
 	n, err := strconv.ParseFloat(v.node.Value, 64)
