@@ -47,6 +47,7 @@ func decodeAWSKeys(s *section, c *Credential) {
 	} else if !allOfAWS(c) {
 		s.fail(s.line, s.key, `key "region" is missing, and the hosts do not tell it; write the region that clients of this store use, such as region: us-east-1`)
 	}
+	s.awsAccounts(&k.aws)
 	k.options.Agree = k.agree
 	c.maker = k
 }

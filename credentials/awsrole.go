@@ -58,6 +58,8 @@ func decodeAWSRole(s *section, c *Credential) {
 		s.wrong("region", "is not the name of a region; write region: eu-west-1")
 	}
 	s.roleHosts(r)
+	s.awsAccounts(&r.aws)
+	r.accountsByPolicy = true
 	s.roleEndpoint(r)
 	s.rolePolicy(r)
 	if s.has("duration") {
@@ -153,8 +155,8 @@ func (s *section) rolePolicy(r *awsRole) {
 		return
 	}
 	r.policy = compactJSON(text)
-	if len(r.policy) > MaxSessionPolicy {
-		s.wrong("session_policy", "has %d characters without white space, and STS takes %d; shorten it, or give policy_arns", len(r.policy), MaxSessionPolicy)
+	if bound, err := boundToAccounts(r.policy, r.accounts); err != nil || len(bound) > MaxSessionPolicy {
+		s.wrong("session_policy", "has %d characters without white space and with accounts, and STS takes %d; shorten it, or give policy_arns", len(bound), MaxSessionPolicy)
 	}
 }
 

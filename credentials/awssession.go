@@ -92,6 +92,10 @@ func (r *awsRole) retrieve(ctx context.Context, use Use) (*Injection, error) {
 	} else if document == "" {
 		return nil, errors.New("nothing bounds its session: the agent's policy has no aws: rule with this credential; write one, or give the credential a session_policy")
 	}
+	document, err = boundToAccounts(document, r.accounts)
+	if err != nil {
+		return nil, err
+	}
 	s, err := r.session(ctx, use, document)
 	if err != nil {
 		return nil, err

@@ -55,6 +55,7 @@ func (i *Injection) Apply(r *http.Request) error {
 		return fmt.Errorf("apply credential %s: %w", i.name, err)
 	}
 	if i.signature != nil {
+		i.signature.expectOwner(r)
 		return i.signature.signer.Resign(r, i.signature.claim)
 	}
 	written := i.written(r.URL)

@@ -25,8 +25,8 @@ func kinds() map[string]kind {
 		"query":  {[]string{"parameter", "secret", "hosts"}, decodeQuery},
 
 		"github_app": {[]string{"app_id", "private_key", "owners", "installation", "base_url", "hosts"}, decodeGitHubApp},
-		"aws_role":   {[]string{"role_arn", "region", "base", "duration", "session_policy", "policy_arns", "sts_endpoint", "metadata", "hosts"}, decodeAWSRole},
-		"aws_keys":   {[]string{"access_key_id", "secret", "session_token", "region", "hosts"}, decodeAWSKeys},
+		"aws_role":   {[]string{"role_arn", "region", "base", "duration", "session_policy", "policy_arns", "sts_endpoint", "metadata", "accounts", "hosts"}, decodeAWSRole},
+		"aws_keys":   {[]string{"access_key_id", "secret", "session_token", "region", "accounts", "hosts"}, decodeAWSKeys},
 
 		"github_token": {[]string{"secret", "base_url", "hosts"}, decodeGitHubToken},
 	}

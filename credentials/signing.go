@@ -14,7 +14,9 @@ import (
 // is signed, in the place of the signature that the agent's placeholder keys made.
 type aws struct {
 	*Credential
-	options sigv4.Options
+	options          sigv4.Options
+	accounts         []string // whose buckets it is for; anybody's if none are listed
+	accountsByPolicy bool     // the session policy says so too
 }
 
 func (s *section) aws(c *Credential) aws {
@@ -32,7 +34,10 @@ func (a *aws) claim(use Use) (*sigv4.Inbound, error) {
 	if err != nil {
 		return nil, err
 	}
-	return in, a.options.Accept(in, use.Request.Host)
+	if err := a.options.Accept(in, use.Request.Host); err != nil {
+		return nil, err
+	}
+	return in, a.checkAccounts(in, use.Request)
 }
 
 // signingKeys are keys that are ready to sign. They are immutable.
@@ -66,7 +71,7 @@ func (a *aws) injection(keys *signingKeys, in *sigv4.Inbound, more map[string]an
 	maps.Copy(details, more)
 	return &Injection{
 		name: a.name, hosts: a.hosts, details: details, scrubber: keys.scrubber, fingerprint: keys.fingerprint,
-		signature: &signature{signer: keys.signer, claim: in, clock: a.options.Clock},
+		signature: &signature{signer: keys.signer, claim: in, clock: a.options.Clock, accounts: a.accounts},
 	}
 }
 
@@ -75,6 +80,8 @@ type signature struct {
 	signer *sigv4.Signer
 	claim  *sigv4.Inbound
 	clock  *sigv4.Clock
+
+	accounts []string
 }
 
 // Signs reports whether the injection signs the request as a whole, body included.

@@ -311,5 +311,8 @@ func unsigned(err error) *refusal {
 		full.retryAfter = 5 * time.Second
 		return full
 	}
+	if refused.Reason == sigv4.AccountMismatch {
+		return credentialRefused.causedBy(sentence(refused.Detail), err)
+	}
 	return unsignable.causedBy(sentence(refused.Detail), err)
 }

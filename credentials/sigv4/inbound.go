@@ -308,6 +308,25 @@ func (in *Inbound) Sent(path, rawQuery string) (sentPath, sentQuery string, err 
 	return path, kept.wire(), nil
 }
 
+// Fields returns the values that a request has for a field of S3's, in its header or, if it
+// is presigned, in its query, from where they become header fields. name is canonical.
+func (in *Inbound) Fields(r *http.Request, name string) []string {
+	values := r.Header[name]
+	if !in.Presigned {
+		return values
+	}
+	query, err := parseQuery(r.URL.RawQuery)
+	if err != nil {
+		return values // it is refused before it is signed
+	}
+	for _, p := range query {
+		if textproto.CanonicalMIMEHeaderKey(p.decoded()) == name {
+			values = append(slices.Clone(values), p.decodedValue())
+		}
+	}
+	return values
+}
+
 func isPresignParameter(canonicalName string) bool {
 	switch canonicalName {
 	case "X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-Signedheaders", "X-Amz-Signature",

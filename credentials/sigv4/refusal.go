@@ -7,21 +7,22 @@ type Reason string
 
 // The reasons.
 const (
-	Unsigned      Reason = "unsigned"       // no signature at all
-	Malformed     Reason = "malformed"      // a signature, a path, a query or a body that cannot be read
-	Ambiguous     Reason = "ambiguous"      // more than one signature
-	Expired       Reason = "expired"        // a presigned URL past its time
-	SigV2         Reason = "sigv2"          // the old signature
-	SigV4A        Reason = "sigv4a"         // the signature for several regions
-	PostPolicy    Reason = "post_policy"    // a browser's form upload
-	S3Express     Reason = "s3_express"     // a directory bucket's own sessions
-	EventStream   Reason = "event_stream"   // frames that are signed one by one
-	PayloadMode   Reason = "payload_mode"   // an X-Amz-Content-Sha256 that is not known here
-	HostMismatch  Reason = "host_mismatch"  // the host is not the service or region that was signed for
-	BodyMismatch  Reason = "body_mismatch"  // the body is not what its hash or length says
-	BodyTooLarge  Reason = "body_too_large" // too large to read ahead
-	Busy          Reason = "busy"           // no room to read a body ahead
-	BodyMalformed Reason = "body_malformed" // framing that is not aws-chunked
+	Unsigned        Reason = "unsigned"         // no signature at all
+	Malformed       Reason = "malformed"        // a signature, a path, a query or a body that cannot be read
+	Ambiguous       Reason = "ambiguous"        // more than one signature
+	Expired         Reason = "expired"          // a presigned URL past its time
+	SigV2           Reason = "sigv2"            // the old signature
+	SigV4A          Reason = "sigv4a"           // the signature for several regions
+	PostPolicy      Reason = "post_policy"      // a browser's form upload
+	S3Express       Reason = "s3_express"       // a directory bucket's own sessions
+	EventStream     Reason = "event_stream"     // frames that are signed one by one
+	PayloadMode     Reason = "payload_mode"     // an X-Amz-Content-Sha256 that is not known here
+	HostMismatch    Reason = "host_mismatch"    // the host is not the service or region that was signed for
+	AccountMismatch Reason = "account_mismatch" // another account's bucket than the credential is for
+	BodyMismatch    Reason = "body_mismatch"    // the body is not what its hash or length says
+	BodyTooLarge    Reason = "body_too_large"   // too large to read ahead
+	Busy            Reason = "busy"             // no room to read a body ahead
+	BodyMalformed   Reason = "body_malformed"   // framing that is not aws-chunked
 )
 
 // Refusal is a request that is not signed and must not be sent. Detail is a sentence

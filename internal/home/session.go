@@ -26,6 +26,9 @@ func unbounded(c *credentials.Credential, p *policy.Policy, use policy.Credentia
 			"write an aws: rule, or give the credential a session_policy or policy_arns"
 	}
 	document, err := proxy.SessionPolicy(p, use.Credential)
+	if err == nil {
+		document, err = c.SessionDocument(document)
+	}
 	switch {
 	case err != nil:
 		return err.Error(), ""
