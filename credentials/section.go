@@ -5,8 +5,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"sallyport/credentials/sigv4"
 )
 
 // parser gathers everything wrong with a file, so that one look mends it all.
@@ -19,7 +17,6 @@ type parser struct {
 	files    []string                           // files that file: secrets are read from
 	later    []func(all map[string]*Credential) // what needs the others
 	sources  []source                           // of the credential that is being read
-	spool    *sigv4.Spool
 }
 
 func (p *parser) fail(line int, key, format string, args ...any) {

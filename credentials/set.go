@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"sallyport/credentials/sigv4"
 	"sallyport/internal/authfield"
 	"sallyport/internal/host"
 )
@@ -50,7 +49,7 @@ func Parse(file string, data []byte, options Options) (*Set, error) {
 	if options.Tokens == nil {
 		options.Tokens = NewTokens(options.Now)
 	}
-	p := &parser{file: file, options: options, spool: &sigv4.Spool{}}
+	p := &parser{file: file, options: options}
 	p.checkOwnFile()
 	set := &Set{credentials: p.parse(data)}
 	if len(p.errors) > 0 {

@@ -20,7 +20,7 @@ type aws struct {
 }
 
 func (s *section) aws(c *Credential) aws {
-	return aws{Credential: c, options: sigv4.Options{Clock: &sigv4.Clock{Now: s.options.Now}, Spool: s.spool}}
+	return aws{Credential: c, options: sigv4.Options{Clock: &sigv4.Clock{Now: s.options.Now}, Spool: s.options.Tokens.spool}}
 }
 
 // claim reads the signature of the agent's request, and checks it against the host that
@@ -34,6 +34,7 @@ func (a *aws) claim(use Use) (*sigv4.Inbound, error) {
 	if err != nil {
 		return nil, err
 	}
+	in.Holder, in.Memory = use.Agent, use.Memory
 	if err := a.options.Accept(in, use.Request.Host); err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sallyport/credentials/mint"
+	"sallyport/credentials/sigv4"
 )
 
 // Bounds of minting. GitHub's documents say that a token lives an hour.
@@ -44,6 +45,8 @@ type Tokens struct {
 	sessions *mint.Cache[sessionKey, *awsSession]
 	chains   *mint.Cache[chainKey, *awsSecrets]
 
+	spool *sigv4.Spool // of what is signed, whose room is the same after a reload
+
 	now func() time.Time
 	mu  sync.Mutex
 	ids map[repositoryKey]int64 // of repositories that tokens were narrowed to
@@ -66,7 +69,7 @@ func NewTokens(now func() time.Time) *Tokens {
 		chains: mint.New[chainKey](mint.Options[*awsSecrets]{
 			Limit: mintLimit, Refresh: sessionRefreshAt, Failure: failureMemory, Size: maxFound, Now: now, Jitter: rand.Float64,
 		}),
-		ids: map[repositoryKey]int64{}, now: now,
+		ids: map[repositoryKey]int64{}, now: now, spool: &sigv4.Spool{},
 	}
 }
 

@@ -36,6 +36,10 @@ type Use struct {
 	// that it came with. It is read and not changed, its body not even read.
 	Request *http.Request
 
+	// Memory takes memory for what such a kind holds of the body, as it comes, or gives it
+	// back where n is negative; false if there is none. Nil: there always is.
+	Memory func(n int64) bool
+
 	// Transport takes the requests to mint by. It must record each before it leaves, and
 	// refuse once the agent is revoked: a mint that a revocation does not find in the
 	// cache asks after it was marked.

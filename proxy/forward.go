@@ -236,6 +236,9 @@ func (x *exchange) fail(err error) {
 		return
 	}
 	if refusal := refusalOf(err); refusal != nil {
+		if refusal.word == overLimit.word {
+			x.found("limit", limitAhead)
+		}
 		x.answer(refusal)
 		return
 	}

@@ -86,8 +86,12 @@ func (x *exchange) room(n int64) bool {
 	return false
 }
 
-// limitMemory is what rows call the agent's share of the memory for bodies.
-const limitMemory = "body_memory"
+// What rows call the agent's share of the memory for bodies, and of the room for those that
+// are read ahead to be signed.
+const (
+	limitMemory = "body_memory"
+	limitAhead  = "read_ahead"
+)
 
 // memory is what the exchange holds of its body; close gives it back.
 func (x *exchange) memory() *share.Lease {
@@ -95,6 +99,19 @@ func (x *exchange) memory() *share.Lease {
 		x.lease = x.p.bodies.Lease(x.agent.key)
 	}
 	return x.lease
+}
+
+// memoryFor is what a credential that signs takes memory by, for what it holds of the body.
+// It is asked by whoever reads the body.
+func (x *exchange) memoryFor(kind string) func(n int64) bool {
+	if kind != keysKind && kind != roleKind {
+		return nil
+	}
+	lease := x.memory()
+	return func(n int64) bool {
+		lease.Give(-n)
+		return n <= 0 || lease.Take(n)
+	}
 }
 
 // readBy sets when reading from the agent ends; the zero time is never. What has cut the

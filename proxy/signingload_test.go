@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sallyport/audit"
 	"sallyport/test/s3sink"
 )
 
@@ -237,4 +238,41 @@ func TestASignedUploadIsSentOnce(t *testing.T) {
 			assert.Equal(t, n+1, asked.Load())
 		}
 	}
+}
+
+// TestUploadsThatStopLeaveRoomForOthers: what one agent announces and does not send takes no
+// room from the bodies that are read ahead for another.
+func TestUploadsThatStopLeaveRoomForOthers(t *testing.T) {
+	t.Parallel()
+	r, _ := signingRig(t, []string{"http/1.1"})
+	upload := func(a agent, body io.Reader, announced int64) (*http.Response, error) {
+		q := signed(t, http.MethodPost, "https://"+dynamoHost+"/", "dynamodb", body)
+		q.ContentLength = announced
+		return r.client(a, true).Do(q)
+	}
+	greedy, other := r.agent("greedy"), r.agent("other")
+	var open sync.WaitGroup
+	const many = 16
+	for range many {
+		open.Go(func() {
+			if answer, err := upload(greedy, stops(t, strings.Repeat("x", 1100<<10)), 128<<20); err == nil {
+				_ = answer.Body.Close()
+			}
+		})
+	}
+	reader, err := audit.OpenReader(r.trailPath)
+	require.NoError(t, err)
+	defer reader.Close()
+	require.Eventually(t, func() bool {
+		rows, err := reader.List(t.Context(), audit.Filter{AgentName: "greedy"})
+		require.NoError(t, err)
+		return len(rows) == many
+	}, within, 5*time.Millisecond)
+	const size = 3 << 20
+	answer, err := upload(other, io.LimitReader(blank{}, size), size)
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusOK, answer.StatusCode, body(t, answer))
+	r.shutdown()
+	open.Wait()
+	assert.Zero(t, r.proxy.BodyMemory())
 }

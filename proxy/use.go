@@ -26,7 +26,7 @@ func (x *exchange) goesBare(kind string) bool {
 
 // use says what the credential is needed for: a token for this request and no more.
 func (x *exchange) use(kind string) (credentials.Use, *refusal) {
-	use := credentials.Use{Agent: x.agent.id.String(), Request: x.r}
+	use := credentials.Use{Agent: x.agent.key, Request: x.r, Memory: x.memoryFor(kind)}
 	scope := x.decision.Scope
 	switch {
 	case kind == fixedKind && x.hidesRepository() && scope != nil && len(scope.Repos) > 0:

@@ -27,11 +27,21 @@ type Inbound struct {
 	Presigned   bool   // the signature was in the query
 	Payload     string // how the body is signed: one of the words below, for the trail
 
+	// Holder is whose the request is: one holder has a share of what there is for bodies
+	// that are read ahead.
+	Holder string
+	// Memory takes so many more bytes of memory for the body, or gives some back; false
+	// if there are none. Nil: there always are.
+	Memory func(n int64) bool
+
 	by     string    // the algorithm
 	until  time.Time // that a presigned request is good for
 	signed []string  // the names of the headers it covers, in lower case
 	stated string    // the body's hash, or the word in its place; empty if none was stated
 }
+
+// memory is Memory.
+func (in *Inbound) memory(n int64) bool { return in.Memory == nil || in.Memory(n) }
 
 // Read finds the request's signature, in its header or its query, and takes it apart.
 // It leaves r as it is.

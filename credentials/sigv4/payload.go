@@ -65,9 +65,9 @@ func (s *Signer) payload(r *http.Request, in *Inbound) (payload, error) {
 	case statedHash:
 		return verified(r, strings.ToLower(in.stated))
 	case readAhead:
-		return s.options.Spool.readAhead(r)
+		return s.options.Spool.readAhead(r, in)
 	case signedChunks, signedTrailer:
-		return rechained(r, in.Payload)
+		return rechained(r, in)
 	default:
 		// What frames an unsigned trailer is not signed, so the body stays as it is.
 		return payload{hash: in.Payload, stated: true}, nil

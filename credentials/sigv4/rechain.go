@@ -15,6 +15,9 @@ const (
 	// maxChunk is the largest signed chunk that is held to be signed again. SDKs send
 	// 64 KiB to 1 MiB.
 	maxChunk = 16 << 20
+	// smallChunk is what SDKs send that were not told otherwise; what holds larger ones
+	// counts.
+	smallChunk = 256 << 10
 	// maxChunkLine is longer than the longest size and signature.
 	maxChunkLine = 128
 	// maxTrailer holds every checksum that S3 knows, and more.
@@ -25,7 +28,8 @@ const (
 )
 
 // rechained has the chunks of r's body signed again.
-func rechained(r *http.Request, word string) (payload, error) {
+func rechained(r *http.Request, in *Inbound) (payload, error) {
+	word := in.Payload
 	decoded, ok := contentLength(r.Header, "X-Amz-Decoded-Content-Length")
 	if !ok {
 		return payload{}, refuse(BodyMalformed, "a body in signed chunks needs X-Amz-Decoded-Content-Length")
@@ -38,6 +42,8 @@ func rechained(r *http.Request, word string) (payload, error) {
 		from:    bufio.NewReaderSize(r.Body, 4<<10),
 		left:    decoded,
 		trailer: word == signedTrailer,
+		memory:  in.memory,
+		room:    smallChunk,
 	}
 	for _, value := range r.Header["X-Amz-Trailer"] {
 		for name := range strings.SplitSeq(value, ",") {
@@ -59,6 +65,9 @@ type rechainer struct {
 	left     int64 // decoded bytes that must still come
 	trailer  bool
 	declared []string // the names in X-Amz-Trailer
+
+	memory func(n int64) bool
+	room   int // what the chunk in hand may take
 
 	chunk []byte // the chunk in hand, framed
 	ready []byte // what of it is still to be read
@@ -153,6 +162,12 @@ func (c *rechainer) fill(size int64) error {
 	for size > 0 {
 		n := int(min(size, max(64<<10, int64(len(c.chunk)))))
 		start := len(c.chunk)
+		if more := start + n - c.room; more > 0 {
+			if !c.memory(int64(more)) {
+				return busy("too many large chunks are being signed at this time; try again later, or configure the client for smaller ones")
+			}
+			c.room += more
+		}
 		c.chunk = slices.Grow(c.chunk, n+2)[:start+n]
 		if _, err := io.ReadFull(c.from, c.chunk[start:]); err != nil {
 			return cutShort(err)

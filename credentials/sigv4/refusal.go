@@ -21,7 +21,7 @@ const (
 	AccountMismatch Reason = "account_mismatch" // another account's bucket than the credential is for
 	BodyMismatch    Reason = "body_mismatch"    // the body is not what its hash or length says
 	BodyTooLarge    Reason = "body_too_large"   // too large to read ahead
-	Busy            Reason = "busy"             // no room to read a body ahead
+	Busy            Reason = "busy"             // no room for what has to be held of a body
 	BodyMalformed   Reason = "body_malformed"   // framing that is not aws-chunked
 )
 
@@ -37,3 +37,6 @@ func (r *Refusal) Error() string { return "sign request: " + r.Detail }
 func refuse(reason Reason, format string, args ...any) error {
 	return &Refusal{Reason: reason, Detail: fmt.Sprintf(format, args...)}
 }
+
+// busy is a refusal for want of room, of which there may be more later.
+func busy(detail string) error { return refuse(Busy, "%s", detail) }

@@ -77,6 +77,16 @@ func (l *Lease) Take(n int64) bool {
 	return true
 }
 
+// Give gives n back, of what is held.
+func (l *Lease) Give(n int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n = min(n, l.n); n > 0 {
+		l.pool.giveBack(l.who, n)
+		l.n -= n
+	}
+}
+
 // Keep gives back what is held above n.
 func (l *Lease) Keep(n int64) {
 	l.mu.Lock()

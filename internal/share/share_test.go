@@ -54,6 +54,11 @@ func TestMostOfOneParty(t *testing.T) {
 	assert.False(t, other.Take(3))
 	one.Keep(7)
 	assert.True(t, other.Take(3))
+	other.Give(2)
+	assert.True(t, one.Take(2))
+	other.Give(5) // of the one that it holds
+	assert.True(t, one.Take(1))
+	assert.False(t, one.Take(1))
 	var none share.Lease
 	none.Keep(0)
 	assert.False(t, none.Take(0))
