@@ -93,6 +93,7 @@ credential the rule names, and writes the request to an audit trail before it le
 		newAuditCommand(a),
 		newBackupCommand(a),
 		newRestoreCommand(a),
+		newDoctorCommand(a),
 		newVersionCommand(a),
 		newManCommand(a),
 	)

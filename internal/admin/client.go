@@ -183,3 +183,21 @@ func failure(status int, data []byte) error {
 	}
 	return &Error{Kind: p.Kind, Msg: p.Error, Try: p.Hint}
 }
+
+// Page reads one of the server's status pages, such as /readyz, whatever its status.
+func (c *Client) Page(ctx context.Context, path string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://sallyport"+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, unanswered(err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return nil, unanswered(err)
+	}
+	return data, nil
+}

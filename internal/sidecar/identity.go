@@ -16,6 +16,7 @@ type Identity struct {
 	id       string // spiffe://TRUST-DOMAIN/agent/UUID
 	proxy    string // spiffe://TRUST-DOMAIN/sallyport
 	notAfter time.Time
+	since    time.Time
 	roots    *x509.CertPool
 	config   *tls.Config
 }
@@ -34,6 +35,9 @@ func (i *Identity) String() string { return i.id }
 
 // NotAfter returns when the agent's certificate expires.
 func (i *Identity) NotAfter() time.Time { return i.notAfter }
+
+// NotBefore returns when the agent's certificate begins.
+func (i *Identity) NotBefore() time.Time { return i.since }
 
 // ParseIdentity reads PEM: the agent's certificate, its key, and the CA that the
 // proxy's certificate must chain to.
@@ -54,6 +58,7 @@ func ParseIdentity(certPEM, keyPEM, caPEM []byte) (*Identity, error) {
 		id:       pair.Leaf.URIs[0].String(),
 		proxy:    "spiffe://" + domain + "/sallyport",
 		notAfter: pair.Leaf.NotAfter,
+		since:    pair.Leaf.NotBefore,
 		roots:    roots,
 	}
 	i.config = &tls.Config{
