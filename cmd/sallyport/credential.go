@@ -15,10 +15,10 @@ import (
 func newCredentialCommand(a *app) *cobra.Command {
 	group := withUsage(&cobra.Command{
 		Use:     "credential",
-		Short:   "List credentials and try one",
+		Short:   "List credentials, try one, add one",
 		Example: "  sallyport credential check anthropic",
 	})
-	group.AddCommand(newCredentialListCommand(a), newCredentialCheckCommand(a))
+	group.AddCommand(newCredentialListCommand(a), newCredentialCheckCommand(a), newCredentialAddCommand(a))
 	return group
 }
 

@@ -21,10 +21,10 @@ import (
 func newPolicyCommand(a *app) *cobra.Command {
 	group := withUsage(&cobra.Command{
 		Use:     "policy",
-		Short:   "Check policies and explain their decisions",
+		Short:   "Check policies, explain their decisions, make one",
 		Example: "  sallyport policy explain --policy example https://www.python.org/",
 	})
-	group.AddCommand(newPolicyCheckCommand(a), newPolicyExplainCommand(a))
+	group.AddCommand(newPolicyCheckCommand(a), newPolicyExplainCommand(a), newPolicyNewCommand(a))
 	return group
 }
 
@@ -195,5 +195,9 @@ func (a *app) loadHome() (*home.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	return home.Load(l, home.Options{Getenv: a.getenv, FingerprintKey: make([]byte, fingerprintKeySize), Now: a.now, Services: proxy.Services()})
+	return home.Load(l, a.loadOptions())
+}
+
+func (a *app) loadOptions() home.Options {
+	return home.Options{Getenv: a.getenv, FingerprintKey: make([]byte, fingerprintKeySize), Now: a.now, Services: proxy.Services()}
 }

@@ -53,6 +53,23 @@ func Load(l Layout, o Options) (*Set, error) {
 	return set, err
 }
 
+// LoadWith is Load with this text in the place of credentials.yaml.
+func LoadWith(l Layout, o Options, text []byte) (*Set, error) {
+	snap, err := read(l)
+	if err != nil {
+		return nil, err
+	}
+	snap.credentials.data = text
+	set := &Set{Credentials: &credentials.Set{}}
+	if set.Config, err = snap.parseConfig(l); err != nil {
+		return nil, err
+	}
+	if err := set.parse(snap, l, o); err != nil {
+		return nil, err
+	}
+	return set, nil
+}
+
 // load is Load, but returns nil and no error if the files are as known.
 func load(l Layout, o Options, known *digest) (*Set, digest, error) {
 	snap, readErr := read(l)

@@ -1,0 +1,85 @@
+package credentials
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Key is one key of an entry to add, with its value as YAML writes it.
+type Key struct{ Name, Value string }
+
+// nameForm is the form of a credential's name that needs no quotes.
+var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`)
+
+// Add returns the text of credentials.yaml with one entry more, and leaves the rest
+// as it is, comments included. What the entry says is not judged: parse the answer.
+func Add(file string, data []byte, name string, entry []Key) ([]byte, error) {
+	if !nameForm.MatchString(name) {
+		return nil, fmt.Errorf("name %q: use lower-case letters, digits and . _ -, beginning with a letter or digit", name)
+	}
+	p := &parser{file: file}
+	root := p.parseNode(data)
+	if len(p.errors) > 0 {
+		return nil, p.errors
+	}
+	text := string(data)
+	if text != "" && !strings.HasSuffix(text, "\n") {
+		text += "\n"
+	}
+	indent := "  "
+	switch entries, err := entriesOf(root); {
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", file, err)
+	case entries == nil:
+		text += "credentials:\n"
+	case len(entries.pairs) == 0:
+		text = emptied(text, entries.line)
+	default:
+		if slices.ContainsFunc(entries.pairs, func(one pair) bool { return one.key == name }) {
+			return nil, fmt.Errorf("%s has a credential %q already; change it there", file, name)
+		}
+		var err error
+		if indent, err = indentOf(text, entries.pairs[0]); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+	}
+	var b strings.Builder
+	b.WriteString(text)
+	fmt.Fprintf(&b, "%s%s:\n", indent, name)
+	for _, key := range entry {
+		fmt.Fprintf(&b, "%s  %s: %s\n", indent, key.Name, key.Value)
+	}
+	return []byte(b.String()), nil
+}
+
+// entriesOf finds the value of the file's one key; nil if the key is not there.
+func entriesOf(root *node) (*node, error) {
+	switch {
+	case root == nil || root.shape == null:
+		return nil, nil //nolint:nilnil // there is no key yet, which is no error
+	case root.shape != mapping || len(root.pairs) != 1 || root.pairs[0].key != "credentials":
+		return nil, errors.New("its one key must be credentials")
+	}
+	return &node{line: root.pairs[0].line, shape: root.pairs[0].value.shape, pairs: root.pairs[0].value.pairs}, nil
+}
+
+// emptied turns "credentials: {}" into "credentials:".
+func emptied(text string, line int) string {
+	lines := strings.SplitAfter(text, "\n")
+	lines[line-1] = strings.Replace(lines[line-1], "{}", "", 1)
+	lines[line-1] = strings.TrimRight(lines[line-1], " \n") + "\n"
+	return strings.Join(lines, "")
+}
+
+// indentOf is the white space before the entries that are there.
+func indentOf(text string, first pair) (string, error) {
+	line := strings.Split(text, "\n")[first.line-1]
+	key := strings.TrimLeft(line, " ")
+	if !strings.HasPrefix(key, first.key) && !strings.HasPrefix(key, `"`) && !strings.HasPrefix(key, "'") {
+		return "", errors.New("its entries are written in one line; put each on lines of its own first")
+	}
+	return line[:len(line)-len(key)], nil
+}
