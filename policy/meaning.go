@@ -54,12 +54,15 @@ func disagreement(a, b Decision) Decision {
 		"rules %s and %s each allow a part of this request, but with different credentials or tokens; send the parts one by one", a.Rule, b.Rule)}
 }
 
+// plants is why a call of a Credential is not allowed by any other rule.
+const plants = " gives out or plants a credential, or decides who may do what, so that a rule has to name it exactly"
+
 func reasonFor(d Decision, q Query) string {
 	text := d.Reason + ": " + q.call.String()
 	switch {
 	case d.Rule != "":
 	case q.call.Credential:
-		text += ", which gives out or plants a credential, so that a rule has to name it exactly"
+		text += ", which" + plants
 	case q.bound != nil && !q.call.isPush():
 		text += ", which writes a ref other than by a push, and rule " + q.bound.rule + " bounds the refs there, so that a rule has to name it exactly"
 	}

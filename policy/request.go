@@ -168,7 +168,7 @@ func (m *request) explainExcess(q Query) string {
 	default:
 		return q.call.Operation + " touches what host " + m.host.String() + " does not name"
 	}
-	return q.call.Operation + " gives out or plants a credential, so that a rule has to name it exactly"
+	return q.call.Operation + plants
 }
 
 // explainPath says why the path does not match for certain.

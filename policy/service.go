@@ -53,8 +53,8 @@ type Call struct {
 	// Hidden: the resource is named in a form that cannot be read, so that only a
 	// token narrowed to some resources bounds the call.
 	Hidden bool
-	// Credential: its answer is a credential, or it plants one. Only a rule that
-	// names the operation exactly allows it.
+	// Credential: its answer is a credential, or it plants one, or decides who may do
+	// what. Only a rule that names the operation exactly allows it.
 	Credential bool
 
 	// Path is where the host has what is touched, if that is not the request's own path;

@@ -212,7 +212,7 @@ func (m *serviceRule) explainUpdate(c *Call) string {
 func (m *serviceRule) explainOperation(q Query) string {
 	c, verdict := q.call, m.matchOperation(q)
 	if verdict == doubtful && c.Credential {
-		return c.Operation + " gives out or plants a credential, so that a rule has to name it exactly"
+		return c.Operation + plants
 	}
 	if b := m.unbounded(q); verdict == doubtful && b != nil {
 		return b.explain(c)

@@ -30,8 +30,8 @@ func TestLoadNamesMistakesAboutAWS(t *testing.T) {
 			[]string{`rules[r].credential: a rule about hosts does not tell what a session of credential "role" must be able to do; write an aws: rule, or give the credential a session_policy or policy_arns`},
 		},
 		"session too large": {
-			map[string]string{"credentials.yaml": awsCredentials, "policies/p.yaml": "policy: p\nrules:\n  - {name: r, allow: {aws: {service: iam}}, credential: role}\n"},
-			[]string{`rules[r].credential: the session policy that the policy's aws: rules with credential "role" make has 45`, `characters, and STS takes 2048; shorten the rules`},
+			map[string]string{"credentials.yaml": awsCredentials, "policies/p.yaml": "policy: p\nrules:\n  - {name: r, allow: {aws: {service: ec2}}, credential: role}\n"},
+			[]string{`rules[r].credential: the session policy that the policy's aws: rules with credential "role" make has 53`, `characters, and STS takes 2048; shorten the rules`},
 		},
 		"session for everything": {
 			map[string]string{"credentials.yaml": awsCredentials, "policies/p.yaml": "policy: p\nrules:\n  - {name: r, allow: {aws: {regions: [eu-west-1]}}, credential: role}\n"},

@@ -60,7 +60,8 @@ type Call struct {
 	Path      string
 	Elsewhere bool
 	OtherHost bool
-	// Secret: the answer is a credential or a secret, or the call plants one.
+	// Secret: the answer is a credential or a secret, or the call plants one, decides who
+	// may do what, or runs the caller's own code under another's role.
 	Secret bool
 }
 

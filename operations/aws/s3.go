@@ -254,6 +254,8 @@ func (q *signals) besides(call Call) []Call {
 		case q.key == "" && h.operation == "Acl":
 			extra.Operation, extra.Actions = "s3/PutBucketAcl", []string{"s3:PutBucketAcl"}
 		}
+		known, _ := Find(extra.Operation)
+		extra.Secret = known.Secret
 		if extra.Operation != call.Operation && (len(more) == 0 || more[len(more)-1].Operation != extra.Operation) {
 			more = append(more, extra)
 		}

@@ -160,6 +160,9 @@ func isListing(action string) bool {
 // that has to be named exactly. A deny leaves out what other operations need too.
 func (p Pattern) actions(deny bool) []string {
 	var wanted, others []string
+	if !deny {
+		others = append(others, "iam:PassRole") // which is no operation
+	}
 	for _, s := range operationsTable().byPrefix[p.service] {
 		for _, e := range s.load().operations {
 			switch {
@@ -179,13 +182,51 @@ func (p Pattern) actions(deny bool) []string {
 	}
 	short := commonPrefix(wanted) + ":" + p.name
 	if slices.ContainsFunc(others, func(action string) bool { return glob(short, action) }) {
-		return wanted
+		return shortened(short, wanted, others)
 	}
 	rest := slices.DeleteFunc(slices.Clone(wanted), func(action string) bool { return glob(short, action) && !isListing(action) })
 	if len(rest) == len(wanted) {
 		return wanted
 	}
 	return append(rest, short)
+}
+
+// shortened says in few words what a pattern with its star at the end means, without the
+// others: by the beginnings that none of them has.
+func shortened(pattern string, wanted, others []string) []string {
+	start, star := strings.CutSuffix(pattern, "*")
+	if !star || strings.Contains(start, "*") {
+		return wanted
+	}
+	var all []string
+	var divide func(start string, wanted []string)
+	divide = func(start string, wanted []string) {
+		plain := len(wanted) > 1 && !slices.ContainsFunc(wanted, isListing) && !slices.ContainsFunc(others, func(action string) bool { return strings.HasPrefix(action, start) })
+		if plain {
+			all = append(all, start+"*")
+			return
+		}
+		for len(wanted) > 0 {
+			if len(wanted) == 1 || wanted[0] == start { // they are sorted
+				all, wanted = append(all, wanted[0]), wanted[1:]
+				continue
+			}
+			next := wanted[0][:len(start)+1]
+			end := slices.IndexFunc(wanted, func(action string) bool { return !strings.HasPrefix(action, next) })
+			if end < 0 {
+				end = len(wanted)
+			}
+			divide(next, wanted[:end])
+			wanted = wanted[end:]
+		}
+	}
+	for _, action := range wanted {
+		if !strings.HasPrefix(action, start) {
+			all = append(all, action) // of another service's name
+		}
+	}
+	divide(start, slices.DeleteFunc(slices.Clone(wanted), func(action string) bool { return !strings.HasPrefix(action, start) }))
+	return distinct(all)
 }
 
 // commonPrefix is what most of the actions begin with.

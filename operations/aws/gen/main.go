@@ -1,7 +1,9 @@
 // Command gen writes the table of AWS's operations that package aws embeds.
 //
 // It reads the service models in botocore's data folder, the names of IAM's actions
-// from the npm package iam-floyd, and the reviewed lists in gen/data:
+// from the npm package iam-floyd, and the reviewed lists in gen/data. It judges by the
+// shapes of inputs and answers which operations have to be named exactly, and writes
+// the result of that to review.txt for people:
 //
 //	npm pack iam-floyd && tar -xzf iam-floyd-*.tgz -C /tmp/iam
 //	BOTOCORE=.../site-packages/botocore IAM_FLOYD=/tmp/iam/package go generate ./operations/aws
@@ -37,14 +39,18 @@ func run(args []string, stderr io.Writer) error {
 	iam := flags.String("iam", "", "folder of the unpacked npm package iam-floyd")
 	data := flags.String("data", filepath.Join("gen", "data"), "folder of the reviewed lists")
 	out := flags.String("out", "operations.table.gz", "file to write")
+	review := flags.String("review", "review.txt", "file to write the review's result to")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if *botocore == "" || *iam == "" {
 		return errors.New("-botocore and -iam are required; see the command's doc comment")
 	}
-	table, err := build(*botocore, *iam, *data)
+	table, result, err := build(*botocore, *iam, *data)
 	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(*review, result, 0o644); err != nil { //nolint:gosec // a committed source file, not a secret
 		return err
 	}
 	packed, err := pack(table)
@@ -59,23 +65,23 @@ func run(args []string, stderr io.Writer) error {
 }
 
 // build returns the table as text: a format line, its sources, then each service's
-// line followed by those of its operations.
-func build(botocore, iam, data string) ([]byte, error) {
+// line followed by those of its operations; and the review's result.
+func build(botocore, iam, data string) (table, review []byte, err error) {
 	version, err := botocoreVersion(botocore)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	services, err := readServices(filepath.Join(botocore, "data"))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	actions, iamVersion, err := readActions(iam)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	reviewed, err := readReviewed(data)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	operations, known := 0, 0
 	for _, s := range services {
@@ -88,7 +94,7 @@ func build(botocore, iam, data string) ([]byte, error) {
 		}
 	}
 	if err := reviewed.apply(services); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	lines := []string{
 		"sallyport aws operations 1",
@@ -102,7 +108,7 @@ func build(botocore, iam, data string) ([]byte, error) {
 			lines = append(lines, o.line(s))
 		}
 	}
-	return []byte(strings.Join(lines, "\n") + "\n"), nil
+	return []byte(strings.Join(lines, "\n") + "\n"), reviewText(services, version), nil
 }
 
 func botocoreVersion(folder string) (string, error) {

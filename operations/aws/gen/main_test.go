@@ -36,6 +36,7 @@ func sources(t *testing.T, edit map[string]string) (botocore, iam, data string) 
 		"data/actions.txt":                                            "things/TagThing thing:TagResource # of another name\n",
 		"data/events.txt":                                             "things/TagThing TagThing2020_01_01\n",
 		"data/secrets.txt":                                            "things/Get*art\n",
+		"data/reviewed.txt":                                           "",
 		"data/hosts.txt":                                              "things *.things\n",
 		"data/aliases.txt":                                            "", "data/prefixes.txt": "", "data/routes.txt": "",
 	}
@@ -62,7 +63,7 @@ func TestRun(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "table.gz")
 	var tables [2][]byte
 	for i := range tables {
-		require.NoError(t, run([]string{"-botocore", botocore, "-iam", iam, "-data", data, "-out", out}, io.Discard))
+		require.NoError(t, run([]string{"-botocore", botocore, "-iam", iam, "-data", data, "-out", out, "-review", out + ".txt"}, io.Discard))
 		packed, err := os.ReadFile(out)
 		require.NoError(t, err)
 		tables[i] = packed
@@ -92,7 +93,7 @@ func TestBuildStops(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			botocore, iam, data := sources(t, map[string]string{c.file: c.text})
-			_, err := build(botocore, iam, data)
+			_, _, err := build(botocore, iam, data)
 			require.ErrorContains(t, err, c.want)
 		})
 	}
@@ -106,11 +107,14 @@ func TestCommittedTableIsCurrent(t *testing.T) {
 	if botocore == "" || iam == "" {
 		t.Skip("BOTOCORE and IAM_FLOYD are not set")
 	}
-	table, err := build(botocore, iam, "data")
+	table, result, err := build(botocore, iam, "data")
 	require.NoError(t, err)
 	packed, err := pack(table)
 	require.NoError(t, err)
 	committed, err := os.ReadFile(filepath.Join("..", "operations.table.gz"))
 	require.NoError(t, err)
 	assert.Equal(t, packed, committed, "run go generate ./operations/aws")
+	review, err := os.ReadFile(filepath.Join("..", "review.txt"))
+	require.NoError(t, err)
+	assert.Equal(t, string(result), string(review), "run go generate ./operations/aws")
 }

@@ -35,6 +35,12 @@ type operation struct {
 	actions []string
 	event   string
 	secret  bool
+
+	findings []finding // what its shapes hold
+	why      []finding // those of them for which it has to be named exactly
+	reasons  []string  // why the others are none
+	listed   bool      // it is in secrets.txt
+	remark   string    // what stands there of it
 }
 
 type model struct {
@@ -49,11 +55,9 @@ type model struct {
 		HTTP     struct{ Method, RequestURI string }
 		Endpoint struct{ HostPrefix string }
 		Input    struct{ Shape string }
+		Output   struct{ Shape string }
 	}
-	Shapes map[string]struct {
-		Required []string
-		Members  map[string]struct{ Location, LocationName string }
-	}
+	Shapes map[string]shape
 }
 
 // readServices reads the newest model of every service, sorted by folder.
@@ -107,7 +111,7 @@ func readService(id, file string) (*service, error) {
 	for _, name := range slices.Sorted(maps.Keys(m.Operations)) {
 		o := m.Operations[name]
 		prefixes[o.Endpoint.HostPrefix] = true
-		op := &operation{name: name, method: o.HTTP.Method, uri: o.HTTP.RequestURI}
+		op := &operation{name: name, method: o.HTTP.Method, uri: o.HTTP.RequestURI, findings: m.findings(name)}
 		if o.Name != name {
 			op.wire = o.Name
 		}

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,7 +17,8 @@ type reviewed struct {
 	actions  map[string][]string // of operations whose action has another name
 	prefixes map[string]string   // IAM's prefix of a service that signs by another name
 	events   map[string]string   // CloudTrail's name where it is another
-	secrets  []string
+	secrets  []listed
+	excuses  []*excuse // of operations that only look like it
 	hosts    map[string][]string
 	aliases  map[string]string
 	routes   map[string][]string // further requests of an operation
@@ -27,7 +30,6 @@ func readReviewed(data string) (*reviewed, error) {
 		"actions.txt":  func(f []string) { r.actions[f[0]] = f[1:] },
 		"prefixes.txt": func(f []string) { r.prefixes[f[0]] = f[1] },
 		"events.txt":   func(f []string) { r.events[f[0]] = f[1] },
-		"secrets.txt":  func(f []string) { r.secrets = append(r.secrets, f[0]) },
 		"hosts.txt":    func(f []string) { r.hosts[f[0]] = append(r.hosts[f[0]], f[1:]...) },
 		"routes.txt":   func(f []string) { r.routes[f[0]] = f[1:] },
 		"aliases.txt":  func(f []string) { r.aliases[f[0]] = f[1] },
@@ -43,7 +45,67 @@ func readReviewed(data string) (*reviewed, error) {
 			}
 		}
 	}
-	return r, nil
+	return r, r.readSecrets(data)
+}
+
+// readSecrets reads the two lists about credentials, whose remarks matter.
+func (r *reviewed) readSecrets(data string) error {
+	for _, file := range []string{"secrets.txt", "reviewed.txt"} {
+		text, err := os.ReadFile(filepath.Join(data, file))
+		if err != nil {
+			return err
+		}
+		for line := range strings.Lines(string(text)) {
+			if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
+				continue
+			}
+			if file == "secrets.txt" {
+				pattern, remark, _ := strings.Cut(line, "#")
+				r.secrets = append(r.secrets, listed{strings.TrimSpace(pattern), cmp.Or(strings.TrimSpace(remark), "listed")})
+				continue
+			}
+			e, err := parseExcuse(line)
+			if err != nil {
+				return err
+			}
+			r.excuses = append(r.excuses, e)
+		}
+	}
+	return nil
+}
+
+// agree has operations of one name be named exactly together: services share prefixes, and
+// a rule cannot tell their operations apart.
+func agree(services []*service) {
+	secret := map[string]*operation{}
+	each := func(do func(name string, o *operation)) {
+		for _, s := range services {
+			for _, o := range s.operations {
+				do(s.prefix+"/"+o.name, o)
+			}
+		}
+	}
+	each(func(name string, o *operation) {
+		if o.secret && secret[name] == nil {
+			secret[name] = o
+		}
+	})
+	each(func(name string, o *operation) {
+		if other := secret[name]; other != nil && !o.secret {
+			o.secret, o.listed, o.remark, o.why = true, other.listed, other.remark, other.why
+		}
+	})
+}
+
+// listed is a line of secrets.txt.
+type listed struct{ pattern, remark string }
+
+var changesNothing = regexp.MustCompile(`/(BatchGet|BatchDescribe|Get|List|Describe|Search|Head|Validate|Estimate|Preview|Detect|Test|Delete|BatchDelete|Stop|Cancel|Deregister)[A-Z]`)
+
+// names reports whether the line means an operation. What begins with a star means what
+// changes something.
+func (l *listed) names(operation string) bool {
+	return glob(l.pattern, operation) && (!strings.Contains(l.pattern, "/*") || !changesNothing.MatchString(operation))
 }
 
 // actionsOf returns the IAM actions an operation needs: a reviewed line's, or the action
@@ -104,20 +166,35 @@ func (r *reviewed) apply(services []*service) error {
 			if event, ok := r.events[s.id+"/*"]; ok && o.wire != "" && event == "$WIRE" {
 				o.event = o.wire
 			}
-			if slices.ContainsFunc(r.secrets, func(p string) bool { ok := glob(p, key); used["secret "+p] = used["secret "+p] || ok; return ok }) {
-				o.secret = true
+			for _, l := range r.secrets {
+				if l.names(key) {
+					o.listed, o.remark, used["secret "+l.pattern] = true, l.remark, true
+					break
+				}
 			}
+			o.why, o.reasons = judge(key, o.findings, r.excuses)
+			o.secret = o.listed || len(o.why) > 0
 		}
 	}
+	agree(services)
 	for _, key := range slices.Concat(prefixed("host ", r.hosts), prefixed("alias ", r.aliases), prefixed("route ", r.routes), prefixed("event ", r.events), prefixed("", r.actions)) {
 		if !used[key] && !strings.HasSuffix(key, "/*") {
 			return fmt.Errorf("%s is in no model", key)
 		}
 	}
-	for _, p := range r.secrets {
-		if !used["secret "+p] {
-			return fmt.Errorf("secrets.txt: %s names no operation", p)
+	for _, l := range r.secrets {
+		if !used["secret "+l.pattern] {
+			return fmt.Errorf("secrets.txt: %s names no operation, or none that another line does not", l.pattern)
 		}
+	}
+	var idle []error
+	for _, e := range r.excuses {
+		if !e.used {
+			idle = append(idle, fmt.Errorf("reviewed.txt: %s %s explains nothing that a line above does not", e.operation, e.finding))
+		}
+	}
+	if len(idle) > 0 {
+		return errors.Join(idle...)
 	}
 	return nil
 }
