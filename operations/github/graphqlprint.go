@@ -10,8 +10,9 @@ import (
 // string, one space where two names would touch, and nothing between other tokens. What
 // it has no spelling for is not written, and err says why.
 type printer struct {
-	b   strings.Builder
-	err *Unresolved
+	b        strings.Builder
+	constant bool // where no variable may stand
+	err      *Unresolved
 }
 
 // printDocument writes an operation and the fragments that it needs.
@@ -62,6 +63,8 @@ func (p *printer) variables(all ast.VariableDefinitionList) {
 	if len(all) == 0 {
 		return
 	}
+	p.constant = true
+	defer func() { p.constant = false }()
 	seen := names{}
 	for i, v := range all {
 		seen.add(p, v.Variable)
@@ -138,6 +141,9 @@ func (p *printer) selections(set ast.SelectionSet) {
 func (p *printer) value(v *ast.Value) {
 	switch v.Kind {
 	case ast.Variable:
+		if p.constant {
+			p.refuse("the GraphQL document does not parse: a variable stands where another is defined")
+		}
 		p.write("$", v.Raw)
 	case ast.IntValue, ast.FloatValue, ast.BooleanValue, ast.NullValue, ast.EnumValue:
 		p.write(v.Raw)

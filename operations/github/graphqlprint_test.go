@@ -28,10 +28,10 @@ func TestDocumentsArePrintedAnew(t *testing.T) {
 		"{a,,,b # c\r\n\tc: d}":                         `query{a b c:d}`,
 		"#\u00e9{b}\nquery Q @x(y: 1) {a: a}":           `query Q @x(y:1){a}`,
 		"query on { on: fragment ... on on { query } }": `query on{on:fragment ... on on{query}}`,
-		"{ ...@include(if: true) { a } ...f @skip(if: false) } fragment f on Query @d { b }":     `query{... @include(if:true){a} ...f @skip(if:false)} fragment f on Query @d{b}`,
-		"query Q($a: [Int!]! = [1,-2] @d, $b: I = {x: null, y: [E, true]}) { a }":                `query Q($a:[Int!]!=[1 -2] @d $b:I={x:null y:[E true]}){a}`,
-		`{ a(b: -0, c: 1.50E+3, d: 12345678901234567890123, e: [], f: {}, g: $h, i: [[1][2]]) }`: `query{a(b:-0 c:1.50E+3 d:12345678901234567890123 e:[] f:{} g:$h i:[[1] [2]])}`,
-		`"""what it is""" query Q("""which""" $a: Int) { a }`:                                    `query Q($a:Int){a}`,
+		"{ ...@include(if: true) { a } ...f @skip(if: false) } fragment f on Query @d { b }":       `query{... @include(if:true){a} ...f @skip(if:false)} fragment f on Query @d{b}`,
+		"query Q($a: [Int!]! = [1,-2] @d, $b: I = {x: null, y: [E, true]}) { a }":                  `query Q($a:[Int!]!=[1 -2] @d $b:I={x:null y:[E true]}){a}`,
+		`{ a(b: -0, c: 1.50E+3, d: 12345678901234567890123, e: [], f: {}, g: $h, i: [[1][2-3]]) }`: `query{a(b:-0 c:1.50E+3 d:12345678901234567890123 e:[] f:{} g:$h i:[[1] [2 -3]])}`,
+		`"""what it is""" query Q("""which""" $a: Int) { a }`:                                      `query Q($a:Int){a}`,
 		// Only what runs, and what that needs, leaves.
 		`query { ...f } fragment g on Query { c } fragment f on Query { a { ...h } } fragment h on A { b }`: `query{...f} fragment f on Query{a{...h}} fragment h on A{b}`,
 	} {
@@ -113,6 +113,12 @@ func TestAmbiguousDocumentsAreRefused(t *testing.T) {
 		"field of an input twice":        `{ a(b: {c: [{d: 1, d: 2}]}) }`,
 		"argument of a directive twice":  `{ a @b(c: 1, c: 2) }`,
 		"variable twice":                 `query Q($a: Int, $a: String) { b }`,
+		"number and name":                `{ a(b: 0xF1) }`,
+		"number and dots":                `{ a(b: 1.2.3) }`,
+		"number with a zero":             `{ a(b: 01) }`,
+		"three dots and a string": `{ ... # x
+ "on" T { a } }`,
+		"variable in a definition":       `query Q($a: Int @b(c: $d)) { e }`,
 		"fragment with variables":        `{ ...f } fragment f($x: Int = 1) on Query { a }`,
 		"fragment of nothing, far below": `{ a { b { ...f } } }`,
 		"string without an end":          "{ a(b: \"x\n\") }",

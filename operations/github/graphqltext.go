@@ -1,6 +1,7 @@
 package github
 
 import (
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -33,6 +34,7 @@ type plainLexer struct {
 	text     string
 	at       int
 	comments int
+	spread   bool // the token before was "..."
 	out      strings.Builder
 }
 
@@ -44,10 +46,45 @@ func (l *plainLexer) next() *Unresolved {
 		return l.quotes()
 	case c >= utf8.RuneSelf:
 		return unresolved(ReasonSyntax, "the GraphQL document does not parse: it holds a character that belongs into strings only")
+	case strings.IndexByte(" \t\r\n,", c) >= 0:
+		l.copy(1)
+	case strings.HasPrefix(l.text[l.at:], "..."):
+		l.copy(3)
+		l.spread = true
+	case c == '-', isWord(c):
+		return l.word()
 	default:
-		l.out.WriteByte(c)
-		l.at++
+		l.copy(1)
+		l.spread = false
 	}
+	return nil
+}
+
+func (l *plainLexer) copy(n int) {
+	l.out.WriteString(l.text[l.at : l.at+n])
+	l.at += n
+}
+
+func isWord(c byte) bool {
+	return 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || c == '_'
+}
+
+var numberPattern = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
+
+// word copies a name or a number. A number that a name or a dot follows at once is two
+// tokens to our parser and none to others (GraphQL specification, section 2.9.2).
+func (l *plainLexer) word() *Unresolved {
+	l.spread = false
+	rest := l.text[l.at:]
+	number := rest[0] == '-' || '0' <= rest[0] && rest[0] <= '9'
+	n := 1
+	for n < len(rest) && (isWord(rest[n]) || number && (rest[n] == '.' || (rest[n] == '-' || rest[n] == '+') && rest[n-1]|0x20 == 'e')) {
+		n++
+	}
+	if number && !numberPattern.MatchString(rest[:n]) {
+		return unresolved(ReasonSyntax, "the GraphQL document does not parse: a number is not one")
+	}
+	l.copy(n)
 	return nil
 }
 
@@ -76,6 +113,9 @@ func oddQuotes() *Unresolved {
 }
 
 func (l *plainLexer) quotes() *Unresolved {
+	if l.spread { // our parser takes the string "on" for the word
+		return unresolved(ReasonSyntax, "the GraphQL document does not parse: a string follows three dots")
+	}
 	switch run := l.run(); run {
 	case 1:
 		return l.plainString()
