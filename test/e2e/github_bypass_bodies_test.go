@@ -22,38 +22,48 @@ func document(body string, header ...string) string {
 // removal is the root field that all documents want to get in.
 const removal = `deleteRef(input:{refId:\"R_rs0x:refs/heads/main\"}){clientMutationId}`
 
+// opening is allowed, and is what a removal may hide behind.
+const opening = `createPullRequest(input:{repositoryId:\"R_rs00\",title:`
+
 const harmless = `repository(owner:\"acme\",name:\"web\"){name}`
+
+// quotes are so many in a row, within JSON.
+func quotes(n int) string { return strings.Repeat(`\"`, n) }
 
 // documentAttempts hide a deletion in GraphQL, or what would delete.
 func documentAttempts(t *testing.T) []attempt {
 	t.Helper()
 	var all []attempt
 	for name, body := range map[string]string{
-		"plainly":                     `{"query":"mutation{` + removal + `}"}`,
-		"chosen by operationName":     `{"query":"query A{` + harmless + `} mutation B{` + removal + `}","operationName":"B"}`,
-		"nothing chosen":              `{"query":"query A{` + harmless + `} mutation B{` + removal + `}"}`,
-		"chosen by null":              `{"query":"query A{` + harmless + `} mutation B{` + removal + `}","operationName":null}`,
-		"same name twice":             `{"query":"query A{` + harmless + `} mutation A{` + removal + `}","operationName":"A"}`,
-		"two without names":           `{"query":"{` + harmless + `} mutation{` + removal + `}"}`,
-		"alias":                       `{"query":"mutation{createPullRequest:` + removal + `}"}`,
-		"fragment":                    `{"query":"mutation{...f} fragment f on Mutation{` + removal + `}"}`,
-		"fragment in fragment":        `{"query":"mutation{...f} fragment f on Mutation{...g} fragment g on Mutation{` + removal + `}"}`,
-		"inline fragment":             `{"query":"mutation{... on Mutation{...{` + removal + `}}}"}`,
-		"fragment twice":              `{"query":"mutation{...f} fragment f on Mutation{__typename} fragment f on Mutation{` + removal + `}"}`,
-		"skipped, perhaps":            `{"query":"mutation($s:Boolean!){x:` + strings.Replace(removal, "{client", " @skip(if:$s){client", 1) + `}","variables":{"s":false}}`,
-		"by variable":                 `{"query":"mutation($i:DeleteRefInput!){deleteRef(input:$i){clientMutationId}}","variables":{"i":{"refId":"R_rs0x:refs/heads/main"}}}`,
-		"list":                        `[{"query":"{` + harmless + `}"},{"query":"mutation{` + removal + `}"}]`,
-		"list of one":                 `[{"query":"mutation{` + removal + `}"}]`,
-		"key twice":                   `{"query":"{` + harmless + `}","query":"mutation{` + removal + `}"}`,
-		"key twice, escaped":          `{"query":"{` + harmless + `}","\u0071uery":"mutation{` + removal + `}"}`,
-		"key in capitals":             `{"query":"{` + harmless + `}","Query":"mutation{` + removal + `}"}`,
-		"key with NUL":                `{"query":"{` + harmless + `}","query\u0000":"mutation{` + removal + `}"}`,
-		"field escaped":               `{"query":"mutation{\u0064elete\u0052ef(input:{refId:\"x\"}){clientMutationId}}"}`,
-		"two objects":                 `{"query":"{` + harmless + `}"}{"query":"mutation{` + removal + `}"}`,
-		"mark before the object":      "\ufeff" + `{"query":"mutation{` + removal + `}"}`,
-		"mark in the document":        `{"query":"\ufeffmutation{` + removal + `}"}`,
-		"behind a comment":            `{"query":"#{` + harmless + `}\nmutation{` + removal + `}"}`,
-		"comment ended by CR":         `{"query":"{` + harmless + `} #\rmutation{` + removal + `}"}`,
+		"plainly":                 `{"query":"mutation{` + removal + `}"}`,
+		"chosen by operationName": `{"query":"query A{` + harmless + `} mutation B{` + removal + `}","operationName":"B"}`,
+		"nothing chosen":          `{"query":"query A{` + harmless + `} mutation B{` + removal + `}"}`,
+		"chosen by null":          `{"query":"query A{` + harmless + `} mutation B{` + removal + `}","operationName":null}`,
+		"same name twice":         `{"query":"query A{` + harmless + `} mutation A{` + removal + `}","operationName":"A"}`,
+		"two without names":       `{"query":"{` + harmless + `} mutation{` + removal + `}"}`,
+		"alias":                   `{"query":"mutation{createPullRequest:` + removal + `}"}`,
+		"fragment":                `{"query":"mutation{...f} fragment f on Mutation{` + removal + `}"}`,
+		"fragment in fragment":    `{"query":"mutation{...f} fragment f on Mutation{...g} fragment g on Mutation{` + removal + `}"}`,
+		"inline fragment":         `{"query":"mutation{... on Mutation{...{` + removal + `}}}"}`,
+		"fragment twice":          `{"query":"mutation{...f} fragment f on Mutation{__typename} fragment f on Mutation{` + removal + `}"}`,
+		"skipped, perhaps":        `{"query":"mutation($s:Boolean!){x:` + strings.Replace(removal, "{client", " @skip(if:$s){client", 1) + `}","variables":{"s":false}}`,
+		"by variable":             `{"query":"mutation($i:DeleteRefInput!){deleteRef(input:$i){clientMutationId}}","variables":{"i":{"refId":"R_rs0x:refs/heads/main"}}}`,
+		"list":                    `[{"query":"{` + harmless + `}"},{"query":"mutation{` + removal + `}"}]`,
+		"list of one":             `[{"query":"mutation{` + removal + `}"}]`,
+		"key twice":               `{"query":"{` + harmless + `}","query":"mutation{` + removal + `}"}`,
+		"key twice, escaped":      `{"query":"{` + harmless + `}","\u0071uery":"mutation{` + removal + `}"}`,
+		"key in capitals":         `{"query":"{` + harmless + `}","Query":"mutation{` + removal + `}"}`,
+		"key with NUL":            `{"query":"{` + harmless + `}","query\u0000":"mutation{` + removal + `}"}`,
+		"field escaped":           `{"query":"mutation{\u0064elete\u0052ef(input:{refId:\"x\"}){clientMutationId}}"}`,
+		"two objects":             `{"query":"{` + harmless + `}"}{"query":"mutation{` + removal + `}"}`,
+		"mark before the object":  "\ufeff" + `{"query":"mutation{` + removal + `}"}`,
+		"mark in the document":    `{"query":"\ufeffmutation{` + removal + `}"}`,
+		"behind a comment":        `{"query":"#{` + harmless + `}\nmutation{` + removal + `}"}`,
+		"comment ended by CR":     `{"query":"{` + harmless + `} #\rmutation{` + removal + `}"}`,
+		// Each opens a pull request to one reader, and removes a branch to another.
+		"comment ended by CR or LF":   `{"query":"mutation{ #\r` + opening + `\"\"\"\n` + removal + ` #\"\"\"}){clientMutationId}\n}"}`,
+		"nine quotes":                 `{"query":"mutation{` + opening + `[` + quotes(9) + `,` + quotes(3) + `]}){clientMutationId}` + removal + ` #` + quotes(3) + `]}){clientMutationId}\n}"}`,
+		"escaped backslash in quotes": `{"query":"mutation{` + opening + quotes(3) + `\\\\` + quotes(3) + `}){clientMutationId}` + removal + ` #` + quotes(3) + `}){clientMutationId}\n}"}`,
 		"comment ended by U+2028":     `{"query":"mutation{__typename #\u2028` + "\\n" + removal + `}"}`,
 		"control character":           `{"query":"mutation{` + removal + `\u0008}"}`,
 		"lone surrogate":              `{"query":"mutation{` + removal + `} #\ud800"}`,

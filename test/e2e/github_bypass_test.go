@@ -218,6 +218,35 @@ func inOrder(t *testing.T, policy string) []attempt {
 	return all
 }
 
+// What arrives is what was judged: the operation that runs, printed anew.
+func TestDocumentsArriveAsTheyWereJudged(t *testing.T) {
+	t.Parallel()
+	agent, err := shared.home.CreateAgent(t.Context(), "narrow", "person:dana", "documents")
+	require.NoError(t, err)
+	var seen bytes.Buffer
+	body := `{ "operationName":"A", "variables":{"n":"w\u0065b"}, "query":"query A($n:String!){ repository(owner: \"\"\"acme\"\"\", name: $n) { name } } # and\nmutation B{` + removal + `}" }`
+	for i, request := range []string{
+		document(body),
+		document(body, "Content-Type: application/x-www-form-urlencoded", "Content-MD5: AAAA", "Digest: sha-256=AAAA"),
+		chunked("POST", "/graphql", gitHubAPI, []string{"Content-Type: application/json", "Content-Encoding: identity"}, body[:10], body[10:]),
+	} {
+		mark := fmt.Sprint("documents-", i)
+		status, answer := bypass(t, agent, attempt{mark, gitHubAPI, request}, mark, &seen)
+		assert.Equal(t, http.StatusOK, status, answer)
+		assert.Contains(t, answer, `"name":"web"`)
+		for _, s := range shared.dotcom.Seen() {
+			if s.Header.Get("User-Agent") != mark {
+				continue
+			}
+			assert.JSONEq(t, `{"query":"query A($n:String!){repository(owner:\"acme\" name:$n){name}}","variables":{"n":"web"},"operationName":"A"}`, s.Document)
+			assert.Equal(t, "application/json", s.Header.Get("Content-Type"))
+			assert.Empty(t, s.Header.Get("Content-Md5")+s.Header.Get("Digest")+s.Header.Get("Content-Encoding"))
+		}
+		assert.Len(t, arrived(mark), 1)
+	}
+	holdsNoSecret(t, seen.Bytes())
+}
+
 // A node id hides its repository from the policy. The token does not reach it.
 func TestNodeIDsReachNoFurtherThanTheToken(t *testing.T) {
 	t.Parallel()

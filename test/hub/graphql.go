@@ -1,8 +1,10 @@
 package hub
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 
@@ -12,7 +14,7 @@ import (
 
 // serveGraphQL runs one document: the root fields that tools need, each within what the
 // token reaches. A node id stands for a repository without naming it.
-func (h *Hub) serveGraphQL(w http.ResponseWriter, r *http.Request) {
+func (h *Hub) serveGraphQL(w *statusWriter, r *http.Request) {
 	t := h.live(r, "Bearer")
 	if t == nil {
 		fail(w, http.StatusUnauthorized, "Bad credentials")
@@ -25,11 +27,16 @@ func (h *Hub) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 		Query, OperationName string
 		Variables            map[string]any
 	}
-	if err := json.NewDecoder(r.Body).Decode(&asked); err != nil {
+	text, err := io.ReadAll(r.Body)
+	if err == nil {
+		w.document = string(text)
+		err = json.NewDecoder(bytes.NewReader(text)).Decode(&asked)
+	}
+	if err != nil {
 		fail(w, http.StatusBadRequest, "Problems parsing JSON")
 		return
 	}
-	doc, err := parser.ParseQuery(&ast.Source{Input: asked.Query})
+	doc, err := parser.ParseQuery(&ast.Source{Input: lenient(asked.Query)})
 	if err != nil {
 		reply(w, http.StatusOK, object{"errors": []object{{"message": "Parse error: " + err.Error()}}})
 		return

@@ -60,6 +60,7 @@ type Seen struct {
 	Method, Host, Path, Query, Proto string
 	Header                           http.Header
 	Status                           int
+	Document                         string // the body, if it holds a GraphQL document
 }
 
 // installation is an account where the App was installed.
@@ -210,7 +211,8 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // statusWriter remembers how a request was answered.
 type statusWriter struct {
 	http.ResponseWriter
-	status int
+	status   int
+	document string
 }
 
 func (w *statusWriter) WriteHeader(status int) {
@@ -225,6 +227,6 @@ func (h *Hub) note(r *http.Request, w *statusWriter) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.seen = append(h.seen, Seen{
-		Method: r.Method, Host: r.Host, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery, Proto: r.Proto, Header: r.Header.Clone(), Status: w.status,
+		Method: r.Method, Host: r.Host, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery, Proto: r.Proto, Header: r.Header.Clone(), Status: w.status, Document: w.document,
 	})
 }

@@ -17,11 +17,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/parser"
 
 	"sallyport/test/hub"
 )
@@ -130,6 +133,29 @@ func TestTokensAreAsNarrowAsTheyWereAskedFor(t *testing.T) {
 	h.Advance(61 * time.Minute)
 	status, _ := call(t, h, "GET", "/repos/acme/web", wide, "")
 	assert.Equal(t, http.StatusUnauthorized, status, "tokens end")
+}
+
+// Documents are read as the library reads them on which GitHub is said to be built, so
+// that one which says something else to the specification does its harm here.
+func TestDocumentsWithTwoReadings(t *testing.T) {
+	t.Parallel()
+	const opening, removal = `createPullRequest(input:{title:`, `deleteRef(input:{refId:"R_rs00:refs/heads/x"}){clientMutationId}`
+	nine := strings.Repeat(`"`, 9)
+	for name, document := range map[string]string{
+		"comment":   "mutation{ #\r" + opening + "\"\"\"\n" + removal + " #\"\"\"}){clientMutationId}\n}",
+		"quotes":    `mutation{` + opening + `[` + nine + `,"""]}){clientMutationId}` + removal + ` #"""]}){clientMutationId}` + "\n}",
+		"backslash": `mutation{` + opening + `"""a\\"""}){clientMutationId}` + removal + ` #"""}){clientMutationId}` + "\n}",
+	} {
+		strict, err := parser.ParseQuery(&ast.Source{Input: document})
+		require.NoError(t, err, name)
+		assert.Len(t, strict.Operations[0].SelectionSet, 1, "to a reader of the specification it opens a pull request: %s", name)
+		doc, err := parser.ParseQuery(&ast.Source{Input: hub.Lenient(document)})
+		require.NoError(t, err, name)
+		fields := doc.Operations[0].SelectionSet
+		assert.Equal(t, "deleteRef", fields[len(fields)-1].(*ast.Field).Name, name)
+	}
+	const plain = "query Q{a(b:\"x \\\"#\" c:\"\"\"y \\\"\"\" \"z\"\"\"){d}}"
+	assert.Equal(t, `query Q{a(b:"x \"#"  c:"y \\\"\"\" \"z" ){d}}`, hub.Lenient(plain))
 }
 
 // Octokit's own App authentication, which GitHub maintains, is taken: so what this
