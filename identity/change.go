@@ -111,6 +111,37 @@ func (r *Registry) AddCertificate(ctx context.Context, c Certificate) error {
 	return nil
 }
 
+// RevokeCertificates revokes those of an agent's certificates that which says, and returns
+// those that were not revoked before. The agent stays what it is. The reason is for the
+// trail and only checked here.
+func (r *Registry) RevokeCertificates(ctx context.Context, agent uuid.UUID, reason string, which func(Certificate) bool) ([]Certificate, error) {
+	if err := checkReason(reason); err != nil {
+		return nil, fmt.Errorf("revoke certificates of agent %s: %w", agent, err)
+	}
+	var revoked []Certificate
+	_, err := r.write(ctx, agent, func(tx *sql.Tx, before *record) error {
+		if before == nil {
+			return unknown(agent.String())
+		}
+		for _, c := range before.certificates {
+			if c.Revoked || !which(*c) {
+				continue
+			}
+			if err := revokeCertificate(ctx, tx, c.Serial); err != nil {
+				return err
+			}
+			after := *c
+			after.Revoked = true
+			revoked = append(revoked, after)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("revoke certificates of agent %s: %w", agent, err)
+	}
+	return revoked, nil
+}
+
 func checkCertificate(c Certificate, now time.Time) error {
 	switch {
 	case c.Serial == "" || len(c.Serial) > 40 || c.Serial[0] == '0' || strings.Trim(c.Serial, "0123456789abcdef") != "":

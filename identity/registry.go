@@ -37,7 +37,13 @@ type Registry struct {
 
 	// The view. What the maps point to is never written again.
 	agents       sync.Map // uuid.UUID to *record
-	certificates sync.Map // serial (string) to *Certificate
+	certificates sync.Map // serial (string) to *held
+}
+
+// held is a certificate in the view.
+type held struct {
+	*Certificate
+	until time.Time // when what was opened with it must end; see CertificateState
 }
 
 // record is an agent with all its certificates, oldest first.
@@ -77,11 +83,35 @@ func (r *Registry) Lookup(id uuid.UUID) (Agent, bool) {
 }
 
 // CertificateRevoked says whether the certificate must be refused: it was
-// revoked, its agent was, or the registry never recorded it. On the path of
-// every request.
+// revoked, its agent was, or the registry never recorded it.
 func (r *Registry) CertificateRevoked(serial string) bool {
 	certificate, ok := r.certificates.Load(serial)
-	return !ok || certificate.(*Certificate).Revoked
+	return !ok || certificate.(*held).Revoked
+}
+
+// CertificateState says what a certificate is at a moment to whoever has a connection that
+// was opened with it: "active", "revoked" (as CertificateRevoked has it) or "expired". A
+// connection need not end with its certificate as long as its agent is renewed: it ends
+// with the newest certificate that came after its own and was not revoked. On the path of
+// every request.
+func (r *Registry) CertificateState(serial string, now time.Time) string {
+	found, ok := r.certificates.Load(serial)
+	switch {
+	case !ok || found.(*held).Revoked:
+		return string(Revoked)
+	case !now.Before(found.(*held).until):
+		return Expired
+	}
+	return string(Active)
+}
+
+// Certificate returns the certificate with this serial.
+func (r *Registry) Certificate(serial string) (Certificate, bool) {
+	found, ok := r.certificates.Load(serial)
+	if !ok {
+		return Certificate{}, false
+	}
+	return *found.(*held).Certificate, true
 }
 
 // List returns all agents, oldest first.
@@ -172,8 +202,12 @@ func ambiguous(name string, agents []Agent) error {
 // agent is revoked and, harmlessly, when it is created: nothing in the view
 // allows more than the database does.
 func (r *Registry) publish(rec *record) {
-	for _, c := range rec.certificates {
-		r.certificates.Store(c.Serial, c)
+	var until time.Time
+	for _, c := range slices.Backward(rec.certificates) {
+		if !c.Revoked && c.NotAfter.After(until) {
+			until = c.NotAfter
+		}
+		r.certificates.Store(c.Serial, &held{Certificate: c, until: until})
 	}
 	r.agents.Store(rec.agent.ID, rec)
 }

@@ -224,4 +224,9 @@ func insertCertificate(ctx context.Context, tx *sql.Tx, c Certificate) error {
 	return err
 }
 
+func revokeCertificate(ctx context.Context, tx *sql.Tx, serial string) error {
+	_, err := tx.ExecContext(ctx, `UPDATE certificates SET revoked = 1 WHERE serial = ?`, serial)
+	return err
+}
+
 func fromMicro(t int64) time.Time { return time.UnixMicro(t).UTC() }

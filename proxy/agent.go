@@ -9,6 +9,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"sallyport/audit"
+	"sallyport/identity"
 )
 
 // agent is what the proxy holds for one agent while it is at work: its open
@@ -22,7 +23,7 @@ type agent struct {
 	mu        sync.Mutex
 	gone      bool // evicted; ask agents.get again
 	used      time.Time
-	conns     int // on the listener
+	conns     map[*counted]struct{} // on the listener
 	tunnels   map[*tunnel]struct{}
 	exchanges map[*exchange]struct{}
 	upstream  *agentTransport
@@ -71,6 +72,7 @@ func (a *agents) add(id uuid.UUID) *agent {
 	}
 	added := &agent{
 		id:        id,
+		conns:     map[*counted]struct{}{},
 		key:       id.String(),
 		tunnels:   map[*tunnel]struct{}{},
 		exchanges: map[*exchange]struct{}{},
@@ -96,7 +98,7 @@ func (a *agents) evict(one *agent, before time.Time) {
 	defer a.mu.Unlock()
 	one.mu.Lock()
 	defer one.mu.Unlock()
-	if one.conns > 0 || len(one.tunnels) > 0 || len(one.exchanges) > 0 || one.excess != nil || one.used.After(before) {
+	if len(one.conns) > 0 || len(one.tunnels) > 0 || len(one.exchanges) > 0 || one.excess != nil || one.used.After(before) {
 		return
 	}
 	one.gone = true
@@ -134,21 +136,21 @@ func (a *agent) setLimits(l Limits) {
 // connect counts a connection whose agent has become known, if there is room.
 // Without a bound, one agent could take every descriptor that there is: each tunnel
 // and each plain exchange is one connection, and more are of no use.
-func (a *agents) connect(c *counted, id uuid.UUID, l Limits) bool {
-	one := a.get(id)
+func (a *agents) connect(c *counted, peer identity.Peer, l Limits) bool {
+	one := a.get(peer.Agent)
 	defer one.mu.Unlock()
 	one.setLimits(l)
-	if one.conns >= one.limits.Tunnels+one.limits.Exchanges {
+	if len(one.conns) >= one.limits.Tunnels+one.limits.Exchanges {
 		return false
 	}
-	one.conns++
-	c.agent = one
+	c.agent, c.serial = one, peer.Serial
+	one.conns[c] = struct{}{}
 	return true
 }
 
-func (a *agent) disconnect() {
+func (a *agent) disconnect(c *counted) {
 	a.mu.Lock()
-	a.conns--
+	delete(a.conns, c)
 	a.mu.Unlock()
 }
 

@@ -128,25 +128,11 @@ func (p *Proxy) newTunnel(r *http.Request) (*tunnel, *refusal) {
 		f.retryAfter = time.Second
 		return t, f
 	}
-	if refusal := p.mayConnect(t); refusal != nil {
+	if _, refusal := p.mayAct(t.peer); refusal != nil {
 		t.release()
 		return t, refusal
 	}
 	return t, nil
-}
-
-func (p *Proxy) mayConnect(t *tunnel) *refusal {
-	record, found := p.registry.Lookup(t.peer.Agent)
-	if !found {
-		return unknownIdentity.because("No agent has this certificate's identity.")
-	}
-	if refusal := inactive(record.State(p.now())); refusal != nil {
-		return refusal
-	}
-	if p.registry.CertificateRevoked(t.serial) {
-		return agentRevoked.because("This certificate has been revoked.")
-	}
-	return nil
 }
 
 // take answers CONNECT and ends the TLS inside with a leaf for its authority.

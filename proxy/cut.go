@@ -3,11 +3,13 @@ package proxy
 import (
 	"context"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
 
 	"sallyport/audit"
+	"sallyport/identity"
 )
 
 // Bounds of the sweep over open exchanges.
@@ -19,8 +21,9 @@ const (
 )
 
 // Cut breaks off everything that the agent has open if it is no longer active, and
-// revokes what was minted for it if it is gone for good. Call it after the registry has
-// been changed.
+// revokes what was minted for it if it is gone for good. Of an agent that is active it
+// breaks off what was opened with a certificate that is not valid any more. Call it after
+// the registry has been changed.
 func (p *Proxy) Cut(id uuid.UUID) {
 	if p.cut(id) == agentRevoked.word {
 		p.disown(id)
@@ -35,6 +38,7 @@ func (p *Proxy) cut(id uuid.UUID) string {
 		refusal = inactive(record.State(p.now()))
 	}
 	if refusal == nil {
+		p.cutCertificates(id)
 		return ""
 	}
 	exchanges, tunnels := p.agents.open(id)
@@ -50,6 +54,60 @@ func (p *Proxy) cut(id uuid.UUID) string {
 		p.log.Info("agent cut off", "agent", id, "refusal", refusal.word, "exchanges", len(exchanges), "tunnels", len(tunnels))
 	}
 	return refusal.word
+}
+
+// mayAct looks up who has this identity, and says why it may not act now; nil if it may.
+func (p *Proxy) mayAct(peer identity.Peer) (identity.Agent, *refusal) {
+	record, found := p.registry.Lookup(peer.Agent)
+	if !found {
+		return record, unknownIdentity.because("No agent has this certificate's identity.")
+	}
+	now := p.now()
+	if refusal := inactive(record.State(now)); refusal != nil {
+		return record, refusal
+	}
+	return record, unusable(p.registry.CertificateState(peer.Serial, now))
+}
+
+// cutCertificates breaks off what an agent has opened with certificates that are revoked,
+// or at their end without a newer one. Its idle connections go too: whoever holds a stolen
+// certificate could keep them until there is no room for the agent itself.
+func (p *Proxy) cutCertificates(id uuid.UUID) {
+	exchanges, tunnels := p.agents.open(id)
+	now, n := p.now(), 0
+	for _, x := range exchanges {
+		if refusal := unusable(p.registry.CertificateState(x.session.peer.Serial, now)); refusal != nil {
+			x.abort(&cutError{refusal: refusal})
+			n++
+		}
+	}
+	for _, t := range tunnels {
+		if unusable(p.registry.CertificateState(t.serial, now)) != nil {
+			_ = t.cut()
+			n++
+		}
+	}
+	for _, c := range p.agents.connections(id) {
+		if unusable(p.registry.CertificateState(c.serial, now)) != nil && !c.doomed.Swap(true) {
+			time.AfterFunc(abortGrace, func() { _ = c.Close() }) // an answer on it may say why
+			n++
+		}
+	}
+	if n > 0 {
+		p.log.Info("connections of a certificate cut off", "agent", id, "cut", n)
+	}
+}
+
+func (a *agents) connections(id uuid.UUID) []*counted {
+	a.mu.RLock()
+	one := a.at[id]
+	a.mu.RUnlock()
+	if one == nil {
+		return nil
+	}
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	return slices.Collect(maps.Keys(one.conns))
 }
 
 func (a *agents) open(id uuid.UUID) (exchanges []*exchange, tunnels []*tunnel) {

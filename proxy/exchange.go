@@ -169,19 +169,9 @@ func (x *exchange) authorize() *refusal {
 }
 
 // identify looks the agent up, on every request: a tunnel outlives a suspension.
-func (x *exchange) identify() *refusal {
-	var found bool
-	x.record, found = x.p.registry.Lookup(x.session.peer.Agent)
-	if !found {
-		return unknownIdentity.because("No agent has this certificate's identity.")
-	}
-	if refusal := inactive(x.record.State(x.p.now())); refusal != nil {
-		return refusal
-	}
-	if x.p.registry.CertificateRevoked(x.session.peer.Serial) {
-		return agentRevoked.because("This certificate has been revoked.")
-	}
-	return nil
+func (x *exchange) identify() (refusal *refusal) {
+	x.record, refusal = x.p.mayAct(x.session.peer)
+	return refusal
 }
 
 // admit takes the request, and the host if there is one, from the agent's limits.
@@ -299,11 +289,7 @@ func (x *exchange) begin() *refusal {
 // before the first byte: what has changed since the decision counts.
 func (x *exchange) confirm() *refusal {
 	x.confirmed.Store(true) // before the newest generation is read, so that Recheck finds the exchange or it finds the reload
-	record, found := x.p.registry.Lookup(x.record.ID)
-	if !found {
-		return unknownIdentity.because("No agent has this certificate's identity.")
-	}
-	if refusal := inactive(record.State(x.p.now())); refusal != nil {
+	if _, refusal := x.p.mayAct(x.session.peer); refusal != nil {
 		return refusal
 	}
 	newest := x.p.generation()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sallyport/identity"
@@ -91,14 +92,16 @@ func (g *guarded) Read(b []byte) (int, error) {
 // limits until it is closed.
 type counted struct {
 	net.Conn
-	agent *agent // nil while nobody knows whose it is
-	once  sync.Once
+	agent  *agent // nil while nobody knows whose it is
+	serial string // of its certificate
+	once   sync.Once
+	doomed atomic.Bool // it is about to be closed
 }
 
 func (c *counted) Close() error {
 	err := c.Conn.Close()
 	if c.agent != nil {
-		c.once.Do(c.agent.disconnect)
+		c.once.Do(func() { c.agent.disconnect(c) })
 	}
 	return err
 }
@@ -137,7 +140,7 @@ func (p *Proxy) authenticate(ctx context.Context, raw net.Conn) {
 		_ = raw.Close()
 		return
 	}
-	if !p.agents.connect(socket, peer.Agent, p.generation().Limits) {
+	if !p.agents.connect(socket, peer, p.generation().Limits) {
 		p.refusedHandshake(raw, fmt.Errorf("agent %s has too many connections open", peer.Agent))
 		_ = raw.Close()
 		return

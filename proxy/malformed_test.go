@@ -146,6 +146,18 @@ func TestSNIIsCheckedOnResumedSessions(t *testing.T) {
 
 func TestResumedSessionDoesNotOutliveRevocation(t *testing.T) {
 	t.Parallel()
+	for name, revoke := range map[string]func(*rig, agent){
+		"agent": func(r *rig, a agent) {
+			_, err := r.registry.Revoke(t.Context(), a.ID, "test")
+			require.NoError(t, err)
+		},
+		"certificate": func(r *rig, a agent) { r.revoke(a.serial) },
+	} {
+		t.Run(name, func(t *testing.T) { testResumedSession(t, revoke) })
+	}
+}
+
+func testResumedSession(t *testing.T, revoke func(*rig, agent)) {
 	r := newRig(t)
 	r.upstream(func(http.ResponseWriter, *http.Request) {}, false, "api.test")
 	a := r.agent("a")
@@ -171,8 +183,7 @@ func TestResumedSessionDoesNotOutliveRevocation(t *testing.T) {
 	resumed, err := attempt()
 	require.NoError(t, err)
 	require.True(t, resumed, "the test needs a resumed session")
-	_, err = r.registry.Revoke(t.Context(), a.ID, "test")
-	require.NoError(t, err)
+	revoke(r, a)
 	_, err = attempt()
 	require.Error(t, err)
 }

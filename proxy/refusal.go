@@ -66,6 +66,14 @@ var (
 		"expired", http.StatusForbidden, "The agent has expired", "http_request_denied",
 		"Ask the agent's owner to renew it.",
 	}
+	certificateRevoked = reason{
+		"revoked", http.StatusForbidden, "The certificate is revoked", "http_request_denied",
+		"Connect with the agent's newest certificate; if there is none, ask its owner.",
+	}
+	certificateExpired = reason{
+		"expired", http.StatusForbidden, "The certificate has expired", "http_request_denied",
+		"Connect with the agent's newest certificate; if there is none, ask its owner to renew it.",
+	}
 	deniedByPolicy = reason{
 		"policy", http.StatusForbidden, "The policy does not allow this request", "http_request_denied",
 		"Do something that the policy allows, or ask the agent's owner to change it.",
@@ -147,6 +155,19 @@ func inactive(state string) *refusal {
 		return agentExpired.because("This agent's time is over.")
 	}
 	return unknownIdentity.because("The agent's status is not known.")
+}
+
+// unusable is inactive for the state of a certificate.
+func unusable(state string) *refusal {
+	switch state {
+	case "active":
+		return nil
+	case "revoked":
+		return certificateRevoked.because("This certificate has been revoked.")
+	case "expired":
+		return certificateExpired.because("This certificate's time is over, and no newer one keeps the connection open.")
+	}
+	return unknownIdentity.because("The certificate's status is not known.")
 }
 
 // problem is the body of a refusal (RFC 9457).

@@ -22,6 +22,7 @@ type administration interface {
 	SuspendAgent(ctx context.Context, r admin.StatusRequest) (admin.Agent, error)
 	ResumeAgent(ctx context.Context, r admin.StatusRequest) (admin.Agent, error)
 	RevokeAgent(ctx context.Context, r admin.StatusRequest) (admin.Agent, error)
+	RevokeCertificate(ctx context.Context, r admin.CertificateRequest) (admin.RevokedCertificates, error)
 	Credentials(ctx context.Context) ([]admin.Credential, error)
 	CheckCredential(ctx context.Context, name string) (admin.CredentialCheck, error)
 	PruneTrail(ctx context.Context, r admin.PruneRequest) (audit.Pruned, error)

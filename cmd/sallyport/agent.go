@@ -34,6 +34,7 @@ status applies to its very next request.`,
 		newAgentSuspendCommand(a),
 		newAgentResumeCommand(a),
 		newAgentRevokeCommand(a),
+		newAgentRevokeCertificateCommand(a),
 	)
 	return group
 }
@@ -103,24 +104,30 @@ func (a *app) createAgent(ctx context.Context, r admin.CreateRequest, out string
 func newAgentRenewCommand(a *app) *cobra.Command {
 	var ttl time.Duration
 	var out string
+	var replace bool
 	cmd := &cobra.Command{
 		Use:   "renew ID --out DIR",
 		Short: "Issue a new certificate to an agent and move its expiry",
 		Long: `Issues a new certificate, with a new key, to an agent that exists, moves its expiry
-and writes the folder's files anew. The folder is the agent's own, or a new one.`,
+and writes the folder's files anew. The folder is the agent's own, or a new one.
+
+Connections that are open go on. With --replace the agent's earlier certificates are revoked
+once the folder is written, and what was opened with them is cut within a second: a sidecar
+that reads the folder connects anew by itself, and whoever holds a copy of the old one is out.`,
 		Example: "  sallyport agent renew builder --out ./builder --ttl 8h",
 		Args:    oneArg("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.renewAgent(cmd.Context(), admin.RenewRequest{ID: args[0], TTL: admin.Duration(ttl)}, out)
+			return a.renewAgent(cmd.Context(), admin.RenewRequest{ID: args[0], TTL: admin.Duration(ttl)}, out, replace)
 		},
 	}
 	cmd.Flags().DurationVar(&ttl, "ttl", defaultTTL, "lifetime from now on")
 	cmd.Flags().StringVar(&out, "out", "", "identity folder to write (required)")
+	cmd.Flags().BoolVar(&replace, "replace", false, "revoke the agent's earlier certificates and cut what was opened with them")
 	require(cmd, "out")
 	return cmd
 }
 
-func (a *app) renewAgent(ctx context.Context, r admin.RenewRequest, out string) error {
+func (a *app) renewAgent(ctx context.Context, r admin.RenewRequest, out string, replace bool) error {
 	return a.administer(ctx, func(agents administration) error {
 		agent, err := agents.Agent(ctx, r.ID)
 		if err != nil {
@@ -143,6 +150,12 @@ func (a *app) renewAgent(ctx context.Context, r admin.RenewRequest, out string) 
 		}
 		if err := folder.publish(e); err != nil {
 			return err
+		}
+		if replace { // only now: the agent is never without a certificate that it can find
+			_, err := agents.RevokeCertificate(ctx, admin.CertificateRequest{Serial: e.Serial, Older: true, Reason: "replaced by a renewal"})
+			if err != nil {
+				return fmt.Errorf("%s holds a new certificate, but the earlier ones are not revoked: %w", folder.shown, err)
+			}
 		}
 		return a.printEnrolment(e, folder, "renewed")
 	})

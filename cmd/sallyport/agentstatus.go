@@ -53,6 +53,43 @@ func newAgentRevokeCommand(a *app) *cobra.Command {
 	return cmd
 }
 
+func newAgentRevokeCertificateCommand(a *app) *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
+		Use:   "revoke-certificate SERIAL",
+		Short: "Revoke one certificate at once; its agent stays what it is",
+		Long: `Revokes one certificate, by its serial in hexadecimal, and cuts within a second what was
+opened with it. The agent's other certificates stay valid. There is no way back; a new one is
+issued by agent renew.`,
+		Example: "  sallyport agent revoke-certificate 2cd6ccdb887214f25c1d5fcabad3262a --reason 'found in an image'",
+		Args:    oneArg("SERIAL"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.revokeCertificate(cmd.Context(), admin.CertificateRequest{Serial: args[0], Reason: reason})
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for the trail")
+	return cmd
+}
+
+func (a *app) revokeCertificate(ctx context.Context, r admin.CertificateRequest) error {
+	return a.administer(ctx, func(agents administration) error {
+		done, err := agents.RevokeCertificate(ctx, r)
+		if err != nil {
+			return err
+		}
+		if a.json() {
+			return writeJSON(a.stdout, done)
+		}
+		for _, c := range done.Revoked {
+			fmt.Fprintf(a.stdout, "certificate %s of agent %s (%s) is revoked\n", c.Serial, printable(done.Agent.Name), done.Agent.ID)
+		}
+		if done.Valid == 0 && done.Agent.Status == "active" {
+			fmt.Fprintf(a.stdout, "next: it has no valid certificate left; `sallyport agent renew %s --out DIR` issues one\n", done.Agent.ID)
+		}
+		return nil
+	})
+}
+
 type statusChange func(administration, context.Context, admin.StatusRequest) (admin.Agent, error)
 
 func (a *app) changeStatus(ctx context.Context, change statusChange, id, reason string) error {

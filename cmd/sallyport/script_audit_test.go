@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,14 +24,24 @@ import (
 )
 
 // field FILE KEY NAME: sets the variable to a field of the JSON object in FILE,
-// or of the first one of an array.
+// or of the first one of an array. KEY may lead through others: list.0.name.
 func field(ts *testscript.TestScript, neg bool, args []string) {
 	var v any
 	d := json.NewDecoder(bytes.NewReader([]byte(ts.ReadFile(args[0]))))
 	d.UseNumber()
 	ts.Check(d.Decode(&v))
-	value, ok := first(ts, v)[args[1]]
-	if !ok {
+	var value any = first(ts, v)
+	for step := range strings.SplitSeq(args[1], ".") {
+		switch at := value.(type) {
+		case map[string]any:
+			value = at[step]
+		case []any:
+			n, err := strconv.Atoi(step)
+			ts.Check(err)
+			value = at[n]
+		}
+	}
+	if value == nil {
 		ts.Fatalf("%s has no %s", args[0], args[1])
 	}
 	ts.Setenv(args[2], fmt.Sprint(value))

@@ -90,6 +90,11 @@ func (c *Client) RevokeAgent(ctx context.Context, r StatusRequest) (Agent, error
 	return call[Agent](ctx, c, http.MethodPost, "/v1/agents/revoke", r)
 }
 
+// RevokeCertificate revokes one certificate, or those before it.
+func (c *Client) RevokeCertificate(ctx context.Context, r CertificateRequest) (RevokedCertificates, error) {
+	return call[RevokedCertificates](ctx, c, http.MethodPost, "/v1/certificates/revoke", r)
+}
+
 // Reload parses all files and puts them in force if all are right.
 func (c *Client) Reload(ctx context.Context) (Configuration, error) {
 	return call[Configuration](ctx, c, http.MethodPost, "/v1/reload", nil)

@@ -67,6 +67,7 @@ type Enrolment struct {
 	TrustDomain string `json:"trust_domain"`
 	Proxy       string `json:"proxy"`       // host:port of the listener; "" if only a running server would know it
 	Region      string `json:"region"`      // of the AWS credential that the policy uses; "" if none
+	Serial      string `json:"serial"`      // of the certificate
 	Certificate []byte `json:"certificate"` // PEM
 	Key         []byte `json:"key"`         // PEM; exists nowhere else
 	CA          []byte `json:"ca"`          // PEM, the listener's

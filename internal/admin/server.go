@@ -60,6 +60,7 @@ func handler(s *Service, other http.Handler) http.Handler {
 	mux.Handle("POST /v1/agents/suspend", handle(s, (*Session).SuspendAgent))
 	mux.Handle("POST /v1/agents/resume", handle(s, (*Session).ResumeAgent))
 	mux.Handle("POST /v1/agents/revoke", handle(s, (*Session).RevokeAgent))
+	mux.Handle("POST /v1/certificates/revoke", handle(s, (*Session).RevokeCertificate))
 	mux.Handle("GET /v1/agents", ask(s, func(c *Session, r *http.Request) (any, error) {
 		return c.Agents(r.Context())
 	}))

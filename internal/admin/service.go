@@ -156,7 +156,7 @@ func (s *Session) enrol(ctx context.Context, view View, agent identity.Agent, ev
 	}
 	return Enrolment{
 		Agent: s.shown(view, agent), TrustDomain: view.TrustDomain, Proxy: s.service.Proxy(), Region: view.region(agent.Policy),
-		Certificate: issued.CertPEM, Key: issued.KeyPEM, CA: s.service.AgentCA.CertificatePEM(), Bundle: bundle,
+		Serial: issued.Serial, Certificate: issued.CertPEM, Key: issued.KeyPEM, CA: s.service.AgentCA.CertificatePEM(), Bundle: bundle,
 	}, nil
 }
 
@@ -192,9 +192,7 @@ func (s *Session) Agent(_ context.Context, id string) (AgentDetail, error) {
 	}
 	detail := AgentDetail{Agent: s.shown(s.service.View(), agent), Certificates: []Certificate{}}
 	for _, c := range slices.Backward(s.service.Registry.Certificates(agent.ID)) {
-		detail.Certificates = append(detail.Certificates, Certificate{
-			Serial: c.Serial, NotAfter: c.NotAfter.UTC(), Generation: c.Generation, Revoked: c.Revoked,
-		})
+		detail.Certificates = append(detail.Certificates, shownCertificate(c))
 	}
 	return detail, nil
 }

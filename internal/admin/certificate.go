@@ -1,0 +1,95 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"sallyport/identity"
+)
+
+// CertificateRequest asks for the revocation of one certificate or, with Older, of all
+// that its agent had before it.
+type CertificateRequest struct {
+	Serial string `json:"serial"` // hexadecimal, as people write it
+	Older  bool   `json:"older,omitempty"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// RevokedCertificates says which were revoked, and of whom.
+type RevokedCertificates struct {
+	Agent   Agent         `json:"agent"`
+	Revoked []Certificate `json:"revoked"`
+	Valid   int           `json:"valid"` // certificates with which the agent can still connect
+}
+
+// parseSerial takes a serial as other programs print it: in capitals, with colons, with
+// zeros in front.
+func parseSerial(s string) string {
+	s = strings.ReplaceAll(strings.ToLower(strings.TrimSpace(s)), ":", "")
+	return strings.TrimLeft(strings.TrimPrefix(s, "0x"), "0")
+}
+
+// RevokeCertificate revokes certificates, and cuts what was opened with them. They are
+// revoked even if the trail cannot record it, which is then the error.
+func (s *Session) RevokeCertificate(ctx context.Context, r CertificateRequest) (RevokedCertificates, error) {
+	named, ok := s.service.Registry.Certificate(parseSerial(r.Serial))
+	if !ok {
+		return RevokedCertificates{}, &Error{
+			Kind: Unknown, Msg: fmt.Sprintf("no certificate has the serial %.80q", r.Serial),
+			Try: "`sallyport agent show ID` lists an agent's certificates, and `audit list -o json` says in cert_serial which was used",
+		}
+	}
+	if named.Revoked && !r.Older {
+		return RevokedCertificates{}, &Error{Kind: Conflict, Msg: "certificate " + named.Serial + " is revoked already"}
+	}
+	revoked, err := s.service.Registry.RevokeCertificates(ctx, named.Agent, r.Reason, func(c identity.Certificate) bool {
+		if r.Older {
+			return c.Generation < named.Generation
+		}
+		return c.Serial == named.Serial
+	})
+	if err != nil {
+		return RevokedCertificates{}, err
+	}
+	s.service.Cut(named.Agent)
+	agent, _ := s.service.Registry.Lookup(named.Agent)
+	view := s.service.View()
+	answer := RevokedCertificates{Agent: s.shown(view, agent), Revoked: []Certificate{}, Valid: s.validCertificates(agent)}
+	for _, c := range revoked {
+		answer.Revoked = append(answer.Revoked, shownCertificate(c))
+		if err := s.recordCertificate(ctx, view, agent, c, r, named); err != nil {
+			return answer, fmt.Errorf("certificate %s is revoked, but: %w", c.Serial, err)
+		}
+	}
+	return answer, nil
+}
+
+func (s *Session) recordCertificate(ctx context.Context, view View, agent identity.Agent, c identity.Certificate, r CertificateRequest, named identity.Certificate) error {
+	payload := map[string]any{
+		"agent": agent.ID.String(), "name": agent.Name, "policy": agent.Policy, "owner": agent.Owner,
+		"serial": c.Serial, "generation": c.Generation, "not_after": stamp(c.NotAfter),
+	}
+	if accountable := view.Owners.Accountable(agent.Owner); accountable != "" {
+		payload["accountable"] = accountable
+	}
+	if r.Reason != "" {
+		payload["reason"] = r.Reason
+	}
+	if r.Older {
+		payload["replaced_by"] = named.Serial
+	}
+	return s.record(ctx, "certificate.revoked", payload)
+}
+
+// validCertificates counts those with which the agent can connect.
+func (s *Session) validCertificates(agent identity.Agent) int {
+	now := s.service.Now()
+	list := s.service.Registry.Certificates(agent.ID)
+	return len(slices.DeleteFunc(list, func(c identity.Certificate) bool { return c.Revoked || !now.Before(c.NotAfter) }))
+}
+
+func shownCertificate(c identity.Certificate) Certificate {
+	return Certificate{Serial: c.Serial, NotAfter: c.NotAfter.UTC(), Generation: c.Generation, Revoked: c.Revoked}
+}
