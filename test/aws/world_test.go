@@ -125,8 +125,8 @@ func (w *world) configure(ctx context.Context, settings rig.Settings) error {
 	credentials.WriteString("credentials:\n")
 	for name, s := range w.servers {
 		hosts := s.pattern
-		if name == "moto" { // what hands out a secret has to be named
-			rules.WriteString("  - {name: secrets, allow: {aws: {service: secretsmanager, operations: [GetSecretValue]}}, credential: moto}\n")
+		if name == "moto" { // what has to be named exactly
+			rules.WriteString("  - {name: exact, allow: {aws: {operations: [secretsmanager/CreateSecret, secretsmanager/GetSecretValue, dynamodb/CreateTable, sqs/CreateQueue, sns/CreateTopic, lambda/CreateFunction]}}, credential: moto}\n")
 		}
 		fmt.Fprintf(&credentials, "  %s: {kind: aws_keys, access_key_id: %s, secret: {file: secrets/%s}, region: %s, hosts: %q}\n", name, s.id, name, s.region, []string{hosts})
 		fmt.Fprintf(&rules, "  - {name: %s, allow: {host: %q}, credential: %s}\n", name, hosts, name)
