@@ -16,6 +16,7 @@ const (
 // Words of Outcome.Outcome.
 const (
 	OutcomeCompleted      = "completed"
+	OutcomeRejected       = "rejected" // answered, and the answer says that the upstream did not do it
 	OutcomeRefused        = "refused"
 	OutcomeUpstreamFailed = "upstream_failed"
 	OutcomeTimedOut       = "timed_out"
@@ -28,7 +29,7 @@ const (
 func Outcomes() []string {
 	return []string{
 		OutcomeCompleted, OutcomeRefused, OutcomeUpstreamFailed, OutcomeTimedOut,
-		OutcomeClientGone, OutcomeRevoked, OutcomeInterrupted,
+		OutcomeClientGone, OutcomeRevoked, OutcomeInterrupted, OutcomeRejected,
 	}
 }
 

@@ -112,7 +112,7 @@ func result(payload []byte) (outcome string, status int64, err error) {
 func word(v []byte) string {
 	for _, w := range [...]string{ // as Outcomes, without a slice
 		OutcomeCompleted, OutcomeRefused, OutcomeUpstreamFailed, OutcomeTimedOut,
-		OutcomeClientGone, OutcomeRevoked, OutcomeInterrupted,
+		OutcomeClientGone, OutcomeRevoked, OutcomeInterrupted, OutcomeRejected,
 	} {
 		if string(v) == w {
 			return w

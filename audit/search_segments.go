@@ -241,17 +241,20 @@ func (s *snapshot) tell(ctx context.Context, f *Filter, c condition, fn func(*Ex
 
 // matches is Filter.matches, with what events beside the exchange say.
 func (s *snapshot) matches(ctx context.Context, f *Filter, x *Exchange) bool {
-	if f.Mark == "" || x.hasMark(f.Mark) {
+	switch {
+	case f.Mark == "":
 		return f.matches(x)
-	}
-	if x.Details[refsTotal] == nil {
+	case x.Details[refsTotal] == nil && x.Outcome.Details[rejectedTotal] == nil:
+		return x.hasMark(f.Mark) && f.matches(x)
+	case !f.matches(x):
 		return false
 	}
-	found := false
+	// What the row of a large push has no room for is in events beside it.
+	var events []EventRow
 	err := eachEvent(ctx, s.conn, selectPushes, []any{x.ID[:]}, func(e *event) error {
 		details, err := decodeMap(e.payload)
-		eachMark(details, func(m string) { found = found || m == f.Mark })
+		events = append(events, EventRow{Type: e.kind, Payload: details})
 		return err
 	})
-	return err == nil && found && f.matches(x)
+	return err == nil && (x.hasOtherMark(f.Mark) || x.moved(f.Mark, events))
 }

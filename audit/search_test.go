@@ -137,7 +137,7 @@ func TestEveryMarkIsFound(t *testing.T) {
 	hashed := base64.StdEncoding.EncodeToString(sum[:])
 	zero := strings.Repeat("0", 40)
 	in := intent()
-	in.CredentialFingerprint = token
+	in.CredentialFingerprint, in.Operation = token, "github:git/push"
 	in.Details = map[string]any{
 		"refs":            []any{map[string]any{"ref": "refs/heads/a", "old": zero, "new": "c0ffee", "update": "create"}},
 		"refs_total":      2,
@@ -152,6 +152,7 @@ func TestEveryMarkIsFound(t *testing.T) {
 	mint, minted := intent(), outcome()
 	mint.CredentialFingerprint = ""
 	minted.Details = map[string]any{"hashed_token": hashed}
+	minted.UpstreamRequestID = "AAAA:1" // as any server can write, whose requests have no names
 	require.NoError(t, trail.Begin(t.Context(), mint))
 	trail.End(mint.ID, minted)
 	both := []uuid.UUID{mint.ID, in.ID}

@@ -170,4 +170,4 @@ func readPushes(ctx context.Context, q querier, s *segment, pushes map[int64]uui
 	return nil
 }
 
-const selectPushes = selectEvents + " WHERE exchange = ? AND exchange IS NOT NULL AND type NOT IN ('intent', 'outcome') AND type = '" + typePush + "'"
+const selectPushes = selectEvents + " WHERE exchange = ? AND exchange IS NOT NULL AND type NOT IN ('intent', 'outcome') AND type IN ('" + typePush + "', '" + TypeRejected + "')"

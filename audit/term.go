@@ -116,16 +116,7 @@ func textTerms(text []byte, put func(term)) {
 // details tell it: the hash of its token, its AWS session, the commits that a
 // push moved refs from and to.
 func eachMark(details map[string]any, fn func(string)) {
-	for _, key := range [...]string{"access_key_id", "session_name", "source_identity"} {
-		if s, ok := details[key].(string); ok && s != "" {
-			fn(s)
-		}
-	}
-	if s, ok := details["hashed_token"].(string); ok {
-		if mark, ok := TokenMark(s); ok {
-			fn(mark)
-		}
-	}
+	eachOtherMark(details, fn)
 	refs, _ := details["refs"].([]any)
 	for _, ref := range refs {
 		m, _ := ref.(map[string]any)
@@ -137,11 +128,108 @@ func eachMark(details map[string]any, fn func(string)) {
 	}
 }
 
+// eachOtherMark is eachMark for what is no commit.
+func eachOtherMark(details map[string]any, fn func(string)) {
+	for _, key := range [...]string{"access_key_id", "session_name", "source_identity"} {
+		if s, ok := details[key].(string); ok && s != "" {
+			fn(s)
+		}
+	}
+	if s, ok := details["hashed_token"].(string); ok {
+		if mark, ok := TokenMark(s); ok {
+			fn(mark)
+		}
+	}
+}
+
 // hasMark reports whether another system shows x by this mark.
 func (x *Exchange) hasMark(mark string) bool {
-	found := mark == x.CredentialFingerprint || mark == x.Outcome.UpstreamRequestID
+	return x.hasOtherMark(mark) || x.moved(mark, nil)
+}
+
+// moved is Moved for one commit; none is no commit.
+func (x *Exchange) moved(commit string, events []EventRow) bool {
+	return strings.Trim(commit, "0") != "" && x.Moved(events, func(from, to string) bool { return from == commit || to == commit })
+}
+
+// hasOtherMark is hasMark for what is no commit.
+func (x *Exchange) hasOtherMark(mark string) bool {
+	found := mark == x.CredentialFingerprint || x.atService() && mark == x.Outcome.UpstreamRequestID
 	for _, details := range []map[string]any{x.Details, x.Outcome.Details} {
-		eachMark(details, func(m string) { found = found || m == mark })
+		eachOtherMark(details, func(m string) { found = found || m == mark })
 	}
 	return found
+}
+
+// atService reports whether the upstream is one whose requests have names. Only by a request
+// id that such a one has given is an agent found: any other could give another's.
+func (x *Exchange) atService() bool {
+	return x.Operation != "" || x.Details["unclassified"] != nil
+}
+
+// mayHaveMoved reports whether a push may have moved a ref: it was not refused, nor rejected
+// as a whole.
+func (x *Exchange) mayHaveMoved() bool {
+	o := &x.Outcome
+	return o.Outcome != OutcomeRefused && o.Outcome != OutcomeRejected && o.Status < 300
+}
+
+// What the server said of a push of which it rejected some refs, and the type of the event
+// that lists more of them.
+const (
+	DetailRejected = "rejected"
+	TypeRejected   = "push.rejected"
+	rejectedTotal  = "rejected_total"
+)
+
+// rejectedRefs are the refs of a push that the row lists as rejected.
+func (x *Exchange) rejectedRefs() map[string]bool {
+	refs := make(map[string]bool)
+	addRejected(refs, x.Outcome.Details)
+	return refs
+}
+
+func addRejected(refs map[string]bool, details map[string]any) {
+	list, _ := details[DetailRejected].([]any)
+	for _, one := range list {
+		switch one := one.(type) {
+		case string:
+			refs[one] = true
+		case map[string]any:
+			if ref, ok := one["ref"].(string); ok {
+				refs[ref] = true
+			}
+		}
+	}
+}
+
+// Moved reports whether the push of x may have moved a ref that move tells of, by its old and
+// its new commit; events are those beside x.
+func (x *Exchange) Moved(events []EventRow, move func(from, to string) bool) bool {
+	if !x.mayHaveMoved() {
+		return false
+	}
+	rejected := x.rejectedRefs()
+	all := []map[string]any{x.Details}
+	for i := range events {
+		switch events[i].Type {
+		case TypeRejected:
+			addRejected(rejected, events[i].Payload)
+		case typePush:
+			all = append(all, events[i].Payload)
+		}
+	}
+	for _, details := range all {
+		refs, _ := details["refs"].([]any)
+		for _, ref := range refs {
+			m, _ := ref.(map[string]any)
+			name, _ := m["ref"].(string)
+			from, _ := m["old"].(string)
+			to, _ := m["new"].(string)
+			if !rejected[name] && move(from, to) {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -112,6 +112,13 @@ func findStore(a host.Authority, stores []host.Pattern) *awsHost {
 	return h
 }
 
+// answersItself reports whether AWS, or the store, writes the answers. At other hosts in AWS's
+// domains they are what its customers' programs say.
+func (h *awsHost) answersItself() bool {
+	name := h.service[strings.LastIndexByte(h.service, '.')+1:]
+	return h.unknown == "" && name != "lambda-url" && name != "execute-api"
+}
+
 // request is what is known of a request by its line and by what it is signed for.
 func (h *awsHost) request(method, path, query, service, region string) aws.Request {
 	r := aws.Request{Method: method, Path: path, Query: query, Service: service, Region: region, Host: h.service, Store: !h.own}

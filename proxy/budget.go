@@ -122,6 +122,8 @@ func (x *exchange) watched() {
 		if x.outcome.Error == "" {
 			x.outcome.Error = "GraphQL: " + errors[0]
 		}
+	case *github.ReportReader:
+		x.pushed(watch.Close())
 	case *beginningOf:
 		told := budget.SecondaryGitHub(watch.text())
 		x.turn.Answered(told)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -178,7 +179,7 @@ func (r *run) outcome(response *http.Response, body []byte, err error) *audit.Ou
 	}
 	if response != nil {
 		r.clean(response.Header)
-		out.Status, out.UpstreamRequestID = response.StatusCode, upstreamRequestID(response.Header)
+		out.Status, out.UpstreamRequestID = response.StatusCode, upstreamRequestID(serviceOf(r.call.Operation), response.Header)
 		if r.call.Describe != nil {
 			out.Details = r.call.Describe(response.StatusCode, body)
 		}
@@ -240,4 +241,10 @@ func (p *Proxy) inBackground(do func()) {
 	if p.life.Err() == nil {
 		p.background.Go(do)
 	}
+}
+
+// serviceOf is the service of an operation: "github" of "github:apps/get-authenticated".
+func serviceOf(operation string) string {
+	service, _, _ := strings.Cut(operation, ":")
+	return service
 }

@@ -41,7 +41,7 @@ func (x *exchange) forward() {
 		x.unpack(response)
 	}
 	x.outcome.Status = response.StatusCode
-	x.outcome.UpstreamRequestID = upstreamRequestID(response.Header)
+	x.outcome.UpstreamRequestID = x.upstreamRequestID(response.Header)
 	x.recordAnswer(response.Header)
 	x.account(response)
 	if refusal := x.withhold(response); refusal != nil {

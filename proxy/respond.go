@@ -36,6 +36,7 @@ func (x *exchange) respond(response *http.Response) {
 		x.completed()
 		return
 	}
+	x.watchPush(response)
 	err := x.copyBody(response)
 	x.watched()
 	if err != nil {
@@ -185,7 +186,9 @@ func (x *exchange) trailerPasses(name string) bool {
 // completed marks the exchange as done. A body that the upstream did not want to
 // read is given up, for waiting for it would keep the agent's answer open.
 func (x *exchange) completed() {
-	x.outcome.Outcome = audit.OutcomeCompleted
+	if x.outcome.Outcome == "" { // the answer itself may say otherwise
+		x.outcome.Outcome = audit.OutcomeCompleted
+	}
 	if x.bodyOpen() {
 		x.session.head.linger()
 	}
@@ -197,16 +200,33 @@ func (x *exchange) bodyOpen() bool {
 	return x.r.ProtoMajor == 1 && x.r.Body != http.NoBody && !x.bodyEnded.Load()
 }
 
-// upstreamRequestIDs are the fields in which services name a request, the most
-// specific first.
-var upstreamRequestIDs = []string{
-	"X-Github-Request-Id", "X-Amzn-Requestid", "X-Amz-Request-Id", "X-Request-Id", "Request-Id", "X-Correlation-Id", "Cf-Ray",
+// requestIDs are the fields in which anybody names a request.
+var requestIDs = []string{"X-Request-Id", "Request-Id", "X-Correlation-Id", "Cf-Ray"}
+
+// upstreamRequestID is what the upstream calls the request. GitHub's and AWS's fields are
+// taken from their own servers alone: by them an agent is found, and any other server could
+// write there what belongs to somebody else's request.
+func (x *exchange) upstreamRequestID(h http.Header) string {
+	service := ""
+	if c := x.classified; c != nil && (c.aws == nil || c.aws.host.answersItself()) {
+		service = c.meaning.Service
+	}
+	return upstreamRequestID(service, h)
 }
 
-func upstreamRequestID(h http.Header) string {
-	for _, name := range upstreamRequestIDs {
-		if values := h[name]; len(values) > 0 {
-			return values[0]
+func upstreamRequestID(service string, h http.Header) string {
+	var own []string
+	switch service {
+	case gitHubKey:
+		own = []string{"X-Github-Request-Id"}
+	case awsKey:
+		own = []string{"X-Amzn-Requestid", "X-Amz-Request-Id"}
+	}
+	for _, names := range [...][]string{own, requestIDs} {
+		for _, name := range names {
+			if values := h[name]; len(values) > 0 {
+				return values[0]
+			}
 		}
 	}
 	return ""

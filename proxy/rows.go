@@ -152,7 +152,7 @@ func (x *exchange) settle(cause error) {
 	out := &x.outcome
 	var cut *cutError
 	switch {
-	case out.Outcome == audit.OutcomeCompleted || out.Outcome == audit.OutcomeRefused || cause == nil:
+	case out.Outcome == audit.OutcomeCompleted || out.Outcome == audit.OutcomeRejected || out.Outcome == audit.OutcomeRefused || cause == nil:
 	case errors.As(cause, &cut):
 		out.Outcome, out.Refusal, out.Error = audit.OutcomeRevoked, cut.refusal.word, cut.refusal.detail
 	case errors.Is(cause, errStopping):

@@ -48,34 +48,17 @@ func (q *inquiry) between(ctx context.Context, c *clue) (*answer, error) {
 	return found, err
 }
 
-// brings reports whether a push brought one of the commits, by its row or by what was
-// recorded beside it because the row had no room.
+// brings reports whether a push moved a ref into the commits from outside of them, by its
+// row or by what was recorded beside it because the row had no room.
 func (q *inquiry) brings(ctx context.Context, x *audit.Exchange, commits map[string]bool) (bool, error) {
-	if brought(x.Details, commits) || x.Details["refs_total"] == nil {
-		return brought(x.Details, commits), nil
-	}
-	_, events, err := q.reader.Show(ctx, x.ID)
-	for _, e := range events {
-		if e.Type == "push.refs" && brought(e.Payload, commits) {
-			return true, err
+	var events []audit.EventRow
+	if x.Details["refs_total"] != nil || x.Outcome.Details["rejected_total"] != nil {
+		var err error
+		if _, events, err = q.reader.Show(ctx, x.ID); err != nil {
+			return false, err
 		}
 	}
-	return false, err
-}
-
-// brought reports whether a push moved a ref into the commits from outside of
-// them.
-func brought(details map[string]any, commits map[string]bool) bool {
-	refs, _ := details["refs"].([]any)
-	for _, ref := range refs {
-		m, _ := ref.(map[string]any)
-		from, _ := m["old"].(string)
-		to, _ := m["new"].(string)
-		if commits[to] && !commits[from] {
-			return true
-		}
-	}
-	return false
+	return x.Moved(events, func(from, to string) bool { return commits[to] && !commits[from] }), nil
 }
 
 // descendants are a commit and all that come after it in a clone.

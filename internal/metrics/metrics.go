@@ -30,7 +30,7 @@ type exchangeKey struct{ decision, outcome string }
 // policy was not asked about.
 var (
 	decisions = []string{"none", "allow", "deny", "ask"}
-	outcomes  = []string{"completed", "refused", "upstream_failed", "timed_out", "client_gone", "revoked", "interrupted"}
+	outcomes  = []string{"completed", "rejected", "refused", "upstream_failed", "timed_out", "client_gone", "revoked", "interrupted"}
 )
 
 // New returns metrics with nothing counted.
