@@ -5,30 +5,44 @@ import (
 	"sallyport/policy"
 )
 
-// judge asks the agent's policy about the request as it came and, where that leaves in
-// another form, as it will be sent: an allow means both.
+// judge asks the agent's policy about the request as it came, about where it copies or
+// moves to and, where it leaves in another form, about what will be sent: an allow means
+// all of these, and what is asked about one is asked about all.
 func (x *exchange) judge(g *Generation) policy.Decision {
 	p := g.Policies[x.record.Policy]
 	decision := p.Decide(x.query())
-	if decision.Effect != policy.Allow {
+	if decision.Effect == policy.Deny {
 		return decision
 	}
-	q, err := x.sentQuery(g, decision)
-	if err != nil {
+	if x.target.destination != (policy.Path{}) {
+		to := x.query()
+		to.Path = x.target.destination
+		if decision = also(decision, p.Decide(to), "the Destination header names "+shown(to)); decision.Effect == policy.Deny {
+			return decision
+		}
+	}
+	sent, err := x.sentQuery(g, decision)
+	switch {
+	case err != nil:
 		return policy.Decision{Rule: decision.Rule, Reason: "what would be sent cannot be read: " + err.Error()}
-	}
-	if q.RawQuery == x.target.rawQuery && q.Path == x.target.path {
+	case sent.RawQuery == x.target.rawQuery && sent.Path == x.target.path:
 		return decision
 	}
-	sent := p.Decide(q)
-	if sent.Effect == policy.Allow && sent.Credential == decision.Credential && sent.AgentAuth == decision.AgentAuth && sent.Scope.Equal(decision.Scope) {
-		return decision
+	return also(decision, p.Decide(sent), "what would be sent is "+shown(sent))
+}
+
+// also is the decision about a request that is another one too, for which one injection
+// has to serve.
+func also(one, other policy.Decision, as string) policy.Decision {
+	differ := other.Credential != one.Credential || other.AgentAuth != one.AgentAuth || !other.Scope.Equal(one.Scope)
+	switch {
+	case other.Effect != policy.Deny && differ:
+		return policy.Decision{Rule: other.Rule, Reason: "rules " + one.Rule + " and " + other.Rule + " give different credentials; " + as}
+	case other.Effect < one.Effect:
+		other.Reason += "; " + as
+		return other
 	}
-	if sent.Effect == policy.Allow {
-		sent = policy.Decision{Rule: sent.Rule, Reason: "rules " + decision.Rule + " and " + sent.Rule + " differ about what is sent and what was asked for"}
-	}
-	sent.Reason += "; what would be sent is " + shown(q)
-	return sent
+	return one
 }
 
 // shown is path and query for a sentence. The query may hold secrets, so that only its

@@ -3,7 +3,6 @@ package proxy
 import (
 	"net/http"
 	"net/textproto"
-	"slices"
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
@@ -24,6 +23,8 @@ type target struct {
 	rawPath    string // as sent, without the query
 	rawQuery   string // as sent
 	forceQuery bool   // "?" was sent with nothing behind it
+
+	destination policy.Path // where WebDAV copies or moves to; zero for nowhere
 }
 
 func (t *target) query() policy.Query {
@@ -46,6 +47,9 @@ func (x *exchange) locate() *refusal {
 	stripNamed(x.r.Header)
 	hostField, refusal := x.checkFraming()
 	if refusal != nil {
+		return refusal
+	}
+	if refusal := x.checkFields(); refusal != nil {
 		return refusal
 	}
 	if refusal := x.checkMethod(); refusal != nil {
@@ -117,30 +121,6 @@ func hostOfHTTP2(r *http.Request) (hostField string, _ *refusal) {
 // closeAfter ends the connection after the answer: what follows on it cannot be
 // trusted to be a request.
 func (x *exchange) closeAfter() { x.w.Header().Set("Connection", "close") }
-
-// overrideHeaders let an upstream treat a request as another method than the
-// one that the policy saw.
-var overrideHeaders = []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
-
-func (x *exchange) checkMethod() *refusal {
-	x.target.method = x.r.Method
-	switch x.r.Method {
-	case http.MethodConnect:
-		return malformedRequest.because("CONNECT inside a tunnel is refused: open another tunnel.")
-	case http.MethodTrace:
-		return malformedRequest.because("TRACE is refused, since it would show the credential.")
-	case methodWebSocket:
-		return malformedRequest.because("WEBSOCKET is not a method.")
-	}
-	for _, fields := range []http.Header{x.r.Header, x.r.Trailer} {
-		for name := range fields {
-			if slices.Contains(overrideHeaders, canonicalField(name)) {
-				return malformedRequest.because(name + " is refused: send the method itself.")
-			}
-		}
-	}
-	return nil
-}
 
 // checkAuthority holds the request to its tunnel: the authority, the Host field
 // and (in the handshake) the SNI must all name what CONNECT named.
@@ -227,16 +207,24 @@ func (x *exchange) checkUpgrade() *refusal {
 	return nil
 }
 
-// isBlank finds what would end a request line, which HTTP/2 lets through.
-func isBlank(r rune) bool { return r <= ' ' || r == 0x7f }
+// isUnfit finds what would end a request line, which HTTP/2 lets through, and bytes that
+// no URL holds (RFC 3986 section 2): in which encoding they are is for each server to
+// guess, and one of the guesses is an overlong "..".
+func isUnfit(r rune) bool { return r <= ' ' || r >= 0x7f }
 
 func (x *exchange) checkPath() *refusal {
 	t := &x.target
 	if strings.Contains(t.rawPath, "#") || strings.Contains(t.rawQuery, "#") {
 		return malformedRequest.because("The target holds a fragment.")
 	}
-	if strings.ContainsFunc(t.rawQuery, isBlank) {
-		return malformedRequest.because("The query holds a space or a control character; percent-encode it.")
+	if x.r.ProtoMajor == 2 && !strings.HasPrefix(x.r.RequestURI, "/") {
+		return malformedRequest.because("Over HTTP/2, :path begins with a slash (RFC 9113 section 8.3.1).")
+	}
+	if refusal := x.checkQuery(); refusal != nil {
+		return refusal
+	}
+	if strings.ContainsFunc(t.rawPath, func(r rune) bool { return r > 0x7f }) {
+		return malformedRequest.because("The path holds a byte beyond ASCII; percent-encode it.")
 	}
 	path, err := policy.ParsePath(t.rawPath)
 	if err != nil {

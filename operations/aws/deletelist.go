@@ -17,8 +17,6 @@ type deletion struct {
 // deleteList is the grammar of a list of keys to delete: below which element another may
 // stand, and whether once only. Whatever else is in a list, somebody may read and
 // somebody else not.
-//
-//nolint:gochecknoglobals // a constant table
 var deleteList = map[string]map[string]bool{
 	"":       {"Delete": true},
 	"Delete": {"Object": false, "Quiet": true},

@@ -1,0 +1,268 @@
+package proxy
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"sallyport/internal/host"
+	"sallyport/policy"
+)
+
+// fate is what becomes of a request field that some servers read as more than a field:
+// the request is refused, or the field does not leave.
+type fate struct {
+	dropped bool
+	as      string // what servers take it for
+}
+
+// What servers take a field for.
+const (
+	asMethod = "another method than the one that was judged"
+	asPath   = "another path than the one that was judged"
+	asHost   = "another host than the one that was judged"
+	asScheme = "another scheme or port than the request's"
+	asClient = "the address of a client, which it is for a proxy in front of a server to say"
+	asProxy  = "the word of a proxy in front of the server"
+)
+
+// secondReadings is the one table of request fields by which some server takes a request
+// for another one. What an agent can only mean as a disguise refuses the request, with the
+// reason; what a proxy in its sandbox may have added in good faith ends here.
+var secondReadings = map[string]fate{
+	// Frameworks (Rails, Laravel, ASP.NET, Google's and Microsoft's APIs).
+	"X-Http-Method-Override": {as: asMethod},
+	"X-Http-Method":          {as: asMethod},
+	"X-Method-Override":      {as: asMethod},
+	"X-Original-Method":      {as: asMethod},
+	"X-Request-Method":       {as: asMethod},
+
+	// IIS, Symfony, Zend; Envoy and nginx, which trust what they wrote themselves; WSGI.
+	"X-Original-Url":        {as: asPath},
+	"X-Original-Uri":        {as: asPath},
+	"X-Rewrite-Url":         {as: asPath},
+	"X-Override-Url":        {as: asPath},
+	"X-Request-Uri":         {as: asPath},
+	"X-Replaced-Path":       {as: asPath},
+	"X-Http-Path-Override":  {as: asPath},
+	"X-Envoy-Original-Path": {as: asPath},
+	"X-Script-Name":         {as: asPath},
+	"Script-Name":           {as: asPath},
+	"Path-Info":             {as: asPath},
+	"X-Http-Host-Override":  {as: asHost},
+	"X-Envoy-Original-Host": {as: asHost},
+	"X-Sendfile-Type":       {as: asProxy}, // Rack: which file is sent
+	"X-Accel-Mapping":       {as: asProxy},
+
+	// RFC 7239, its forerunner, and what content networks call the same. X-Forwarded-
+	// stands for every name that begins so.
+	"Forwarded":                {dropped: true, as: asHost},
+	forwardedPrefix:            {dropped: true, as: asHost},
+	"X-Original-Host":          {dropped: true, as: asHost},
+	"X-Host":                   {dropped: true, as: asHost},
+	"X-Original-Proto":         {dropped: true, as: asScheme},
+	"X-Original-Scheme":        {dropped: true, as: asScheme},
+	"X-Url-Scheme":             {dropped: true, as: asScheme},
+	"X-Scheme":                 {dropped: true, as: asScheme},
+	"Front-End-Https":          {dropped: true, as: asScheme},
+	"X-Original-Forwarded-For": {dropped: true, as: asClient},
+	"X-Real-Ip":                {dropped: true, as: asClient},
+	"X-Client-Ip":              {dropped: true, as: asClient},
+	"X-Cluster-Client-Ip":      {dropped: true, as: asClient},
+	"X-Remote-Ip":              {dropped: true, as: asClient},
+	"X-Remote-Addr":            {dropped: true, as: asClient},
+	"X-Originating-Ip":         {dropped: true, as: asClient},
+	"X-Envoy-External-Address": {dropped: true, as: asClient},
+	"Client-Ip":                {dropped: true, as: asClient},
+	"True-Client-Ip":           {dropped: true, as: asClient},
+	"Cf-Connecting-Ip":         {dropped: true, as: asClient},
+	"Cf-Connecting-Ipv6":       {dropped: true, as: asClient},
+	"Fastly-Client-Ip":         {dropped: true, as: asClient},
+	// CGI hands it to programs as HTTP_PROXY, through which they then send.
+	"Proxy": {dropped: true, as: asProxy},
+}
+
+const forwardedPrefix = "X-Forwarded-"
+
+// decisive are the fields by which a request is framed, sent or judged here. Under a name
+// that CGI and its heirs take for one of these, none leaves.
+var decisive = []string{
+	"Host", "Content-Length", "Content-Type", "Content-Encoding", "Expect", "Destination", "Smithy-Protocol", "Git-Protocol",
+}
+
+// fateOf looks a field up by the name that it may be taken for.
+func fateOf(name string) (f fate, found bool) {
+	plain := canonicalField(name)
+	if f, found = secondReadings[plain]; found {
+		return f, true
+	}
+	if strings.HasPrefix(plain, forwardedPrefix) {
+		return secondReadings[forwardedPrefix], true
+	}
+	if plain != name && (slices.Contains(decisive, plain) || slices.Contains(hopByHop, plain) || decidesAtAWS(plain)) {
+		return fate{as: plain}, true
+	}
+	return fate{}, false
+}
+
+// decidesAtAWS: metadata of objects decides nothing, and has underscores.
+func decidesAtAWS(plain string) bool {
+	return strings.HasPrefix(plain, "X-Amz-") && !strings.HasPrefix(plain, "X-Amz-Meta-")
+}
+
+// checkFields refuses what some server reads as another request, and takes out what does
+// not leave.
+func (x *exchange) checkFields() *refusal {
+	var dropped []string
+	for name, values := range x.r.Header {
+		f, found := fateOf(name)
+		switch {
+		case found && !f.dropped:
+			return malformedRequest.because("The field " + shownName(name) + " is refused, since some servers take it for " + f.as + ".")
+		case found && x.generation.authFields().Header(name):
+			// Says who asks, which its rule may let through.
+		case found:
+			delete(x.r.Header, name)
+			dropped = append(dropped, shownName(name))
+		case x.r.ProtoMajor == 2 && slices.ContainsFunc(values, hasOuterSpace):
+			return malformedRequest.because("The field " + shownName(name) + " begins or ends with white space, which HTTP/2 forbids (RFC 9113 section 8.2.1).")
+		}
+	}
+	for name := range x.r.Trailer {
+		if f, found := fateOf(name); found && !f.dropped {
+			return malformedRequest.because("The trailer " + shownName(name) + " is refused, since some servers take it for " + f.as + ".")
+		}
+	}
+	if len(dropped) > 0 {
+		slices.Sort(dropped)
+		x.detail("dropped_fields", anyOf(dropped[:min(len(dropped), maxDropped)]))
+	}
+	return x.checkExpect()
+}
+
+// maxDropped bounds the names in a row; there are not many more.
+const maxDropped = 30
+
+func anyOf(names []string) []any {
+	all := make([]any, len(names))
+	for i, name := range names {
+		all[i] = name
+	}
+	return all
+}
+
+// shownName bounds what is told of a field's name.
+func shownName(name string) string {
+	return name[:min(len(name), 64)]
+}
+
+func hasOuterSpace(value string) bool {
+	return value != "" && strings.Trim(value, " \t") != value
+}
+
+// checkExpect lets through the one expectation that there is (RFC 9110 section 10.1.1).
+// Servers differ about any other, and about one for a body that does not come.
+func (x *exchange) checkExpect() *refusal {
+	switch expect := x.r.Header["Expect"]; {
+	case len(expect) == 0:
+		return nil
+	case len(expect) > 1 || !strings.EqualFold(expect[0], "100-continue"):
+		f := malformedRequest.because("The only expectation that is let through is Expect: 100-continue.")
+		f.status = http.StatusExpectationFailed
+		return f
+	case x.r.Body == http.NoBody:
+		delete(x.r.Header, "Expect")
+	}
+	return nil
+}
+
+// overridingParameters name the method in the query of a POST, for some frameworks.
+var overridingParameters = []string{"_method", "x-http-method-override", "x-http-method", "x-method-override"}
+
+// checkQuery refuses a query that some servers read as another method, and bytes that
+// would end the request line or have no one reading.
+func (x *exchange) checkQuery() *refusal {
+	raw := x.target.rawQuery
+	if strings.ContainsFunc(raw, isUnfit) {
+		return malformedRequest.because("The query holds a space, a control character or a byte beyond ASCII; percent-encode it.")
+	}
+	if x.r.Method != http.MethodPost {
+		return nil // of no other method do they make another
+	}
+	for raw != "" {
+		end := strings.IndexAny(raw, "&;")
+		if end < 0 {
+			end = len(raw)
+		}
+		name, _, _ := strings.Cut(raw[:end], "=")
+		raw = raw[min(end+1, len(raw)):]
+		if strings.Contains(name, "%") {
+			if decoded, err := url.QueryUnescape(name); err == nil {
+				name = decoded
+			}
+		}
+		if slices.ContainsFunc(overridingParameters, func(p string) bool { return strings.EqualFold(p, name) }) {
+			return malformedRequest.because("The parameter " + shownName(name) + " is refused, since some servers take it for " + asMethod + ": send the method itself.")
+		}
+	}
+	return nil
+}
+
+// checkMethod sees that the method is one, and one that may leave. Some servers take
+// methods in any case.
+func (x *exchange) checkMethod() *refusal {
+	x.target.method = x.r.Method
+	if !isToken(x.r.Method) {
+		return malformedRequest.because("The method is not a token.")
+	}
+	switch strings.ToUpper(x.r.Method) {
+	case http.MethodConnect:
+		return malformedRequest.because("CONNECT inside a tunnel is refused: open another tunnel.")
+	case http.MethodTrace:
+		return malformedRequest.because("TRACE is refused, since it would show the credential.")
+	case methodWebSocket:
+		return malformedRequest.because("WEBSOCKET is not a method.")
+	case "COPY", "MOVE":
+		return x.checkDestination()
+	}
+	return nil
+}
+
+// checkDestination reads where WebDAV copies or moves to (RFC 4918 section 10.3): a path
+// that is judged beside the request's own, at the same host.
+func (x *exchange) checkDestination() *refusal {
+	field := x.r.Header["Destination"]
+	if len(field) == 0 {
+		return nil
+	}
+	u, err := url.Parse(field[0])
+	if err != nil || len(field) > 1 || u.Opaque != "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.ContainsFunc(field[0], isUnfit) {
+		return malformedRequest.because("The Destination header cannot be read as one URL.")
+	}
+	if u.Host != "" || u.Scheme != "" {
+		port := uint16(443)
+		if x.target.scheme == "http" {
+			port = 80
+		}
+		named, err := host.ParseAuthority(u.Host, port)
+		if err != nil || named != x.destinationAuthority(port) || !strings.EqualFold(u.Scheme, x.target.scheme) {
+			return wrongAuthority.because("The Destination header names another host than the request.")
+		}
+	}
+	path, err := policy.ParsePath(u.EscapedPath())
+	if err != nil {
+		return malformedRequest.causedBy("The Destination header is refused: "+err.Error()+".", err)
+	}
+	x.target.destination = path
+	return nil
+}
+
+// destinationAuthority is where the request goes; of a plain one that is checked later.
+func (x *exchange) destinationAuthority(port uint16) host.Authority {
+	if x.session.tunnel != nil {
+		return x.target.authority
+	}
+	named, _ := host.ParseAuthority(x.r.Host, port)
+	return named
+}
