@@ -25,7 +25,8 @@
 // of type "intent", whose id is the exchange's, and one of type "outcome";
 // their at is when the exchange started and ended. Other types are whatever
 // was recorded. The tables exchanges, kinds, segments and terms are made from
-// events for queries to use, and can be made again (Rebuild). documents holds
+// events for queries to use, and can be made again (Rebuild); the view requests
+// tells them to other programs. documents holds
 // texts by their SHA-256, each with an event of type "document.stored";
 // checkpoints holds signed heads of the tree by size; removed holds the hashes of
 // the payloads that retention has removed, which are NULL in events.

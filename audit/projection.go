@@ -18,7 +18,7 @@ type projectionBatch struct {
 	pushes []push
 	bySeq  map[uint64]int
 	byID   map[uuid.UUID]int // only for events read back from the table
-	args   [16]any
+	args   [16]any           // of one statement
 }
 
 func newBatch(p *projector, s *store) *projectionBatch {
@@ -66,7 +66,7 @@ func (b *projectionBatch) openSeq(id uuid.UUID) (seq uint64, err error) {
 }
 
 func (b *projectionBatch) addOutcome(e *event, intentSeq uint64) error {
-	outcome, status, err := result(e.payload)
+	res, err := resultOf(e.payload)
 	if err != nil {
 		return fmt.Errorf("event %d: %w", e.seq, err)
 	}
@@ -77,7 +77,7 @@ func (b *projectionBatch) addOutcome(e *event, intentSeq uint64) error {
 	if ok {
 		r := &b.rows[i]
 		if r.outcomeSeq == 0 {
-			r.outcomeSeq, r.outcome, r.status, r.ended = e.seq, outcome, status, e.payload
+			r.outcomeSeq, r.result, r.ended = e.seq, res, e.payload
 		}
 		return nil
 	}
@@ -87,25 +87,54 @@ func (b *projectionBatch) addOutcome(e *event, intentSeq uint64) error {
 			return err // an outcome without intent is for Verify to name
 		}
 	}
-	if _, err = b.p.stmts[endExchange].Exec(int64(e.seq), outcome, status, int64(intentSeq)); err != nil {
+	if _, err = b.p.stmts[endExchange].Exec(int64(e.seq), res.outcome, res.status, orNull(res.refusal), int64(intentSeq)); err != nil {
 		return err
 	}
 	return b.p.endIndexed(ctx, b.store, int64(intentSeq), int64(e.seq), e.payload)
 }
 
-// result reads the two fields of an outcome that queries filter by; they come
-// first.
-func result(payload []byte) (outcome string, status int64, err error) {
+// result is what the projection tells of an outcome.
+type result struct {
+	outcome, refusal string
+	status           int64
+}
+
+// resultOf reads the fields of an outcome that queries filter by; they come first.
+func resultOf(payload []byte) (r result, err error) {
 	f := fields{rest: payload}
 	for tag, v, ok := f.next(); ok && tag <= tagStatus; tag, v, ok = f.next() {
 		switch tag {
 		case tagOutcome:
-			outcome = word(v)
+			r.outcome = word(v)
+		case tagOutRefusal:
+			r.refusal = sqlText(v)
 		case tagStatus:
-			status = f.int(v)
+			r.status = f.int(v)
 		}
 	}
-	return outcome, status, f.err
+	return r, f.err
+}
+
+// textsOf reads the fields of an intent that the projection tells as they are, which
+// come right after those of its kind; rest is the payload without these.
+func textsOf(rest []byte) (path, resource string, err error) {
+	f := fields{rest: rest}
+	for tag, v, ok := f.next(); ok && tag <= tagResource; tag, v, ok = f.next() {
+		switch tag {
+		case tagPath:
+			path = sqlText(v)
+		case tagResource:
+			resource = sqlText(v)
+		}
+	}
+	return path, resource, f.err
+}
+
+func orNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
 }
 
 // word returns one of the few outcomes without a copy for each exchange.
@@ -152,10 +181,14 @@ func (b *projectionBatch) write(ctx context.Context, r *row) error {
 	if err := b.p.place(r); err != nil {
 		return err
 	}
-	a := b.args[:7]
-	a[0], a[1], a[2], a[3], a[4], a[5], a[6] = int64(r.seq), r.id[:], r.started, kind, nil, nil, nil
+	path, resource, err := textsOf(r.payload[len(key):])
+	if err != nil {
+		return err
+	}
+	a := b.args[:10]
+	a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9] = int64(r.seq), r.id[:], r.started, kind, nil, nil, nil, path, resource, nil
 	if r.outcomeSeq != 0 {
-		a[4], a[5], a[6] = int64(r.outcomeSeq), r.outcome, r.status
+		a[4], a[5], a[6], a[9] = int64(r.outcomeSeq), r.result.outcome, r.result.status, orNull(r.result.refusal)
 	}
 	_, err = b.p.stmts[addExchange].Exec(a...)
 	return err

@@ -17,6 +17,9 @@ const (
 	projectBatch = 512
 	// projectAfter is how long events may stay unprojected while it is quiet.
 	projectAfter = 100 * time.Millisecond
+	// projectLatest is how much longer, while it is not: who reads the projection with
+	// another program sees what is a second old.
+	projectLatest = 400 * time.Millisecond
 	// projectRetry is the pause after a projection that failed.
 	projectRetry = time.Second
 	// maxKinds bounds the kinds remembered, since agents choose hosts.
@@ -31,31 +34,37 @@ type projector struct {
 	// cursor is the last projected seq; state is loaded when loaded is set.
 	cursor int64
 	loaded bool
-	index  index
-	kinds  map[string]int64
-	stmts  []*sqlite.Statement // by the constants below
+	// bare is the last exchange that has no texts yet; 0 for none. See fillNext.
+	bare  int64
+	index index
+	kinds map[string]int64
+	stmts []*sqlite.Statement // by the constants below
 }
 
 // Indexes of projector.stmts.
 const (
 	addExchange = iota
 	endExchange
+	fillExchange
 	addKind
 	addSegment
 	addTerm
 	addTerms
 	moveCursor
+	moveBare
 )
 
 func projectorQueries() []string {
 	return []string{
-		addExchange: "INSERT INTO exchanges VALUES (?, ?, ?, ?, ?, ?, ?)",
-		endExchange: "UPDATE exchanges SET outcome_seq = ?, outcome = ?, status = ? WHERE seq = ? AND outcome_seq IS NULL",
-		addKind:     "INSERT INTO kinds VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		addSegment:  "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-		addTerm:     "INSERT INTO terms VALUES (?, ?, ?, ?)",
-		addTerms:    "INSERT INTO terms VALUES " + strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?), ", termsAtOnce), ", "),
-		moveCursor:  "UPDATE projection SET cursor = ?",
+		addExchange:  "INSERT INTO exchanges VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		endExchange:  "UPDATE exchanges SET outcome_seq = ?, outcome = ?, status = ?, refusal = ? WHERE seq = ? AND outcome_seq IS NULL",
+		fillExchange: "UPDATE exchanges SET path = ?, resource = ?, refusal = ? WHERE seq = ?",
+		addKind:      "INSERT INTO kinds VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		addSegment:   "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+		addTerm:      "INSERT INTO terms VALUES (?, ?, ?, ?)",
+		addTerms:     "INSERT INTO terms VALUES " + strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?), ", termsAtOnce), ", "),
+		moveCursor:   "UPDATE projection SET cursor = ?",
+		moveBare:     "UPDATE projection SET bare = coalesce((SELECT max(seq) FROM exchanges WHERE seq < ?), 0)",
 	}
 }
 
@@ -66,8 +75,7 @@ type row struct {
 	started    int64
 	payload    []byte
 	outcomeSeq uint64
-	outcome    string
-	status     int64
+	result     result
 	ended      []byte // payload of the outcome
 }
 
@@ -88,7 +96,7 @@ func (w *writer) project(quiet, closing bool) {
 	w.stats.lag.Store(lag)
 	if lag == 0 {
 		w.projectAt = time.Time{}
-		w.sealOld()
+		w.projectOld()
 		return
 	}
 	now := time.Now()
@@ -99,14 +107,15 @@ func (w *writer) project(quiet, closing bool) {
 	if w.projectAt.IsZero() {
 		w.projectAt = now.Add(projectAfter)
 	}
-	if due := quiet && !now.Before(w.projectAt); !due && !closing && lag < projectBatch {
+	due := quiet && !now.Before(w.projectAt) || !now.Before(w.projectAt.Add(projectLatest))
+	if !due && !closing && lag < projectBatch {
 		return
 	}
 	w.projectAt = time.Time{}
 	if err := w.projector.run(w.store, w.tree.size, w.pools); err != nil {
 		w.projectionFailed(err)
 	} else if quiet {
-		w.sealOld()
+		w.projectOld()
 	}
 	w.stats.lag.Store(w.tree.size - w.projector.cursor)
 }
@@ -196,7 +205,7 @@ func (p *projector) load(s *store) error {
 		return nil
 	}
 	ctx := context.Background()
-	if err := s.conn.QueryRowContext(ctx, "SELECT cursor FROM projection").Scan(&p.cursor); err != nil {
+	if err := s.conn.QueryRowContext(ctx, "SELECT cursor, bare FROM projection").Scan(&p.cursor, &p.bare); err != nil {
 		return fmt.Errorf("read the projection's cursor: %w", err)
 	}
 	if err := p.prepare(s); err != nil {

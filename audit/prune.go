@@ -142,7 +142,7 @@ func (p *pruning) step(w *writer) (bool, error) {
 				return err
 			}
 		}
-		return nil
+		return unbare(context.Background(), w.store.conn)
 	})
 	if err != nil {
 		return true, err

@@ -22,7 +22,7 @@ import (
 func migrations() []string {
 	return []string{
 		createEvents + createProjection, createCheckpoints, createResults + emptyBlocks, createTypes, createRemoved,
-		dropCheckpointTime, createSegments,
+		dropCheckpointTime, createSegments, createRequests,
 	}
 }
 
@@ -210,7 +210,7 @@ DELETE FROM exchanges;
 DELETE FROM kinds;
 DELETE FROM segments;
 DELETE FROM terms;
-UPDATE projection SET cursor = 0;
+UPDATE projection SET cursor = 0, bare = 0;
 `
 
 // schemaAt is every table, index and trigger of a version, by what it is, with

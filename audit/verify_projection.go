@@ -15,6 +15,7 @@ type projectedRow struct {
 	outcomeSeq         sql.NullInt64
 	outcome            sql.NullString
 	status             sql.NullInt64
+	texts              textColumns
 }
 
 // projectionWalk reads the rows of exchanges in the order of their intents,
@@ -24,6 +25,10 @@ type projectionWalk struct {
 	next  *projectedRow
 	kinds map[int64]string // id to key
 	used  map[int64]bool   // kinds that an exchange is of
+
+	texts    bool // the rows have them, as those of a trail that an older program wrote do not
+	bare     int64
+	bareSeen bool
 }
 
 func walkProjection(ctx context.Context, v *verifier) (*projectionWalk, error) {
@@ -32,12 +37,18 @@ func walkProjection(ctx context.Context, v *verifier) (*projectionWalk, error) {
 	if err != nil {
 		return nil, err
 	}
+	w := &projectionWalk{kinds: kinds, used: make(map[int64]bool, len(kinds))}
+	texts := "NULL, NULL, NULL"
+	if w.texts, w.bare, err = readBare(ctx, conn); err != nil {
+		return nil, err
+	} else if w.texts {
+		texts = "path, resource, refusal"
+	}
 	//nolint:rowserrcheck // advance checks it, at the end of the rows
-	rows, err := conn.QueryContext(ctx, "SELECT seq, id, started_at, kind, outcome_seq, outcome, status FROM exchanges ORDER BY seq")
+	w.rows, err = conn.QueryContext(ctx, "SELECT seq, id, started_at, kind, outcome_seq, outcome, status, "+texts+" FROM exchanges ORDER BY seq")
 	if err != nil {
 		return nil, err
 	}
-	w := &projectionWalk{rows: rows, kinds: kinds, used: make(map[int64]bool, len(kinds))}
 	if err := w.advance(); err != nil {
 		w.close()
 		return nil, err
@@ -54,7 +65,7 @@ func (w *projectionWalk) advance() error {
 	}
 	r := new(projectedRow)
 	var id []byte
-	if err := w.rows.Scan(&r.seq, &id, &r.started, &r.kind, &r.outcomeSeq, &r.outcome, &r.status); err != nil {
+	if err := w.rows.Scan(&r.seq, &id, &r.started, &r.kind, &r.outcomeSeq, &r.outcome, &r.status, &r.texts.path, &r.texts.resource, &r.texts.refusal); err != nil {
 		return fmt.Errorf("projection: row %d: %w", r.seq, err)
 	}
 	if len(id) == len(r.id) {
@@ -86,6 +97,7 @@ func (w *projectionWalk) intent(v *verifier, e *event) (*projectedRow, error) {
 		return nil, err
 	}
 	w.used[r.kind] = true
+	w.bareSeen = w.bareSeen || r.seq == w.bare
 	return r, w.same(v, r, e, projected)
 }
 
@@ -101,6 +113,9 @@ func (w *projectionWalk) same(v *verifier, r *projectedRow, e *event, projected 
 	if have, ok := w.kinds[r.kind]; !projected || r.id != e.exchange || r.started != e.at || !ok || have != string(key) {
 		return v.problem("projection: event %d is told otherwise", e.seq)
 	}
+	if path, resource, err := textsOf(e.payload[len(key):]); err == nil && !w.sameTexts(r, path, resource) {
+		return v.problem("projection: path or resource of event %d is told otherwise", e.seq)
+	}
 	return nil
 }
 
@@ -115,11 +130,11 @@ func (w *projectionWalk) outcome(v *verifier, r *projectedRow, e *event) error {
 		}
 		return nil
 	}
-	outcome, status, err := result(e.payload)
+	res, err := resultOf(e.payload)
 	if err != nil || e.removed {
 		return nil //nolint:nilerr // named already, or nothing to compare with
 	}
-	if r.outcomeSeq.Int64 != int64(e.seq) || !r.outcome.Valid || r.outcome.String != outcome || !r.status.Valid || r.status.Int64 != status {
+	if r.outcomeSeq.Int64 != int64(e.seq) || !r.outcome.Valid || r.outcome.String != res.outcome || !r.status.Valid || r.status.Int64 != res.status || !w.sameRefusal(r, res.refusal) {
 		return v.problem("projection: outcome of event %d, event %d, is told otherwise", r.seq, e.seq)
 	}
 	return nil
@@ -131,7 +146,7 @@ func (w *projectionWalk) finish(v *verifier) error {
 		return err
 	}
 	for _, b := range v.openInOrder() {
-		if b.row != nil && (b.row.outcomeSeq.Valid || b.row.outcome.Valid || b.row.status.Valid) {
+		if b.row != nil && (b.row.outcomeSeq.Valid || b.row.outcome.Valid || b.row.status.Valid || b.row.texts.refusal.Valid) {
 			if err := v.problem("projection: event %d has an outcome that is no event", b.seq); err != nil {
 				return err
 			}
@@ -142,6 +157,9 @@ func (w *projectionWalk) finish(v *verifier) error {
 	}
 	if v.snapshot.cursor > v.tree.size {
 		return v.problem("projection: it goes up to event %d, the events to %d", v.snapshot.cursor, v.tree.size)
+	}
+	if w.bare != 0 && !w.bareSeen {
+		return v.problem("projection: it says that event %d has no texts yet, which is no exchange", w.bare)
 	}
 	for id := range w.kinds {
 		// Retention takes away kinds last.
