@@ -81,9 +81,11 @@ type restoring struct {
 	suspended []identity.Agent
 	revoked   []identity.Agent
 	since     *since // what --trail says; nil without
-	log       string // the trail's new identity
-	newCAs    bool
-	warnings  []string
+
+	certificates []identity.Certificate // revoked now, because it says so
+	log          string                 // the trail's new identity
+	newCAs       bool
+	warnings     []string
 }
 
 // stagingName cannot be the name of anything in a HOME.
@@ -251,7 +253,7 @@ func (r *restoring) goOn(ctx context.Context) (err error) {
 		return err
 	}
 	service := admin.NewService(admin.Config{Registry: registry, Trail: trail, View: r.view, Now: r.now})
-	err = service.As(admin.Self()).RecordRestore(ctx, r.event(), slices.Concat(r.suspended, r.revoked))
+	err = service.As(admin.Self()).RecordRestore(ctx, r.event(), slices.Concat(r.suspended, r.revoked), r.certificates)
 	return errors.Join(err, trail.Close(context.WithoutCancel(ctx)))
 }
 
@@ -260,7 +262,8 @@ func (r *restoring) event() map[string]any {
 	m := r.backup.Manifest
 	payload := map[string]any{
 		"backup": r.backup.Hash, "made_at": m.MadeAt, "version": m.Version, "keys": r.keys(), "newest": r.flags.newest,
-		"suspended": len(r.suspended), "revoked": len(r.revoked), "new_authorities": r.newCAs,
+		"suspended": len(r.suspended), "revoked": len(r.revoked),
+		"certificates": len(r.certificates), "new_authorities": r.newCAs,
 	}
 	if r.since != nil {
 		payload["later_events"], payload["later_root"] = r.since.events, r.since.root
@@ -323,13 +326,17 @@ func (r *restoring) print() error {
 		"home", r.layout.Dir,
 		"backup", "of "+moment(m.MadeAt)+", version "+m.Version,
 		"trail", fmt.Sprintf("%d events, goes on as the log %s", m.Trail.Events, r.log),
-		"agents", fmt.Sprintf("%d, %d suspended now, %d revoked now", m.Agents.All, len(r.suspended), len(r.revoked)),
+		"agents", fmt.Sprintf("%d, %d suspended now, %d revoked now, and %d certificates of others", m.Agents.All, len(r.suspended), len(r.revoked), len(r.certificates)),
 	)
 	if len(r.suspended) > 0 {
 		fmt.Fprintln(r.stdout, "next: look at each suspended agent (agent list), and `sallyport agent resume ID` where nothing was done since the backup")
+		fmt.Fprintln(r.stdout, "      where a certificate of it may have been revoked since: `sallyport agent renew ID --replace --out DIR`")
 	}
 	if r.newCAs {
 		fmt.Fprintln(r.stdout, "next: the authorities are new; `sallyport agent renew ID --out DIR` for each agent, and give its sandbox the new files")
+	}
+	if r.flags.withoutKeys && m.Keys != backup.KeysNone {
+		fmt.Fprintln(r.stdout, "not restored: the keys and secret files that are in the backup")
 	}
 	for _, what := range m.LeftOut {
 		fmt.Fprintf(r.stdout, "not in the backup: %s\n", printable(what))

@@ -17,6 +17,7 @@ type since struct {
 	events  uint64 // of that trail
 	root    string
 	touched map[uuid.UUID]string // agents that anything was done to; the reason if one was revoked
+	serials []string             // of certificates that were revoked by themselves
 }
 
 // lookSince reads the trail at path, which must verify and begin with all of the backup's.
@@ -61,8 +62,13 @@ func (s *since) note(e audit.EventRow) error {
 	if _, known := s.touched[id]; !known {
 		s.touched[id] = ""
 	}
-	if e.Type == "agent.revoked" {
+	switch e.Type {
+	case "agent.revoked":
 		s.touched[id] = "revoked after the backup, at " + moment(e.At)
+	case "certificate.revoked":
+		if serial, ok := e.Payload["serial"].(string); ok {
+			s.serials = append(s.serials, serial)
+		}
 	}
 	return nil
 }
@@ -78,19 +84,38 @@ func (r *restoring) settle(ctx context.Context, registry *identity.Registry) (er
 		if r.since, err = r.lookSince(ctx, r.flags.trail); err != nil {
 			return err
 		}
-		which = func(a identity.Agent) bool { _, touched := r.since.touched[a.ID]; return touched }
-		for id, reason := range r.since.touched {
-			if a, known := registry.Lookup(id); !known || reason == "" || a.Status == identity.Revoked {
-				continue
-			}
-			a, err := registry.Revoke(ctx, id, reason)
-			if err != nil {
-				return err
-			}
-			r.revoked = append(r.revoked, a)
+		if err := r.revokeSince(ctx, registry); err != nil {
+			return err
 		}
+		which = func(a identity.Agent) bool { _, touched := r.since.touched[a.ID]; return touched }
 	}
 	reason := "restored from the backup of " + moment(r.backup.Manifest.MadeAt) + ", after which it may have been suspended or revoked"
 	r.suspended, err = registry.SuspendWhere(ctx, reason, which)
 	return err
+}
+
+// revokeSince revokes the agents and the certificates that a later trail says were revoked.
+func (r *restoring) revokeSince(ctx context.Context, registry *identity.Registry) error {
+	for id, reason := range r.since.touched {
+		if a, known := registry.Lookup(id); !known || reason == "" || a.Status == identity.Revoked {
+			continue
+		}
+		a, err := registry.Revoke(ctx, id, reason)
+		if err != nil {
+			return err
+		}
+		r.revoked = append(r.revoked, a)
+	}
+	for _, serial := range r.since.serials {
+		c, known := registry.Certificate(serial)
+		if !known || c.Revoked {
+			continue
+		}
+		revoked, err := registry.RevokeCertificates(ctx, c.Agent, "", func(one identity.Certificate) bool { return one.Serial == serial })
+		if err != nil {
+			return err
+		}
+		r.certificates = append(r.certificates, revoked...)
+	}
+	return nil
 }

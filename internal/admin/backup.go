@@ -41,8 +41,8 @@ func (s *Session) RecordBackup(ctx context.Context, r BackupRequest) (Nothing, e
 }
 
 // RecordRestore puts a restore into the trail that it has restored, and each agent that it
-// has suspended or revoked.
-func (s *Session) RecordRestore(ctx context.Context, payload map[string]any, stopped []identity.Agent) error {
+// has suspended or revoked, and each certificate that it has revoked beside them.
+func (s *Session) RecordRestore(ctx context.Context, payload map[string]any, stopped []identity.Agent, certificates []identity.Certificate) error {
 	if err := s.record(ctx, eventRestored, payload); err != nil {
 		return err
 	}
@@ -50,6 +50,13 @@ func (s *Session) RecordRestore(ctx context.Context, payload map[string]any, sto
 	for _, a := range stopped {
 		if err := s.recordAgent(ctx, "agent."+string(a.Status), view, a); err != nil {
 			return fmt.Errorf("agent %s: %w", a.ID, err)
+		}
+	}
+	for _, c := range certificates {
+		agent, _ := s.service.Registry.Lookup(c.Agent)
+		r := CertificateRequest{Reason: "revoked after the backup"}
+		if err := s.recordCertificate(ctx, view, agent, c, r, c); err != nil {
+			return fmt.Errorf("certificate %s: %w", c.Serial, err)
 		}
 	}
 	return nil
