@@ -89,6 +89,55 @@ func TestAWSRequestsAreNamedAndJudged(t *testing.T) {
 	assert.True(t, bytes.HasSuffix(got, []byte("xxx")) && bytes.HasPrefix(got, []byte("Action=SendMessage")), "what was read to name it must arrive")
 }
 
+// A body that is judged leaves byte for byte, or not at all.
+func TestAWSBodiesWithTwoReadingsDoNotLeave(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	var got []string
+	r.upstream(func(_ http.ResponseWriter, req *http.Request) {
+		text, _ := io.ReadAll(req.Body)
+		got = append(got, string(text))
+	}, true, "dynamodb.eu-west-1.amazonaws.com", "sns.eu-west-1.amazonaws.com")
+	r.configure(`
+policy: operator
+rules:
+  - {name: anything, allow: {host: "*.amazonaws.com"}}
+  - {name: not-that, deny: {aws: {operations: [dynamodb/GetItem], resources: ["arn:aws:dynamodb:*:*:table/other"]}}}
+  - {name: nor-that, deny: {aws: {operations: [sns/Publish], resources: ["arn:aws:sns:*:*:other"]}}}
+`)
+	client := r.client(r.agent("a"), true)
+	for _, c := range []struct {
+		body   string
+		leaves bool
+	}{
+		{` { "TableName" : "m\u0069ne",  "Key":{"id":{"S":"\ud83d\ude00","N":1.50}} } `, true},
+		{`{"TableName":"mine","TableName":"other"}`, false},
+		{`{"TableName":"mine","tableName":"other"}`, false},
+		{`{"TableName":"mine","Key":{"id":1,"id":2}}`, false},
+		{`{"TableName":"mine"}{"TableName":"other"}`, false},
+		{`{"TableName":"mine","x":"\ud83d"}`, false},
+		{`Action=Publish&Message=a+%C3%BC&TopicArn=arn%3Aaws%3Asns%3Aeu-west-1%3A1%3Amine`, true},
+		{`Action=Publish&TopicArn=arn%3Aaws%3Asns%3Aeu-west-1%3A1%3Amine&TopicArn=arn%3Aaws%3Asns%3Aeu-west-1%3A1%3Aother`, false},
+		{`Action=Publish&TopicArn=arn%3Aaws%3Asns%3Aeu-west-1%3A1%3Amine&topicArn=arn%3Aaws%3Asns%3Aeu-west-1%3A1%3Aother`, false},
+	} {
+		request := signedFor(t, "sns", "eu-west-1", "POST", "https://sns.eu-west-1.amazonaws.com/", c.body, awsForm)
+		if !strings.HasPrefix(c.body, "Action") {
+			request = signedFor(t, "dynamodb", "eu-west-1", "POST", "https://dynamodb.eu-west-1.amazonaws.com/", c.body, awsJSON10, "X-Amz-Target: DynamoDB_20120810.GetItem")
+		}
+		got = nil
+		response, err := client.Do(request)
+		require.NoError(t, err)
+		text := body(t, response)
+		if c.leaves {
+			assert.Equal(t, http.StatusOK, response.StatusCode, text)
+			assert.Equal(t, []string{c.body}, got)
+			continue
+		}
+		assert.GreaterOrEqual(t, response.StatusCode, 400, c.body)
+		assert.Empty(t, got, c.body)
+	}
+}
+
 func TestIAMActionsAreListedWhereTheyDiffer(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -87,6 +87,7 @@ func (x *exchange) classifyBody(o github.Operation) error {
 		var printed []byte
 		if c.operations, printed, err = github.ReadGraphQL(x.r.Header, body); err == nil {
 			x.sendAnew(printed, github.GraphQLMedia)
+			beside = int64(len(printed))
 		}
 	case github.PushBody:
 		if encodings := x.r.Header["Content-Encoding"]; len(encodings) > 1 {

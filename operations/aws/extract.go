@@ -31,7 +31,7 @@ var extractors = sync.OnceValue(func() map[string]extractor {
 	add("sqs", "SendMessage SendMessageBatch ReceiveMessage DeleteMessage DeleteMessageBatch ChangeMessageVisibility "+
 		"ChangeMessageVisibilityBatch GetQueueAttributes SetQueueAttributes PurgeQueue DeleteQueue AddPermission RemovePermission "+
 		"ListDeadLetterSourceQueues ListQueueTags TagQueue UntagQueue", queue)
-	add("sqs", "CreateQueue GetQueueUrl", member("QueueName", named("sqs", "")))
+	add("sqs", "CreateQueue GetQueueUrl", member("QueueName", owned("sqs", "", "QueueOwnerAWSAccountId")))
 	add("sns", "Publish", publish)
 	add("sns", "PublishBatch Subscribe GetTopicAttributes SetTopicAttributes DeleteTopic AddPermission RemovePermission "+
 		"ListSubscriptionsByTopic GetDataProtectionPolicy", member("TopicArn", arnOnly))
@@ -189,12 +189,35 @@ func named(service, kind string) arnOf {
 	}
 }
 
+// owned is for resources whose account a member of its own may name.
+func owned(service, kind, member string) arnOf {
+	return func(q *signals, value string) (arn, problem string) {
+		account, given, problem := q.optional(member)
+		switch {
+		case problem != "":
+			return "", problem
+		case given && !isAccount(account):
+			return "", member + " is not the number of an account"
+		case given && strings.HasPrefix(value, "arn:"):
+			return "", "the resource's account is named twice, in its ARN and in " + member
+		case given:
+			return q.arn(service, account, kind+value), ""
+		}
+		return named(service, kind)(q, value)
+	}
+}
+
+// isAccount: 123456789012.
+func isAccount(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' })
+}
+
 func dynamoTable(q *signals, value string) (arn, problem string) {
 	return named("dynamodb", "table/")(q, value)
 }
 
 func repository(q *signals, value string) (arn, problem string) {
-	return named("ecr", "repository/")(q, value)
+	return owned("ecr", "repository/", "registryId")(q, value)
 }
 
 func logGroup(q *signals, value string) (arn, problem string) {
@@ -223,6 +246,9 @@ func function(q *signals, value string) (arn, problem string) {
 		return arnOnly(q, value)
 	}
 	if account, rest, ok := strings.Cut(value, ":function:"); ok {
+		if !isAccount(account) {
+			return "", "the function's name holds an account that is none"
+		}
 		return q.arn("lambda", account, "function:"+rest), ""
 	}
 	arn = q.arn("lambda", "", "function:"+value)

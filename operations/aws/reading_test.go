@@ -28,6 +28,9 @@ func TestJSONWithTwoReadingsTouchesNothingKnown(t *testing.T) {
 	queue := func(url string) aws.Request {
 		return request("sqs", "sqs", "POST /", target("AmazonSQS.SendMessage"), jsonBody, `{"QueueUrl":"`+url+`"}`)
 	}
+	registry := func(more string) aws.Request {
+		return request("ecr", "api.ecr", "POST /", target("AmazonEC2ContainerRegistry_V20150921.PutImage"), jsonBody, `{"repositoryName":"a",`+more+`}`)
+	}
 	function := func(media, body string) aws.Request {
 		return request("lambda", "lambda", "POST /2015-03-31/functions", "Content-Type: "+media, body)
 	}
@@ -54,6 +57,11 @@ func TestJSONWithTwoReadingsTouchesNothingKnown(t *testing.T) {
 		"index in another case":         request("dynamodb", "dynamodb", "POST /", target("DynamoDB_20120810.Query"), jsonBody, `{"TableName":"a","indexName":"i"}`),
 		"one group of two unreadable":   logs(`{"logGroupName":"a","logGroupNames":"b"}`),
 		"one group in another case":     logs(`{"logGroupName":"a","LogGroupNames":["b"]}`),
+		"account in another case":       registry(`"RegistryId":"1"`),
+		"account that is a number":      registry(`"registryId":1`),
+		"account with more in it":       registry(`"registryId":"1:repository/b"`),
+		"account twice":                 registry(`"registryId":"1","registryId":"2"`),
+		"account that is none":          request("lambda", "lambda", "POST /2015-03-31/functions/1%3A2%3Afunction%3Af/invocations"),
 		"queue with a fragment":         queue("https://sqs/1/q#/2/r"),
 		"queue with a query":            queue("https://sqs/1/q?x"),
 		"queue with a user":             queue("https://sqs@other/1/q"),
