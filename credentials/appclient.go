@@ -156,7 +156,7 @@ func (a *app) asApp(ctx context.Context, via http.RoundTripper, what Call, call 
 			err = context.Cause(ctx) // says whose limit it was; a dial has one of its own
 		}
 		if again || !differs || response.StatusCode != http.StatusUnauthorized {
-			return a.explain(response, cleaned(err, token))
+			return a.explain(response, plain(err, token))
 		}
 	}
 }
@@ -176,14 +176,8 @@ func (a *app) learnSkew(h http.Header) bool {
 	return true
 }
 
-// cleaned is an error in whose text a server may have repeated the token that it was sent.
-func cleaned(err error, token string) error {
-	return CleanError(err, newScrubber(token, token).header)
-}
-
 // explain says what a failure most likely means.
 func (a *app) explain(response *github.Response, err error) error {
-	err = plain(err)
 	if response == nil {
 		return fmt.Errorf("ask %s: %w", a.server, err)
 	}
@@ -204,13 +198,24 @@ func (a *app) explain(response *github.Response, err error) error {
 	return fmt.Errorf("ask %s: %w%s", a.server, err, hint)
 }
 
-// plain is an error without the empty list of details that the library ends it with.
-func plain(err error) error {
-	text, ok := strings.CutSuffix(err.Error(), " []")
-	if !ok {
-		return err
+// plain is an error of the library's in our own words, as far as it has a server's in it, who
+// may have repeated the token that it was sent.
+func plain(err error, token string) error {
+	secret := newScrubber(token, token)
+	answer, ok := errors.AsType[*github.ErrorResponse](err)
+	if !ok || answer.Response == nil {
+		return &cleanedError{text: told(secret.text(err.Error())), err: err}
 	}
-	return &cleanedError{text: strings.TrimSpace(text), err: err}
+	text := strconv.Itoa(answer.Response.StatusCode) + " " + told(secret.text(answer.Message))
+	if r := answer.Response.Request; r != nil {
+		text = r.Method + " " + r.URL.EscapedPath() + ": " + text
+	}
+	for _, detail := range answer.Errors {
+		if said := told(secret.text(strings.Join([]string{detail.Resource, detail.Field, detail.Code, detail.Message}, " "))); said != "" {
+			text += "; " + said
+		}
+	}
+	return &cleanedError{text: text, err: err}
 }
 
 // refused marks an error that another try does not change, if that is what GitHub's
@@ -339,7 +344,7 @@ func (t *token) revoke(ctx context.Context, via http.RoundTripper) error {
 	}
 	response, err := client.Apps.RevokeInstallationToken(call.in(ctx))
 	if err != nil {
-		return t.app.explain(response, cleaned(err, t.text()))
+		return t.app.explain(response, plain(err, t.text()))
 	}
 	return nil
 }

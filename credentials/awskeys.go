@@ -124,7 +124,7 @@ func (k *awsKeys) check(ctx context.Context, via http.RoundTripper) (*Injection,
 		if err != nil {
 			return nil, err
 		}
-		if err := callerIdentity(ctx, stsClient(raw, "https://"+endpoint, region, via)); err != nil {
+		if err := callerIdentity(ctx, stsClient(raw, "https://"+endpoint, region, via), raw); err != nil {
 			return nil, err
 		}
 	}

@@ -161,7 +161,7 @@ func (r *awsRole) mint(ctx context.Context, use Use, request roleRequest) (*awsS
 	if base.token() != "" {
 		request.duration = min(request.duration, chainedDuration)
 	}
-	answer, err := assumeRole(ctx, stsClient(base, r.endpoint, r.region, use.Transport), request)
+	answer, err := assumeRole(ctx, stsClient(base, r.endpoint, r.region, use.Transport), base, request)
 	if err != nil {
 		return nil, fmt.Errorf("assume role %s: %w", r.arn, err)
 	}

@@ -36,6 +36,14 @@ func newAWSSecrets(id, secret, token string, expires time.Time) *awsSecrets {
 	return &awsSecrets{id: id, secret: func() string { return secret }, token: func() string { return token }, expires: expires}
 }
 
+// clean takes the keys out of what a server says: of a signature that it does not take, STS
+// says what it was sent.
+func (k *awsSecrets) clean(text string) string {
+	s := newScrubber(k.secret(), k.secret())
+	s.also(k.token())
+	return s.text(text)
+}
+
 func (k *awsSecrets) provider() sdk.CredentialsProvider {
 	return sdk.CredentialsProviderFunc(func(context.Context) (sdk.Credentials, error) {
 		return sdk.Credentials{AccessKeyID: k.id, SecretAccessKey: k.secret(), SessionToken: k.token()}, nil
@@ -77,7 +85,7 @@ func throughOnly(via http.RoundTripper) *http.Client {
 }
 
 // assumeRole asks for a session.
-func assumeRole(ctx context.Context, c *sts.Client, r roleRequest) (*roleAnswer, error) {
+func assumeRole(ctx context.Context, c *sts.Client, keys *awsSecrets, r roleRequest) (*roleAnswer, error) {
 	in := &sts.AssumeRoleInput{RoleArn: &r.arn, RoleSessionName: &r.name, DurationSeconds: sdk.Int32(int32(r.duration / time.Second))}
 	if r.sourceIdentity != "" {
 		in.SourceIdentity = &r.sourceIdentity
@@ -97,7 +105,7 @@ func assumeRole(ctx context.Context, c *sts.Client, r roleRequest) (*roleAnswer,
 	call := Call{Operation: "aws:sts/AssumeRole", Resource: r.arn, Describe: func(status int, body []byte) map[string]any { return describeSession(r, status, body) }}
 	out, err := c.AssumeRole(call.in(ctx), in)
 	if err != nil {
-		return nil, explainSTS(err, r.arn)
+		return nil, explainSTS(err, r.arn, keys)
 	}
 	got := out.Credentials
 	if got == nil || got.AccessKeyId == nil || got.SecretAccessKey == nil || got.SessionToken == nil || got.Expiration == nil {
@@ -108,10 +116,10 @@ func assumeRole(ctx context.Context, c *sts.Client, r roleRequest) (*roleAnswer,
 }
 
 // callerIdentity asks AWS whose keys these are.
-func callerIdentity(ctx context.Context, c *sts.Client) error {
+func callerIdentity(ctx context.Context, c *sts.Client, keys *awsSecrets) error {
 	call := Call{Operation: "aws:sts/GetCallerIdentity"}
 	_, err := c.GetCallerIdentity(call.in(ctx), &sts.GetCallerIdentityInput{})
-	return explainSTS(err, "")
+	return explainSTS(err, "", keys)
 }
 
 // sessionAnswer is what the row of a mint tells of the answer.
@@ -135,7 +143,7 @@ func describeSession(r roleRequest, _ int, body []byte) map[string]any {
 	for key, value := range map[string]string{
 		"access_key_id": answer.AccessKeyID, "expires_at": answer.Expiration, "assumed_role": answer.Assumed, "sts_error": answer.Error,
 	} {
-		if value != "" {
+		if value = told(value); value != "" {
 			details[key] = value
 		}
 	}
@@ -159,12 +167,15 @@ func (e *RefusedError) Error() string { return e.err.Error() }
 func (e *RefusedError) Unwrap() error { return e.err }
 
 // explainSTS says what a failure most likely means, and what to do about it.
-func explainSTS(err error, role string) error {
+func explainSTS(err error, role string, keys *awsSecrets) error {
 	var api smithy.APIError
-	if err == nil || !errors.As(err, &api) {
-		return err
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &api):
+		return &cleanedError{text: told(keys.clean(err.Error())), err: err}
 	}
-	code, message := api.ErrorCode(), api.ErrorMessage()
+	code, message := told(keys.clean(api.ErrorCode())), told(keys.clean(api.ErrorMessage()))
 	text := fmt.Sprintf("STS: %s: %s", code, message)
 	switch code {
 	case "Throttling", "ThrottlingException", "RequestLimitExceeded":

@@ -1,7 +1,6 @@
 package credentials
 
 import (
-	"net/http"
 	"strings"
 	"sync"
 	"unicode"
@@ -55,13 +54,13 @@ func (c *complaint) text() string {
 			lines = append(lines, line)
 		}
 	}
-	quoted := http.Header{"": {strings.Join(lines[max(0, len(lines)-complaintLines):], "; ")}}
+	text := strings.Join(lines[max(0, len(lines)-complaintLines):], "; ")
 	for _, part := range strings.Fields(string(c.output[:min(len(c.output), complaintBytes)])) {
 		if len(part) > 2 { // what is shorter stands everywhere
-			newScrubber(part, part).header(quoted)
+			text = newScrubber(part, part).text(text)
 		}
 	}
-	return quoted[""][0]
+	return text
 }
 
 func printable(r rune) rune {

@@ -88,7 +88,7 @@ func FuzzScrub(f *testing.F) {
 			assert.Equal(t, []string{a, b}, h["X"])
 		}
 		for _, value := range h["X"] {
-			assert.NotContains(t, value, canary)
+			assert.NotContains(t, strings.ToLower(value), strings.ToLower(canary))
 			decoded, err := url.QueryUnescape(value)
 			assert.False(t, err == nil && strings.Contains(decoded, canary) && !strings.Contains(value, "+"))
 		}

@@ -147,8 +147,9 @@ func (i *Injection) Headers() []string {
 	return []string{i.place.header}
 }
 
-// Scrub redacts the secret wherever it stands in h's values, as such or in base64,
-// percent-encoded or JSON-escaped, and returns the number of hits.
+// Scrub redacts the secret wherever it stands in h's values, as such or in base64, base32 or
+// hex, in any case, percent-encoded or JSON-escaped, removes fields that are named so, and
+// returns the number of hits.
 func (i *Injection) Scrub(h http.Header) int {
 	if i == nil || i.scrubber == nil || !holds(h, i.shortest) {
 		return 0
@@ -156,10 +157,13 @@ func (i *Injection) Scrub(h http.Header) int {
 	return i.scrubber().header(h)
 }
 
-// holds reports whether a value of h is long enough: few are as long as a minted token,
-// whose scrubber is only made for those.
+// holds reports whether a value or a name in h is long enough: few are as long as a minted
+// token, whose scrubber is only made for those.
 func holds(h http.Header, shortest int) bool {
-	for _, values := range h {
+	for name, values := range h {
+		if len(name) >= shortest {
+			return true
+		}
 		for _, value := range values {
 			if len(value) >= shortest {
 				return true

@@ -2,7 +2,9 @@ package credentials
 
 import (
 	"bytes"
+	"encoding/base32"
 	"encoding/base64"
+	"encoding/hex"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,22 +16,26 @@ import (
 // which of them is right.
 const shortSecret = 8
 
-// minBase64 is the shortest piece of base64 that is taken for the secret.
-const minBase64 = 8
+// minEncoded is the shortest piece of an encoding that is taken for the secret.
+const minEncoded = 8
 
 // rounds is how many layers of escapes are looked through: a URL in JSON in a URL.
 const rounds = 3
 
-// scrubber finds one secret in header values. It is immutable.
+// scrubber finds one secret in header fields, in the forms that servers give back what they
+// were sent: as it is, in base64 and base64url, base32 and hex (RFC 4648), in any case, and all
+// of these under percent and JSON escapes. Who means to hide it finds another. It is
+// immutable.
 type scrubber struct {
 	needles  []needle
 	shortest int
 }
 
-// needle is one form of the secret.
+// needle is one form of the secret, in lower case, as is what is searched: HTTP/2 has names
+// in lower case, and servers change cases as they like.
 type needle struct {
 	text          []byte
-	before, after int  // base64 digits at each side that hold bits of the secret too
+	before, after int  // digits at each side that hold bits of the secret too
 	word          bool // only where no letter or digit touches it
 }
 
@@ -44,9 +50,13 @@ func newScrubber(secret, written string) *scrubber {
 		s.add(needle{text: []byte(token)}) // of "Basic TOKEN"
 	}
 	for shift := range 3 {
-		s.add(aligned(base64.RawStdEncoding, secret, shift))
-		s.add(aligned(base64.RawURLEncoding, secret, shift))
+		s.add(aligned(base64.RawStdEncoding.EncodeToString, 6, secret, shift))
+		s.add(aligned(base64.RawURLEncoding.EncodeToString, 6, secret, shift))
 	}
+	for shift := range 5 {
+		s.add(aligned(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString, 5, secret, shift))
+	}
+	s.add(aligned(hex.EncodeToString, 4, secret, 0))
 	return s
 }
 
@@ -60,25 +70,27 @@ func (s *scrubber) also(secret string) {
 	}
 }
 
-// aligned is what the secret always looks like in the base64 of a text in which it
-// begins at a byte whose index is shift modulo 3: without the digits at either end
-// that depend on its neighbours.
-func aligned(encoding *base64.Encoding, secret string, shift int) needle {
-	digits := encoding.EncodeToString(append(make([]byte, shift), secret...))
+// aligned is what the secret always looks like in the encoding of a text in which it begins
+// after shift bytes of a group: without the digits at either end that depend on its
+// neighbours. A digit holds so many bits.
+func aligned(encode func([]byte) string, bits int, secret string, shift int) needle {
+	digits := encode(append(make([]byte, shift), secret...))
 	n := needle{}
-	if shift > 0 {
-		digits, n.before = digits[shift+1:], 1
+	digits = digits[(shift*8+bits-1)/bits:]
+	if shift*8%bits != 0 {
+		n.before = 1
 	}
-	if (shift+len(secret))%3 != 0 && digits != "" {
+	if (shift+len(secret))*8%bits != 0 && digits != "" {
 		digits, n.after = digits[:len(digits)-1], 1
 	}
-	if len(digits) >= minBase64 {
+	if len(digits) >= minEncoded {
 		n.text = []byte(digits)
 	}
 	return n
 }
 
 func (s *scrubber) add(n needle) {
+	n.text = lower(bytes.Clone(n.text))
 	same := func(o needle) bool { return bytes.Equal(o.text, n.text) }
 	if len(n.text) == 0 || slices.ContainsFunc(s.needles, same) {
 		return
@@ -89,10 +101,15 @@ func (s *scrubber) add(n needle) {
 	}
 }
 
-// header redacts the values of h in place. Names are not looked at: no server makes
-// them of a secret without lower-casing it. It allocates only where there is a hit.
+// header redacts the values of h in place, and removes fields that have the secret for a
+// name. It allocates only where there is a hit.
 func (s *scrubber) header(h http.Header) (hits int) {
-	for _, values := range h {
+	for name, values := range h {
+		if s.names(name) {
+			delete(h, name)
+			hits++
+			continue
+		}
 		for i, value := range values {
 			// An escaped form is never shorter than what it stands for.
 			if len(value) < s.shortest || !s.in(value) {
@@ -106,10 +123,22 @@ func (s *scrubber) header(h http.Header) (hits int) {
 	return hits
 }
 
+// text redacts a text that is no field.
+func (s *scrubber) text(text string) string {
+	quoted := http.Header{"": {text}}
+	s.header(quoted)
+	return quoted[""][0]
+}
+
+// names reports whether the secret is in a field's name. A short one is a word like any.
+func (s *scrubber) names(name string) bool {
+	return len(name) >= s.shortest && len(s.needles) > 0 && !s.needles[0].word && s.in(name)
+}
+
 // in reports whether the secret is in value, through its layers of escapes.
 func (s *scrubber) in(value string) bool {
 	var buffer [1024]byte
-	text := append(buffer[:0], value...)
+	text := lower(append(buffer[:0], value...))
 	for range rounds {
 		for i := range s.needles {
 			if start, _ := s.needles[i].next(text, 0); start >= 0 {
@@ -119,7 +148,7 @@ func (s *scrubber) in(value string) bool {
 		if bytes.IndexByte(text, '%') < 0 && bytes.IndexByte(text, '\\') < 0 {
 			return false
 		}
-		text = unescape(text, nil)
+		text = lower(unescape(text, nil))
 	}
 	return false
 }
@@ -129,7 +158,7 @@ type span struct{ start, end int }
 
 // redact replaces every hit in value.
 func (s *scrubber) redact(value string) (string, int) {
-	text := []byte(value)
+	text := lower([]byte(value))
 	origin := make([]int, len(text)+1) // where each byte of text begins in value
 	for i := range origin {
 		origin[i] = i
@@ -146,7 +175,7 @@ func (s *scrubber) redact(value string) (string, int) {
 				from = end
 			}
 		}
-		text = unescape(text, origin)
+		text = lower(unescape(text, origin))
 	}
 	return cut(value, spans)
 }
@@ -187,10 +216,20 @@ func (n *needle) next(text []byte, from int) (start, end int) {
 			start--
 		}
 	}
-	for i := 0; i < n.after && end < len(text) && base64At(text, end); i++ {
+	for i := 0; i < n.after && end < len(text) && digitAt(text, end); i++ {
 		end++
 	}
 	return start, end
+}
+
+// lower makes ASCII's letters small, in place.
+func lower(text []byte) []byte {
+	for i, c := range text {
+		if 'A' <= c && c <= 'Z' {
+			text[i] = c | 0x20
+		}
+	}
+	return text
 }
 
 func alphanumericAt(text []byte, i int) bool {
@@ -201,7 +240,7 @@ func alphanumericAt(text []byte, i int) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
-func base64At(text []byte, i int) bool {
+func digitAt(text []byte, i int) bool {
 	return alphanumericAt(text, i) || strings.IndexByte("+/-_", text[i]) >= 0
 }
 
@@ -238,13 +277,20 @@ func unescapeAt(text []byte, i int) (c byte, length int) {
 }
 
 // RequestScrubber returns what takes the values that a request authenticates with out of
-// an answer's header, or of a text put into one, and returns the number of hits.
+// an answer's header, or of a text put into one, and returns the number of hits. A signature
+// is good for its request alone, and not searched for; a session's token is.
 func RequestScrubber(r *http.Request) func(http.Header) int {
-	_, token, found := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !found {
+	s := &scrubber{}
+	if scheme, token, found := strings.Cut(r.Header.Get("Authorization"), " "); found && !strings.HasPrefix(scheme, "AWS4-") {
+		s.also(token)
+	}
+	for _, name := range []string{"X-Amz-Security-Token", "X-Amz-Sso_bearer_token"} {
+		s.also(r.Header.Get(name))
+	}
+	if len(s.needles) == 0 {
 		return func(http.Header) int { return 0 }
 	}
-	return newScrubber(token, token).header
+	return s.header
 }
 
 // CleanError takes a secret out of an error's text, in which an upstream may have had it

@@ -1,6 +1,7 @@
 package credentials_test
 
 import (
+	"encoding/base32"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -35,22 +36,28 @@ func TestScrubFindsEveryForm(t *testing.T) {
 	require.NoError(t, err)
 	unicode := strings.NewReplacer("=", `\u003d`, "/", `\/`, "+", `\u002B`).Replace(canary)
 	cases := map[string]struct{ value, want string }{
-		"raw":                 {"Bearer " + canary + ", x", "Bearer [redacted], x"},
-		"twice":               {canary + canary + "-" + canary, "[redacted][redacted]-[redacted]"},
-		"percent":             {"/cb?t=" + url.QueryEscape(canary) + "&u", "/cb?t=[redacted]&u"},
-		"percent lower":       {"/cb?t=" + strings.ToLower("%3D") + strings.ReplaceAll(canary, "=", "%3d"), "/cb?t=%3d[redacted]"},
-		"percent everything":  {"x" + escapedAll + "y", "x[redacted]y"},
-		"percent twice":       {"/a?u=" + url.QueryEscape(url.QueryEscape(canary)), "/a?u=[redacted]"},
-		"json":                {string(inJSON), `{"k":"\"[redacted]"}`},
-		"json unicode":        {`{"k":"` + unicode + `"}`, `{"k":"[redacted]"}`},
-		"json in url":         {url.PathEscape(`{"k":"` + unicode + `"}`), "%7B%22k%22:%22[redacted]%22%7D"},
-		"base64":              {"x " + base64.StdEncoding.EncodeToString([]byte(canary)) + " y", "x [redacted]== y"},
-		"base64 in percent":   {"x=" + url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(canary))), "x=[redacted]%3D%3D"},
-		"raw beside base64":   {canary + " " + base64.StdEncoding.EncodeToString([]byte(canary)), "[redacted] [redacted]=="},
-		"invalid escapes":     {"%zz%" + canary + "%4", "%zz%[redacted]%4"},
-		"only part":           {canary[1:], canary[1:]},
-		"nothing":             {"text/html; charset=utf-8", "text/html; charset=utf-8"},
-		"in another encoding": {fmt.Sprintf("%x", canary), fmt.Sprintf("%x", canary)},
+		"raw":                {"Bearer " + canary + ", x", "Bearer [redacted], x"},
+		"twice":              {canary + canary + "-" + canary, "[redacted][redacted]-[redacted]"},
+		"percent":            {"/cb?t=" + url.QueryEscape(canary) + "&u", "/cb?t=[redacted]&u"},
+		"percent lower":      {"/cb?t=" + strings.ToLower("%3D") + strings.ReplaceAll(canary, "=", "%3d"), "/cb?t=%3d[redacted]"},
+		"percent everything": {"x" + escapedAll + "y", "x[redacted]y"},
+		"percent twice":      {"/a?u=" + url.QueryEscape(url.QueryEscape(canary)), "/a?u=[redacted]"},
+		"json":               {string(inJSON), `{"k":"\"[redacted]"}`},
+		"json unicode":       {`{"k":"` + unicode + `"}`, `{"k":"[redacted]"}`},
+		"json in url":        {url.PathEscape(`{"k":"` + unicode + `"}`), "%7B%22k%22:%22[redacted]%22%7D"},
+		"base64":             {"x " + base64.StdEncoding.EncodeToString([]byte(canary)) + " y", "x [redacted]== y"},
+		"base64 in percent":  {"x=" + url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(canary))), "x=[redacted]%3D%3D"},
+		"raw beside base64":  {canary + " " + base64.StdEncoding.EncodeToString([]byte(canary)), "[redacted] [redacted]=="},
+		"invalid escapes":    {"%zz%" + canary + "%4", "%zz%[redacted]%4"},
+		"only part":          {canary[1:], canary[1:]},
+		"nothing":            {"text/html; charset=utf-8", "text/html; charset=utf-8"},
+		"hex":                {"x" + fmt.Sprintf("%x", canary) + "-", "x[redacted]-"},
+		"hex in capitals":    {fmt.Sprintf("%X", canary), "[redacted]"},
+		"hex in percent":     {"%36%33" + fmt.Sprintf("%x", canary)[4:], "%36%33" + fmt.Sprintf("%x", canary)[4:]}, // not whole
+		"base32":             {base32.StdEncoding.EncodeToString([]byte(canary)), "[redacted]===="},
+		"base32 in lower":    {strings.ToLower(base32.StdEncoding.EncodeToString([]byte("user:" + canary))), "ovzwk4r2[redacted]===="},
+		"other case":         {strings.ToUpper(canary) + " " + strings.ToLower(canary), "[redacted] [redacted]"},
+		"other case escaped": {url.QueryEscape(strings.ToUpper(canary)), "[redacted]"},
 	}
 	for name, test := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -121,12 +128,50 @@ func TestScrubOfShortSecretsLeavesWordsAlone(t *testing.T) {
 	assert.Equal(t, 2, hits)
 }
 
-func TestScrubLooksAtEveryValueAndNoName(t *testing.T) {
+func TestScrubLooksAtEveryValueAndName(t *testing.T) {
 	t.Parallel()
-	h := http.Header{canary: {"v"}, "A": {"x", canary, canary + canary}, "B": nil}
-	assert.Equal(t, 3, injection(t, canary, asBearer).Scrub(h))
-	assert.Equal(t, http.Header{canary: {"v"}, "A": {"x", "[redacted]", "[redacted][redacted]"}, "B": nil}, h)
+	inHex := fmt.Sprintf("%x", canary)
+	h := http.Header{
+		canary: {"v"}, http.CanonicalHeaderKey("x-" + inHex + "-y"): {"v"}, strings.ToLower(canary): nil,
+		"A": {"x", canary, canary + canary}, "B": nil, "Content-Type": {"text/plain"},
+	}
+	assert.Equal(t, 6, injection(t, canary, asBearer).Scrub(h))
+	assert.Equal(t, http.Header{"A": {"x", "[redacted]", "[redacted][redacted]"}, "B": nil, "Content-Type": {"text/plain"}}, h)
 	assert.Zero(t, injection(t, canary, asBearer).Scrub(nil))
+	short := http.Header{"Type": {"x"}, "Content-Type": {"x"}}
+	assert.Zero(t, injection(t, "type", asBearer).Scrub(short), "a short secret is a word like any")
+	assert.Len(t, short, 2)
+}
+
+// TestScrubLeavesNoBase32 is TestScrubLeavesNoBase64 in another alphabet.
+func TestScrubLeavesNoBase32(t *testing.T) {
+	t.Parallel()
+	for length := 8; length < 24; length++ {
+		secret := strings.Repeat("k3?>\xfe\xffS9~q", 4)[:length]
+		i := injection(t, secret, asBearer)
+		for before := range 11 {
+			for after := range 6 {
+				h := http.Header{"X": {base32.StdEncoding.EncodeToString([]byte(strings.Repeat("u", before) + secret + strings.Repeat(":", after)))}}
+				require.Equal(t, 1, i.Scrub(h), "%d %d %d", length, before, after)
+				rest := strings.TrimRight(h.Get("X"), "=")
+				require.LessOrEqual(t, len(rest), len("[redacted]")+(before*8+4)/5+(after*8+4)/5+1)
+			}
+		}
+	}
+}
+
+// What a server says of a failure goes to the log, to a row and to who checks a credential.
+func TestAServersWordsAreBounded(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"Bad credentials": "Bad credentials", "": "", " a\tb\x1b[31m ": "a b [31m", "first\nx-amz-security-token:abc": "first…",
+		"token ghs_4711_aaaaaaaaaaaaaaaaaaaaaa.b-c is no": "token [redacted] is no", "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiIxIn0.c2ln": "[redacted]",
+		fmt.Sprintf("sent %x", canary): "sent [redacted]", "sent " + base64.StdEncoding.EncodeToString([]byte(canary+canary+"abcdefg1")): "sent [redacted]",
+		"User: arn:aws:iam::123456789012:user/sallyport is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/teams/platform/production/the/agents/role": "User: arn:aws:iam::123456789012:user/sallyport is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/teams/platform/production/the/agents/role",
+		strings.Repeat("long ", 100): strings.Repeat("long ", 60) + "…", "\xff\xfeé": "é",
+	} {
+		assert.Equal(t, want, credentials.Told(text))
+	}
 }
 
 func answer() http.Header {

@@ -114,6 +114,7 @@ func (x *exchange) watched() {
 		if len(errors) == 0 {
 			return
 		}
+		x.injection.Scrub(http.Header{"": errors})
 		list := make([]any, len(errors))
 		for i, text := range errors {
 			list[i] = text

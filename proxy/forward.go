@@ -37,6 +37,7 @@ func (x *exchange) forward() {
 	defer response.Body.Close()
 	if x.injection != nil {
 		x.scrub(response.Header)
+		x.scrub(response.Trailer) // names, so far
 		x.observe(response)
 		x.unpack(response)
 	}

@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"bufio"
 	"encoding/base64"
+	"encoding/hex"
 	"io"
 	"net/http"
 	"net/url"
@@ -184,9 +185,14 @@ func TestReturnedSecretIsRedacted(t *testing.T) {
 			h.Set("X-Base64", base64.StdEncoding.EncodeToString([]byte("user:"+secret)))
 			h.Set("Location", "https://x.test/?token="+escapeAll(secret))
 			h.Set("Set-Cookie", "session="+secret)
-			h.Set("Trailer", "X-Sum")
+			inHex := hex.EncodeToString([]byte(secret))
+			h.Set("X-"+inHex, "a name")
+			h.Set("X-Hex", inHex)
+			h.Set("X-Upper", strings.ToUpper(secret))
+			h.Set("Trailer", "X-Sum, "+inHex)
 			_, _ = io.WriteString(w, "body")
 			h.Set("X-Sum", url.QueryEscape(secret))
+			h.Set(inHex, "a name")
 			h.Set(http.TrailerPrefix+"X-Late", secret)
 		})
 		for _, target := range []string{"https://api.test/x", "https://query.test/x"} {
@@ -198,10 +204,15 @@ func TestReturnedSecretIsRedacted(t *testing.T) {
 				seen, err := url.QueryUnescape(strings.Join(values, " "))
 				require.NoError(t, err)
 				r.assertNoCanary(name, []byte(seen))
+				for _, text := range []string{name, seen} {
+					assert.NotContains(t, strings.ToLower(text), strings.ToLower(canary))
+					assert.NotContains(t, strings.ToLower(text), hex.EncodeToString([]byte(canary)), name)
+				}
 			}
 			require.NotEmpty(t, response.Trailer)
 			for name, values := range response.Trailer {
 				r.assertNoCanary(name, []byte(strings.Join(values, " ")))
+				assert.NotContains(t, strings.ToLower(name), hex.EncodeToString([]byte(canary)))
 			}
 			assert.Equal(t, "X-Raw", firstRedacted(response.Header), "the rest of a value stays")
 			assert.NotEmpty(t, r.rows()[0].Outcome.Details["redacted"])
