@@ -78,6 +78,12 @@ rules:
 			assert.NotContains(t, body(t, response), "live-", "%s %s", path, status)
 		}
 	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://ghcr.io/v2/acme/web/manifests/token", http.NoBody)
+	require.NoError(t, err)
+	request.Header = http.Header{"X-Status": {"200"}, "Authorization": {"Basic eDp4"}}
+	response, err := client.Do(request)
+	require.NoError(t, err)
+	assert.Equal(t, `{"Token":"live-registry-token"}`, body(t, response), "a manifest that is tagged so comes as it is, for its digest")
 	before := len(seen)
 	status, _ = get(r.client(r.agent("b"), true), "https://ghcr.io/v2/acme/web/manifests/latest", "Bearer "+answer["token"])
 	assert.Equal(t, http.StatusBadGateway, status, "another agent's placeholder")

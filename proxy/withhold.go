@@ -52,11 +52,17 @@ func (c *classified) speaksGit() bool {
 }
 
 // asksRegistry reports whether the request asks a container registry for a token
-// (distribution.github.io, "Token Authentication Specification").
+// (distribution.github.io, "Token Authentication Specification"), in odd forms too. A manifest
+// can be tagged so, and a package of npm's called so; they are no tokens.
 func (x *exchange) asksRegistry() bool {
+	label, _, _ := strings.Cut(x.target.authority.Name.String(), ".")
 	name, err := url.PathUnescape(x.target.rawPath)
 	name, _, _ = strings.Cut(name, ";")
-	return err != nil || strings.EqualFold(path.Base(path.Clean(name)), "token") // odd forms too
+	switch {
+	case slices.Contains([]string{"npm", "maven", "nuget", "rubygems"}, label), err == nil && strings.Contains(name, "/manifests/"):
+		return false
+	}
+	return err != nil || strings.EqualFold(path.Base(path.Clean(name)), "token")
 }
 
 // askForWhole takes from a request what would have its answer come in a form that cannot
