@@ -31,7 +31,7 @@ func (t *Trail) do(ctx context.Context, step func(w *writer) (done bool, err err
 	select {
 	case err := <-c.done:
 		return err
-	case <-t.writer.done:
+	case <-t.writer().done:
 		return errClosed
 	}
 }

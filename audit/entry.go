@@ -18,6 +18,8 @@ type entry struct {
 	// intent is in the same entry.
 	intentSeq uint64
 	document  *document
+	// from is the instance whose event this is; "": of this process.
+	from string
 }
 
 func (e *entry) list() []event { return e.events[:e.n] }

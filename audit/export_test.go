@@ -61,7 +61,7 @@ func LimitPages(t *Trail, n int) error {
 	if n == 0 {
 		n = 1 << 30
 	}
-	_, err := t.writer.store.conn.ExecContext(context.Background(), fmt.Sprintf("PRAGMA max_page_count = %d", n))
+	_, err := t.writer().store.conn.ExecContext(context.Background(), fmt.Sprintf("PRAGMA max_page_count = %d", n))
 	return err
 }
 

@@ -10,8 +10,9 @@ import (
 	"sallyport/internal/sqlite"
 )
 
-// newWriter opens the store and brings it to where a writer can go on from.
-func newWriter(ctx context.Context, c Config, q *queue, p *pools) (*writer, error) {
+// newWriter opens the store and brings it to where a writer can go on from. before
+// is the writer that had the queue, if it had one.
+func newWriter(ctx context.Context, c Config, q *queue, p *pools, before *writer) (*writer, error) {
 	logged := hasLog(c.Path) // before SQLite makes one
 	s, err := openStore(c.Path, c.Durability)
 	if err != nil {
@@ -19,7 +20,10 @@ func newWriter(ctx context.Context, c Config, q *queue, p *pools) (*writer, erro
 	}
 	w := &writer{
 		store: s, durability: c.Durability, queue: q, pools: p, log: c.Log, now: c.Now,
-		open: make(map[uuid.UUID]uint64), done: make(chan struct{}),
+		open: make(map[uuid.UUID]uint64), theirs: make(map[uuid.UUID]string), done: make(chan struct{}),
+	}
+	if before != nil {
+		w.own = c.Instance
 	}
 	if err := w.start(ctx, c, logged); err != nil {
 		return nil, errors.Join(err, s.close())
@@ -106,17 +110,19 @@ func (w *writer) loadSigner(ctx context.Context, c Config) error {
 	return nil
 }
 
-// loadOpen reads the intents without outcome.
+// loadOpen reads the intents without outcome, and which of them a process that
+// still lives will end.
 func (w *writer) loadOpen(ctx context.Context) error {
-	rows, err := w.store.conn.QueryContext(ctx, "SELECT seq, id FROM exchanges WHERE outcome_seq IS NULL")
+	rows, err := w.store.conn.QueryContext(ctx, `SELECT x.seq, x.id, e.payload FROM exchanges x JOIN events e ON e.seq = x.seq
+		WHERE x.outcome_seq IS NULL`)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		var seq uint64
-		var id []byte
-		if err := rows.Scan(&seq, &id); err != nil {
+		var id, payload []byte
+		if err := rows.Scan(&seq, &id, &payload); err != nil {
 			return err
 		}
 		key, err := uuid.FromBytes(id)
@@ -124,19 +130,26 @@ func (w *writer) loadOpen(ctx context.Context) error {
 			return fmt.Errorf("event %d: %w", seq, err)
 		}
 		w.open[key] = seq
+		if instance := instanceOf(payload); instance != "" && (instance == w.own || lives(w.store.path, instance)) {
+			w.theirs[key] = instance
+		}
 	}
 	return rows.Err()
 }
 
-// interruptOpen commits an outcome for everything that is open.
+// interruptOpen commits an outcome for everything that is open and that nobody
+// else will end.
 func (w *writer) interruptOpen(why string) (int, error) {
-	n := len(w.open)
 	var batch []*entry
 	for id := range w.open {
+		if w.theirs[id] != "" {
+			continue
+		}
 		e := w.pools.entry()
 		e.outcome(id, w.now(), &Outcome{Outcome: OutcomeInterrupted, BytesSent: -1, BytesReceived: -1, Error: why})
 		batch = append(batch, e)
 	}
+	n := len(batch)
 	for len(batch) > 0 {
 		part := w.claim(batch[:min(len(batch), maxBatch)])
 		batch = batch[len(part):]
@@ -177,7 +190,7 @@ func (w *writer) recordStart(kind string, values map[string]any) error {
 // close ends what is still open and closes the store; run has returned.
 func (w *writer) close() error {
 	var err error
-	if w.broken.Load() == nil && !w.abort.Load() {
+	if w.broken.Load() == nil && !w.abort.Load() && !w.leaving.Load() {
 		_, err = w.interruptOpen("the process was stopped before the exchange ended")
 	}
 	if err == nil && w.broken.Load() == nil {

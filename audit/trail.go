@@ -47,9 +47,11 @@ type Trail struct {
 	config Config
 	queue  *queue
 	pools  *pools
-	writer *writer
+	at     atomic.Pointer[writer] // who writes, or has written last; see HandOver
+	relay  atomic.Pointer[relay]  // to the process that writes now; nil: this one does
 	watch  *watch
-	lock   *fileLock
+	lock   *fileLock // nil after HandOver
+	live   *fileLock // says that this instance can still end what it has begun
 
 	documents *documents
 	held      atomic.Pointer[error] // why nothing new may begin; see Hold
@@ -71,7 +73,8 @@ type Stats struct {
 
 // Open opens or creates the trail, brings its schema up to date, projects what
 // is not projected yet and closes the intents that a crash left open as
-// interrupted. A second writer on the same trail is refused.
+// interrupted. Those of another process that still lives stay open until it has
+// ended them or has ended itself. A second writer on the same trail is refused.
 func Open(ctx context.Context, c Config) (*Trail, error) {
 	c, err := c.withDefaults()
 	if err != nil {
@@ -82,16 +85,44 @@ func Open(ctx context.Context, c Config) (*Trail, error) {
 		return nil, fmt.Errorf("audit trail %s: %w", c.Path, err)
 	}
 	t := &Trail{config: c, queue: newQueue(), pools: new(pools), lock: lock}
-	t.writer, err = newWriter(ctx, c, t.queue, t.pools)
-	if err != nil {
+	if t.live, err = announce(c.Path, c.Instance); err != nil {
 		return nil, errors.Join(fmt.Errorf("audit trail %s: %w", c.Path, err), lock.release())
 	}
-	if t.documents, err = t.writer.loadDocuments(ctx); err != nil {
-		return nil, errors.Join(err, t.writer.close(), lock.release())
+	if err := t.startWriter(ctx, nil); err != nil {
+		return nil, errors.Join(err, t.release())
 	}
-	t.watch = startWatch(t.writer)
-	go t.writer.run()
+	if t.documents, err = t.writer().loadDocuments(ctx); err != nil {
+		return nil, errors.Join(err, t.writer().close(), t.release())
+	}
+	t.watch = startWatch(t)
+	go t.writer().run()
 	return t, nil
+}
+
+// startWriter opens the store for a writer that does not run yet, after another
+// one of this trail if there was one.
+func (t *Trail) startWriter(ctx context.Context, before *writer) error {
+	w, err := newWriter(ctx, t.config, t.queue, t.pools, before)
+	if err != nil {
+		return fmt.Errorf("audit trail %s: %w", t.config.Path, err)
+	}
+	t.at.Store(w)
+	return nil
+}
+
+// writer is who writes the trail, or wrote it last.
+func (t *Trail) writer() *writer { return t.at.Load() }
+
+// release gives up what keeps other processes from the trail.
+func (t *Trail) release() error {
+	var err error
+	if t.lock != nil {
+		err, t.lock = t.lock.release(), nil
+	}
+	if t.live != nil {
+		err, t.live = errors.Join(err, t.live.release()), nil
+	}
+	return err
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -122,16 +153,24 @@ func (c Config) withDefaults() (Config, error) {
 func (t *Trail) Close(ctx context.Context) error {
 	t.queue.close()
 	defer t.watch.close()
+	if r := t.relay.Load(); r != nil {
+		return t.closeRelay(ctx, r)
+	}
+	if t.lock == nil { // handed over, or closed before
+		t.closeOnce.Do(func() { t.closeErr = t.release() })
+		return t.closeErr
+	}
+	w := t.writer()
 	select {
-	case <-t.writer.done:
+	case <-w.done:
 	case <-ctx.Done():
-		t.writer.abort.Store(true)
+		w.abort.Store(true)
 		t.queue.signal()
 		// The writer may hang in the file system: its store stays open, and
 		// the next start closes what it leaves.
 		return fmt.Errorf("close audit trail: %w", errors.Join(ctx.Err(), t.Err()))
 	}
-	t.closeOnce.Do(func() { t.closeErr = errors.Join(t.writer.close(), t.lock.release()) })
+	t.closeOnce.Do(func() { t.closeErr = errors.Join(w.close(), t.release()) })
 	return t.closeErr
 }
 
@@ -209,13 +248,13 @@ func (t *Trail) ready(ctx context.Context) error {
 
 // writable says why nothing can be committed now, nil if it can.
 func (t *Trail) writable() error {
-	if err := t.writer.broken.Load(); err != nil {
+	if err := t.writer().broken.Load(); err != nil {
 		return *err
 	}
 	if err := t.watch.stuck.Load(); err != nil {
 		return *err
 	}
-	if _, outcomes := t.queue.lengths(); outcomes+int(t.writer.stats.retained.Load()) >= maxBacklog {
+	if _, outcomes := t.queue.lengths(); outcomes+int(t.writer().stats.retained.Load()) >= maxBacklog {
 		return errBacklog
 	}
 	return nil
@@ -256,16 +295,16 @@ func (t *Trail) Err() error {
 
 // PublicKey is what verifies the trail's checkpoints, "" when none are signed.
 func (t *Trail) PublicKey() string {
-	if t.writer.signer == nil {
+	if t.writer().signer == nil {
 		return ""
 	}
-	return t.writer.signer.public
+	return t.writer().signer.public
 }
 
 // Stats describes the writer's work since Open.
 func (t *Trail) Stats() Stats {
 	waiting, outcomes := t.queue.lengths()
-	s := &t.writer.stats
+	s := &t.writer().stats
 	retained := int(s.retained.Load())
 	return Stats{
 		Queue:      waiting + outcomes + retained,

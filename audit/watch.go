@@ -22,14 +22,14 @@ const (
 
 // watch looks after the writer until it is stopped.
 type watch struct {
-	writer *writer
-	stuck  atomic.Pointer[error]
-	stop   chan struct{}
-	once   sync.Once
+	trail *Trail
+	stuck atomic.Pointer[error]
+	stop  chan struct{}
+	once  sync.Once
 }
 
-func startWatch(w *writer) *watch {
-	s := &watch{writer: w, stop: make(chan struct{})}
+func startWatch(t *Trail) *watch {
+	s := &watch{trail: t, stop: make(chan struct{})}
 	go s.run()
 	return s
 }
@@ -51,16 +51,17 @@ func (s *watch) run() {
 }
 
 func (s *watch) look(now time.Time) {
-	since := s.writer.busySince.Load()
+	w := s.trail.writer()
+	since := w.busySince.Load()
 	if since == 0 || now.UnixNano()-since < int64(stuckAfter) {
 		if s.stuck.Swap(nil) != nil {
-			s.writer.log.Info("audit trail's writer goes on")
+			w.log.Info("audit trail's writer goes on")
 		}
 		return
 	}
 	err := fmt.Errorf("audit trail cannot be written: the writer has hung for more than %s, as on a disk that does not answer", stuckAfter)
 	if s.stuck.Swap(&err) == nil {
-		s.writer.log.Error("audit trail cannot be written, new requests are refused", "error", err)
+		w.log.Error("audit trail cannot be written, new requests are refused", "error", err)
 	}
 }
 
@@ -73,5 +74,7 @@ func (w *writer) lookAround(now time.Time) {
 	w.lookAt = now.Add(lookEvery)
 	if err := w.store.usable(); err != nil {
 		w.fail(err)
+		return
 	}
+	w.mourn()
 }

@@ -57,6 +57,8 @@ type writer struct {
 
 	tree     tree
 	open     map[uuid.UUID]uint64 // begun and not ended: id to the intent's seq
+	theirs   map[uuid.UUID]string // of these, those that another living instance will end
+	own      string               // the instance whose exchanges are found open and are not theirs; "" at a first start
 	retained []*entry             // outcomes of failed commits, oldest first
 	batch    []*entry
 	retryAt  time.Time
@@ -76,6 +78,7 @@ type writer struct {
 	// there is none.
 	busySince atomic.Int64
 	abort     atomic.Bool // Close has given up
+	leaving   atomic.Bool // another process is to write; see HandOver
 	stats     counters
 	done      chan struct{}
 }
@@ -91,9 +94,10 @@ func (w *writer) run() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		closing := w.queue.isClosed()
+		leaving := w.leaving.Load()
+		closing := w.queue.isClosed() || leaving
 		w.turn(closing)
-		if (closing && w.drained()) || w.abort.Load() {
+		if leaving && w.broken.Load() == nil || closing && w.drained() || w.abort.Load() {
 			return
 		}
 		if !w.idle() {
@@ -226,10 +230,14 @@ func (w *writer) claim(batch []*entry) []*entry {
 			seq, ok := w.open[e.events[0].exchange]
 			if !ok {
 				w.log.Warn("outcome without an open exchange dropped", "exchange", e.events[0].exchange)
+				if e.waiter != nil {
+					e.waiter.answer(nil)
+				}
 				w.pools.release(e)
 				continue
 			}
 			delete(w.open, e.events[0].exchange)
+			delete(w.theirs, e.events[0].exchange)
 			e.intentSeq = seq
 		}
 		kept = append(kept, e)
@@ -243,6 +251,9 @@ func (w *writer) committed(e *entry) {
 	begun := e.n == 1 && first.kind == typeIntent
 	if begun {
 		w.open[first.exchange] = first.seq
+		if e.from != "" {
+			w.theirs[first.exchange] = e.from
+		}
 	}
 	for _, ev := range e.list() {
 		w.unsynced += len(ev.payload) + 160

@@ -187,6 +187,9 @@ func revokedAlready(a Agent) error {
 func (r *Registry) write(ctx context.Context, id uuid.UUID, apply func(*sql.Tx, *record) error) (*record, error) {
 	r.changes.Lock()
 	defer r.changes.Unlock()
+	if r.following.Load() {
+		return nil, errFollowing
+	}
 	tx, err := r.db.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, fmt.Errorf("begin: %w", explain(err))

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -33,7 +34,8 @@ type Registry struct {
 
 	// changes is held over a transaction and the publishing of its result, so
 	// that the view takes changes in the order in which they were committed.
-	changes sync.Mutex
+	changes   sync.Mutex
+	following atomic.Bool // another process makes the changes
 
 	// The view. What the maps point to is never written again.
 	agents       sync.Map // uuid.UUID to *record

@@ -1,0 +1,291 @@
+package audit
+
+import (
+	"context"
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// relayForm tells two versions of this program apart that could not understand
+// each other. It is the first thing that a relay sends.
+const relayForm = 1
+
+// What a relay sends, and the answer: "" for what is committed.
+type (
+	relayHello  struct{ Form, Encoding int64 }
+	relayAnswer struct{ Errors []string }
+	relayEntry  struct {
+		From       string // the instance
+		Events     []relayEvent
+		Hash, Text []byte // of a document
+	}
+	relayEvent struct {
+		ID, Exchange [16]byte
+		Kind         string
+		At, Version  int64
+		Payload      []byte
+	}
+)
+
+// relay has the entries of a trail written by another process.
+type relay struct {
+	trail *Trail
+	dial  func(context.Context) (io.ReadWriteCloser, error)
+	kept  []*entry // outcomes that are not on record yet, oldest first
+	conn  io.ReadWriteCloser
+	to    *gob.Encoder
+	from  *gob.Decoder
+	done  chan struct{}
+}
+
+// Relay has what is recorded after HandOver written by another process, which
+// dial reaches and which calls [Trail.Adopt]. It begins again when the connection
+// breaks: outcomes are kept, and whatever waits for its commit is refused after
+// the usual time. It ends with Close.
+func (t *Trail) Relay(dial func(context.Context) (io.ReadWriteCloser, error)) error {
+	r := &relay{trail: t, dial: dial, done: make(chan struct{})}
+	if t.lock != nil || !t.relay.CompareAndSwap(nil, r) {
+		return errNotHanded
+	}
+	go r.run()
+	return nil
+}
+
+func (t *Trail) closeRelay(ctx context.Context, r *relay) error {
+	t.queue.signal()
+	select {
+	case <-r.done:
+	case <-ctx.Done():
+		return fmt.Errorf("close audit trail: %w", ctx.Err()) // who writes it closes what is open
+	}
+	t.closeOnce.Do(func() { t.closeErr = t.release() })
+	return t.closeErr
+}
+
+func (r *relay) run() {
+	defer close(r.done)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	q := r.trail.queue
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-q.wake:
+		case <-timer.C:
+		}
+		closed := q.isClosed()
+		err := r.turn(ctx)
+		waiting, outcomes := q.lengths()
+		left := waiting + outcomes + len(r.kept)
+		switch {
+		case closed && left == 0:
+			r.hangUp()
+			return
+		case err != nil:
+			r.hangUp()
+			timer.Reset(retryAfter)
+		case left > 0:
+			q.signal()
+		default:
+			timer.Reset(lookEvery)
+		}
+		r.trail.writer().stats.retained.Store(int64(len(r.kept)))
+	}
+}
+
+// turn sends what there is, and hears what became of it.
+func (r *relay) turn(ctx context.Context) error {
+	if err := r.connect(ctx); err != nil {
+		return err // those who wait do so until their time is over
+	}
+	batch := r.kept
+	r.kept = nil
+	if len(batch) < maxBatch {
+		batch = r.trail.queue.take(batch, maxBatch, true)
+	}
+	batch = r.claim(batch)
+	if len(batch) == 0 {
+		return nil
+	}
+	sent := make([]relayEntry, len(batch))
+	for i, e := range batch {
+		sent[i] = r.pack(e)
+	}
+	var answer relayAnswer
+	err := r.to.Encode(sent)
+	if err == nil {
+		err = r.from.Decode(&answer)
+	}
+	if err == nil && len(answer.Errors) != len(batch) {
+		err = errors.New("audit trail: the process that writes it answers something else")
+	}
+	for i, e := range batch {
+		switch {
+		case err != nil:
+			r.settle(e, fmt.Errorf("audit trail: the process that writes it is gone: %w", err))
+		case answer.Errors[i] != "":
+			r.settle(e, errors.New(answer.Errors[i]))
+		default:
+			r.settle(e, nil)
+		}
+	}
+	return err
+}
+
+func (r *relay) connect(ctx context.Context) error {
+	if r.conn != nil {
+		return nil
+	}
+	conn, err := r.dial(ctx)
+	if err != nil {
+		return err
+	}
+	r.conn, r.to, r.from = conn, gob.NewEncoder(conn), gob.NewDecoder(conn)
+	return r.to.Encode(relayHello{Form: relayForm, Encoding: encodingVersion})
+}
+
+func (r *relay) hangUp() {
+	if r.conn != nil {
+		_ = r.conn.Close()
+		r.conn = nil
+	}
+}
+
+// claim drops the entries whose callers have left.
+func (r *relay) claim(batch []*entry) []*entry {
+	claimed := batch[:0]
+	for _, e := range batch {
+		if e.waiter != nil && !e.waiter.claim() {
+			r.trail.pools.release(e)
+			continue
+		}
+		claimed = append(claimed, e)
+	}
+	return claimed
+}
+
+func (r *relay) pack(e *entry) relayEntry {
+	sent := relayEntry{From: e.from}
+	if sent.From == "" {
+		sent.From = r.trail.config.Instance
+	}
+	for i := range e.list() {
+		ev := &e.events[i]
+		sent.Events = append(sent.Events, relayEvent{
+			ID: ev.id, Exchange: ev.exchange, Kind: ev.kind, At: ev.at, Version: ev.version, Payload: ev.payload,
+		})
+	}
+	if e.document != nil {
+		sent.Hash, sent.Text = e.document.hash[:], e.document.text
+	}
+	return sent
+}
+
+// settle answers e's caller, or keeps an outcome that is not on record.
+func (r *relay) settle(e *entry, err error) {
+	if e.waiter == nil {
+		if err != nil {
+			r.kept = append(r.kept, e)
+			return
+		}
+		r.trail.pools.release(e)
+		return
+	}
+	heard := e.waiter.answer(err)
+	// An intent whose caller sends nothing may be on record all the same.
+	if e.n == 1 && e.events[0].kind == typeIntent && (err != nil || !heard) {
+		r.trail.writer().abandon(e.events[0].exchange)
+	}
+	e.waiter = nil
+	r.trail.pools.release(e)
+}
+
+// Adopt commits what another process relays, until the connection ends. What that
+// process leaves open when it ends is closed as interrupted.
+func (t *Trail) Adopt(conn io.ReadWriter) error {
+	from, to := gob.NewDecoder(conn), gob.NewEncoder(conn)
+	var hello relayHello
+	if err := from.Decode(&hello); err != nil {
+		return fmt.Errorf("adopt: %w", err)
+	}
+	if hello.Form != relayForm || hello.Encoding != encodingVersion {
+		return fmt.Errorf("adopt: the other process is of a version (%d, %d) that this one (%d, %d) does not understand",
+			hello.Form, hello.Encoding, relayForm, encodingVersion)
+	}
+	for {
+		var sent []relayEntry
+		if err := from.Decode(&sent); err != nil {
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return fmt.Errorf("adopt: %w", err)
+		}
+		if err := to.Encode(relayAnswer{Errors: t.commitRelayed(sent)}); err != nil {
+			return fmt.Errorf("adopt: %w", err)
+		}
+	}
+}
+
+// commitRelayed queues all of it and then waits for each.
+func (t *Trail) commitRelayed(sent []relayEntry) []string {
+	failed := make([]string, len(sent))
+	waiters := make([]*waiter, len(sent))
+	for i := range sent {
+		e, err := t.unpack(&sent[i])
+		if err == nil {
+			err = t.writable()
+		}
+		if err == nil {
+			waiters[i] = t.pools.waiter(beginLimit)
+			e.waiter = waiters[i]
+			if !t.queue.push(e) {
+				waiters[i], err = nil, errClosed
+			}
+		}
+		if err != nil {
+			failed[i] = err.Error()
+		}
+	}
+	for i, w := range waiters {
+		if w == nil {
+			continue
+		}
+		owned, err := w.wait(nil, nil)
+		if owned {
+			t.pools.releaseWaiter(w)
+		}
+		switch {
+		case err != nil:
+			failed[i] = err.Error()
+		case len(sent[i].Hash) == 32:
+			t.documents.add([32]byte(sent[i].Hash))
+		}
+	}
+	return failed
+}
+
+func (t *Trail) unpack(sent *relayEntry) (*entry, error) {
+	e := t.pools.entry()
+	if len(sent.Events) == 0 || len(sent.Events) > len(e.events) || len(sent.Hash) != 0 && len(sent.Hash) != 32 {
+		return nil, errors.New("audit trail: a relayed entry makes no sense")
+	}
+	for i, ev := range sent.Events {
+		if ev.Kind == "" || len(ev.Kind) > maxType || ev.Version != encodingVersion {
+			return nil, fmt.Errorf("audit trail: a relayed event %.64q of version %d makes no sense", ev.Kind, ev.Version)
+		}
+		to := &e.events[i]
+		to.id, to.exchange, to.kind, to.at, to.version = ev.ID, uuid.UUID(ev.Exchange), ev.Kind, ev.At, ev.Version
+		to.payload = append(to.payload[:0], ev.Payload...)
+	}
+	e.n, e.from = len(sent.Events), sent.From
+	if len(sent.Hash) == 32 {
+		e.document = &document{hash: [32]byte(sent.Hash), text: sent.Text}
+	}
+	return e, nil
+}

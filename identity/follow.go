@@ -1,0 +1,60 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// errFollowing refuses changes here while another process makes them.
+var errFollowing = errors.New("another process has taken over the agents of this home; ask that one")
+
+// Follow takes over what another process changes in the database until ctx ends;
+// meanwhile nothing can be changed here. It looks every so often. An error says
+// that the view could not be kept right: whoever relies on it must stop.
+func (r *Registry) Follow(ctx context.Context, every time.Duration) error {
+	r.following.Store(true)
+	defer r.following.Store(false)
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for seen := int64(-1); ; {
+		version, err := r.dataVersion(ctx)
+		if err == nil && version != seen {
+			err = r.reread(ctx)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return nil //nolint:nilerr // it was asked to end
+		case err != nil:
+			return fmt.Errorf("follow the agent registry: %w", explain(err))
+		}
+		seen = version
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// dataVersion changes when another connection has changed the database
+// (https://www.sqlite.org/pragma.html#pragma_data_version).
+func (r *Registry) dataVersion(ctx context.Context) (int64, error) {
+	var version int64
+	err := r.db.QueryRowContext(ctx, "PRAGMA data_version").Scan(&version)
+	return version, err
+}
+
+func (r *Registry) reread(ctx context.Context) error {
+	r.changes.Lock()
+	defer r.changes.Unlock()
+	records, err := readAll(ctx, r.db)
+	if err != nil {
+		return err
+	}
+	for _, rec := range records {
+		r.publish(rec)
+	}
+	return nil
+}
