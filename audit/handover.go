@@ -6,7 +6,10 @@ import (
 	"fmt"
 )
 
-var errNotHanded = errors.New("audit trail: another process does not write it")
+var (
+	errNotHanded = errors.New("audit trail: another process does not write it")
+	errHanded    = errors.New("audit trail: another process writes it")
+)
 
 // HandOver commits what is queued, closes the database as an orderly end does,
 // and gives up the right to write it, so that another process may go on. What is
@@ -17,6 +20,7 @@ func (t *Trail) HandOver(ctx context.Context) error {
 	if err := t.writable(); err != nil {
 		return err
 	}
+	t.handed.Store(true)
 	w := t.writer()
 	w.leaving.Store(true)
 	t.queue.signal()
@@ -35,10 +39,16 @@ func (t *Trail) HandOver(ctx context.Context) error {
 	return nil
 }
 
-// Resume goes on writing after HandOver, when nobody else does.
+// Resume goes on writing after HandOver, when nobody else does. It is not needed
+// when HandOver has refused.
 func (t *Trail) Resume(ctx context.Context) error {
-	if t.lock != nil || t.relay.Load() != nil {
-		return errNotHanded
+	switch {
+	case t.relay.Load() != nil:
+		return errHanded
+	case t.lock != nil && t.writer().leaving.Load():
+		return errors.New("audit trail: the writer hangs")
+	case t.lock != nil:
+		return nil
 	}
 	lock, err := lockFile(t.config.Path + lockSuffix)
 	if err != nil {
@@ -48,6 +58,7 @@ func (t *Trail) Resume(ctx context.Context) error {
 		return errors.Join(err, lock.release())
 	}
 	t.lock = lock
+	t.handed.Store(false)
 	go t.writer().run()
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 
 	"github.com/google/uuid"
 )
@@ -53,11 +52,9 @@ func instanceOf(payload []byte) string {
 	return instance
 }
 
-// mourn closes what instances have left open that live no more.
-func (w *writer) mourn() {
-	if len(w.theirs) == 0 {
-		return
-	}
+// dead lists what instances have left open that live no more, and takes it out of
+// theirs.
+func (w *writer) dead() []uuid.UUID {
 	alive := map[string]bool{w.own: w.own != ""}
 	var dead []uuid.UUID
 	for id, instance := range w.theirs {
@@ -66,11 +63,19 @@ func (w *writer) mourn() {
 		}
 		if !alive[instance] {
 			dead = append(dead, id)
+			delete(w.theirs, id)
 		}
 	}
-	slices.SortFunc(dead, func(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) })
+	return dead
+}
+
+// mourn closes what the dead have left open.
+func (w *writer) mourn() {
+	if len(w.theirs) == 0 {
+		return
+	}
+	dead := w.dead()
 	for _, id := range dead {
-		delete(w.theirs, id)
 		e := w.pools.entry()
 		e.outcome(id, w.now(), &Outcome{
 			Outcome: OutcomeInterrupted, BytesSent: -1, BytesReceived: -1, Error: "the process ended before the exchange did",

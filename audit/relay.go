@@ -15,11 +15,18 @@ import (
 // each other. It is the first thing that a relay sends.
 const relayForm = 1
 
+// moveEvery is how soon a relay that was sent elsewhere tries there, and how often
+// Close looks whether all have gone.
+const moveEvery = 5 * time.Millisecond
+
 // What a relay sends, and the answer: "" for what is committed.
 type (
 	relayHello  struct{ Form, Encoding int64 }
-	relayAnswer struct{ Errors []string }
-	relayEntry  struct {
+	relayAnswer struct {
+		Errors []string
+		Moved  bool // nothing is committed: another process writes now
+	}
+	relayEntry struct {
 		From       string // the instance
 		Events     []relayEvent
 		Hash, Text []byte // of a document
@@ -36,7 +43,7 @@ type (
 type relay struct {
 	trail *Trail
 	dial  func(context.Context) (io.ReadWriteCloser, error)
-	kept  []*entry // outcomes that are not on record yet, oldest first
+	kept  []*entry // claimed and not on record yet, oldest first
 	conn  io.ReadWriteCloser
 	to    *gob.Encoder
 	from  *gob.Decoder
@@ -57,7 +64,17 @@ func (t *Trail) Relay(dial func(context.Context) (io.ReadWriteCloser, error)) er
 }
 
 func (t *Trail) closeRelay(ctx context.Context, r *relay) error {
-	t.queue.signal()
+	// What others have sent here is on its way through this process: they go first,
+	// when they have heard that another process writes, within a second.
+	ticker := time.NewTicker(moveEvery)
+	defer ticker.Stop()
+	for t.adopting.Load() > 0 && ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-ticker.C:
+		}
+	}
+	t.queue.close()
 	select {
 	case <-r.done:
 	case <-ctx.Done():
@@ -87,43 +104,35 @@ func (r *relay) run() {
 		case closed && left == 0:
 			r.hangUp()
 			return
+		case errors.Is(err, errMoved):
+			r.hangUp()
+			timer.Reset(moveEvery)
 		case err != nil:
 			r.hangUp()
 			timer.Reset(retryAfter)
 		case left > 0:
 			q.signal()
 		default:
-			timer.Reset(lookEvery)
+			timer.Reset(lookEvery) // to hear whether another process writes now
 		}
 		r.trail.writer().stats.retained.Store(int64(len(r.kept)))
 	}
 }
 
-// turn sends what there is, and hears what became of it.
+var errMoved = errors.New("audit trail: another process writes it now")
+
+// turn sends what there is, be it nothing, and hears what became of it.
 func (r *relay) turn(ctx context.Context) error {
 	if err := r.connect(ctx); err != nil {
 		return err // those who wait do so until their time is over
 	}
-	batch := r.kept
+	batch := r.wanted()
 	r.kept = nil
-	if len(batch) < maxBatch {
-		batch = r.trail.queue.take(batch, maxBatch, true)
-	}
-	batch = r.claim(batch)
-	if len(batch) == 0 {
-		return nil
-	}
-	sent := make([]relayEntry, len(batch))
-	for i, e := range batch {
-		sent[i] = r.pack(e)
-	}
-	var answer relayAnswer
-	err := r.to.Encode(sent)
-	if err == nil {
-		err = r.from.Decode(&answer)
-	}
-	if err == nil && len(answer.Errors) != len(batch) {
-		err = errors.New("audit trail: the process that writes it answers something else")
+	batch = append(batch, r.claim(r.trail.queue.take(nil, max(maxBatch-len(batch), 0), true))...)
+	answer, err := r.send(batch)
+	if errors.Is(err, errMoved) {
+		r.kept = batch
+		return err
 	}
 	for i, e := range batch {
 		switch {
@@ -136,6 +145,40 @@ func (r *relay) turn(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// wanted drops of what was kept the entries whose callers have left since.
+func (r *relay) wanted() []*entry {
+	wanted := r.kept[:0]
+	for _, e := range r.kept {
+		if e.waiter != nil && e.waiter.state.Load() == stateForsaken {
+			e.waiter = nil
+			r.trail.pools.release(e)
+			continue
+		}
+		wanted = append(wanted, e)
+	}
+	return wanted
+}
+
+func (r *relay) send(batch []*entry) (relayAnswer, error) {
+	sent := make([]relayEntry, len(batch))
+	for i, e := range batch {
+		sent[i] = r.pack(e)
+	}
+	var answer relayAnswer
+	if err := r.to.Encode(sent); err != nil {
+		return answer, err
+	}
+	switch err := r.from.Decode(&answer); {
+	case err != nil:
+		return answer, err
+	case answer.Moved:
+		return answer, errMoved
+	case len(answer.Errors) != len(batch):
+		return answer, errors.New("it answers something else")
+	}
+	return answer, nil
 }
 
 func (r *relay) connect(ctx context.Context) error {
@@ -200,7 +243,7 @@ func (r *relay) settle(e *entry, err error) {
 	heard := e.waiter.answer(err)
 	// An intent whose caller sends nothing may be on record all the same.
 	if e.n == 1 && e.events[0].kind == typeIntent && (err != nil || !heard) {
-		r.trail.writer().abandon(e.events[0].exchange)
+		r.kept = append(r.kept, r.trail.writer().abandoned(e.events[0].exchange))
 	}
 	e.waiter = nil
 	r.trail.pools.release(e)
@@ -218,6 +261,8 @@ func (t *Trail) Adopt(conn io.ReadWriter) error {
 		return fmt.Errorf("adopt: the other process is of a version (%d, %d) that this one (%d, %d) does not understand",
 			hello.Form, hello.Encoding, relayForm, encodingVersion)
 	}
+	t.adopting.Add(1)
+	defer t.adopting.Add(-1)
 	for {
 		var sent []relayEntry
 		if err := from.Decode(&sent); err != nil {
@@ -226,8 +271,12 @@ func (t *Trail) Adopt(conn io.ReadWriter) error {
 			}
 			return fmt.Errorf("adopt: %w", err)
 		}
-		if err := to.Encode(relayAnswer{Errors: t.commitRelayed(sent)}); err != nil {
-			return fmt.Errorf("adopt: %w", err)
+		var answer relayAnswer
+		if answer.Moved = t.handed.Load() || t.queue.isClosed(); !answer.Moved {
+			answer.Errors = t.commitRelayed(sent)
+		}
+		if err := to.Encode(answer); err != nil || answer.Moved {
+			return err
 		}
 	}
 }

@@ -191,6 +191,7 @@ func (w *writer) recordStart(kind string, values map[string]any) error {
 func (w *writer) close() error {
 	var err error
 	if w.broken.Load() == nil && !w.abort.Load() && !w.leaving.Load() {
+		w.dead() // is nobody's any more
 		_, err = w.interruptOpen("the process was stopped before the exchange ended")
 	}
 	if err == nil && w.broken.Load() == nil {

@@ -53,6 +53,9 @@ type Trail struct {
 	lock   *fileLock // nil after HandOver
 	live   *fileLock // says that this instance can still end what it has begun
 
+	handed   atomic.Bool  // another process writes, or is about to
+	adopting atomic.Int64 // connections that Adopt serves
+
 	documents *documents
 	held      atomic.Pointer[error] // why nothing new may begin; see Hold
 
@@ -151,11 +154,11 @@ func (c Config) withDefaults() (Config, error) {
 // Close commits what is queued, closes what is still open as interrupted and
 // waits for the writer, until ctx is done. Calls that come later are refused.
 func (t *Trail) Close(ctx context.Context) error {
-	t.queue.close()
 	defer t.watch.close()
 	if r := t.relay.Load(); r != nil {
 		return t.closeRelay(ctx, r)
 	}
+	t.queue.close()
 	if t.lock == nil { // handed over, or closed before
 		t.closeOnce.Do(func() { t.closeErr = t.release() })
 		return t.closeErr

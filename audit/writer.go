@@ -269,13 +269,15 @@ func (w *writer) committed(e *entry) {
 
 // abandon closes an intent that was committed after its caller had given up
 // and sent nothing.
-func (w *writer) abandon(id uuid.UUID) {
+func (w *writer) abandon(id uuid.UUID) { w.queue.push(w.abandoned(id)) }
+
+func (w *writer) abandoned(id uuid.UUID) *entry {
 	e := w.pools.entry()
 	e.outcome(id, w.now(), &Outcome{
 		Outcome: OutcomeInterrupted, BytesSent: -1, BytesReceived: -1,
 		Error: "the intent was committed after its caller had given up; nothing was sent",
 	})
-	w.queue.push(e)
+	return e
 }
 
 // giveBack answers the callers of a failed batch and keeps its outcomes.

@@ -10,9 +10,10 @@ import (
 // errFollowing refuses changes here while another process makes them.
 var errFollowing = errors.New("another process has taken over the agents of this home; ask that one")
 
-// Follow takes over what another process changes in the database until ctx ends;
-// meanwhile nothing can be changed here. It looks every so often. An error says
-// that the view could not be kept right: whoever relies on it must stop.
+// Follow takes over what another process changes in the database until ctx ends,
+// and once more then; meanwhile nothing can be changed here. It looks every so
+// often. An error says that the view could not be kept right: whoever relies on it
+// must stop.
 func (r *Registry) Follow(ctx context.Context, every time.Duration) error {
 	r.following.Store(true)
 	defer r.following.Store(false)
@@ -23,19 +24,25 @@ func (r *Registry) Follow(ctx context.Context, every time.Duration) error {
 		if err == nil && version != seen {
 			err = r.reread(ctx)
 		}
-		switch {
-		case ctx.Err() != nil:
-			return nil //nolint:nilerr // it was asked to end
-		case err != nil:
-			return fmt.Errorf("follow the agent registry: %w", explain(err))
+		if ctx.Err() != nil {
+			err = r.reread(context.WithoutCancel(ctx))
+		}
+		if err != nil || ctx.Err() != nil {
+			return followed(err)
 		}
 		seen = version
 		select {
 		case <-ctx.Done():
-			return nil
 		case <-ticker.C:
 		}
 	}
+}
+
+func followed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("follow the agent registry: %w", explain(err))
 }
 
 // dataVersion changes when another connection has changed the database

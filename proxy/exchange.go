@@ -25,6 +25,9 @@ import (
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := p.open(w, r)
 	defer x.close()
+	if p.easing.Load() && r.Header.Get("Upgrade") == "" {
+		x.closeAfter() // the agent's next request goes to the process that accepts now
+	}
 	if refusal := x.authorize(); refusal != nil {
 		x.refuse(refusal)
 		return

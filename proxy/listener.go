@@ -126,6 +126,7 @@ func lingerClose(c net.Conn) {
 // it to the server.
 func (p *Proxy) authenticate(ctx context.Context, raw net.Conn) {
 	defer p.handshakes.Done()
+	defer p.greeted.Add(-1)
 	socket := &counted{Conn: raw}
 	conn := tls.Server(&guarded{Conn: socket}, p.outerTLS)
 	_ = raw.SetDeadline(time.Now().Add(headTimeout))

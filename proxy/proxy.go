@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -97,8 +98,10 @@ type Proxy struct {
 	inner2Conns  *handed
 	handshakeLog *rate.Limiter
 	handshakes   sync.WaitGroup
+	greeted      atomic.Int64  // handshakes under way
 	stopped      chan struct{} // closed when Shutdown is done
 
+	easing   atomic.Bool // another process accepts; see Ease
 	mu       sync.Mutex
 	listener net.Listener
 	stopping bool
@@ -250,10 +253,11 @@ func (p *Proxy) accept(ctx context.Context, ln net.Listener) error {
 		conn, err := ln.Accept()
 		if err == nil {
 			p.handshakes.Add(1)
+			p.greeted.Add(1)
 			go p.authenticate(ctx, conn)
 			continue
 		}
-		if p.isStopping() {
+		if p.isStopping() || p.easing.Load() {
 			return nil
 		}
 		if !isExhausted(err) {
@@ -269,93 +273,6 @@ func (p *Proxy) isStopping() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.stopping
-}
-
-// Shutdown stops accepting and lets open exchanges end; when ctx ends it cuts
-// what is left. Every exchange has its outcome recorded when it returns, as far
-// as the trail can be written.
-func (p *Proxy) Shutdown(ctx context.Context) error {
-	p.mu.Lock()
-	ln, again := p.listener, p.stopping
-	p.stopping = true
-	p.mu.Unlock()
-	if ln == nil || again {
-		return nil
-	}
-	err := ln.Close()
-	var draining sync.WaitGroup
-	draining.Go(func() { _ = p.outer.Shutdown(ctx) })
-	draining.Go(func() { _ = p.inner.Shutdown(ctx) })
-	draining.Go(func() { _ = p.inner2.Shutdown(ctx) })
-	draining.Wait()
-	if !p.drained(ctx) {
-		p.cutAll()
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), cutGrace)
-		defer cancel()
-		p.drained(grace)
-	}
-	p.closeTunnels()
-	_ = p.outer.Close()
-	_ = p.inner.Close()
-	_ = p.inner2.Close()
-	p.agents.shut()
-	p.endErrands()
-	close(p.stopped)
-	return err
-}
-
-// endErrands breaks off what Sallyport asks by itself, and waits for its rows.
-func (p *Proxy) endErrands() {
-	p.mu.Lock()
-	p.end()
-	p.mu.Unlock()
-	p.background.Wait()
-	if p.tokens != nil {
-		p.tokens.Wait()
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.errands != nil {
-		p.errands.CloseIdleConnections()
-	}
-}
-
-// drainPoll is how often Shutdown looks whether the last exchange has ended.
-const drainPoll = 10 * time.Millisecond
-
-// drained waits until no exchange is open, upgraded ones included, which the
-// servers do not track, or until ctx ends.
-func (p *Proxy) drained(ctx context.Context) bool {
-	ticker := time.NewTicker(drainPoll)
-	defer ticker.Stop()
-	for {
-		if exchanges, _ := p.count(); exchanges == 0 {
-			return true
-		}
-		select {
-		case <-ctx.Done():
-			return false
-		case <-ticker.C:
-		}
-	}
-}
-
-func (p *Proxy) cutAll() {
-	for _, a := range p.agents.all() {
-		exchanges, _ := a.open()
-		for _, x := range exchanges {
-			x.abort(errStopping)
-		}
-	}
-}
-
-func (p *Proxy) closeTunnels() {
-	for _, a := range p.agents.all() {
-		_, tunnels := a.open()
-		for _, t := range tunnels {
-			_ = t.cut()
-		}
-	}
 }
 
 // dialler returns the dialler for an upstream configuration; one configuration

@@ -118,8 +118,8 @@ func hostOfHTTP2(r *http.Request) (hostField string, _ *refusal) {
 	return "", malformedRequest.because("The Host header is repeated.")
 }
 
-// closeAfter ends the connection after the answer: what follows on it cannot be
-// trusted to be a request.
+// closeAfter ends the connection after the answer, as when what follows on it cannot
+// be trusted to be a request.
 func (x *exchange) closeAfter() { x.w.Header().Set("Connection", "close") }
 
 // checkAuthority holds the request to its tunnel: the authority, the Host field

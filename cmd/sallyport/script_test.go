@@ -52,6 +52,7 @@ func TestScripts(t *testing.T) {
 			"keys":       keys,
 			"mode":       mode,
 			"fetch":      fetch,
+			"unready":    unready,
 			"request":    request,
 			"capture":    capture,
 			"collector":  collector,
@@ -176,6 +177,19 @@ func fetch(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	answer(ts, &http.Client{Transport: transport}, http.MethodGet, "http://"+address+args[1], args[0])
+}
+
+// unready ADDRESS: waits until /readyz there answers 503.
+func unready(ts *testscript.TestScript, neg bool, args []string) {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
+	poll(ts, "it stays ready", func() bool {
+		resp, err := client.Get("http://" + args[0] + "/readyz")
+		if err != nil {
+			return false
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode == http.StatusServiceUnavailable
+	})
 }
 
 // request STATUS DIR METHOD URL: sends a request as the agent in DIR; with !,

@@ -39,24 +39,32 @@ type server struct {
 	proxy       *proxy.Proxy
 	publisher   *publish.Publisher
 
-	agents, commands, health net.Listener // health is nil when off
+	agents, commands, health net.Listener                    // health is nil when off
+	listenedOn               struct{ agents, health string } // in the words of sallyport.yaml
+	from                     *predecessor                    // which this server takes over from; nil if there is none
+	succession               *succession                     // to the one that takes over from this one
+	service                  *admin.Service
 	admin                    *admin.Server
 	session                  *admin.Session // administration on the server's own behalf
 	reloaded                 chan struct{}  // other files have come into force; holds one
 	pages                    *http.Server   // on health
 	draining                 atomic.Bool
+	ended                    bool // nobody can take over any more; under succession.turn
 
 	group  sync.WaitGroup
 	failed chan error         // of the goroutines that must not end by themselves
 	cancel context.CancelFunc // of the goroutines that end with the server
+	owner  sync.WaitGroup     // of the goroutines of whoever owns the stores
+	disown context.CancelFunc // ends those
 }
 
 // newServer wires a server that is ready to start. It listens nowhere yet.
-func newServer(a *app, log *slog.Logger, st *stores) (*server, error) {
+func newServer(a *app, log *slog.Logger, st *stores, from *predecessor) (*server, error) {
 	s := &server{
-		stores: st, log: log, now: a.now, metrics: metrics.New(), failed: make(chan error, 3), reloaded: make(chan struct{}, 1),
+		stores: st, from: from, log: log, now: a.now, metrics: metrics.New(), failed: make(chan error, 4), reloaded: make(chan struct{}, 1),
 		leaves: certs.NewLeaves(st.interceptionCA, leafCacheSize, a.now),
 	}
+	s.succession = newSuccession(s)
 	set := st.files.Current()
 	g, err := newGeneration(set)
 	if err != nil {
@@ -97,20 +105,20 @@ func (s *server) start(ctx context.Context) (err error) {
 	if err := s.recordConfiguration(ctx, set, "start", nil); err != nil {
 		return err
 	}
-	service := admin.NewService(admin.Config{
+	s.service = admin.NewService(admin.Config{
 		Registry: s.registry, Trail: s.trail, AgentCA: s.agentCA, InterceptionCA: s.interceptionCA,
 		View: s.view, Proxy: s.address, Cut: s.proxy.Cut, Errand: s.proxy.Errand, RateLimits: s.proxy.RateLimits, Now: s.now, Prune: s.trail.Prune,
 		Reload: func(ctx context.Context, by admin.Caller) (admin.Configuration, error) {
 			return s.reload(ctx, "command", &by)
 		},
+		Succession: s.succession,
 	})
-	s.session = service.As(admin.Itself())
-	s.accept(service)
+	s.session = s.service.As(admin.Itself())
+	s.accept()
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.cancel = cancel
 	s.group.Go(func() { heap.Pace(background, heapHeadroom) })
-	s.group.Go(func() { s.publisher.Run(background) })
-	s.group.Go(func() { s.keepOwned(background) })
+	s.own(background)
 	s.group.Go(func() { s.certificate.keepFresh(background, s.files, s.log) })
 	s.group.Go(func() {
 		s.files.Watch(background, func() { s.filesChanged(background) }, func(err error) { s.log.Warn("files are watched by polling", "error", err) })
@@ -118,9 +126,19 @@ func (s *server) start(ctx context.Context) (err error) {
 	for _, w := range s.warnings(ctx, set) {
 		s.log.Warn("configuration", "warning", w)
 	}
+	if err := s.from.serving(); err != nil {
+		s.log.Warn("the server before this one ended while this one took over", "error", err)
+	}
 	s.log.Info("serving", "listen", s.agents.Addr().String(), "home", s.layout.Dir, "trust_domain", set.Config.TrustDomain,
 		"generation", set.Number, "policies", len(set.Policies), "agents", len(s.registry.List()))
 	return nil
+}
+
+// own starts what only the owner of the stores does.
+func (s *server) own(ctx context.Context) {
+	ctx, s.disown = context.WithCancel(ctx)
+	s.owner.Go(func() { s.publisher.Run(ctx) })
+	s.owner.Go(func() { s.keepOwned(ctx) })
 }
 
 // heapHeadroom is what a small heap may grow by between two collections. With it
@@ -129,17 +147,34 @@ const heapHeadroom = 16 << 20
 
 func (s *server) listen(ctx context.Context) (err error) {
 	c := s.files.Current().Config
-	config := &net.ListenConfig{}
-	if s.agents, err = config.Listen(ctx, "tcp", c.Listen); err != nil {
-		return listenFailed("listen", c.Listen, err)
+	s.listenedOn.agents, s.listenedOn.health = c.Listen, c.HealthListen
+	if s.agents, err = s.listenOn(ctx, listenerAgents, c.Listen); err != nil {
+		return err
 	}
 	if c.HealthListen != "" {
-		if s.health, err = config.Listen(ctx, "tcp", c.HealthListen); err != nil {
-			return listenFailed("health.listen", c.HealthListen, err)
+		if s.health, err = s.listenOn(ctx, listenerHealth, c.HealthListen); err != nil {
+			return err
 		}
+	}
+	if ln, ok := s.from.take(listenerCommands, "").(*net.UnixListener); ok {
+		s.commands = admin.Inherit(ln, s.layout.Socket(), s.log)
+		return nil
 	}
 	s.commands, err = admin.Listen(s.layout.Socket(), s.log)
 	return err
+}
+
+// listenOn goes on with the listener of the server before, in which agents may
+// wait, or opens one.
+func (s *server) listenOn(ctx context.Context, key, address string) (net.Listener, error) {
+	if ln := s.from.take(key, address); ln != nil {
+		return ln, nil
+	}
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, listenFailed(key, address, err)
+	}
+	return ln, nil
 }
 
 func listenFailed(key, address string, err error) error {
@@ -151,15 +186,40 @@ func listenFailed(key, address string, err error) error {
 }
 
 // accept starts the servers; each ends with its listener, not with a context.
-func (s *server) accept(service *admin.Service) {
+func (s *server) accept() {
 	pages := s.statusPages()
-	s.admin = admin.NewServer(service, pages, s.log)
-	s.serve("admin socket", func() error { return s.admin.Serve(s.commands) })
+	s.acceptCommands(pages)
 	s.serve("listener", func() error { return s.proxy.Serve(s.agents) })
 	if s.health != nil {
 		s.pages = newPagesServer(pages)
 		s.serve("health listener", func() error { return s.pages.Serve(s.health) })
 	}
+}
+
+func (s *server) acceptCommands(pages http.Handler) {
+	server, ln := admin.NewServer(s.service, pages, s.log), s.commands
+	s.admin = server
+	s.serve("admin socket", func() error { return server.Serve(ln) })
+}
+
+// reclaim goes on after a take-over that did not take place.
+func (s *server) reclaim(ctx context.Context) (err error) {
+	if s.lock == nil {
+		if s.lock, err = acquireSoon(ctx, s.layout.Lock()); err != nil {
+			return err
+		}
+	}
+	if err := s.trail.Resume(ctx); err != nil {
+		return err
+	}
+	_ = s.commands.Close()
+	if s.commands, err = admin.Listen(s.layout.Socket(), s.log); err != nil {
+		return err
+	}
+	s.acceptCommands(s.statusPages())
+	s.owner.Wait()
+	s.own(context.WithoutCancel(ctx))
+	return nil
 }
 
 // serve runs one of the servers; its end is a failure unless stop asked for it.
@@ -180,9 +240,12 @@ func (s *server) wait(ctx context.Context, signals <-chan os.Signal) error {
 			return nil
 		case err := <-s.failed:
 			return err
+		case <-s.succession.done:
+			s.log.Info("another process has taken over; draining")
+			return nil
 		case sig := <-signals:
 			if sig != syscall.SIGHUP {
-				s.log.Info("draining", "signal", sig.String(), "for", drainTime.String())
+				s.log.Info("draining", "signal", sig.String())
 				return nil
 			}
 			_, _ = s.reload(ctx, "signal", nil) // logged there
@@ -191,12 +254,21 @@ func (s *server) wait(ctx context.Context, signals <-chan os.Signal) error {
 }
 
 // stop drains until ctx ends, then cuts, and ends every goroutine. Commands are
-// answered until the last exchange is over.
+// answered until the last exchange is over, and another server can take over.
 func (s *server) stop(ctx context.Context) error {
+	if s.succession.handed() {
+		ease, cancel := context.WithTimeout(ctx, easeTime)
+		s.proxy.Ease(ease)
+		cancel()
+	}
 	s.draining.Store(true)
 	err := s.proxy.Shutdown(ctx)
+	s.succession.turn.Lock() // what is under way with the next server comes to its end
+	defer s.succession.turn.Unlock()
+	s.ended = true
 	if s.cancel != nil {
 		s.cancel()
+		s.disown()
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
@@ -208,10 +280,15 @@ func (s *server) stop(ctx context.Context) error {
 	}
 	s.closeListeners()
 	s.group.Wait()
+	s.owner.Wait()
 	if s.cancel == nil {
 		return err // it never started, and the trail does not say that it did
 	}
-	if recordErr := s.trail.Record(last, audit.Event{Type: eventStopped, Payload: s.describe()}); recordErr != nil {
+	end := eventStopped
+	if s.succession.handed() {
+		end = eventDrained
+	}
+	if recordErr := s.trail.Record(last, audit.Event{Type: end, Payload: s.describe()}); recordErr != nil {
 		err = errors.Join(err, fmt.Errorf("record the stop in the audit trail: %w", recordErr))
 	}
 	s.log.Info("stopped")
@@ -241,11 +318,15 @@ func (s *server) describe() map[string]any {
 const (
 	eventStarted = "server.started"
 	eventStopped = "server.stopped"
+	eventDrained = "server.drained" // of a server that another one had taken over from
 )
 
-// lastEnd says how the server before this one ended: by "stop", by "crash", or
-// there was none ("").
+// lastEnd says how the server before this one ended: by "stop", by "crash", by
+// this one's "take-over", or there was none ("").
 func (s *server) lastEnd(ctx context.Context) (string, error) {
+	if s.from != nil {
+		return "take-over", nil
+	}
 	r, err := audit.OpenReader(s.layout.Trail())
 	if err != nil {
 		return "", err

@@ -64,7 +64,15 @@ func openStores(ctx context.Context, a *app, log *slog.Logger) (*stores, error) 
 	return s, nil
 }
 
-func (s *stores) open(ctx context.Context, a *app, log *slog.Logger) (err error) {
+func (s *stores) open(ctx context.Context, a *app, log *slog.Logger) error {
+	if err := s.openFiles(a); err != nil {
+		return err
+	}
+	return s.openDatabases(ctx, a, log)
+}
+
+// openFiles reads what other processes may read at the same time.
+func (s *stores) openFiles(a *app) error {
 	options, err := loadOptions(s.layout, a)
 	if err != nil {
 		return err
@@ -73,9 +81,11 @@ func (s *stores) open(ctx context.Context, a *app, log *slog.Logger) (err error)
 	if s.files, err = home.OpenStore(s.layout, options); err != nil {
 		return err
 	}
-	if err := s.openAuthorities(); err != nil {
-		return err
-	}
+	return s.openAuthorities()
+}
+
+// openDatabases opens what only the holder of the lock may write.
+func (s *stores) openDatabases(ctx context.Context, a *app, log *slog.Logger) (err error) {
 	if s.registry, err = identity.Open(ctx, s.layout.Registry(), a.now); err != nil {
 		return err
 	}
@@ -96,7 +106,17 @@ func (s *stores) close(ctx context.Context) error {
 	if s.registry != nil {
 		errs = append(errs, s.registry.Close())
 	}
-	return errors.Join(append(errs, s.lock.Release())...)
+	return errors.Join(append(errs, s.unlock())...)
+}
+
+// unlock lets another process have the stores.
+func (s *stores) unlock() error {
+	if s.lock == nil {
+		return nil
+	}
+	lock := s.lock
+	s.lock = nil
+	return lock.Release()
 }
 
 func (s *stores) openAuthorities() (err error) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/user"
 	"strconv"
+	"sync/atomic"
 )
 
 // Listen opens the socket at path, replacing a stale one: the caller holds the
@@ -34,16 +35,32 @@ func Listen(path string, log *slog.Logger) (net.Listener, error) {
 	return &peerListener{UnixListener: ln, path: path, log: log}, nil
 }
 
+// Inherit is Listen with a socket that the server before this one listened on at
+// path, and on which callers may wait already.
+func Inherit(ln *net.UnixListener, path string, log *slog.Logger) net.Listener {
+	ln.SetUnlinkOnClose(false)
+	return &peerListener{UnixListener: ln, path: path, log: log}
+}
+
+// Leave has the socket at its path stay when ln, of Listen or Inherit, is closed:
+// another process listens on it now.
+func Leave(ln net.Listener) {
+	if l, ok := ln.(*peerListener); ok {
+		l.left.Store(true)
+	}
+}
+
 // peerListener accepts connections of permitted users only.
 type peerListener struct {
 	*net.UnixListener
 	path string
 	log  *slog.Logger
+	left atomic.Bool // the socket is another process's
 }
 
 // peerConn is a connection whose peer is known.
 type peerConn struct {
-	net.Conn
+	*net.UnixConn
 	caller Caller
 }
 
@@ -56,7 +73,7 @@ func (l *peerListener) Accept() (net.Conn, error) {
 		}
 		uid, err := peerUID(conn)
 		if err == nil && (uid == os.Geteuid() || uid == 0) {
-			return &peerConn{Conn: conn, caller: Caller{UID: uid, User: userName(uid), Via: "socket", barred: barred(conn)}}, nil
+			return &peerConn{UnixConn: conn, caller: Caller{UID: uid, User: userName(uid), Via: "socket", barred: barred(conn)}}, nil
 		}
 		_ = conn.Close()
 		if err != nil {
@@ -70,6 +87,9 @@ func (l *peerListener) Accept() (net.Conn, error) {
 // Close stops listening and removes the socket.
 func (l *peerListener) Close() error {
 	err := l.UnixListener.Close()
+	if l.left.Load() {
+		return err
+	}
 	if rm := os.Remove(l.path); rm != nil && !errors.Is(rm, fs.ErrNotExist) {
 		err = errors.Join(err, rm)
 	}

@@ -78,6 +78,16 @@ func handler(s *Service, other http.Handler) http.Handler {
 	mux.Handle("POST /v1/credentials/check", handle(s, func(c *Session, ctx context.Context, r nameRequest) (CredentialCheck, error) {
 		return c.CheckCredential(ctx, r.Name)
 	}))
+	mux.Handle("POST "+takeOverPath, succession(s, func(_ *Session, r *http.Request) error {
+		var request TakeOverRequest
+		if err := decode(r, &request); err != nil {
+			return err
+		}
+		return s.Succession.MayTakeOver(request)
+	}, Succession.HandOver))
+	mux.Handle("POST "+relayPath, succession(s, func(*Session, *http.Request) error { return nil }, func(s Succession, conn *net.UnixConn) {
+		_ = s.Adopt(conn) // the other end knows what became of what it sent
+	}))
 	mux.Handle("/", other)
 	return mux
 }
@@ -86,34 +96,29 @@ func handler(s *Service, other http.Handler) http.Handler {
 func handle[Request, Answer any](s *Service, do func(*Session, context.Context, Request) (Answer, error)) http.Handler {
 	return ask(s, func(c *Session, r *http.Request) (any, error) {
 		var request Request
-		dec := json.NewDecoder(io.LimitReader(r.Body, maxRequest))
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(&request); err != nil {
-			return nil, &Error{
-				Kind: Invalid, Msg: "the request cannot be read: " + err.Error(),
-				Try: "use the same sallyport version for the server and the command",
-			}
+		if err := decode(r, &request); err != nil {
+			return nil, err
 		}
 		return do(c, r.Context(), request)
 	})
 }
 
+func decode(r *http.Request, request any) error {
+	dec := json.NewDecoder(io.LimitReader(r.Body, maxRequest))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(request); err != nil {
+		return &Error{
+			Kind: Invalid, Msg: "the request cannot be read: " + err.Error(),
+			Try: "use the same sallyport version for the server and the command",
+		}
+	}
+	return nil
+}
+
 // ask serves a command on behalf of the connection's peer.
 func ask(s *Service, do func(*Session, *http.Request) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		caller, ok := r.Context().Value(callerKey{}).(Caller)
-		if !ok { // a connection that nobody checked changes nothing
-			answer(w, http.StatusForbidden, problem{Kind: Failed, Error: "the caller is unknown"})
-			return
-		}
-		session := s.As(caller)
-		if caller.barred != nil {
-			session.recordBarred(r.Context(), r.Method+" "+r.URL.Path)
-			status, p := describe(caller.barred)
-			answer(w, status, p)
-			return
-		}
-		result, err := do(session, r)
+		result, err := identified(s, r, do)
 		if err != nil {
 			status, p := describe(err)
 			answer(w, status, p)
@@ -121,6 +126,20 @@ func ask(s *Service, do func(*Session, *http.Request) (any, error)) http.Handler
 		}
 		answer(w, http.StatusOK, result)
 	})
+}
+
+// identified does what the connection's peer asks for, if that one may ask.
+func identified(s *Service, r *http.Request, do func(*Session, *http.Request) (any, error)) (any, error) {
+	caller, ok := r.Context().Value(callerKey{}).(Caller)
+	if !ok { // a connection that nobody checked changes nothing
+		return nil, &Error{Kind: Barred, Msg: "the caller is unknown"}
+	}
+	session := s.As(caller)
+	if caller.barred != nil {
+		session.recordBarred(r.Context(), r.Method+" "+r.URL.Path)
+		return nil, caller.barred
+	}
+	return do(session, r)
 }
 
 // describe turns an error into what the caller, a local administrator, reads.

@@ -48,6 +48,7 @@ type Config struct {
 	RateLimits func(match func(credentials.Account) bool) map[credentials.Account][]budget.Standing
 	Reload     func(context.Context, Caller) (Configuration, error) // nil if no server is running
 	Prune      func(context.Context, audit.PruneRequest) (audit.Pruned, error)
+	Succession Succession // nil if no server is running
 	Now        func() time.Time
 }
 

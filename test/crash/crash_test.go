@@ -46,7 +46,7 @@ type upstream struct {
 	paths map[string]int
 	total int
 	when  chan int      // receives the total after each request, if anyone waits
-	gate  chan struct{} // holds the answer to /held back until it is closed
+	gate  chan struct{} // holds the answer to /held, and the end of those to /stream, back until it is closed
 }
 
 func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -62,6 +62,14 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(w, r.Body)
 	if r.URL.Path == "/held" {
 		<-u.gate
+	}
+	if strings.HasPrefix(r.URL.Path, "/stream/") {
+		fmt.Fprint(w, "begin\n")
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-u.gate:
+		case <-r.Context().Done():
+		}
 	}
 	fmt.Fprint(w, "ok")
 }

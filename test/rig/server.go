@@ -111,6 +111,9 @@ func (s *Server) Kill() {
 	<-s.exited
 }
 
+// Exited is closed when the server has ended.
+func (s *Server) Exited() <-chan struct{} { return s.exited }
+
 // Stop asks the server to drain and waits for it.
 func (s *Server) Stop() error {
 	s.signal(syscall.SIGTERM)

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"sallyport/internal/admin"
+)
+
+// How long the two sides of a take-over wait for each other.
+const (
+	readyTime  = 20 * time.Second // for the next server to have read its files
+	openTime   = 30 * time.Second // for it to have opened the stores and to serve
+	settleTime = 5 * time.Second  // for what is under way here to end
+	// followEvery is how often a server that was taken over from looks for agents
+	// that have been stopped.
+	followEvery = 200 * time.Millisecond
+	// easeTime is how long it lets agents end their connections by themselves.
+	easeTime = 5 * time.Second
+)
+
+// What the two say to each other, a byte each, after the first message with the
+// listeners. The next one is ready; this one has left the stores; the next one
+// serves.
+const (
+	sayReady   = 'r'
+	sayYours   = 'y'
+	sayServing = 's'
+)
+
+// handedOver is the first message: which listeners the descriptors beside it are,
+// each with what sallyport.yaml said when it was made.
+type handedOver struct {
+	Listeners []handedListener `json:"listeners"`
+}
+
+type handedListener struct {
+	Name       string `json:"name"`
+	Configured string `json:"configured"`
+}
+
+// inheritance is one listener for the next server.
+type inheritance struct {
+	handedListener
+	net.Listener
+}
+
+// The names of the listeners.
+const (
+	listenerAgents   = "listen"
+	listenerHealth   = "health.listen"
+	listenerCommands = "admin.sock"
+)
+
+// succession is what a running server does about the next one. One at a time.
+type succession struct {
+	server *server
+	turn   sync.Mutex    // held while the stores change hands, and by stop
+	done   chan struct{} // closed when another server serves
+	lost   chan struct{} // closed when what that one does can no longer be followed
+	follow context.CancelFunc
+	group  sync.WaitGroup // of following
+}
+
+func newSuccession(s *server) *succession {
+	return &succession{server: s, done: make(chan struct{}), lost: make(chan struct{})}
+}
+
+// handed says whether another server serves.
+func (s *succession) handed() bool {
+	select {
+	case <-s.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// MayTakeOver implements [admin.Succession].
+func (s *succession) MayTakeOver(r admin.TakeOverRequest) error {
+	switch {
+	case s.handed():
+		return &admin.Error{Kind: admin.Conflict, Msg: "this server has been taken over from already", Try: "try again"}
+	case !r.Force && !s.server.draining.Load():
+		return &admin.Error{Kind: admin.Conflict, Msg: "a server serves this home"}
+	}
+	return nil
+}
+
+// Adopt implements [admin.Succession].
+func (s *succession) Adopt(conn io.ReadWriter) error { return s.server.trail.Adopt(conn) }
+
+// HandOver implements [admin.Succession]: the listeners first, which from then on
+// both accept on, then trail and registry. Until the next server says that it
+// serves, this one goes on if that one ends.
+func (s *succession) HandOver(conn *net.UnixConn) {
+	if !s.turn.TryLock() {
+		return // one take-over at a time
+	}
+	defer s.turn.Unlock()
+	log := s.server.log
+	if s.handed() || s.server.ended {
+		return
+	}
+	if err := s.offer(conn); err != nil {
+		log.Warn("no take-over: the next server did not get ready", "error", err)
+		return
+	}
+	if err := s.yield(); err != nil {
+		log.Error("no take-over: the stores could not be left", "error", err)
+		s.reclaim()
+		return
+	}
+	_ = conn.SetDeadline(time.Now().Add(openTime))
+	_, err := conn.Write([]byte{sayYours})
+	if err == nil {
+		err = expect(conn, sayServing)
+	}
+	if err != nil {
+		log.Error("no take-over: the next server did not serve; this one goes on", "error", err)
+		s.reclaim()
+		return
+	}
+	s.leave()
+}
+
+// offer sends the listeners and waits until the next server can take the stores.
+func (s *succession) offer(conn *net.UnixConn) error {
+	_ = conn.SetDeadline(time.Now().Add(readyTime))
+	if err := bequeath(conn, s.server.inheritance()); err != nil {
+		return fmt.Errorf("send the listeners: %w", err)
+	}
+	return expect(conn, sayReady)
+}
+
+func expect(conn net.Conn, want byte) error {
+	var said [1]byte
+	if _, err := io.ReadFull(conn, said[:]); err != nil {
+		return fmt.Errorf("wait for the other server: %w", err)
+	}
+	if said[0] != want {
+		return fmt.Errorf("the other server says %q instead of %q", said[0], want)
+	}
+	return nil
+}
+
+// inheritance lists the listeners.
+func (s *server) inheritance() []inheritance {
+	all := []inheritance{
+		{handedListener{Name: listenerCommands}, s.commands},
+		{handedListener{Name: listenerAgents, Configured: s.listenedOn.agents}, s.agents},
+	}
+	if s.health != nil {
+		all = append(all, inheritance{handedListener{Name: listenerHealth, Configured: s.listenedOn.health}, s.health})
+	}
+	return all
+}
+
+// yield gives up the right to change anything: no command is under way any more,
+// the trail waits, the registry follows, the lock is free.
+func (s *succession) yield() error {
+	ctx, cancel := context.WithTimeout(context.Background(), settleTime)
+	defer cancel()
+	admin.Leave(s.server.commands)
+	s.server.disown()
+	err := s.server.admin.Shutdown(ctx)
+	if err = errors.Join(err, s.server.trail.HandOver(ctx)); err != nil {
+		return err
+	}
+	following, follow := context.WithCancel(context.Background())
+	s.follow = follow
+	s.group.Go(func() {
+		if err := s.server.registry.Follow(following, followEvery); err != nil {
+			s.server.log.Error("what the next server does to agents cannot be followed: what is open is cut", "error", err)
+			close(s.lost)
+		}
+	})
+	return s.server.unlock()
+}
+
+// reclaim takes everything back from a server that has ended before it served.
+func (s *succession) reclaim() {
+	if s.follow != nil {
+		s.follow()
+		s.group.Wait()
+	}
+	if err := s.server.reclaim(context.Background()); err != nil {
+		s.server.failed <- fmt.Errorf("go on after a take-over that failed: %w", err)
+	}
+}
+
+// leave is the rest of this server's life: it ends what it has begun, and the next
+// one writes that down.
+func (s *succession) leave() {
+	socket := s.server.layout.Socket()
+	err := s.server.trail.Relay(func(ctx context.Context) (io.ReadWriteCloser, error) { return admin.Relay(ctx, socket) })
+	if err != nil { // cannot be, after HandOver
+		s.server.log.Error("outcomes cannot be handed on", "error", err)
+	}
+	if s.server.pages != nil { // the next one answers on that listener
+		ctx, cancel := context.WithTimeout(context.Background(), settleTime)
+		defer cancel()
+		_ = s.server.pages.Shutdown(ctx)
+	}
+	close(s.done)
+}

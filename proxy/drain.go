@@ -1,0 +1,132 @@
+package proxy
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Shutdown stops accepting and lets open exchanges end; when ctx ends it cuts
+// what is left. Every exchange has its outcome recorded when it returns, as far
+// as the trail can be written.
+func (p *Proxy) Shutdown(ctx context.Context) error {
+	p.mu.Lock()
+	ln, again := p.listener, p.stopping
+	p.stopping = true
+	p.mu.Unlock()
+	if ln == nil || again {
+		return nil
+	}
+	err := ln.Close()
+	if p.easing.Load() {
+		err = nil // it is closed already
+	}
+	var draining sync.WaitGroup
+	draining.Go(func() { _ = p.outer.Shutdown(ctx) })
+	draining.Go(func() { _ = p.inner.Shutdown(ctx) })
+	draining.Go(func() { _ = p.inner2.Shutdown(ctx) })
+	draining.Wait()
+	if !p.drained(ctx) {
+		p.cutAll()
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), cutGrace)
+		defer cancel()
+		p.drained(grace)
+	}
+	p.closeTunnels()
+	_ = p.outer.Close()
+	_ = p.inner.Close()
+	_ = p.inner2.Close()
+	p.agents.shut()
+	p.endErrands()
+	close(p.stopped)
+	return err
+}
+
+// Ease stops accepting, because another process accepts on the same socket from
+// now on, and lets agents go over to it: whoever has connected is still served, and
+// its connection ends with the next answer. It returns when no agent is connected
+// any more, or when ctx ends. Shutdown comes after it.
+func (p *Proxy) Ease(ctx context.Context) {
+	p.mu.Lock()
+	ln := p.listener
+	p.mu.Unlock()
+	if ln == nil || p.easing.Swap(true) {
+		return
+	}
+	_ = ln.Close()
+	ticker := time.NewTicker(drainPoll)
+	defer ticker.Stop()
+	for p.greeted.Load() > 0 || p.connected() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+func (p *Proxy) connected() bool {
+	for _, a := range p.agents.all() {
+		a.mu.Lock()
+		n := len(a.conns)
+		a.mu.Unlock()
+		if n > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// endErrands breaks off what Sallyport asks by itself, and waits for its rows.
+func (p *Proxy) endErrands() {
+	p.mu.Lock()
+	p.end()
+	p.mu.Unlock()
+	p.background.Wait()
+	if p.tokens != nil {
+		p.tokens.Wait()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.errands != nil {
+		p.errands.CloseIdleConnections()
+	}
+}
+
+// drainPoll is how often Shutdown looks whether the last exchange has ended.
+const drainPoll = 10 * time.Millisecond
+
+// drained waits until no exchange is open, upgraded ones included, which the
+// servers do not track, or until ctx ends.
+func (p *Proxy) drained(ctx context.Context) bool {
+	ticker := time.NewTicker(drainPoll)
+	defer ticker.Stop()
+	for {
+		if exchanges, _ := p.count(); exchanges == 0 {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-ticker.C:
+		}
+	}
+}
+
+func (p *Proxy) cutAll() {
+	for _, a := range p.agents.all() {
+		exchanges, _ := a.open()
+		for _, x := range exchanges {
+			x.abort(errStopping)
+		}
+	}
+}
+
+func (p *Proxy) closeTunnels() {
+	for _, a := range p.agents.all() {
+		_, tunnels := a.open()
+		for _, t := range tunnels {
+			_ = t.cut()
+		}
+	}
+}
