@@ -207,12 +207,12 @@ func (b *backing) copyFiles() error {
 }
 
 // copyState copies a database of the state folder under its own name.
-func (b *backing) copyState(path string, copy func(to string) error) error {
+func (b *backing) copyState(path string, write func(to string) error) error {
 	name, err := filepath.Rel(b.layout.Dir, path)
 	if err != nil {
 		return err
 	}
-	return b.writer.CopyHome(name, copy)
+	return b.writer.CopyHome(name, write)
 }
 
 // describe fills the manifest with what the copies hold.

@@ -90,8 +90,8 @@ func create(root *os.Root, name string, fill func(io.Writer) error) error {
 	return errors.Join(fill(f), f.Sync(), f.Close())
 }
 
-// CopyHome has a file of HOME written by copy, which is given its path in the backup.
-func (w *Writer) CopyHome(name string, copy func(to string) error) error {
+// CopyHome has a file of HOME written by write, which is given its path in the backup.
+func (w *Writer) CopyHome(name string, write func(to string) error) error {
 	name = homeName + filepath.ToSlash(name)
 	if err := checkPath(name); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
@@ -99,7 +99,7 @@ func (w *Writer) CopyHome(name string, copy func(to string) error) error {
 	if err := w.root.MkdirAll(path.Dir(name), 0o700); err != nil {
 		return err
 	}
-	if err := copy(filepath.Join(w.dir, filepath.FromSlash(name))); err != nil {
+	if err := write(filepath.Join(w.dir, filepath.FromSlash(name))); err != nil {
 		return err
 	}
 	f, err := w.root.Open(name)
