@@ -31,9 +31,14 @@ type agent struct {
 	limits   Limits
 	requests *rate.Limiter
 	newHosts *rate.Limiter
-	hosts    map[string]struct{} // hosts met, at most maxKnownHosts
-	kept     map[string]*kept    // by placeholder, at most maxKept
-	excess   *excess             // refusals for excess since the last row about them
+	opening  *rate.Limiter // of tunnels
+
+	trailBytes, refusedBytes byteBudget
+	atLimit                  map[string]time.Time // when a bound was last met, by its name
+
+	hosts  map[string]struct{} // hosts met, at most maxKnownHosts
+	kept   map[string]*kept    // by placeholder, at most maxKept
+	excess *excess             // refusals for excess since the last row about them
 }
 
 const (
@@ -130,6 +135,8 @@ func (a *agent) setLimits(l Limits) {
 	}
 	a.limits = l
 	a.requests = rate.NewLimiter(rate.Limit(l.RequestsPerSecond), max(1, int(l.RequestsPerSecond)))
+	a.opening = rate.NewLimiter(rate.Limit(l.TunnelsPerSecond), max(1, int(l.TunnelsPerSecond)))
+	a.trailBytes, a.refusedBytes = newByteBudget(l.TrailBytesPerMinute), newByteBudget(l.RefusedBytesPerMinute)
 	a.newHosts = rate.NewLimiter(rate.Limit(float64(l.NewHostsPerMinute)/60), l.NewHostsPerMinute)
 }
 
@@ -158,12 +165,26 @@ func (a *agent) disconnect(c *counted) {
 // returns which limit is exceeded and when to try again, or "".
 func (a *agent) admit(now time.Time) (limit string, retryAfter time.Duration) {
 	if len(a.exchanges) > a.limits.Exchanges {
-		return "exchanges", time.Second
+		return limitExchanges, time.Second
 	}
 	if !a.requests.AllowN(now, 1) {
-		return "requests_per_second", time.Second
+		return limitRequests, time.Second
+	}
+	if !a.trailBytes.left(now) {
+		return limitTrailBytes, 5 * time.Second
 	}
 	return "", 0
+}
+
+// admitTunnel is admit for a tunnel, which costs a certificate and a handshake.
+func (a *agent) admitTunnel(now time.Time) (limit string) {
+	if len(a.tunnels) >= a.limits.Tunnels {
+		return limitTunnels
+	}
+	if !a.opening.AllowN(now, 1) {
+		return limitTunnelRate
+	}
+	return ""
 }
 
 // meet is admit for the host of a request.
@@ -172,7 +193,7 @@ func (a *agent) meet(host string, now time.Time) (limit string, retryAfter time.
 		return "", 0
 	}
 	if !a.newHosts.AllowN(now, 1) {
-		return "new_hosts_per_minute", time.Minute/time.Duration(a.limits.NewHostsPerMinute) + time.Second
+		return limitNewHosts, time.Minute/time.Duration(a.limits.NewHostsPerMinute) + time.Second
 	}
 	if len(a.hosts) >= maxKnownHosts {
 		clear(a.hosts) // meeting them again costs new_hosts_per_minute, never more memory
@@ -189,3 +210,15 @@ type excess struct {
 	count int          // beside the one that opened the window, which has a row of its own
 	first audit.Intent // what the first of them was
 }
+
+// byteBudget is one of the trail's bytes, which are known only once they are written: it
+// may be overdrawn by one row, and then nothing more is taken until that has been made up.
+type byteBudget struct{ limiter *rate.Limiter }
+
+func newByteBudget(perMinute int) byteBudget {
+	return byteBudget{rate.NewLimiter(rate.Limit(float64(perMinute)/60), perMinute)}
+}
+
+func (b byteBudget) left(now time.Time) bool { return b.limiter.TokensAt(now) > 0 }
+
+func (b byteBudget) take(now time.Time, n int) { b.limiter.ReserveN(now, min(n, b.limiter.Burst())) }

@@ -189,6 +189,7 @@ func (x *exchange) recordRefs() *refusal {
 	for len(rest) > 0 {
 		var refs []any
 		refs, rest = listRefs(rest, eventBytes)
+		x.agent.wrote(x.started, weightOf(refs), false)
 		event := audit.Event{Type: "push.refs", Exchange: x.id, Payload: map[string]any{"refs": refs}}
 		if err := x.p.trail.Record(context.WithoutCancel(x.ctx), event); err != nil {
 			return x.p.unrecorded(x.id, err)

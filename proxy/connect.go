@@ -118,15 +118,14 @@ func (p *Proxy) newTunnel(r *http.Request) (*tunnel, *refusal) {
 	t.authority = authority
 	t.agent = p.agents.get(s.peer.Agent)
 	t.agent.setLimits(p.generation().Limits)
-	full := len(t.agent.tunnels) >= t.agent.limits.Tunnels
-	if !full {
+	limit := t.agent.admitTunnel(p.now())
+	if limit == "" {
 		t.agent.tunnels[t] = struct{}{}
 	}
 	t.agent.mu.Unlock()
-	if full {
-		f := overLimit.because("The agent has too many tunnels open.")
-		f.retryAfter = time.Second
-		return t, f
+	if limit != "" {
+		t.limit = limit
+		return t, exceeded(limit, time.Second)
 	}
 	if _, refusal := p.mayAct(t.peer); refusal != nil {
 		t.release()
@@ -199,7 +198,7 @@ func (p *Proxy) innerTLSConfig(protocols ...string) *tls.Config {
 func (p *Proxy) refuseConnect(r *http.Request, t *tunnel, f *refusal) *http.Response {
 	in := p.tunnelIntent(t)
 	if f.word == overLimit.word {
-		in.Details = map[string]any{"limit": "tunnels"}
+		in.Details = map[string]any{"limit": t.limit}
 	}
 	f, id := p.recordRefusal(in, f)
 	return f.response(r, id)
@@ -248,19 +247,23 @@ func (p *Proxy) tunnelIntent(t *tunnel) *audit.Intent {
 func (p *Proxy) recordRefusal(in *audit.Intent, f *refusal) (*refusal, uuid.UUID) {
 	p.metrics.Exchange("", audit.OutcomeRefused, 0)
 	a := p.agents.get(in.Agent)
+	if limit, ok := in.Details["limit"].(string); ok {
+		a.met(limit, in.StartedAt)
+	}
 	a.setLimits(p.generation().Limits)
 	if f.word != overLimit.word && !a.requests.AllowN(in.StartedAt, 1) {
-		f = exceeded("requests_per_second", time.Second)
-		in.Details = map[string]any{"limit": "requests_per_second"}
+		f = exceeded(limitRequests, time.Second)
+		in.Details = map[string]any{"limit": limitRequests}
 	}
 	a.mu.Unlock()
-	if f.word == overLimit.word {
+	if a.sums(f, in.StartedAt, func(limit string) { in.Details = map[string]any{"limit": limit} }) {
 		if own, shared := a.summarise(in.ID, in.StartedAt, func() audit.Intent { return *in }); !own {
 			return f, shared
 		}
 	}
 	in.Refusal = f.word
 	out := refusedOutcome(f, p.now())
+	a.wrote(in.StartedAt, rowWeight(in, &out), true)
 	if err := p.trail.Refused(context.Background(), in, &out); err != nil {
 		return p.unrecorded(in.ID, err), in.ID
 	}

@@ -279,6 +279,7 @@ func (x *exchange) notRetrieved(err error) *refusal {
 func (x *exchange) begin() *refusal {
 	start := time.Now()
 	x.fillIntent()
+	x.agent.wrote(x.started, rowWeight(&x.intent, nil), false)
 	err := x.p.trail.Begin(context.WithoutCancel(x.ctx), &x.intent)
 	x.outcome.Timings.Audit = milliseconds(time.Since(start))
 	if err != nil {

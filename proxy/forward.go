@@ -239,6 +239,7 @@ func (x *exchange) fail(err error) {
 	if refusal := refusalOf(err); refusal != nil {
 		if refusal.word == overLimit.word {
 			x.found("limit", limitAhead)
+			x.agent.meets(limitAhead, x.started)
 		}
 		x.answer(refusal)
 		return

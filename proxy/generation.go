@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"math"
 	"sync"
 
 	"sallyport/credentials"
@@ -71,6 +72,10 @@ type Limits struct {
 	Exchanges         int     // open at once; default 512
 	RequestsPerSecond float64 // with a burst of one second; default 200
 	NewHostsPerMinute int     // hosts not met before; default 120
+
+	TunnelsPerSecond      float64 // that are opened; with a burst of one second; default 200
+	TrailBytesPerMinute   int     // of rows; default what RequestsPerSecond of ordinary ones take
+	RefusedBytesPerMinute int     // of these, of refused requests that have rows of their own; default a sixteenth
 }
 
 // Defaults of Limits.
@@ -79,6 +84,10 @@ const (
 	DefaultExchanges         = 512
 	DefaultRequestsPerSecond = 200
 	DefaultNewHostsPerMinute = 120
+	DefaultTunnelsPerSecond  = 200
+
+	ordinaryRow  = 1400 // bytes of the trail, with room to spare
+	refusedShare = 16
 )
 
 func (l Limits) withDefaults() Limits {
@@ -93,6 +102,15 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.NewHostsPerMinute == 0 {
 		l.NewHostsPerMinute = DefaultNewHostsPerMinute
+	}
+	if l.TunnelsPerSecond == 0 {
+		l.TunnelsPerSecond = DefaultTunnelsPerSecond
+	}
+	if l.TrailBytesPerMinute == 0 {
+		l.TrailBytesPerMinute = int(min(max(1, l.RequestsPerSecond*60)*ordinaryRow, math.MaxInt32))
+	}
+	if l.RefusedBytesPerMinute == 0 {
+		l.RefusedBytesPerMinute = max(ordinaryRow, l.TrailBytesPerMinute/refusedShare)
 	}
 	return l
 }

@@ -145,6 +145,7 @@ func New(c Config) (*Proxy, error) {
 	// could look at what passes.
 	p.inner2 = p.server(p, tunnelIdle, (*http.Protocols).SetUnencryptedHTTP2)
 	p.metrics.Watch("sallyport_tunnels_open", "Open tunnels.", func() float64 { _, n := p.count(); return float64(n) })
+	p.metrics.WatchBy("sallyport_agents_at_limit", "Agents that met a bound on one agent within the last minute.", "limit", limitNames(), p.atLimit)
 	p.metrics.Watch("sallyport_body_memory_bytes", "Memory that bodies take which are read to judge or sign their requests.", func() float64 { return float64(p.bodies.Used()) })
 	p.metrics.Watch("sallyport_exchanges_open", "Open exchanges.", func() float64 { n, _ := p.count(); return float64(n) })
 	return p, nil

@@ -86,13 +86,6 @@ func (x *exchange) room(n int64) bool {
 	return false
 }
 
-// What rows call the agent's share of the memory for bodies, and of the room for those that
-// are read ahead to be signed.
-const (
-	limitMemory = "body_memory"
-	limitAhead  = "read_ahead"
-)
-
 // memory is what the exchange holds of its body; close gives it back.
 func (x *exchange) memory() *share.Lease {
 	if x.lease == nil {

@@ -70,7 +70,10 @@ func httpVersion(r *http.Request) string {
 // refuse records a refusal and answers with it. Both events are one commit:
 // nothing has left.
 func (x *exchange) refuse(f *refusal) {
-	if f.word == overLimit.word {
+	if limit, ok := x.details["limit"].(string); ok && f.word == overLimit.word {
+		x.agent.meets(limit, x.started)
+	}
+	if x.agent.sums(f, x.started, func(limit string) { x.detail("limit", limit) }) {
 		own, id := x.agent.summarise(x.id, x.started, func() audit.Intent {
 			x.fillIntent()
 			return x.intent
@@ -85,6 +88,7 @@ func (x *exchange) refuse(f *refusal) {
 	x.intent.Refusal = f.word
 	x.outcome = refusedOutcome(f, x.p.now())
 	x.outcome.Timings.Total = x.sinceStart()
+	x.agent.wrote(x.started, rowWeight(&x.intent, &x.outcome), true)
 	// The row does not depend on the agent waiting for it.
 	if err := x.p.trail.Refused(context.WithoutCancel(x.ctx), &x.intent, &x.outcome); err != nil {
 		f = x.p.unrecorded(x.id, err)

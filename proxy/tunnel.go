@@ -22,8 +22,9 @@ type tunnel struct {
 	client    string
 	authority host.Authority
 	agent     *agent
-	onlyHTTP1 bool // HTTP/2 is not offered inside
-	begun     bool // the first byte has been seen
+	limit     string // that the agent was over when it was asked for
+	onlyHTTP1 bool   // HTTP/2 is not offered inside
+	begun     bool   // the first byte has been seen
 
 	mu     sync.Mutex
 	closed bool

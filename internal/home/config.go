@@ -44,12 +44,17 @@ type Limits struct {
 	Exchanges         int
 	RequestsPerSecond float64
 	NewHostsPerMinute int
+
+	TunnelsPerSecond      float64
+	TrailBytesPerMinute   int
+	RefusedBytesPerMinute int
 }
 
 // Bounds of the limits: above them a number is a slip, not a wish.
 const (
 	mostCount = 1_000_000
 	mostRate  = 1_000_000
+	mostBytes = 1 << 30
 )
 
 // ListenerNames are the DNS names and addresses of the listener's certificate,
@@ -142,6 +147,10 @@ func (l *Limits) parse(v value) {
 		"exchanges":            func(v value) { l.Exchanges = v.count(mostCount) },
 		"requests_per_second":  func(v value) { l.RequestsPerSecond = v.number(mostRate) },
 		"new_hosts_per_minute": func(v value) { l.NewHostsPerMinute = v.count(mostCount) },
+
+		"tunnels_per_second":       func(v value) { l.TunnelsPerSecond = v.number(mostRate) },
+		"trail_bytes_per_minute":   func(v value) { l.TrailBytesPerMinute = v.count(mostBytes) },
+		"refused_bytes_per_minute": func(v value) { l.RefusedBytesPerMinute = v.count(mostBytes) },
 	})
 }
 

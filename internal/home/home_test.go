@@ -62,7 +62,8 @@ upstream:
 audit:
   durability: fsync
 limits:
-  per_agent: {tunnels: 256, exchanges: 512, requests_per_second: 0.5, new_hosts_per_minute: 120}
+  per_agent: {tunnels: 256, exchanges: 512, requests_per_second: 0.5, new_hosts_per_minute: 120,
+    tunnels_per_second: 2.5, trail_bytes_per_minute: 1000000, refused_bytes_per_minute: 1000}
 `})
 	set, err := home.Load(l, options())
 	require.NoError(t, err)
@@ -71,7 +72,7 @@ limits:
 	assert.Equal(t, "127.0.0.1:8443", c.Listen)
 	assert.Equal(t, "127.0.0.1:8444", c.HealthListen)
 	assert.Equal(t, "fsync", c.Durability)
-	assert.Equal(t, home.Limits{Tunnels: 256, Exchanges: 512, RequestsPerSecond: 0.5, NewHostsPerMinute: 120}, c.Limits)
+	assert.Equal(t, home.Limits{Tunnels: 256, Exchanges: 512, RequestsPerSecond: 0.5, NewHostsPerMinute: 120, TunnelsPerSecond: 2.5, TrailBytesPerMinute: 1_000_000, RefusedBytesPerMinute: 1000}, c.Limits)
 	assert.Equal(t, []string{"localhost", "127.0.0.1", "::1", "sallyport.internal", "10.0.0.1"}, c.ListenerNames())
 
 	from, err := host.ParseAuthority("GitHub.example.com.:443", 0)
@@ -133,7 +134,7 @@ func TestLoadNamesEveryMistake(t *testing.T) {
 		"network for none":  {map[string]string{"sallyport.yaml": domain + "upstream: {allow_networks: [{network: 10.0.0.0/8, hosts: []}]}\n"}, []string{"hosts: is empty"}},
 		"root is missing":   {map[string]string{"sallyport.yaml": domain + "upstream: {roots: [nope.pem]}\n"}, []string{"upstream.roots[0]: ", "nope.pem: no such file"}},
 		"root is no PEM":    {map[string]string{"sallyport.yaml": domain + "upstream: {roots: [key]}\n"}, []string{"holds no certificate"}},
-		"limits":            {map[string]string{"sallyport.yaml": domain + "limits: {per_agent: {tunnels: 0, exchanges: 1.5, requests_per_second: .nan, new_hosts_per_minute: many}}\n"}, []string{"tunnels: must", "exchanges: must", "requests_per_second: must", "new_hosts_per_minute: must"}},
+		"limits":            {map[string]string{"sallyport.yaml": domain + "limits: {per_agent: {tunnels: 0, exchanges: 1.5, requests_per_second: .nan, new_hosts_per_minute: many, tunnels_per_second: 0, trail_bytes_per_minute: 1.5, refused_bytes_per_minute: 16M}}\n"}, []string{"tunnels: must", "exchanges: must", "requests_per_second: must", "new_hosts_per_minute: must", "tunnels_per_second: must", "trail_bytes_per_minute: must", "refused_bytes_per_minute: must"}},
 		"owners, too":       {map[string]string{"owners.yaml": "people: {dana: {nam: D}}\n", "sallyport.yaml": "x: y\n"}, []string{"owners.yaml:1: ", "sallyport.yaml:1: x: unknown key"}},
 		"unknown credential": {
 			map[string]string{"policies/p.yaml": "policy: p\nrules:\n  - {name: r, allow: {host: api.example.com}, credential: kee}\n"},

@@ -85,6 +85,15 @@ func (m *Metrics) Watch(name, help string, value func() float64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 }
 
+// WatchBy is Watch for one value for each of a fixed set of labels.
+func (m *Metrics) WatchBy(name, help, label string, values []string, value func(string) float64) {
+	for _, one := range values {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: name, Help: help, ConstLabels: prometheus.Labels{label: one},
+		}, func() float64 { return value(one) }))
+	}
+}
+
 // WatchTotal is Watch for a value that only grows.
 func (m *Metrics) WatchTotal(name, help string, value func() float64) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, value))
