@@ -35,7 +35,7 @@ func (s *snapshot) newSearch(ctx context.Context, f *Filter) (*search, error) {
 	}
 	q.word(tagAgentName, f.AgentName)
 	for _, t := range grams(f.Text) {
-		q.terms = append(q.terms, []term{t})
+		q.terms = append(q.terms, []term{t, hasLongPath})
 	}
 	if err := q.operation(ctx, s); err != nil {
 		return nil, err

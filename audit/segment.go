@@ -21,14 +21,15 @@ type segment struct {
 
 	lists map[term]int // term to its place in rows
 	rows  [][]uint16
-	used  int // of rows; the others wait for reuse
+	used  int  // of rows; the others wait for reuse
+	whole bool // paths are indexed to their end, as older programs did
 }
 
 func newSegment() *segment { return &segment{lists: make(map[term]int)} }
 
 func (s *segment) clear() {
 	clear(s.lists)
-	*s = segment{seqs: s.seqs[:0], lists: s.lists, rows: s.rows}
+	*s = segment{seqs: s.seqs[:0], lists: s.lists, rows: s.rows, whole: s.whole}
 }
 
 // holds reports whether the exchange that began with seq is in s, or after it.
@@ -48,7 +49,7 @@ func (s *segment) add(seq, started int64, id uuid.UUID, intent []byte) error {
 	if less(s.maxID, id) {
 		s.maxID = id
 	}
-	return intentTerms(intent, func(t term) { s.put(t, row) })
+	return intentTerms(intent, s.whole, func(t term) { s.put(t, row) })
 }
 
 // end takes the outcome of an exchange added before.

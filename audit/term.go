@@ -16,6 +16,7 @@ const (
 	fieldOutcome = 41
 	fieldStatus  = 42
 	fieldMark    = 43
+	fieldLong    = 45 // the path is longer than is indexed
 	fieldRows    = -1 // not a term: the seqs of a segment's rows
 )
 
@@ -27,6 +28,14 @@ func newTerm[T ~string | ~[]byte](field byte, value T) term {
 	}
 	return term(field)<<40 | term(hash>>24)
 }
+
+// indexedPath bytes of a path are indexed by what is in them. Longer ones have the term
+// hasLongPath and are looked at themselves: an agent decides how long they are, and each three
+// bytes would be a term. In segments that an older program wrote, all of the path is indexed.
+const (
+	indexedPath = 256
+	hasLongPath = term(fieldLong) << 40
+)
 
 // MinText is the length in bytes of the shortest Filter.Text.
 const MinText = gramLength
@@ -60,8 +69,9 @@ func services(operation string) []string {
 	return list
 }
 
-// intentTerms calls put for every term of an intent's payload.
-func intentTerms(payload []byte, put func(term)) error {
+// intentTerms calls put for every term of an intent's payload; whole is for the terms of a
+// segment that an older program wrote.
+func intentTerms(payload []byte, whole bool, put func(term)) error {
 	f := fields{rest: payload}
 	for tag, v, ok := f.next(); ok; tag, v, ok = f.next() {
 		switch tag {
@@ -76,6 +86,10 @@ func intentTerms(payload []byte, put func(term)) error {
 			put(newTerm(tag, v))
 			textTerms(v, put)
 		case tagPath:
+			if len(v) > indexedPath && !whole {
+				put(hasLongPath)
+				v = v[:indexedPath]
+			}
 			textTerms(v, put)
 		case tagFingerprint:
 			put(newTerm(fieldMark, f.packed(v)))

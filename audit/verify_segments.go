@@ -69,6 +69,10 @@ func (v *verifier) verifySegments(ctx context.Context) error {
 			return err
 		}
 		ids[have.id] = true
+		if err := v.readTerms(ctx, &have); err != nil {
+			return err
+		}
+		fresh.whole = have.terms[hasLongPath] == nil
 		// What lies between two segments is looked for in the second.
 		if err := readSegment(ctx, v.snapshot.conn, fresh, after+1, have.last, v.snapshot.cursor, segmentSize+1); err != nil {
 			return err
@@ -122,9 +126,6 @@ type part struct {
 }
 
 func (v *verifier) verifySegment(ctx context.Context, have *storedSegment, want *segment) error {
-	if err := v.readTerms(ctx, have); err != nil {
-		return err
-	}
 	whole := slices.Equal(have.seqs, want.seqs)
 	if !whole {
 		// Retention takes exchanges out before it takes them out of their segment.
