@@ -79,9 +79,10 @@ const timeFormat = "2006-01-02T15:04:05.000000Z07:00"
 func formatTime(t time.Time) string { return t.UTC().Format(timeFormat) }
 
 // isRemoved reports whether retention has removed the payload. Only those of
-// exchanges are, and these are never empty, which reads as NULL does.
+// exchanges are, and of what stands beside their rows; these are never empty, which
+// reads as NULL does.
 func isRemoved(kind string, payload []byte) bool {
-	return payload == nil && (kind == typeIntent || kind == typeOutcome)
+	return payload == nil && (kind == typeIntent || kind == typeOutcome || kind == typePush || kind == typeCalls)
 }
 
 // decodeVersion refuses a payload that a newer program wrote.

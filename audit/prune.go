@@ -186,11 +186,18 @@ func (p *pruning) next(w *writer) (pairs [][2]int64, err error) {
 
 type execQuerier interface {
 	rowQuerier
+	querier
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 }
 
+// removePair removes the payloads of an exchange's two events, and of those that say
+// what its row had no room for.
 func removePair(ctx context.Context, conn execQuerier, pair [2]int64) error {
-	for _, seq := range pair {
+	seqs, err := besideRow(ctx, conn, pair[0])
+	if err != nil {
+		return err
+	}
+	for _, seq := range append(seqs, pair[:]...) {
 		var payload []byte
 		if err := conn.QueryRowContext(ctx, "SELECT payload FROM events WHERE seq = ?", seq).Scan(&payload); err != nil {
 			return fmt.Errorf("event %d: %w", seq, err)
@@ -203,8 +210,26 @@ func removePair(ctx context.Context, conn execQuerier, pair [2]int64) error {
 			return fmt.Errorf("event %d: %w", seq, err)
 		}
 	}
-	_, err := conn.ExecContext(ctx, "DELETE FROM exchanges WHERE seq = ?", pair[0])
+	_, err = conn.ExecContext(ctx, "DELETE FROM exchanges WHERE seq = ?", pair[0])
 	return err
+}
+
+// besideRow are the events beside the row of an exchange.
+func besideRow(ctx context.Context, q querier, intentSeq int64) (seqs []int64, err error) {
+	rows, err := q.QueryContext(ctx, `SELECT seq FROM events WHERE exchange = (SELECT exchange FROM events WHERE seq = ?) AND exchange IS NOT NULL
+		AND type NOT IN ('intent', 'outcome') AND type IN ('`+typePush+`', '`+typeCalls+`') AND payload IS NOT NULL`, intentSeq)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var seq int64
+		if err := rows.Scan(&seq); err != nil {
+			return nil, err
+		}
+		seqs = append(seqs, seq)
+	}
+	return seqs, rows.Err()
 }
 
 // removedWalk reads the hashes of removed payloads in the order of events.

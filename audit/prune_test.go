@@ -79,6 +79,37 @@ func TestPrune(t *testing.T) {
 	verified(t, reader(t, path))
 }
 
+// TestWhatStandsBesideRowsIsPrunedWithThem: the refs of a push and the keys of a deletion
+// that a row had no room for.
+func TestWhatStandsBesideRowsIsPrunedWithThem(t *testing.T) {
+	t.Parallel()
+	trail, path, _ := aged(t, 3)
+	in, out := intent(), outcome()
+	in.StartedAt, out.EndedAt = minute(5), minute(6)
+	require.NoError(t, trail.Begin(t.Context(), in))
+	for kind, payload := range map[string]map[string]any{
+		"request.calls": {"calls": []any{map[string]any{"resource": "arn:aws:s3:::acme/pruned-key"}}},
+		"push.refs":     {"refs": []any{map[string]any{"ref": "refs/heads/pruned-ref"}}},
+		"agent.revoked": {"name": "kept-name"},
+	} {
+		require.NoError(t, trail.Record(t.Context(), audit.Event{Type: kind, Exchange: in.ID, Payload: payload}))
+	}
+	trail.End(in.ID, out)
+	require.NoError(t, trail.Record(t.Context(), audit.Event{Type: "note"}))
+	require.Eventually(t, func() bool { return trail.Stats().Lag == 0 }, 10*time.Second, time.Millisecond)
+	pruned, err := trail.Prune(t.Context(), audit.PruneRequest{Before: minute(10)})
+	require.NoError(t, err)
+	assert.EqualValues(t, 4, pruned.Exchanges)
+	require.NoError(t, trail.Close(context.Background()))
+	report := verified(t, reader(t, path))
+	assert.EqualValues(t, 10, report.Removed)
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.NotContains(t, string(data), "pruned-")
+	assert.Contains(t, string(data), "kept-name")
+	require.NoError(t, reader(t, path).Events(t.Context(), audit.EventFilter{}, func(audit.EventRow) error { return nil }))
+}
+
 func TestPruneOnlyWhatIsOver(t *testing.T) {
 	t.Parallel()
 	trail, path := open(t)

@@ -153,6 +153,9 @@ const (
 	typePush  = "push.refs"
 )
 
+// typeCalls is the type of events for the operations that a row has no room for.
+const typeCalls = "request.calls"
+
 // readPushes adds what was recorded beside the exchanges of s that are pushes.
 func readPushes(ctx context.Context, q querier, s *segment, pushes map[int64]uuid.UUID) error {
 	for seq, id := range pushes {
