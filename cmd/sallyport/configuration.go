@@ -173,8 +173,24 @@ func (s *server) recordConfiguration(ctx context.Context, set *home.Set, source 
 	if by != nil {
 		maps.Copy(payload, by.Payload())
 	}
+	if c, ok := set.Commit(ctx, s.layout); ok {
+		payload["git"] = describeCommit(c)
+	}
 	if err := s.trail.Record(ctx, audit.Event{Type: "configuration.loaded", Payload: payload}); err != nil {
 		return fmt.Errorf("record the configuration in the audit trail: %w", err)
 	}
 	return nil
+}
+
+// describeCommit is what an event says of the commit that files are of; one that they are
+// not of as a whole names nobody.
+func describeCommit(c home.Commit) map[string]any {
+	const shown = 20
+	m := map[string]any{"commit": c.ID, "clean": len(c.Changed) == 0}
+	if len(c.Changed) == 0 {
+		m["author"] = audit.Cut(c.Author)
+		return m
+	}
+	m["changed"] = c.Changed[:min(len(c.Changed), shown)]
+	return m
 }

@@ -98,8 +98,8 @@ func (s *server) start(ctx context.Context) (err error) {
 	if started["after"], err = s.lastEnd(ctx); err != nil {
 		return err
 	}
-	if err := s.trail.Record(ctx, audit.Event{Type: eventStarted, Payload: started}); err != nil {
-		return fmt.Errorf("record the start in the audit trail: %w", err)
+	if err := s.recordStart(ctx, started); err != nil {
+		return err
 	}
 	set := s.files.Current()
 	if err := s.recordConfiguration(ctx, set, "start", nil); err != nil {

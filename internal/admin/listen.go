@@ -73,7 +73,7 @@ func (l *peerListener) Accept() (net.Conn, error) {
 		}
 		uid, err := peerUID(conn)
 		if err == nil && (uid == os.Geteuid() || uid == 0) {
-			return &peerConn{UnixConn: conn, caller: Caller{UID: uid, User: userName(uid), Via: "socket", barred: barred(conn)}}, nil
+			return &peerConn{UnixConn: conn, caller: onSocket(uid, conn)}, nil
 		}
 		_ = conn.Close()
 		if err != nil {
@@ -98,7 +98,7 @@ func (l *peerListener) Close() error {
 
 // Self is the caller who works on the stores directly.
 func Self() Caller {
-	return Caller{UID: os.Geteuid(), User: userName(os.Geteuid()), Via: "direct"}
+	return Caller{UID: os.Geteuid(), User: userName(os.Geteuid()), Via: "direct", origin: ownOrigin()}
 }
 
 // Itself is the caller of what the running server does of its own accord.

@@ -137,6 +137,7 @@ func (d *Duration) UnmarshalText(text []byte) error {
 
 // Caller is the local user who asked.
 type Caller struct {
+	origin
 	UID  int
 	User string
 	Via  string // "socket" or "direct"

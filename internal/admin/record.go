@@ -28,7 +28,9 @@ func (s *Session) record(ctx context.Context, event string, payload map[string]a
 
 // Payload names the local user in an event.
 func (c Caller) Payload() map[string]any {
-	return map[string]any{"uid": c.UID, "user": c.User, "via": c.Via}
+	m := map[string]any{"uid": c.UID, "user": c.User, "via": c.Via}
+	c.origin.payload(m)
+	return m
 }
 
 func (s *Session) recordAgent(ctx context.Context, event string, view View, a identity.Agent) error {
