@@ -7,18 +7,20 @@ import (
 	"github.com/google/uuid"
 )
 
-// Follower reads exchanges in the order in which they ended, each once and
-// whole. It goes through the log from any event on and holds no more than what
+// Follower reads exchanges in the order in which they ended and the events
+// between, each once and whole. It goes through the log from any event on and holds no more than what
 // is open there. It is for one goroutine.
 type Follower struct {
 	reader *Reader
 	after  int64
+	kinds  Kinds
 	begun  map[uuid.UUID]*event
 }
 
-// Follow returns what reads the exchanges that ended after event after.
-func (r *Reader) Follow(after uint64) *Follower {
-	return &Follower{reader: r, after: int64(after), begun: make(map[uuid.UUID]*event)}
+// Follow returns what reads the exchanges that ended, and the events that happened,
+// after event after.
+func (r *Reader) Follow(after uint64, kinds Kinds) *Follower {
+	return &Follower{reader: r, after: int64(after), kinds: kinds, begun: make(map[uuid.UUID]*event)}
 }
 
 // Behind says how many events the trail has after the last one looked at, which
@@ -35,8 +37,12 @@ func (f *Follower) Behind(ctx context.Context) (int64, error) {
 // After is the last event looked at: what a later Follow goes on from.
 func (f *Follower) After() uint64 { return uint64(f.after) }
 
-// Skip goes on with the first exchange that began at the time of the filter, if
-// nothing before can match it.
+// skipShort events before the first exchange of a time are read too, since clocks and
+// commits are not in step.
+const skipShort = 1000
+
+// Skip goes on with the first exchange that began at the time of the filter, or with the
+// events before it, if nothing before can match it.
 func (f *Follower) Skip(ctx context.Context, filter Filter) error {
 	if filter.Since.IsZero() {
 		return nil
@@ -46,6 +52,10 @@ func (f *Follower) Skip(ctx context.Context, filter Filter) error {
 			return nil
 		}
 		first, err := firstSince(ctx, s.conn, filter.Since)
+		if err == nil && f.kinds&Events != 0 {
+			err = s.conn.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) FROM exchanges WHERE seq < ?", first).Scan(&first)
+			first -= skipShort
+		}
 		if err == nil {
 			f.after = max(f.after, first-1)
 		}
@@ -53,9 +63,9 @@ func (f *Follower) Skip(ctx context.Context, filter Filter) error {
 	})
 }
 
-// Next returns the next exchanges that ended and match, oldest end first;
-// OutcomeSeq says where each stands. There is more to read when it says so.
-func (f *Follower) Next(ctx context.Context, filter Filter) (ended []*Exchange, more bool, err error) {
+// Next returns the next records that match, in their order; Seq says where each stands.
+// There is more to read when it says so.
+func (f *Follower) Next(ctx context.Context, filter Filter) (records []Record, more bool, err error) {
 	var events []*event
 	query := selectEvents + " WHERE seq > ? ORDER BY seq LIMIT ?"
 	err = eachEvent(ctx, f.reader.db, query, []any{f.after, eventPage}, func(e *event) error {
@@ -66,16 +76,35 @@ func (f *Follower) Next(ctx context.Context, filter Filter) (ended []*Exchange, 
 		return nil, false, err
 	}
 	for _, e := range events {
-		x, err := f.take(ctx, e)
+		r, err := f.record(ctx, e, &filter)
 		if err != nil {
 			return nil, false, fmt.Errorf("follow the trail: %w", err)
 		}
-		if x != nil && filter.matches(x) {
-			ended = append(ended, x)
+		if r != (Record{}) {
+			records = append(records, r)
 		}
 		f.after = int64(e.seq)
 	}
-	return ended, len(events) == eventPage, nil
+	return records, len(events) == eventPage, nil
+}
+
+// record is what e makes whole, if that is wanted.
+func (f *Follower) record(ctx context.Context, e *event, filter *Filter) (Record, error) {
+	if e.kind != typeIntent && e.kind != typeOutcome {
+		if f.kinds&Events == 0 || e.removed {
+			return Record{}, nil
+		}
+		row, err := decodeEvent(e)
+		if err != nil || !filter.matchesEvent(&row) {
+			return Record{}, err
+		}
+		return Record{Event: &row}, nil
+	}
+	x, err := f.take(ctx, e)
+	if err != nil || x == nil || f.kinds&Exchanges == 0 || !filter.matches(x) {
+		return Record{}, err
+	}
+	return Record{Exchange: x}, nil
 }
 
 // take returns the exchange that e ends, if it ends one.
@@ -86,8 +115,6 @@ func (f *Follower) take(ctx context.Context, e *event) (*Exchange, error) {
 	case e.kind == typeIntent:
 		f.begun[e.exchange] = e
 		return nil, nil //nolint:nilnil // it has not ended
-	case e.kind != typeOutcome:
-		return nil, nil //nolint:nilnil // no exchange
 	}
 	intent := f.begun[e.exchange]
 	if intent == nil { // begun before the start

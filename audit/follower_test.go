@@ -27,11 +27,12 @@ func TestFollowTellsEachEndOnce(t *testing.T) {
 	var last, after uint64
 	told := 0
 	for more := true; more; {
-		from := r.Follow(after)
-		var list []*audit.Exchange
+		from := r.Follow(after, audit.Exchanges)
+		var list []audit.Record
 		list, more, err = from.Next(t.Context(), audit.Filter{})
 		require.NoError(t, err)
-		for _, x := range list {
+		for _, record := range list {
+			x := record.Exchange
 			require.Greater(t, x.OutcomeSeq, last, "in the order of their ends")
 			last = x.OutcomeSeq
 			require.Equal(t, byID[x.ID], *x)
@@ -44,17 +45,70 @@ func TestFollowTellsEachEndOnce(t *testing.T) {
 	assert.Empty(t, byID)
 
 	some := audit.Filter{AgentName: "agent-3", Since: minute(1000)}
-	from := r.Follow(0)
+	from := r.Follow(0, audit.Exchanges)
 	require.NoError(t, from.Skip(t.Context(), some))
 	assert.Positive(t, from.After(), "what began before is not read")
 	want, err := r.List(t.Context(), some)
 	require.NoError(t, err)
 	told = 0
 	for more := true; more; {
-		var list []*audit.Exchange
+		var list []audit.Record
 		list, more, err = from.Next(t.Context(), some)
 		require.NoError(t, err)
 		told += len(list)
 	}
 	assert.Len(t, want, told)
+}
+
+// TestFollowTellsEventsBetween: every event once and in its place, read in pieces; those
+// that exchanges are made of are told as exchanges alone.
+func TestFollowTellsEventsBetween(t *testing.T) {
+	t.Parallel()
+	trail, path := open(t)
+	for i := range 1200 {
+		in := begun(t, trail)
+		trail.End(in.ID, outcome())
+		if i%100 == 0 {
+			require.NoError(t, trail.Record(t.Context(), audit.Event{Type: "agent.created", Payload: map[string]any{"name": "a", "owner": "team:web"}}))
+		}
+	}
+	require.NoError(t, trail.Close(context.Background()))
+	r := reader(t, path)
+	follow := func(kinds audit.Kinds, f audit.Filter) (exchanges, events int) {
+		var last uint64
+		for more := true; more; {
+			from := r.Follow(last, kinds)
+			var list []audit.Record
+			var err error
+			list, more, err = from.Next(t.Context(), f)
+			require.NoError(t, err)
+			for _, record := range list {
+				require.Greater(t, record.Seq(), last)
+				last = record.Seq()
+				if record.Exchange != nil {
+					exchanges++
+				} else {
+					assert.Equal(t, "agent.created", record.Type())
+					events++
+				}
+			}
+			last = from.After()
+		}
+		return exchanges, events
+	}
+	for _, c := range []struct {
+		kinds             audit.Kinds
+		filter            audit.Filter
+		exchanges, events int
+	}{
+		{audit.Everything, audit.Filter{}, 1200, 12},
+		{audit.Exchanges, audit.Filter{}, 1200, 0},
+		{audit.Events, audit.Filter{}, 0, 12},
+		{audit.Everything, audit.Filter{Host: "api.anthropic.com"}, 1200, 0},
+		{audit.Everything, audit.Filter{Owner: "team:web"}, 0, 12},
+		{audit.Everything, audit.Filter{AgentName: "b"}, 0, 0},
+	} {
+		exchanges, events := follow(c.kinds, c.filter)
+		assert.Equal(t, [2]int{c.exchanges, c.events}, [2]int{exchanges, events}, "%+v", c.filter)
+	}
 }

@@ -20,6 +20,7 @@ import (
 // ocsfSchema is testdata/ocsf/schema.json, a part of the published schema.
 type ocsfSchema struct {
 	Event   ocsfObject
+	Events  map[string]ocsfObject // by the name of their class
 	Objects map[string]ocsfObject
 }
 
@@ -159,4 +160,33 @@ func TestOCSFSchemaRefuses(t *testing.T) {
 	}
 	assert.NotEmpty(t, schema.check("event", schema.Event, event, nil), "profiles must be named")
 	assert.NotEqual(t, uuid.Nil, x.Agent)
+}
+
+// TestOCSFOfEventsMeetsTheSchema: every type of event that the program writes, and one that
+// it does not know.
+func TestOCSFOfEventsMeetsTheSchema(t *testing.T) {
+	t.Parallel()
+	schema := readOCSF(t)
+	who := map[string]any{"uid": int64(1000), "user": "dana", "via": "socket", "sudo_user": "kim"}
+	for kind, want := range map[string]int{
+		"agent.created": 300101, "agent.resumed": 300102, "agent.suspended": 300105, "agent.revoked": 300106, "agent.renewed": 300199,
+		"certificate.issued": 300401, "document.stored": 300401, "credential.checked": 300402, "request.calls": 300402, "push.refs": 300402,
+		"configuration.loaded": 300403, "configuration.kept": 300403, "authority.changed": 300403, "trail.pruned": 300404,
+		"server.started": 300410, "server.stopped": 300411, "trail.held": 300412, "trail.released": 300413, "something.new": 300499,
+	} {
+		for _, payload := range []map[string]any{nil, who, {"agent": uuid.NewString(), "name": "n\xff", "reason": "r", "error": "e\x00", "credential": "c", "user": "dana"}} {
+			r := audit.EventRow{Seq: 7, ID: audit.NewID(), Type: kind, At: time.Now(), Payload: payload}
+			data, err := r.AppendOCSF(nil, "1.2.3")
+			require.NoError(t, err)
+			var event map[string]any
+			require.NoError(t, json.Unmarshal(data, &event))
+			class := "entity_management"
+			if want/100 == 3001 {
+				class = "account_change"
+			}
+			assert.Empty(t, schema.check("event", schema.Events[class], event, nil), kind)
+			assert.EqualValues(t, want, event["type_uid"], kind)
+			assert.Equal(t, kind, event["message"])
+		}
+	}
 }

@@ -24,6 +24,7 @@ import (
 type exportFlags struct {
 	auditFlags
 	format, out string
+	only        string
 	after       uint64
 	overwrite   bool
 }
@@ -32,15 +33,18 @@ func newAuditExportCommand(a *app) *cobra.Command {
 	var f exportFlags
 	cmd := &cobra.Command{
 		Use:   "export --format jsonl|csv|ocsf",
-		Short: "Write exchanges for other tools, in the order in which they ended",
-		Long: `Writes exchanges that have ended, the oldest end first, to standard output or a file:
+		Short: "Write exchanges and events for other tools, in their order",
+		Long: `Writes exchanges that have ended, the oldest end first, and between them all other events, to standard output or a file:
 
-  jsonl  one JSON object a line, as audit list -o json has them
+  jsonl  one JSON object a line, as audit list -o json has exchanges; an event has a key "type"
   csv    with a heading; cells that a spreadsheet would take for formulas begin with '
-  ocsf   one event of OCSF's class API Activity (6003) a line
+  ocsf   one event of OCSF a line: API Activity (6003) for exchanges, Account Change (3001) for what was
+         done to agents, Entity Management (3004) for everything else
+
+Events match filters by time, agent, owner, policy and credential; a filter by what only exchanges have leaves them out.
 
 At its end it says on standard error where it got to; --after takes the next export on from there, with
-every exchange in exactly one of the two. An exchange that is still open is in none until it has ended.`,
+every record in exactly one of the two. An exchange that is still open is in none until it has ended.`,
 		Example: `  sallyport audit export --format csv --since 24h > trail.csv
   sallyport audit export --format ocsf --after 120437 --out today.jsonl`,
 		Args: cobra.NoArgs,
@@ -69,25 +73,41 @@ every exchange in exactly one of the two. An exchange that is still open is in n
 	flags.Uint64Var(&f.after, "after", 0, "only what ended after this event: go on where the export before stopped")
 	flags.StringVar(&f.out, "out", "", "write to this file, which must not be there yet, instead of standard output")
 	flags.BoolVar(&f.overwrite, "overwrite", false, "replace the file of --out if it is there")
+	flags.StringVar(&f.only, "only", "", onlyUsage)
 	require(cmd, "format")
 	return cmd
 }
 
-// encoder appends one exchange as a line.
-type encoder func(b []byte, x *audit.Exchange) ([]byte, error)
+const onlyUsage = "only exchanges or only events; both if it is not given"
+
+// kindsOf reads --only.
+func kindsOf(only string) (audit.Kinds, error) {
+	switch only {
+	case "":
+		return audit.Everything, nil
+	case "exchanges":
+		return audit.Exchanges, nil
+	case "events":
+		return audit.Events, nil
+	}
+	return 0, usagef("--only %q is not exchanges or events", only)
+}
+
+// encoder appends one record as a line.
+type encoder func(b []byte, r audit.Record) ([]byte, error)
 
 // exportForm is how a format is written; the heading may be empty.
 func exportForm(format, product string) (encode encoder, heading string, err error) {
 	switch format {
 	case "jsonl":
-		return func(b []byte, x *audit.Exchange) ([]byte, error) { return append(x.AppendJSON(b), '\n'), nil }, "", nil
+		return func(b []byte, r audit.Record) ([]byte, error) { return append(r.AppendJSON(b), '\n'), nil }, "", nil
 	case "csv":
 		lines := newCSVLines()
 		line, err := lines.heading()
 		return lines.append, line, err
 	case "ocsf":
-		return func(b []byte, x *audit.Exchange) ([]byte, error) {
-			b, err := x.AppendOCSF(b, product)
+		return func(b []byte, r audit.Record) ([]byte, error) {
+			b, err := r.AppendOCSF(b, product)
 			return append(b, '\n'), err
 		}, "", nil
 	}
@@ -104,7 +124,11 @@ func (a *app) export(ctx context.Context, r *audit.Reader, f exportFlags, filter
 	if _, err := w.WriteString(heading); err != nil {
 		return err
 	}
-	from := r.Follow(f.after)
+	kinds, err := kindsOf(f.only)
+	if err != nil {
+		return err
+	}
+	from := r.Follow(f.after, kinds)
 	if err := from.Skip(ctx, filter); err != nil {
 		return err
 	}
@@ -117,7 +141,7 @@ func (a *app) export(ctx context.Context, r *audit.Reader, f exportFlags, filter
 	count, last := 0, f.after
 	var line []byte
 	for more := true; more; {
-		var list []*audit.Exchange
+		var list []audit.Record
 		if list, more, err = from.Next(ctx, filter); ctx.Err() != nil {
 			return errors.Join(w.Flush(), f.stopped(count, last))
 		} else if err != nil {
@@ -126,12 +150,12 @@ func (a *app) export(ctx context.Context, r *audit.Reader, f exportFlags, filter
 		progress(from.After(), max(head, from.After()))
 		for _, x := range list {
 			if line, err = encode(line[:0], x); err != nil {
-				return fmt.Errorf("exchange %s: %w", x.ID, err)
+				return fmt.Errorf("%s %s: %w", x.Type(), x.ID(), err)
 			}
 			if _, err := w.Write(line); err != nil {
 				return err
 			}
-			last = x.OutcomeSeq
+			last = x.Seq()
 			if count++; count == f.limit {
 				return errors.Join(w.Flush(), a.exported(count, last))
 			}
@@ -141,7 +165,7 @@ func (a *app) export(ctx context.Context, r *audit.Reader, f exportFlags, filter
 }
 
 func (a *app) exported(count int, last uint64) error {
-	_, err := fmt.Fprintf(a.stderr, "%d exchanges; to go on later: --after %d\n", count, last)
+	_, err := fmt.Fprintf(a.stderr, "%d records; to go on later: --after %d\n", count, last)
 	return err
 }
 
@@ -150,7 +174,7 @@ func (f exportFlags) stopped(count int, last uint64) error {
 	if f.out != "" {
 		return fmt.Errorf("stopped; %s is not written", f.out)
 	}
-	return fmt.Errorf("stopped after %d exchanges; to go on later: --after %d", count, last)
+	return fmt.Errorf("stopped after %d records; to go on later: --after %d", count, last)
 }
 
 // exportTo opens where to; finish closes it. A file is written beside its place and moved
@@ -200,7 +224,7 @@ func (a *app) writeJSONLine(x *audit.Exchange) error {
 	return err
 }
 
-// csvLines writes exchanges as lines of CSV, with what one line needs kept for the next.
+// csvLines writes records as lines of CSV, with what one line needs kept for the next.
 type csvLines struct {
 	cells []string
 	line  bytes.Buffer
@@ -214,13 +238,13 @@ func newCSVLines() *csvLines {
 }
 
 func (l *csvLines) heading() (string, error) {
-	(&audit.Exchange{}).EachField(func(name string, _ []byte) { l.cells = append(l.cells, name) })
+	audit.Record{Exchange: &audit.Exchange{}}.EachField(func(name string, _ []byte) { l.cells = append(l.cells, name) })
 	line, err := l.end(nil)
 	return string(line), err
 }
 
-func (l *csvLines) append(b []byte, x *audit.Exchange) ([]byte, error) {
-	x.EachField(func(_ string, value []byte) { l.cells = append(l.cells, inert(plain(value))) })
+func (l *csvLines) append(b []byte, r audit.Record) ([]byte, error) {
+	r.EachField(func(_ string, value []byte) { l.cells = append(l.cells, inert(plain(value))) })
 	return l.end(b)
 }
 

@@ -28,6 +28,7 @@ type shipFlags struct {
 	auditFlags
 	to, name, format, authorization, ca, cert, key, logFormat string
 	after                                                     uint64
+	only                                                      string
 	once, cleartext                                           bool
 }
 
@@ -35,8 +36,8 @@ func newAuditShipCommand(a *app) *cobra.Command {
 	var f shipFlags
 	cmd := &cobra.Command{
 		Use:   "ship --to ADDRESS",
-		Short: "Follow the trail and send every exchange that ends to another system",
-		Long: `Follows the trail and sends every exchange that ends to another system, at least once: where it has got to is
+		Short: "Follow the trail and send every exchange that ends, and every event, to another system",
+		Long: `Follows the trail and sends every exchange that ends and every other event to another system, at least once: where it has got to is
 kept in state/ship-NAME.json and moves on only when the other side has taken everything up to there. After
 a crash some exchanges come again; their id tells. What the other side will not take is tried again, for ever,
 with growing pauses. ADDRESS is one of
@@ -65,6 +66,7 @@ secret is never written in a flag: --authorization names the variable or the fil
 	flags.BoolVar(&f.once, "once", false, "stop at the end of the trail, or at the first error")
 	flags.BoolVar(&f.cleartext, "cleartext", false, "send to another machine without TLS, for everybody on the way to read")
 	flags.StringVar(&f.logFormat, "log-format", "text", "text or json, on standard error")
+	flags.StringVar(&f.only, "only", "", onlyUsage)
 	require(cmd, "to")
 	return cmd
 }
@@ -78,6 +80,10 @@ func (a *app) ship(cmd *cobra.Command, f *shipFlags) error {
 	}
 	if !shipName.MatchString(f.name) {
 		return usagef("--name %q: use lower-case letters, digits and hyphens", f.name)
+	}
+	kinds, err := kindsOf(f.only)
+	if err != nil {
+		return err
 	}
 	log, err := shipLog(cmd, f.logFormat)
 	if err != nil {
@@ -108,7 +114,7 @@ func (a *app) ship(cmd *cobra.Command, f *shipFlags) error {
 			return withHint(err, "give another --name, or remove the file to begin anew")
 		}
 		n, err := ship.Run(ctx, ship.Config{
-			Trail: r, Filter: filter, Destination: to, Cursor: cursor, Once: f.once, Log: log, InPlace: unmoved(l.Trail()),
+			Trail: r, Filter: filter, Kinds: kinds, Destination: to, Cursor: cursor, Once: f.once, Log: log, InPlace: unmoved(l.Trail()),
 		})
 		log.Info("stopped", "shipped", n, "after", cursor.After())
 		return err
@@ -164,8 +170,8 @@ func (f *shipFlags) destination(getenv func(string) string, log *slog.Logger) (s
 	if err != nil || f.format == "csv" {
 		return nil, usagef("--format %q is not jsonl or ocsf", f.format)
 	}
-	line := func(b []byte, x *audit.Exchange) ([]byte, error) {
-		b, err := encode(b, x)
+	line := func(b []byte, r audit.Record) ([]byte, error) {
+		b, err := encode(b, r)
 		return b[:max(len(b)-1, 0)], err // without the line break
 	}
 	post := ship.Post{Client: shipClient(config)}

@@ -67,11 +67,15 @@ const (
 
 // Send posts a batch. Records that the collector rejects for what is in them
 // must not be sent again (OTLP, "Partial Success"), so they are logged.
-func (o OTLP) Send(ctx context.Context, batch []*audit.Exchange) error {
+func (o OTLP) Send(ctx context.Context, batch []audit.Record) error {
 	scope := otlpScope{}
 	scope.Scope.Name, scope.Scope.Version = "sallyport", o.Version
-	for _, x := range batch {
-		scope.LogRecords = append(scope.LogRecords, record(x))
+	for _, r := range batch {
+		if r.Exchange != nil {
+			scope.LogRecords = append(scope.LogRecords, record(r.Exchange))
+		} else {
+			scope.LogRecords = append(scope.LogRecords, eventRecord(r.Event))
+		}
 	}
 	body, err := json.Marshal(otlpRequest{[]otlpResource{{
 		Resource:  otlpAttributes{[]otlpAttribute{attribute("service.name", "sallyport"), attribute("service.version", o.Version)}},
@@ -96,8 +100,8 @@ func (o OTLP) Send(ctx context.Context, batch []*audit.Exchange) error {
 		}
 	}
 	if p := result.PartialSuccess; p.Rejected != "" && p.Rejected != "0" {
-		o.Log.Error("the collector rejected exchanges; they are not sent again", "to", o.Name(), "rejected", p.Rejected.String(),
-			"reason", p.Message, "first", batch[0].ID, "last", batch[len(batch)-1].ID)
+		o.Log.Error("the collector rejected records; they are not sent again", "to", o.Name(), "rejected", p.Rejected.String(),
+			"reason", p.Message, "first", batch[0].ID(), "last", batch[len(batch)-1].ID())
 	}
 	return nil
 }
@@ -139,6 +143,22 @@ func record(x *audit.Exchange) otlpRecord {
 	if x.Outcome.Status != 0 {
 		status := strconv.Itoa(x.Outcome.Status)
 		r.Attributes = append(r.Attributes, otlpAttribute{"http.response.status_code", otlpValue{IntValue: &status}})
+	}
+	return r
+}
+
+// eventRecord is one event that is none of an exchange's.
+func eventRecord(e *audit.EventRow) otlpRecord {
+	body, at := string(e.AppendJSON(nil)), strconv.FormatInt(e.At.UnixNano(), 10)
+	r := otlpRecord{
+		TimeUnixNano: at, ObservedTimeUnixNano: at, SeverityNumber: otlpInfo, SeverityText: "INFO",
+		EventName: "sallyport." + e.Type, Body: otlpValue{StringValue: &body},
+		Attributes: []otlpAttribute{attribute("sallyport.event.id", e.ID.String())}, // what a receiver drops duplicates by
+	}
+	for _, key := range []string{"agent", "owner", "policy", "credential", "user", "login_user", "sudo_user"} {
+		if s, ok := e.Payload[key].(string); ok {
+			r.Attributes = append(r.Attributes, attribute("sallyport.event."+key, s))
+		}
 	}
 	return r
 }

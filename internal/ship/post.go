@@ -15,14 +15,14 @@ import (
 // Lines posts exchanges as lines of JSON to an address.
 type Lines struct {
 	Post   Post
-	Encode func(b []byte, x *audit.Exchange) ([]byte, error)
+	Encode func(b []byte, r audit.Record) ([]byte, error)
 }
 
 // Name is the address.
 func (l Lines) Name() string { return l.Post.Address }
 
 // Send posts a batch.
-func (l Lines) Send(ctx context.Context, batch []*audit.Exchange) error {
+func (l Lines) Send(ctx context.Context, batch []audit.Record) error {
 	var body []byte
 	var err error
 	for _, x := range batch {

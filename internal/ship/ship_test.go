@@ -53,11 +53,11 @@ func shipOnce(trail, to string) error {
 	return err
 }
 
-func encode(b []byte, x *audit.Exchange) ([]byte, error) { return x.AppendJSON(b), nil }
+func encode(b []byte, r audit.Record) ([]byte, error) { return r.AppendJSON(b), nil }
 
 func config(r *audit.Reader, d ship.Destination, c *ship.Cursor) ship.Config {
 	return ship.Config{
-		Trail: r, Destination: d, Cursor: c, Once: true, InPlace: func() error { return nil }, Log: slog.New(slog.DiscardHandler),
+		Trail: r, Kinds: audit.Everything, Destination: d, Cursor: c, Once: true, InPlace: func() error { return nil }, Log: slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -187,7 +187,7 @@ type failing struct {
 
 func (f *failing) Name() string { return "fake" }
 
-func (f *failing) Send(context.Context, []*audit.Exchange) error {
+func (f *failing) Send(context.Context, []audit.Record) error {
 	f.cursors = append(f.cursors, f.cursor.After())
 	if f.left--; f.left >= 0 {
 		return io.ErrUnexpectedEOF

@@ -11,11 +11,11 @@ import (
 	"sallyport/audit"
 )
 
-// Destination takes exchanges. When Send returns nil, the other side has them
+// Destination takes records. When Send returns nil, the other side has them
 // all; after an error it may have some. An error must hold no secret.
 type Destination interface {
 	Name() string
-	Send(ctx context.Context, batch []*audit.Exchange) error
+	Send(ctx context.Context, batch []audit.Record) error
 }
 
 // errTooLarge is the error of a batch that the other side would take in parts.
@@ -34,6 +34,7 @@ func (e *retryError) Unwrap() error { return e.err }
 type Config struct {
 	Trail       *audit.Reader
 	Filter      audit.Filter
+	Kinds       audit.Kinds
 	Destination Destination
 	Cursor      *Cursor
 	// InPlace reports that the trail being read is no longer the one at its path.
@@ -54,10 +55,10 @@ const (
 	mostPause  = time.Minute
 )
 
-// Run ships until ctx is done, which is no error, and returns how many exchanges
+// Run ships until ctx is done, which is no error, and returns how many records
 // were taken by the other side.
 func Run(ctx context.Context, c Config) (shipped uint64, err error) {
-	from := c.Trail.Follow(c.Cursor.After())
+	from := c.Trail.Follow(c.Cursor.After(), c.Kinds)
 	if c.Cursor.After() == 0 {
 		if err := from.Skip(ctx, c.Filter); err != nil {
 			return 0, err
@@ -107,7 +108,7 @@ func ignoreDone(ctx context.Context, err error) error {
 }
 
 // deliver sends a batch, again and again until the other side has taken it.
-func deliver(ctx context.Context, c *Config, batch []*audit.Exchange) error {
+func deliver(ctx context.Context, c *Config, batch []audit.Record) error {
 	pause := leastPause
 	for attempt := 1; len(batch) > 0; attempt++ {
 		err := send(ctx, c.Destination, batch)
@@ -126,7 +127,7 @@ func deliver(ctx context.Context, c *Config, batch []*audit.Exchange) error {
 		if errors.As(err, &retry) && retry.after > 0 {
 			wait = min(retry.after, mostPause)
 		}
-		c.Log.Warn("delivery failed; it is tried again", "error", err, "exchanges", len(batch), "in", wait.Round(time.Millisecond))
+		c.Log.Warn("delivery failed; it is tried again", "error", err, "records", len(batch), "in", wait.Round(time.Millisecond))
 		pause = min(2*pause, mostPause)
 		waitFor(ctx, wait)
 	}
@@ -134,7 +135,7 @@ func deliver(ctx context.Context, c *Config, batch []*audit.Exchange) error {
 }
 
 // send halves a batch that is too large for the other side.
-func send(ctx context.Context, to Destination, batch []*audit.Exchange) error {
+func send(ctx context.Context, to Destination, batch []audit.Record) error {
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	err := to.Send(limited, batch)

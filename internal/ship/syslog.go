@@ -22,7 +22,7 @@ type Syslog struct {
 	Address string      // host:port
 	TLS     *tls.Config // nil: TCP alone
 	Host    string      // of this machine, in every message
-	Encode  func(b []byte, x *audit.Exchange) ([]byte, error)
+	Encode  func(b []byte, r audit.Record) ([]byte, error)
 }
 
 // Name is the address with its scheme.
@@ -41,7 +41,7 @@ const (
 )
 
 // Send sends a batch and waits until the server has read it.
-func (s Syslog) Send(ctx context.Context, batch []*audit.Exchange) (err error) {
+func (s Syslog) Send(ctx context.Context, batch []audit.Record) (err error) {
 	conn, err := s.dial(ctx)
 	if err != nil {
 		return err
@@ -105,15 +105,15 @@ func (s Syslog) dial(ctx context.Context) (net.Conn, error) {
 	return (&tls.Dialer{Config: s.TLS}).DialContext(ctx, "tcp", s.Address)
 }
 
-// message is one exchange as RFC 5424 has it; it ended at its time.
-func (s Syslog) message(x *audit.Exchange) ([]byte, error) {
+// message is one record as RFC 5424 has it, whose MSGID is its type.
+func (s Syslog) message(r audit.Record) ([]byte, error) {
 	severity := severityInfo
-	if warns(x) {
+	if r.Exchange != nil && warns(r.Exchange) {
 		severity = severityWarn
 	}
-	at := x.Outcome.EndedAt.UTC().Format("2006-01-02T15:04:05.000000Z")
-	header := fmt.Sprintf("<%d>1 %s %s sallyport %d exchange - ", facilityAudit*8+severity, at, word(s.Host, 255), os.Getpid())
-	return s.Encode([]byte(header), x)
+	at := r.At().UTC().Format("2006-01-02T15:04:05.000000Z")
+	header := fmt.Sprintf("<%d>1 %s %s sallyport %d %s - ", facilityAudit*8+severity, at, word(s.Host, 255), os.Getpid(), word(r.Type(), 32))
+	return s.Encode([]byte(header), r)
 }
 
 // word is s as a field of the header: visible ASCII, not too long, or "-".
