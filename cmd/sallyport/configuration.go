@@ -170,13 +170,20 @@ func (s *server) recordConfiguration(ctx context.Context, set *home.Set, source 
 		files[f.Path] = f.SHA256
 	}
 	payload := map[string]any{"generation": int64(set.Number), "source": source, "files": files}
+	if len(files) > filesAtOnce {
+		if err := s.recordFiles(ctx, set.Number, files); err != nil {
+			return err
+		}
+		delete(payload, "files")
+		payload["files_total"] = len(files)
+	}
 	if by != nil {
 		maps.Copy(payload, by.Payload())
 	}
 	if c, ok := set.Commit(ctx, s.layout); ok {
 		payload["git"] = describeCommit(c)
 	}
-	if err := s.trail.Record(ctx, audit.Event{Type: "configuration.loaded", Payload: payload}); err != nil {
+	if err := s.trail.Record(ctx, audit.Event{Type: eventLoaded, Payload: payload}); err != nil {
 		return fmt.Errorf("record the configuration in the audit trail: %w", err)
 	}
 	return nil
@@ -193,4 +200,28 @@ func describeCommit(c home.Commit) map[string]any {
 	}
 	m["changed"] = c.Changed[:min(len(c.Changed), shown)]
 	return m
+}
+
+// The events of what is in force, and of files that are too many for the first.
+const (
+	eventLoaded = "configuration.loaded"
+	eventFiles  = "configuration.files"
+)
+
+// filesAtOnce is how many files an event names: their paths may be long, and it has 64 KiB.
+const filesAtOnce = 200
+
+// recordFiles puts files into the trail, so many in an event.
+func (s *server) recordFiles(ctx context.Context, generation uint64, files map[string]any) error {
+	for paths := range slices.Chunk(slices.Sorted(maps.Keys(files)), filesAtOnce) {
+		part := make(map[string]any, len(paths))
+		for _, path := range paths {
+			part[path] = files[path]
+		}
+		event := audit.Event{Type: eventFiles, Payload: map[string]any{"generation": int64(generation), "files": part}}
+		if err := s.trail.Record(ctx, event); err != nil {
+			return fmt.Errorf("record the configuration in the audit trail: %w", err)
+		}
+	}
+	return nil
 }

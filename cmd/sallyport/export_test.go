@@ -13,3 +13,6 @@ func Table(w io.Writer, header []string, rows [][]string) error { return table(w
 
 // Inert is what CSV does to a cell.
 func Inert(cell string) string { return inert(cell) }
+
+// Diff is how audit policy tells a change.
+func Diff(from, to string) string { return diffLines(from, to) }

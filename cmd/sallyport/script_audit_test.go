@@ -183,3 +183,13 @@ func collector(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(server.Close)
 	ts.Setenv("COLLECTOR", server.URL)
 }
+
+// policies N: puts so many into HOME.
+func policies(ts *testscript.TestScript, neg bool, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	for i := range n {
+		name := fmt.Sprintf("a-policy-with-a-name-that-is-rather-long-number-%d", i)
+		ts.Check(os.WriteFile(filepath.Join(ts.Getenv("SALLYPORT_HOME"), "policies", name+".yaml"), []byte("policy: "+name+"\nrules: []\n"), 0o600))
+	}
+}

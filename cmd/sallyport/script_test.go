@@ -55,6 +55,7 @@ func TestScripts(t *testing.T) {
 			"unready":    unready,
 			"request":    request,
 			"capture":    capture,
+			"policies":   policies,
 			"collector":  collector,
 			"eventually": eventually,
 			"holdlock":   holdLock,
