@@ -182,6 +182,11 @@ func TestEveryMarkIsFound(t *testing.T) {
 
 // asBefore makes a trail what an older program left, without segments.
 const asBefore = `
+DROP VIEW requests;
+ALTER TABLE exchanges DROP COLUMN path;
+ALTER TABLE exchanges DROP COLUMN resource;
+ALTER TABLE exchanges DROP COLUMN refusal;
+ALTER TABLE projection DROP COLUMN bare;
 DROP TABLE segments; DROP TABLE terms;
 CREATE TABLE blocks (id INTEGER PRIMARY KEY, first_seq INTEGER NOT NULL);
 CREATE TABLE block_kinds (kind INTEGER NOT NULL);
