@@ -226,24 +226,30 @@ func (r *graphQLRequest) operations() ([]Operation, *Unresolved) {
 		return nil, err
 	}
 	operations := nameFields(string(selected.Operation), roots.names)
-	if asksForToken(doc) {
-		operations = append(operations, Operation{Name: cloneField, Access: Read, InstallationToken: true, CredentialAnswer: true})
+	for _, owner := range [...]string{cloneField, recoveryField} {
+		if _, field, _ := strings.Cut(owner, "."); asksFor(doc, field) {
+			operations = append(operations, Operation{Name: owner, Access: Read, InstallationToken: true, CredentialAnswer: true})
+		}
 	}
 	return operations, nil
 }
 
-// cloneField stands for a document that asks for a token to clone with. No rule can
-// name it: an agent holds no token.
-const cloneField = "graphql/repository.tempCloneToken"
+// The fields of GitHub's schema that are credentials, wherever in a document they are asked
+// for: a token to clone with, and the codes by which an enterprise's single sign-on is passed
+// by. No rule can name them: an agent holds no credential.
+const (
+	cloneField    = "graphql/repository.tempCloneToken"
+	recoveryField = "graphql/enterpriseIdentityProvider.recoveryCodes"
+)
 
-// asksForToken looks everywhere in a document, under every alias; its depth is checked.
-func asksForToken(doc *ast.QueryDocument) bool {
+// asksFor looks everywhere in a document, under every alias; its depth is checked.
+func asksFor(doc *ast.QueryDocument, field string) bool {
 	var within func(ast.SelectionSet) bool
 	within = func(set ast.SelectionSet) bool {
 		return slices.ContainsFunc(set, func(s ast.Selection) bool {
 			switch s := s.(type) {
 			case *ast.Field:
-				return s.Name == "tempCloneToken" || within(s.SelectionSet)
+				return s.Name == field || within(s.SelectionSet)
 			case *ast.InlineFragment:
 				return within(s.SelectionSet)
 			}

@@ -38,14 +38,18 @@ func run(args []string, stderr io.Writer) error {
 	graphql := flags.String("graphql", "", "folder of the unpacked npm package @octokit/graphql-schema")
 	data := flags.String("data", filepath.Join("gen", "data"), "folder of the permission data and the reviewed lists")
 	out := flags.String("out", "operations.table.gz", "file to write")
+	review := flags.String("review", "review.txt", "file to write the review's result to")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if *openapi == "" || *graphql == "" {
 		return errors.New("-openapi and -graphql are required; see the command's doc comment")
 	}
-	table, err := build(*openapi, *graphql, *data)
+	table, result, err := build(*openapi, *graphql, *data)
 	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(*review, result, 0o644); err != nil { //nolint:gosec // a committed source file, not a secret
 		return err
 	}
 	packed, err := pack(table)
@@ -59,22 +63,23 @@ func run(args []string, stderr io.Writer) error {
 	return err
 }
 
-// build returns the table as text: a format line, its sources, then one line each.
-func build(openapi, graphql, data string) ([]byte, error) {
+// build returns the table as text: a format line, its sources, then one line each; and the
+// review's result.
+func build(openapi, graphql, data string) (table, review []byte, err error) {
 	operations, openapiSource, err := readOpenAPI(openapi)
 	if err != nil {
-		return nil, fmt.Errorf("read OpenAPI: %w", err)
+		return nil, nil, fmt.Errorf("read OpenAPI: %w", err)
 	}
 	fields, graphqlSource, err := readGraphQL(graphql)
 	if err != nil {
-		return nil, fmt.Errorf("read GraphQL schema: %w", err)
+		return nil, nil, fmt.Errorf("read GraphQL schema: %w", err)
 	}
 	dataSources, err := addPermissions(operations, data)
 	if err != nil {
-		return nil, fmt.Errorf("read permissions: %w", err)
+		return nil, nil, fmt.Errorf("read permissions: %w", err)
 	}
 	if err := applyReviewed(operations, fields, data); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 
 	lines := []string{"sallyport github operations 2"}
@@ -87,7 +92,11 @@ func build(openapi, graphql, data string) ([]byte, error) {
 	for _, f := range fields {
 		lines = append(lines, f.line())
 	}
-	return []byte(strings.Join(lines, "\n") + "\n"), nil
+	remarks, err := remarksOf(filepath.Join(data, "credentials.txt"))
+	if err != nil {
+		return nil, nil, err
+	}
+	return []byte(strings.Join(lines, "\n") + "\n"), reviewText(operations, fields, remarks), nil
 }
 
 // applyReviewed puts the lists that people have made on the operations.
@@ -119,7 +128,22 @@ func applyReviewed(ops operations, fields []field, data string) error {
 	if err != nil {
 		return err
 	}
-	return markCredentials(ops, fields, credentials)
+	if err := markCredentials(ops, fields, credentials); err != nil {
+		return err
+	}
+	lines, err := readWhole(filepath.Join(data, "reviewed.txt"))
+	if err != nil {
+		return err
+	}
+	var excuses []*excuse
+	for _, line := range lines {
+		e, err := parseExcuse(line)
+		if err != nil {
+			return err
+		}
+		excuses = append(excuses, e)
+	}
+	return judge(ops, excuses)
 }
 
 // pack compresses without a time or a name, so that equal tables are equal files.

@@ -96,6 +96,10 @@ func (ops operations) addDocument(file, edition string) (int, error) {
 	if err := readJSON(file, &doc); err != nil {
 		return 0, err
 	}
+	var whole tree
+	if err := readJSON(file, &whole); err != nil {
+		return 0, err
+	}
 	count := 0
 	for template, item := range doc.Paths {
 		for method, raw := range item {
@@ -112,6 +116,7 @@ func (ops operations) addDocument(file, edition string) (int, error) {
 			count++
 		}
 	}
+	ops.addFindings(whole)
 	return count, nil
 }
 

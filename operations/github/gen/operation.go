@@ -34,9 +34,12 @@ type operation struct {
 	access       string // read | write | admin
 	installation bool   // an installation token may call it
 	credential   bool
-	refs         bool     // it writes a ref, and is no push
-	settled      bool     // the permission sets are known, not a reading of incomplete data
-	sets         []string // alternatives, least first: "contents=write,workflows=write"
+	refs         bool            // it writes a ref, and is no push
+	settled      bool            // the permission sets are known, not a reading of incomplete data
+	findings     map[string]bool // what its shapes hold: "answers/token"
+	why          []string        // those of them for which it has to be named exactly
+	reasons      []string        // why the others are none
+	sets         []string        // alternatives, least first: "contents=write,workflows=write"
 }
 
 // endpoint is what GitHub's data files identify an operation by.

@@ -158,6 +158,35 @@ func addReviewed(ops operations, file string) error {
 	return nil
 }
 
+// readWhole reads a reviewed list whose remarks matter.
+func readWhole(file string) ([]string, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var lines []string
+	for line := range strings.Lines(string(data)) {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			lines = append(lines, line)
+		}
+	}
+	return lines, nil
+}
+
+// remarksOf reads what stands behind the names of a reviewed list.
+func remarksOf(file string) (map[string]string, error) {
+	lines, err := readWhole(file)
+	if err != nil {
+		return nil, err
+	}
+	remarks := map[string]string{}
+	for _, line := range lines {
+		name, remark, _ := strings.Cut(line, "#")
+		remarks[strings.TrimSpace(name)] = cmp.Or(strings.TrimSpace(remark), "listed")
+	}
+	return remarks, nil
+}
+
 // readLines reads a reviewed list: one entry a line, what follows # is a remark.
 func readLines(file string) ([]string, error) {
 	data, err := os.ReadFile(file)
