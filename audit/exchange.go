@@ -150,13 +150,17 @@ type EventRow struct {
 // AppendJSON appends the event as one JSON object, every key always there.
 func (r *EventRow) AppendJSON(b []byte) []byte {
 	o := object{b: append(b, '{')}
+	r.members(&o)
+	return append(o.b, '}')
+}
+
+func (r *EventRow) members(o *object) {
 	o.number("seq", int64(r.Seq))
 	o.text("id", r.ID.String())
 	o.uuid("exchange", r.Exchange)
 	o.text("type", r.Type)
 	o.time("at", r.At)
 	o.details("payload", r.Payload)
-	return append(o.b, '}')
 }
 
 // MarshalJSON is AppendJSON for encoding/json.

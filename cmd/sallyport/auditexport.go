@@ -32,7 +32,7 @@ type exportFlags struct {
 func newAuditExportCommand(a *app) *cobra.Command {
 	var f exportFlags
 	cmd := &cobra.Command{
-		Use:   "export --format jsonl|csv|ocsf",
+		Use:   "export --format jsonl|csv|ocsf|sqlite",
 		Short: "Write exchanges and events for other tools, in their order",
 		Long: `Writes exchanges that have ended, the oldest end first, and between them all other events, to standard output or a file:
 
@@ -40,6 +40,7 @@ func newAuditExportCommand(a *app) *cobra.Command {
   csv    with a heading; cells that a spreadsheet would take for formulas begin with '
   ocsf   one event of OCSF a line: API Activity (6003) for exchanges, Account Change (3001) for what was
          done to agents, Entity Management (3004) for everything else
+  sqlite a database (--out) with tables exchanges and events, whose columns are the keys of their JSON
 
 Events match filters by time, agent, owner, policy and credential; a filter by what only exchanges have leaves them out.
 
@@ -53,13 +54,21 @@ every record in exactly one of the two. An exchange that is still open is in non
 			if err != nil {
 				return err
 			}
-			encode, heading, err := exportForm(f.format, readBuild().Version)
-			if err != nil {
-				return err
+			var encode encoder
+			var heading string
+			if f.format != formatSQLite {
+				if encode, heading, err = exportForm(f.format, readBuild().Version); err != nil {
+					return err
+				}
+			} else if f.out == "" {
+				return usagef("--format sqlite is a file: give --out")
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			return a.searchTrail(ctx, &f.auditFlags, func(r *audit.Reader) error {
+				if f.format == formatSQLite {
+					return a.exportTables(ctx, r, f, filter)
+				}
 				return a.export(ctx, r, f, filter, heading, encode)
 			})
 		},
@@ -69,7 +78,7 @@ every record in exactly one of the two. An exchange that is still open is in non
 	flags.StringVar(&f.resource, "resource", "", "only on this resource, as acme/web")
 	flags.StringVar(&f.text, "text", "", "only with this text (three characters or more) in path, resource or error")
 	flags.IntVar(&f.limit, "limit", 0, "at most so many; 0 for all")
-	flags.StringVar(&f.format, "format", "", "jsonl, csv or ocsf (required)")
+	flags.StringVar(&f.format, "format", "", "jsonl, csv, ocsf or sqlite (required)")
 	flags.Uint64Var(&f.after, "after", 0, "only what ended after this event: go on where the export before stopped")
 	flags.StringVar(&f.out, "out", "", "write to this file, which must not be there yet, instead of standard output")
 	flags.BoolVar(&f.overwrite, "overwrite", false, "replace the file of --out if it is there")
@@ -77,6 +86,9 @@ every record in exactly one of the two. An exchange that is still open is in non
 	require(cmd, "format")
 	return cmd
 }
+
+// formatSQLite is the one format that is no lines.
+const formatSQLite = "sqlite"
 
 const onlyUsage = "only exchanges or only events; both if it is not given"
 
@@ -111,9 +123,16 @@ func exportForm(format, product string) (encode encoder, heading string, err err
 			return append(b, '\n'), err
 		}, "", nil
 	}
-	return nil, "", usagef("--format %q is not jsonl, csv or ocsf", format)
+	return nil, "", usagef("--format %q is not jsonl, csv, ocsf or sqlite", format)
 }
 
+// sink takes the records of an export; end writes what it still holds.
+type sink struct {
+	add func(audit.Record) error
+	end func() error
+}
+
+// export writes lines.
 func (a *app) export(ctx context.Context, r *audit.Reader, f exportFlags, filter audit.Filter, heading string, encode encoder) (err error) {
 	to, finish, err := a.exportTo(f)
 	if err != nil {
@@ -124,6 +143,38 @@ func (a *app) export(ctx context.Context, r *audit.Reader, f exportFlags, filter
 	if _, err := w.WriteString(heading); err != nil {
 		return err
 	}
+	var line []byte
+	return a.records(ctx, r, f, filter, sink{end: w.Flush, add: func(x audit.Record) (err error) {
+		if line, err = encode(line[:0], x); err != nil {
+			return fmt.Errorf("%s %s: %w", x.Type(), x.ID(), err)
+		}
+		_, err = w.Write(line)
+		return err
+	}})
+}
+
+// exportTables writes a database.
+func (a *app) exportTables(ctx context.Context, r *audit.Reader, f exportFlags, filter audit.Filter) (err error) {
+	if err := f.mayWrite(); err != nil {
+		return err
+	}
+	path := f.out + ".new"
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	tables, err := audit.NewTables(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		err = errors.Join(err, tables.Close())
+		err = errors.Join(err, f.place(path, err))
+	}()
+	return a.records(ctx, r, f, filter, sink{add: tables.Add, end: func() error { return nil }})
+}
+
+// records puts what matches into a sink, and says where it has got to.
+func (a *app) records(ctx context.Context, r *audit.Reader, f exportFlags, filter audit.Filter, to sink) error {
 	kinds, err := kindsOf(f.only)
 	if err != nil {
 		return err
@@ -139,29 +190,25 @@ func (a *app) export(ctx context.Context, r *audit.Reader, f exportFlags, filter
 	head := from.After() + uint64(max(behind, 0))
 	progress := a.progress("exported")
 	count, last := 0, f.after
-	var line []byte
 	for more := true; more; {
 		var list []audit.Record
 		if list, more, err = from.Next(ctx, filter); ctx.Err() != nil {
-			return errors.Join(w.Flush(), f.stopped(count, last))
+			return errors.Join(to.end(), f.stopped(count, last))
 		} else if err != nil {
 			return err
 		}
 		progress(from.After(), max(head, from.After()))
 		for _, x := range list {
-			if line, err = encode(line[:0], x); err != nil {
-				return fmt.Errorf("%s %s: %w", x.Type(), x.ID(), err)
-			}
-			if _, err := w.Write(line); err != nil {
+			if err := to.add(x); err != nil {
 				return err
 			}
 			last = x.Seq()
 			if count++; count == f.limit {
-				return errors.Join(w.Flush(), a.exported(count, last))
+				return errors.Join(to.end(), a.exported(count, last))
 			}
 		}
 	}
-	return errors.Join(w.Flush(), a.exported(count, max(last, from.After())))
+	return errors.Join(to.end(), a.exported(count, max(last, from.After())))
 }
 
 func (a *app) exported(count int, last uint64) error {
@@ -196,14 +243,19 @@ func (a *app) exportTo(f exportFlags) (w io.Writer, finish func(error) error, er
 	}
 	return file, func(failed error) error {
 		err := errors.Join(file.Sync(), file.Close())
-		if failed == nil && err == nil {
-			err = f.mayWrite() // nobody has put one there meanwhile
-		}
-		if failed != nil || err != nil {
-			return errors.Join(err, os.Remove(path))
-		}
-		return os.Rename(path, f.out)
+		return errors.Join(err, f.place(path, errors.Join(failed, err)))
 	}, nil
+}
+
+// place moves what is whole from path to its place, and removes what failed.
+func (f exportFlags) place(path string, failed error) error {
+	if failed != nil {
+		return os.Remove(path)
+	}
+	if err := f.mayWrite(); err != nil { // somebody has put one there meanwhile
+		return errors.Join(err, os.Remove(path))
+	}
+	return os.Rename(path, f.out)
 }
 
 func (f exportFlags) mayWrite() error {
