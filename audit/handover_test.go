@@ -65,6 +65,7 @@ func TestHandOver(t *testing.T) {
 	first := startProcess(t, path, "first")
 	before := first.begin(t)
 	require.NoError(t, first.HandOver(t.Context()))
+	verified(t, reader(t, path)) // what is open is live, though nobody writes at this moment
 
 	second := startProcess(t, path, "second")
 	var writes atomic.Pointer[process]

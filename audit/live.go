@@ -42,6 +42,17 @@ func lives(path, instance string) bool {
 	return locked || err != nil // who cannot be asked is not declared dead
 }
 
+// anyLives says whether some instance can, also while no process writes.
+func anyLives(path string) bool {
+	names, _ := filepath.Glob(path + liveSuffix + "*") // without a match nobody does
+	for _, name := range names {
+		if locked, err := isLocked(name); err == nil && locked {
+			return true
+		}
+	}
+	return false
+}
+
 // instanceOf reads which instance has begun an exchange, "" if that is not known.
 func instanceOf(payload []byte) string {
 	var in Intent

@@ -46,6 +46,7 @@ type verifier struct {
 	mark     int64 // what the database says it is
 	logged   bool  // a write-ahead log is beside it
 	running  bool  // a process writes it
+	ending   bool  // a process lives that ends what it has begun, whoever writes
 	laters   []string
 	beside   []*beside
 	adds     *sql.Stmt // whether an event may add to its exchange's terms
@@ -79,7 +80,7 @@ func (r *Reader) VerifyWith(ctx context.Context, o VerifyOptions) (Report, error
 	if err != nil {
 		return Report{}, fmt.Errorf("verify: %w", err)
 	}
-	v := &verifier{running: running, logged: hasLog(r.path), options: o, open: make(map[uuid.UUID]*begun), stored: make(map[string]uint64), report: Report{Problems: []string{}, Continued: []Continued{}}}
+	v := &verifier{running: running, ending: anyLives(r.path), logged: hasLog(r.path), options: o, open: make(map[uuid.UUID]*begun), stored: make(map[string]uint64), report: Report{Problems: []string{}, Continued: []Continued{}}}
 	for _, part := range []func(*verifier, context.Context) error{(*verifier).verifySegments, (*verifier).verifyFile} {
 		b := r.verifyBeside(ctx, part)
 		defer b.stop()
@@ -119,7 +120,7 @@ func (v *verifier) run(ctx context.Context, s *snapshot) error {
 		return err
 	}
 	v.report.Exchanges += uint64(len(v.open))
-	if v.running || v.mark == markOpen || v.mark == markCopied || v.mark == markArchive {
+	if v.running || v.ending || v.mark == markOpen || v.mark == markCopied || v.mark == markArchive {
 		v.report.Live = uint64(len(v.open))
 		return v.verifyRest(ctx)
 	}

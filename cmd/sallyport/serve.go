@@ -136,6 +136,9 @@ func (a *app) serveStores(ctx context.Context, log *slog.Logger, stores *stores,
 	if err := s.start(ctx); err != nil {
 		return errors.Join(err, s.stop(ctx), from.close())
 	}
+	if err := a.notify(stateReady()); err != nil {
+		log.Warn("the service manager does not know that this is ready", "error", err)
+	}
 	err = s.wait(ctx, signals)
 	drain, cut := context.WithTimeout(context.WithoutCancel(ctx), o.drainAfter+o.drain)
 	defer cut()
@@ -162,6 +165,7 @@ func (a *app) serveStores(ctx context.Context, log *slog.Logger, stores *stores,
 	}()
 	if err == nil && !s.succession.handed() {
 		s.draining.Store(true)
+		_ = a.notify(stateStopping) // it has been told to stop, by the manager or by somebody the manager need not know of
 		s.stillAccept(o.drainAfter, second)
 	}
 	err = errors.Join(err, s.stop(drain))
