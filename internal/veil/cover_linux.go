@@ -84,12 +84,12 @@ func (p preparation) hide(path string, keep []string) error {
 		}
 		return step("leave", at, syscall.Unmount(at, syscall.MNT_DETACH))
 	}
-	if err := os.WriteFile(filepath.Join(path, notice), []byte(noticeText), 0o444); err != nil {
+	if err := os.WriteFile(filepath.Join(path, notice), []byte(noticeText), 0o444); err != nil { //nolint:gosec // for everybody to read
 		return fmt.Errorf("say that %s is hidden: %w", path, err)
 	}
 	for _, folder := range keep {
 		if Within(folder, []string{path}) {
-			if err := os.MkdirAll(folder, 0o755); err != nil {
+			if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // an empty folder on a mount of its own
 				return fmt.Errorf("keep %s: %w", folder, err)
 			}
 		}

@@ -36,7 +36,7 @@ func ownSSH(hidden []string) error {
 			continue // ssh cannot read it either
 		}
 		copied := filepath.Join(dir, strings.ReplaceAll(strings.TrimPrefix(path, "/"), "/", "-"))
-		if err := os.WriteFile(copied, data, 0o444); err != nil {
+		if err := os.WriteFile(copied, data, 0o444); err != nil { //nolint:gosec // as readable as the file that it stands for
 			return fmt.Errorf("copy ssh's files: %w", err)
 		}
 		if err := syscall.Mount(copied, path, "", syscall.MS_BIND, ""); err != nil {
