@@ -173,11 +173,18 @@ func TestASlowBodyIsRefused(t *testing.T) {
 				t.Parallel()
 				r := newRig(t, func(r *rig) { r.reading = [2]time.Duration{200 * time.Millisecond, 400 * time.Millisecond} })
 				r.configure(hubPolicy)
-				response := postTo(t, r.client(r.agent("a"), http2), "https://api.github.com/graphql",
-					map[string]string{"Content-Type": "application/json"}, sent(t, `{"query":`))
-				text := body(t, response)
-				assert.Equal(t, http.StatusRequestTimeout, response.StatusCode, text)
-				assert.Contains(t, text, "did not come within 200ms")
+				request, err := http.NewRequest(http.MethodPost, "https://api.github.com/graphql", sent(t, `{"query":`))
+				require.NoError(t, err)
+				request.Header.Set("Content-Type", "application/json")
+				response, err := r.client(r.agent("a"), http2).Do(request)
+				// One that goes on sending over HTTP/1.1 may meet the end of its connection
+				// before it has read the answer.
+				if err == nil || http2 || name == "stops" {
+					require.NoError(t, err)
+					text := body(t, response)
+					assert.Equal(t, http.StatusRequestTimeout, response.StatusCode, text)
+					assert.Contains(t, text, "did not come within 200ms")
+				}
 				row := r.rows()[0]
 				assert.Equal(t, "malformed", row.Outcome.Refusal)
 				assert.Equal(t, http.StatusRequestTimeout, row.Outcome.Status)
