@@ -29,8 +29,13 @@ func answersOf(t *testing.T, r *audit.Reader) *bytes.Buffer {
 		_, _ = fmt.Fprintf(&all, "%s %s\n", name, data)
 	}
 	for name, f := range []audit.Filter{
-		{}, {Text: "/number/4"}, {Mark: fmt.Sprintf("%040x", 1013)}, {Operation: "github:*", Limit: 3},
-		{Outcome: audit.OutcomeRevoked}, {Status: 403, Since: minute(40), Until: minute(90)}, {Resource: "acme/web", Before: 200},
+		{},
+		{Text: "/number/4"},
+		{Mark: fmt.Sprintf("%040x", 1013)},
+		{Operation: "github:*", Limit: 3},
+		{Outcome: audit.OutcomeRevoked},
+		{Status: 403, Since: minute(40), Until: minute(90)},
+		{Resource: "acme/web", Before: 200},
 	} {
 		list, err := r.List(t.Context(), f)
 		require.NoError(t, err)

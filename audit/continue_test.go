@@ -83,7 +83,7 @@ func TestARestoredTrailGoesOnUnderALogOfItsOwn(t *testing.T) {
 
 	e, err := reader(t, r.path).Last(t.Context(), "trail.continued")
 	require.NoError(t, err)
-	assert.EqualValues(t, r.copied.Events+1, e.Seq, "before anything else is written")
+	assert.Equal(t, r.copied.Events+1, e.Seq, "before anything else is written")
 	assert.Equal(t, string(r.shared), e.Payload["checkpoint"], "it names the checkpoint that it continues")
 	assert.Equal(t, "dana", e.Payload["user"])
 

@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -32,9 +33,7 @@ func TestLongDetailsKeepWhatIdentifies(t *testing.T) {
 		"query":           map[string]any{strings.Repeat("q", 20000): []any{"x"}, "page": []any{"7"}},
 		"of another kind": make(chan int),
 	}
-	for k, v := range identity {
-		in.Details[k] = v
-	}
+	maps.Copy(in.Details, identity)
 	require.NoError(t, trail.Begin(t.Context(), in))
 	require.NoError(t, trail.Close(t.Context()))
 	r := reader(t, path)

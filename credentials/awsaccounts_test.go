@@ -2,6 +2,7 @@ package credentials_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -71,9 +72,7 @@ func TestRequestsSayWhoseBucketTheyAreFor(t *testing.T) {
 		method, url, _ := strings.Cut(c.request, " ")
 		r := fromAgent(t, url, "s3", "eu-west-1")
 		r.Method = method
-		for name, values := range c.header {
-			r.Header[name] = values
-		}
+		maps.Copy(r.Header, c.header)
 		use := session(t, &fakeSTS{now: time.Now, life: time.Hour}, "a")
 		use.Request = r
 		i, err := set.Lookup(c.credential).Retrieve(t.Context(), use)
@@ -143,7 +142,7 @@ func TestSessionsAreBoundToAccounts(t *testing.T) {
 	assert.Contains(t, bound, "aws:ResourceAccount", "what is measured when files are loaded is what is sent")
 	same, err := set.Lookup("one").SessionDocument(document)
 	require.NoError(t, err)
-	assert.Equal(t, document, same)
+	assert.Equal(t, document, same) //nolint:testifylint // to the letter: it is not even printed anew
 }
 
 func TestAccountsAreRead(t *testing.T) {

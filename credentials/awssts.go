@@ -243,7 +243,7 @@ func defaultChain(ctx context.Context, region string, metadata bool, via http.Ro
 // takes no other where AWS_CA_BUNDLE is set, or ca_bundle in a shared file: it wants to add
 // those roots itself. Here upstream.roots says whom to trust, so they are read and not used.
 func insteadOfClient(client *http.Client) func(*smithymiddleware.Stack) error {
-	handler := smithyhttp.NewClientHandler(client)
+	handler := smithyhttp.NewClientHandlerWithOptions(client)
 	send := func(ctx context.Context, in smithymiddleware.DeserializeInput, _ smithymiddleware.DeserializeHandler) (smithymiddleware.DeserializeOutput, smithymiddleware.Metadata, error) {
 		response, metadata, err := handler.Handle(ctx, in.Request)
 		return smithymiddleware.DeserializeOutput{RawResponse: response}, metadata, err

@@ -55,7 +55,7 @@ func (c *complaint) text() string {
 		}
 	}
 	text := strings.Join(lines[max(0, len(lines)-complaintLines):], "; ")
-	for _, part := range strings.Fields(string(c.output[:min(len(c.output), complaintBytes)])) {
+	for part := range strings.FieldsSeq(string(c.output[:min(len(c.output), complaintBytes)])) {
 		if len(part) > 2 { // what is shorter stands everywhere
 			text = newScrubber(part, part).text(text)
 		}

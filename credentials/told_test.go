@@ -3,7 +3,6 @@ package credentials_test
 import (
 	"encoding/base32"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -73,7 +72,7 @@ credentials:
 		require.ErrorContains(t, err, "SignatureDoesNotMatch")
 		requireSilent(t, err.Error())
 		var refused *credentials.RefusedError
-		require.True(t, errors.As(err, &refused), "what it is told apart by stays")
+		require.ErrorAs(t, err, &refused, "what it is told apart by stays")
 	}
 }
 

@@ -17,7 +17,7 @@ rather read sallyport-agent-create(1).`,
 		Example: "  sallyport man ~/.local/share/man/man1",
 		Args:    oneArg("DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := os.MkdirAll(args[0], 0o755); err != nil {
+			if err := os.MkdirAll(args[0], 0o755); err != nil { //nolint:gosec // manual pages are for everybody to read
 				return fmt.Errorf("make folder: %w", err)
 			}
 			root := cmd.Root()

@@ -1,7 +1,6 @@
 package sigv4_test
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -62,7 +61,7 @@ func TestHeadersInTheQueryOfASignedHeaderAreRefused(t *testing.T) {
 	for _, name := range []string{"x-amz-copy-source", "X-Amz-Acl", "x-amz%2Dacl"} {
 		_, err := sigv4.Read(claimed(t, "s3", "/k?"+name+"=a"))
 		var refused *sigv4.Refusal
-		require.True(t, errors.As(err, &refused), name)
+		require.ErrorAs(t, err, &refused, name)
 		assert.Equal(t, sigv4.Ambiguous, refused.Reason)
 		assert.Contains(t, refused.Detail, "belongs in a header")
 	}

@@ -71,7 +71,7 @@ func peerProcess(conn *net.UnixConn) (pid int, lives func() error, err error) {
 
 // stillLives closes the descriptor of a process when it has looked.
 func stillLives(handle int) error {
-	defer unix.Close(handle)
+	defer func() { _ = unix.Close(handle) }()
 	ready, err := unix.Poll([]unix.PollFd{{Fd: int32(handle), Events: unix.POLLIN}}, 0)
 	switch {
 	case err != nil:

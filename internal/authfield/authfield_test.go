@@ -3,7 +3,6 @@ package authfield_test
 import (
 	"net/textproto"
 	"os"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -40,7 +39,7 @@ func TestTheDocumentHasTheWholeTable(t *testing.T) {
 	for _, s := range authfield.Services() {
 		for _, list := range [][]string{s.Headers, s.Parameters, s.Domains, s.Subprotocols} {
 			for _, name := range list {
-				assert.True(t, strings.Contains(string(page), "`"+name+"`"), "%s of %s is not in docs/policy.md, \"Where agents may not authenticate\"", name, s.Name)
+				assert.Contains(t, string(page), "`"+name+"`", "%s of %s is not in docs/policy.md, \"Where agents may not authenticate\"", name, s.Name)
 			}
 		}
 	}

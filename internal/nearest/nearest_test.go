@@ -13,7 +13,7 @@ func TestSlip(t *testing.T) {
 	t.Parallel()
 	known := []string{"team:platform", "team:web", "person:dana"}
 	for word, want := range map[string]string{
-		"team:platfrom": "team:platform", "person:dane": "person:dana", "team:webb": "team:web",
+		"team:platforn": "team:platform", "person:dane": "person:dana", "team:webb": "team:web",
 		"nobody-at-all": "", "x": "", "": "", strings.Repeat("x", 10_000): "",
 	} {
 		got, ok := nearest.Slip(word, known)

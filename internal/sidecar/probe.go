@@ -24,7 +24,7 @@ func Probe(ctx context.Context, proxy string, identity *Identity) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	if err := conn.SetReadDeadline(time.Now().Add(verdictTime)); err != nil {
 		return err
 	}

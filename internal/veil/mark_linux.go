@@ -128,7 +128,7 @@ func climb(pid int) (found map[int]bool, whole bool, err error) {
 			case err != nil && child == pid:
 				return nil, false, err
 			case err != nil || again != parent:
-				return nil, false, nil
+				return nil, false, nil //nolint:nilerr // it ended meanwhile, which is no error
 			}
 			return found, true, nil // the system hides other users' processes; a starter is this one's or root's
 		}

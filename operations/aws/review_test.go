@@ -37,7 +37,7 @@ func review(t *testing.T) (exact, other map[string]string) {
 			continue
 		}
 		prefix, names, _ := strings.Cut(line, "\t")
-		for _, name := range strings.Fields(names) {
+		for name := range strings.FieldsSeq(names) {
 			other[prefix+name] = reason
 		}
 	}

@@ -69,7 +69,7 @@ func review(t *testing.T) (exact, other map[string]bool) {
 	}
 	for line := range strings.Lines(not) {
 		if !strings.HasPrefix(line, "#") {
-			for _, name := range strings.Fields(line) {
+			for name := range strings.FieldsSeq(line) {
 				other[name] = true
 			}
 		}
