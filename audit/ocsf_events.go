@@ -20,8 +20,8 @@ func ocsfActivities(class int) map[string]int {
 		return map[string]int{"created": 1, "resumed": 2, "suspended": 5, "revoked": 6}
 	}
 	return map[string]int{
-		"created": 1, "issued": 1, "stored": 1, "checked": 2, "refs": 2, "calls": 2, "loaded": 3, "changed": 3, "kept": 3,
-		"pruned": 4, "started": 10, "stopped": 11, "held": 12, "released": 13,
+		"created": 1, "issued": 1, "stored": 1, "made": 1, "checked": 2, "refs": 2, "calls": 2, "rejected": 2, "loaded": 3, "changed": 3, "kept": 3, "restored": 3,
+		"pruned": 4, "revoked": 4, "started": 10, "stopped": 11, "drained": 11, "held": 12, "released": 13,
 	}
 }
 
