@@ -87,6 +87,12 @@ func TestWhatACommandSaysOfItsFailureIsKeptApart(t *testing.T) {
 	assert.Equal(t, "line 2; line 3; line 4; asked with [redacted]; [31m* permission denied", failed.Said())
 	requireSilent(t, fmt.Sprintf("%+v %#v", err, failed))
 
+	script(t, o, `echo 'login at https://vault.example.com:8200/v1/auth as hvs.CAESIJx91k2m3n4o on 2026-11-30T12:00:00Z: no such role-for-agents, pass=hunter2hunter2' >&2`, `exit 2`)
+	_, err = c.Check(t.Context(), nil)
+	failed, ok = errors.AsType[*credentials.CommandError](err)
+	require.True(t, ok)
+	assert.Equal(t, "login at https://vault.example.com:8200/v1/auth as hvs.[redacted] on 2026-11-30T12:00:00Z: no such role-for-agents, [redacted]", failed.Said())
+
 	script(t, o, `head -c 1000000 /dev/zero | tr '\0' x >&2`, `echo end >&2`, `exit 1`)
 	_, err = c.Check(t.Context(), nil)
 	failed, ok = errors.AsType[*credentials.CommandError](err)

@@ -1,6 +1,7 @@
 package credentials
 
 import (
+	"regexp"
 	"strings"
 	"sync"
 	"unicode"
@@ -19,7 +20,8 @@ func (e *CommandError) Error() string { return e.err.Error() }
 func (e *CommandError) Unwrap() error { return e.err }
 
 // Said returns the end of what the command wrote to its standard error, "" for nothing: a
-// few lines at most, printable, without what it had printed of the secret.
+// few lines at most, printable, without what it had printed of the secret and what looks
+// like another one.
 func (e *CommandError) Said() string { return e.said() }
 
 // Bounds of what is kept of a command's standard error. Tools say last what is wrong.
@@ -60,7 +62,30 @@ func (c *complaint) text() string {
 			text = newScrubber(part, part).text(text)
 		}
 	}
-	return text
+	return oneWord.ReplaceAllStringFunc(text, func(word string) string {
+		if passesForSecret(word) {
+			return redacted
+		}
+		return word
+	})
+}
+
+// oneWord is a run in which no sentence, path, address or name of a host goes on.
+var oneWord = regexp.MustCompile(`[A-Za-z0-9_+=-]{12,}`)
+
+// passesForSecret: tools say with what they were refused. A long word with letters and digits
+// in it says nothing to a person, and may be that; a date has a letter or two.
+func passesForSecret(word string) bool {
+	letters, digits := 0, 0
+	for _, r := range word {
+		switch {
+		case unicode.IsDigit(r):
+			digits++
+		case unicode.IsLetter(r):
+			letters++
+		}
+	}
+	return letters > 2 && digits > 1
 }
 
 func printable(r rune) rune {
