@@ -6,10 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -69,13 +67,14 @@ sandbox the new files.`,
 	return cmd
 }
 
-// restoring is one home being made from a backup. All of it is made in a folder inside
-// HOME, so that it can be a volume, and moved up when it is whole.
+// restoring is one home being made from a backup, in a folder of its own that becomes HOME
+// when it is whole; see claimHome.
 type restoring struct {
 	*app
 	flags     restoreFlags
 	layout    home.Layout // of HOME
 	staged    home.Layout
+	moving    bool // it is whole, and some of it may be in its place
 	backup    *backup.Backup
 	set       *home.Set // nil if the files are not in order
 	suspended []identity.Agent
@@ -88,11 +87,8 @@ type restoring struct {
 	warnings     []string
 }
 
-// stagingName cannot be the name of anything in a HOME.
-const stagingName = ".restoring"
-
 func (r *restoring) run(ctx context.Context, dir string) (err error) {
-	if r.layout, err = r.app.layout(); err != nil {
+	if r.layout, err = r.app.place(); err != nil {
 		return err
 	}
 	var public []byte
@@ -105,46 +101,16 @@ func (r *restoring) run(ctx context.Context, dir string) (err error) {
 		return fmt.Errorf("restore: %w", err)
 	}
 	defer func() { err = errors.Join(err, r.backup.Close()) }()
-	created, err := r.claimHome()
-	if err != nil {
+	if err := r.claimHome(); err != nil {
 		return err
 	}
 	if err := r.make(ctx); err != nil {
-		err = errors.Join(fmt.Errorf("restore: %w", err), os.RemoveAll(r.staged.Dir))
-		if created {
-			err = errors.Join(err, os.Remove(r.layout.Dir))
+		if !r.moving {
+			err = errors.Join(err, os.RemoveAll(r.staged.Dir))
 		}
-		return err
+		return fmt.Errorf("restore: %w", err)
 	}
 	return r.print()
-}
-
-// claimHome makes the folder to work in. A home that holds anything is somebody's.
-func (r *restoring) claimHome() (created bool, err error) {
-	entries, err := os.ReadDir(r.layout.Dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		if err := os.MkdirAll(r.layout.Dir, 0o700); err != nil {
-			return false, fmt.Errorf("make folder: %w", err)
-		}
-		created = true
-	case err != nil:
-		return false, fmt.Errorf("look at HOME: %w", err)
-	}
-	for _, e := range entries {
-		switch e.Name() {
-		case "lost+found": // of a volume of its own
-		case stagingName:
-			return false, withHint(fmt.Errorf("%s: a restore is under way or was broken off", filepath.Join(r.layout.Dir, stagingName)), "if none runs, remove that folder and restore again")
-		default:
-			return false, withHint(fmt.Errorf("%s is not empty", r.layout.Dir), "restore into a new --home; move the old one away rather than removing it, for its trail may go further than the backup's")
-		}
-	}
-	r.staged = home.Layout{Dir: filepath.Join(r.layout.Dir, stagingName)}
-	if err := os.Mkdir(r.staged.Dir, 0o700); err != nil {
-		return created, fmt.Errorf("make folder: %w", err)
-	}
-	return created, nil
 }
 
 func (r *restoring) make(ctx context.Context) error {
@@ -167,7 +133,7 @@ func (r *restoring) make(ctx context.Context) error {
 	if err := r.goOn(ctx); err != nil {
 		return err
 	}
-	return r.moveUp()
+	return r.moveToPlace()
 }
 
 func (r *restoring) secrets() ([]backup.Secret, error) {
@@ -290,28 +256,6 @@ func randomSuffix() string {
 	b := make([]byte, 4)
 	_, _ = rand.Read(b) // never fails (crypto/rand.Read)
 	return hex.EncodeToString(b)
-}
-
-// moveUp moves everything to its place, the state folder last: until it is there nothing
-// serves from HOME.
-func (r *restoring) moveUp() error {
-	entries, err := os.ReadDir(r.staged.Dir)
-	if err != nil {
-		return err
-	}
-	state := filepath.Base(r.staged.State())
-	var names []string
-	for _, e := range entries {
-		if e.Name() != state {
-			names = append(names, e.Name())
-		}
-	}
-	for _, name := range append(names, state) {
-		if err := os.Rename(filepath.Join(r.staged.Dir, name), filepath.Join(r.layout.Dir, name)); err != nil {
-			return err
-		}
-	}
-	return os.Remove(r.staged.Dir)
 }
 
 func (r *restoring) print() error {

@@ -33,8 +33,17 @@ type stores struct {
 	tokens         *credentials.Tokens
 }
 
-// layout names HOME's files, or says that there is no HOME.
+// layout names the files of HOME, or says that there is none, or half of one.
 func (a *app) layout() (home.Layout, error) {
+	l, err := a.place()
+	if err != nil {
+		return l, err
+	}
+	return l, l.CheckWhole()
+}
+
+// place is HOME, whatever is there.
+func (a *app) place() (home.Layout, error) {
 	if a.home == "" {
 		return home.Layout{}, withHint(errors.New("no home folder: this user has none"), "give --home DIR or set SALLYPORT_HOME")
 	}

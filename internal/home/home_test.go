@@ -277,6 +277,19 @@ func TestCheckState(t *testing.T) {
 	require.ErrorContains(t, l.CheckState(), "other users may enter it (mode 0750); chmod 700 ")
 }
 
+func TestHalfAHomeIsNone(t *testing.T) {
+	t.Parallel()
+	l := home.Layout{Dir: t.TempDir()}
+	require.NoError(t, os.MkdirAll(l.CAs(), 0o700))
+	require.NoError(t, l.CheckWhole())
+	require.NoError(t, os.Mkdir(l.Staging(), 0o700))
+	for _, err := range []error{l.CheckWhole(), l.CheckState()} {
+		require.ErrorContains(t, err, l.Dir+": is half a home: a restore into it is under way or was broken off")
+		require.ErrorContains(t, err, "remove everything in "+l.Dir)
+	}
+	require.NoError(t, home.Layout{Dir: filepath.Join(l.Dir, "none")}.CheckWhole())
+}
+
 // FuzzConfig: whatever is in sallyport.yaml, reading it ends in a value or in
 // errors that name the file.
 func FuzzConfig(f *testing.F) {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // Layout names the files of one HOME. Dir is an absolute path.
@@ -68,9 +69,39 @@ func (l Layout) InterceptionCA() (cert, key string) {
 	return filepath.Join(l.CAs(), "interception-ca.crt"), filepath.Join(l.CAs(), "interception-ca.key")
 }
 
+// Staging is the folder in which a restore makes a home inside of one that is there, so
+// that it can be a volume. While it is there, the home is half of one.
+func (l Layout) Staging() string { return filepath.Join(l.Dir, ".restoring") }
+
+// StagingBeside is where a restore makes a home that is not there yet.
+func (l Layout) StagingBeside() string {
+	return filepath.Join(filepath.Dir(l.Dir), "."+filepath.Base(l.Dir)+".restoring")
+}
+
+// CheckWhole fails where a restore was broken off: nobody serves from half a home, and
+// nothing is made anew in the place of what is missing.
+func (l Layout) CheckWhole() error {
+	_, err := os.Lstat(l.Staging())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil && !errors.Is(err, syscall.ENOTDIR) && !errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("look at %s: %w", l.Staging(), err)
+	case err != nil:
+		return nil // there is no home, or none of ours: whoever opens it says so
+	}
+	return &fileError{
+		File: l.Dir, Msg: "is half a home: a restore into it is under way or was broken off (" + filepath.Base(l.Staging()) + " is there)",
+		Hint: "if none runs, remove everything in " + l.Dir + ", the hidden folder too, and restore again",
+	}
+}
+
 // CheckState fails unless the state folder is there and private: whoever can
 // write to it can make identities, and whoever can read it holds both CA keys.
 func (l Layout) CheckState() error {
+	if err := l.CheckWhole(); err != nil {
+		return err
+	}
 	l.tighten()
 	for _, dir := range []string{l.State(), l.CAs()} {
 		info, err := os.Stat(dir)
