@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -23,7 +24,10 @@ const (
 	controlOf   = "X-Amz-Account-Id" // of S3 Control: the account that is asked about
 )
 
-var accountID = regexp.MustCompile(`^[0-9]{12}$`)
+var (
+	accountID   = regexp.MustCompile(`^[0-9]{12}$`)
+	bucketAlone = regexp.MustCompile(`^[A-Za-z0-9._-]+/?$`)
+)
 
 // awsAccounts reads the accounts whose buckets the credential is for.
 func (s *section) awsAccounts(a *aws) {
@@ -78,7 +82,7 @@ func (a *aws) checkAccounts(in *sigv4.Inbound, r *http.Request) error {
 	switch {
 	case endpoint.Name == "s3-control", in.Service != "s3" && in.Service != "s3-object-lambda":
 		return a.foreign("the request does not say whose account it is about")
-	case len(a.accounts) > 1 && namesBucket(r, endpoint.Name):
+	case len(a.accounts) > 1 && (namesBucket(r, endpoint.Name) || len(in.Fields(r, copySource)) > 0):
 		return a.foreign("the request does not say whose bucket it is about; send %s (ExpectedBucketOwner in SDKs), for the source of a copy %s too", bucketOwner, sourceOwner)
 	}
 	return nil
@@ -95,10 +99,10 @@ func (s *signature) expectOwner(r *http.Request) {
 		return
 	}
 	endpoint, known := sigv4.Locate(hostNameOf(r))
-	if !known || !namesBucket(r, endpoint.Name) {
+	if !known {
 		return
 	}
-	if len(s.claim.Fields(r, bucketOwner)) == 0 {
+	if namesBucket(r, endpoint.Name) && len(s.claim.Fields(r, bucketOwner)) == 0 {
 		r.Header[bucketOwner] = []string{s.accounts[0]}
 	}
 	if len(s.claim.Fields(r, copySource)) > 0 && len(s.claim.Fields(r, sourceOwner)) == 0 {
@@ -115,14 +119,17 @@ func hostNameOf(r *http.Request) string {
 }
 
 // namesBucket reports whether a request to S3 is about a bucket that exists, or something
-// in it: whether it takes the field. A new bucket is the caller's own.
+// in it: whether it takes the field. A new bucket is the caller's own. A key may be made
+// of slashes, so that one slash ends the bucket's name and every further one is a key;
+// encoded ones leave as slashes.
 func namesBucket(r *http.Request, endpoint string) bool {
-	path := strings.Trim(cmp.Or(r.URL.Opaque, r.URL.EscapedPath()), "/")
+	path, err := url.PathUnescape(cmp.Or(r.URL.Opaque, r.URL.EscapedPath()))
+	path = strings.TrimPrefix(path, "/")
 	inHost := strings.Contains(endpoint, ".")
 	switch {
-	case strings.HasSuffix(endpoint, "s3-control"), !inHost && path == "":
+	case strings.HasSuffix(endpoint, "s3-control"), !inHost && path == "" && err == nil:
 		return false
-	case r.Method != http.MethodPut || inHost && path != "" || !inHost && strings.Contains(path, "/"):
+	case r.Method != http.MethodPut || err != nil || inHost && path != "" || !inHost && !bucketAlone.MatchString(path):
 		return true
 	}
 	rest := RemoveParameters(r.URL.RawQuery, func(name string) bool {

@@ -51,6 +51,21 @@ func TestRequestsSayWhoseBucketTheyAreFor(t *testing.T) {
 		{"one", "PUT https://bucket.s3.eu-west-1.amazonaws.com/?x-id=CreateBucket", nil, http.Header{}}, // is the caller's own then
 		{"one", "PUT https://s3.eu-west-1.amazonaws.com/bucket/", nil, http.Header{}},
 
+		// A key may be made of slashes alone.
+		{"one", "PUT https://bucket.s3.eu-west-1.amazonaws.com//", nil, http.Header{owner: {mine}}},
+		{"one", "PUT https://bucket.s3.eu-west-1.amazonaws.com/%2F", nil, http.Header{owner: {mine}}},
+		{"one", "PUT https://s3.eu-west-1.amazonaws.com/bucket//", nil, http.Header{owner: {mine}}},
+		{"one", "PUT https://s3.eu-west-1.amazonaws.com/bucket/%2F", nil, http.Header{owner: {mine}}},
+		{"one", "PUT https://s3.eu-west-1.amazonaws.com/bucket%2F%2F", nil, http.Header{owner: {mine}}},
+		{"one", "PUT https://s3.eu-west-1.amazonaws.com//", nil, http.Header{owner: {mine}}},
+		{"one", "PUT https://bucket.s3.eu-west-1.amazonaws.com//", http.Header{"X-Amz-Copy-Source": {"other/key"}}, http.Header{owner: {mine}, fromOwner: {mine}}},
+		{"one", "PUT https://s3.eu-west-1.amazonaws.com/bucket//", http.Header{"X-Amz-Copy-Source": {"other/key"}}, http.Header{owner: {mine}, fromOwner: {mine}}},
+		{"one", "PUT https://s3.eu-west-1.amazonaws.com/bucket/", http.Header{"X-Amz-Copy-Source": {"other/key"}}, http.Header{fromOwner: {mine}}},
+		{"two", "PUT https://bucket.s3.eu-west-1.amazonaws.com//", nil, nil},
+		{"two", "PUT https://s3.eu-west-1.amazonaws.com/bucket//", nil, nil},
+		{"two", "PUT https://s3.eu-west-1.amazonaws.com/bucket/", http.Header{"X-Amz-Copy-Source": {"other/key"}}, nil},
+		{"two", "PUT https://s3.eu-west-1.amazonaws.com/bucket/", nil, http.Header{}},
+
 		{"one", "GET https://bucket.s3.eu-west-1.amazonaws.com/key", http.Header{owner: {theirs}}, nil},
 		{"one", "GET https://bucket.s3.eu-west-1.amazonaws.com/key", http.Header{owner: {mine, theirs}}, nil},
 		{"one", "GET https://bucket.s3.eu-west-1.amazonaws.com/key", http.Header{owner: {""}}, nil},
