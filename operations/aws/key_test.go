@@ -213,6 +213,15 @@ func TestWhatIsTouchedBesideThePath(t *testing.T) {
 		"an archive":            atStore(request("s3", "", "PUT /acme/a.tar", "X-Amz-Meta-Snowball-Auto-Extract: true")),
 		"an archive, presigned": atStore(request("s3", "", "PUT /acme/a.tar?x-amz-meta-snowball-auto-extract=true")),
 		"a prefix":              atStore(request("s3", "", "DELETE /acme/a", "X-Minio-Force-Delete: true")),
+		"Google's copy":         atStore(request("s3", "", "PUT /acme/k", "X-Goog-Copy-Source: other/k")),
+		"Google's access":       atStore(request("s3", "", "PUT /acme/k", "X-Goog-Acl: public-read")),
+		"Alibaba's copy":        atStore(request("s3", "", "PUT /acme/k", "X-Oss-Copy-Source: /other/k")),
+		"Alibaba's access":      atStore(request("s3", "", "PUT /acme/k", "X-Oss-Object-Acl: public-read")),
+		"Tencent's copy":        atStore(request("s3", "", "PUT /acme/k", "X-Cos-Copy-Source: other.cos.ap-x.myqcloud.com/k")),
+		"Huawei's copy":         atStore(request("s3", "", "PUT /acme/k", "X-Obs-Copy-Source: other/k")),
+		"somebody's copy":       atStore(request("s3", "", "PUT /acme/k", "X-Jss-Copy-Source: other/k")),
+		"somebody's access":     atStore(request("s3", "", "PUT /acme/k", "X-Kss-Acl: public-read")),
+		"somebody's grant":      atStore(request("s3", "", "PUT /acme/k", "X-Bce-Grant-Read: id=x")),
 		"a result":              request("s3", "acme.s3", "POST /k?restore", "<RestoreRequest><OutputLocation/></RestoreRequest>"),
 		"a result, hidden":      request("s3", "acme.s3", "POST /k?restore", "<\x00R\x00"),
 		"a rename":              request("s3", "acme.s3", "PUT /k?renameObject", "X-Amz-Rename-Source: other/k"),
@@ -226,4 +235,7 @@ func TestWhatIsTouchedBesideThePath(t *testing.T) {
 	o, err := aws.Resolve(request("s3", "acme.s3", "POST /k?restore", "<RestoreRequest><Days>1</Days></RestoreRequest>"))
 	require.NoError(t, err)
 	assert.Equal(t, []string{"s3/RestoreObject arn:aws:s3:::acme/k"}, calls(o))
+	o, err = aws.Resolve(atStore(request("s3", "", "PUT /acme/k", "X-Request-Id: 1", "X-Amz-Acl: private")))
+	require.NoError(t, err)
+	assert.Equal(t, []string{"s3/PutObject arn:aws:s3:::acme/k", "s3/PutObjectAcl arn:aws:s3:::acme/k"}, calls(o))
 }

@@ -148,21 +148,39 @@ func (q *signals) s3Calls(e *entry, call Call) []Call {
 	return append(calls, q.besides(call)...)
 }
 
-// extended says which header of one server's own makes a request touch more than its
-// key: MinIO unpacks an archive into its bucket, and deletes all below a key.
+// extended says which header makes a request touch more than is read here: MinIO unpacks
+// an archive into its bucket, and deletes all below a key; and stores that know another
+// cloud's headers beside AWS's copy from elsewhere, and set access, by those.
 func (q *signals) extended() string {
 	for name := range q.Header {
-		if strings.HasPrefix(name, "X-Minio-") || strings.HasPrefix(name, "X-Amz-") && strings.Contains(name, "Snowball") {
+		if q.extends(strings.ToLower(name)) {
 			return printable(name) + " makes some stores touch more than the key in the path"
 		}
 	}
 	for _, p := range q.parameters { // a presigned request carries headers there
-		name := strings.ToLower(p.key)
-		if strings.HasPrefix(name, "x-minio-") || strings.HasPrefix(name, "x-amz-") && strings.Contains(name, "snowball") {
-			return printable(name) + " makes some stores touch more than the key in the path"
+		if q.extends(strings.ToLower(p.key)) {
+			return printable(p.key) + " makes some stores touch more than the key in the path"
 		}
 	}
 	return ""
+}
+
+// extends reports whether a field, in lower case, is one server's or another cloud's own.
+func (q *signals) extends(name string) bool {
+	switch {
+	case strings.HasPrefix(name, "x-amz-"):
+		return strings.Contains(name, "snowball")
+	case strings.HasPrefix(name, "x-minio-"):
+		return true
+	case !q.Store || !strings.HasPrefix(name, "x-"):
+		return false
+	}
+	for _, cloud := range [...]string{"x-goog-", "x-oss-", "x-cos-", "x-obs-", "x-tos-"} {
+		if strings.HasPrefix(name, cloud) {
+			return true
+		}
+	}
+	return strings.Contains(name, "copy-source") || strings.HasSuffix(name, "-acl") || strings.Contains(name, "-grant-")
 }
 
 // listing is bounded by its prefix. Where it starts bounds it no further, and is held to
