@@ -164,6 +164,16 @@ func TestReadingsOfAPath(t *testing.T) {
 		{"/", "// /;x /%2F /%2F;x", "/x /x/"},
 		{"/a;x", "/a;x/ /a%3Bx/", "/a /a;y"},
 		{"/a.", "/a./", "/a /a%20"},
+		{
+			"/p/acme%2Fweb/hooks",
+			"/p/acme%2Fweb/hooks/ //p/acme%2Fweb/hooks /p//acme%2fweb//hooks /p/acme%2Fweb/hooks;x /p;x/acme%2Fweb/hooks /p/acme%2Fweb;y/hooks%20 /p/acme%2Fweb/hooks. " +
+				"/p/acme;x%2Fweb/hooks /p/acme%2F%2Fweb/hooks /p/acme%2Fweb/hooks%2F /p/%2Facme%2Fweb/hooks /p/acme%2Fweb%2F/hooks /p/acme%2Fweb%2Fhooks /p%2Facme%2Fweb/hooks",
+			"/p/acme%2Fweb/hook /p/acme/web/hooks /p/acme%2Fweb/x/hooks /p/acme%2Fwebs/hooks/ /p/acme%252Fweb/hooks/",
+		},
+		{"/p/acme%2Fweb/variables/**", "/p//acme%2Fweb/variables/X /p/acme%2Fweb/variables;x/X /p/acme%2Fweb/variables%20 /p/acme%2Fweb/variables/", "/p/acme%2Fweb/other/X"},
+		{"/p/*/hooks", "/p/acme%2Fweb/hooks/ //p/acme%2Fweb/hooks /p/acme%2Fweb/hooks;x /p/acme%2Fweb/hooks%20 /p/acme%2Fweb/hooks%2F", "/p/acme/web/hooks /p/acme%2Fweb/x"},
+		{"/p/acme%2F*/hooks", "/p/acme%2Fa%2Fb/hooks/ /p//acme%2Fa/hooks", "/p/other%2Fa/hooks/"},
+		{"/a%2F", "/a%2F/ /a%2F%2F", "/a /a/x"},
 		{"/**/secret", "/a/secret/ /secret;v=1", "/secrets/ /a/secretly;"},
 	} {
 		denies := parse(t, "rules:\n  - {name: all, allow: {host: a.example}}\n  - {name: no, deny: {host: a.example, path: \""+c.pattern+"\"}}\n")

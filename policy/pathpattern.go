@@ -16,6 +16,7 @@ type pathPattern struct {
 	segments []segment
 	fold     bool         // case does not matter
 	loose    *pathPattern // without empty segments; nil if it has none
+	decoded  *pathPattern // with its encoded slashes decoded; nil if it has none
 }
 
 // segment matches one segment of a path, or any number of them.

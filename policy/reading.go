@@ -11,40 +11,63 @@ type reading struct {
 	only string // what that takes: "slashes are merged or decoded"
 }
 
-// What separates readings in Path.lenient: they hold no slash that is still encoded.
-const readingSeparator = string(rune(encodedSlash))
+// What separates readings in Path.lenient: no path can hold a backslash.
+const readingSeparator = `\`
+
+// What readings take.
+const (
+	onlyMerged     = "slashes are merged"
+	onlyDecoded    = "slashes are merged or decoded"
+	onlyLast       = "a slash at its end is left out"
+	onlyParameters = "what follows a ; in a segment is left out"
+	onlyTails      = "dots and spaces at the end of a segment are left out"
+	onlyOuter      = "slashes at the ends of a segment, encoded or not, are left out"
+)
 
 // readingsOf returns how lenient servers may read a decoded path, without what it says by
 // itself: empty for nearly every path.
 //
-// Servers merge slashes and decode them; leave out a slash at the end, and what follows a
-// semicolon, before or after they decode; and file systems leave out dots and spaces at
-// the end of a name. Who denies a path means all of these, and who allows it none.
+// Servers merge slashes and decode them, or merge them and keep those that are encoded;
+// leave out a slash at the end, and what follows a semicolon, before or after they decode;
+// and file systems leave out dots and spaces at the end of a name. Who denies a path means
+// all of these, and who allows it none.
 func readingsOf(text string) []reading {
 	if isPlain(text) {
 		return nil
 	}
-	var all []reading
-	add := func(text, only string) string {
-		text = withoutLastSlash(text)
-		if !slices.ContainsFunc(all, func(r reading) bool { return r.text == text }) {
-			all = append(all, reading{text, only})
-		}
-		return text
+	var all readings
+	if strings.IndexByte(text, encodedSlash) >= 0 {
+		all.addWays(text, mergeSent, onlyMerged)
+		all.addWays(withoutOuter(text), mergeSent, onlyOuter)
 	}
-	const parameters = "what follows a ; in a segment is left out"
-	merged := add(mergeSlashes(text), "slashes are merged or decoded")
-	if merged == text || merged == withoutLastSlash(text) {
-		all[0].only = "a slash at its end is left out"
+	all.addWays(text, mergeSlashes, onlyDecoded)
+	return all
+}
+
+type readings []reading
+
+func (all *readings) add(text, only string) string {
+	text = withoutLastSlash(text)
+	if !slices.ContainsFunc(*all, func(r reading) bool { return r.text == text }) {
+		*all = append(*all, reading{text, only})
 	}
+	return text
+}
+
+// addWays adds the readings of a server that merges slashes in one way.
+func (all *readings) addWays(text string, merge func(string) string, only string) {
+	merged := merge(text)
+	if only != onlyOuter && (merged == text || merged == withoutLastSlash(text)) {
+		only = onlyLast
+	}
+	merged = all.add(merged, only)
 	ways := []string{merged}
 	if strings.Contains(text, ";") {
-		ways = append(ways, add(mergeSlashes(withoutParameters(text)), parameters), add(mergeSlashes(withoutParameters(merged)), parameters))
+		ways = append(ways, all.add(merge(withoutParameters(text)), onlyParameters), all.add(merge(withoutParameters(merged)), onlyParameters))
 	}
 	for _, way := range ways {
-		add(mergeSlashes(withoutTails(way)), "dots and spaces at the end of a segment are left out")
+		all.add(merge(withoutTails(way)), onlyTails)
 	}
-	return all
 }
 
 // isPlain reports whether every server reads the path alike, as far as is known here.
@@ -79,6 +102,19 @@ func mergeSlashes(text string) string {
 		}
 	}
 	return string(out)
+}
+
+// mergeSent makes runs of slashes one, and keeps those that are encoded.
+func mergeSent(text string) string {
+	for strings.Contains(text, "//") {
+		text = strings.ReplaceAll(text, "//", "/")
+	}
+	return text
+}
+
+// withoutOuter leaves out encoded slashes at the ends of each segment.
+func withoutOuter(text string) string {
+	return eachSegment(text, func(s string) string { return strings.Trim(s, string(rune(encodedSlash))) })
 }
 
 func withoutLastSlash(text string) string {
@@ -117,17 +153,24 @@ func (p *pathPattern) matchLeniently(path Path) bool {
 		return loose != p && loose.matchText(p.folded(path.text))
 	}
 	for text := range strings.SplitSeq(path.lenient, readingSeparator) {
-		if loose.matchText(p.folded(text)) {
+		if p.matchReading(p.folded(text), path) {
 			return true
 		}
 	}
 	return false
 }
 
+// matchReading compares one reading. Where both pattern and path have encoded slashes, they
+// may be decoded in both.
+func (p *pathPattern) matchReading(text string, path Path) bool {
+	return p.loosened().matchText(text) ||
+		p.decoded != nil && strings.IndexByte(path.text, encodedSlash) >= 0 && p.decoded.matchText(text)
+}
+
 // explainReading says what it takes to read the path as one that the pattern means.
 func (p *pathPattern) explainReading(path Path) string {
 	for _, r := range readingsOf(path.text) {
-		if p.loosened().matchText(p.folded(r.text)) {
+		if p.matchReading(p.folded(r.text), path) {
 			return r.only
 		}
 	}
@@ -142,15 +185,48 @@ func (p *pathPattern) loosened() *pathPattern {
 	return p
 }
 
-// loosen compiles the pattern without its empty segments, if it has some.
+// loosen compiles what lenient readings are compared with, where it is another pattern.
 func (p *pathPattern) loosen() {
+	p.loose = p.withSegments(p.segments)
+	var decoded []segment
+	for _, s := range p.segments {
+		decoded = append(decoded, s.decoded()...)
+	}
+	if len(decoded) != len(p.segments) {
+		p.decoded = &pathPattern{raw: p.raw, segments: decoded, fold: p.fold}
+		if shorter := p.withSegments(decoded); shorter != nil {
+			p.decoded = shorter
+		}
+	}
+}
+
+// withSegments is a pattern of the segments that are not empty; nil if none is.
+func (p *pathPattern) withSegments(segments []segment) *pathPattern {
 	empty := func(s segment) bool { return !s.deep && len(s.parts) == 1 && s.parts[0] == "" }
-	kept := slices.DeleteFunc(slices.Clone(p.segments), empty)
-	if len(kept) == len(p.segments) {
-		return
+	kept := slices.DeleteFunc(slices.Clone(segments), empty)
+	if len(kept) == len(segments) {
+		return nil
 	}
 	if len(kept) == 0 {
-		kept = p.segments[:1] // the root
+		kept = []segment{{parts: []string{""}}} // the root
 	}
-	p.loose = &pathPattern{raw: p.raw, segments: kept, fold: p.fold}
+	return &pathPattern{raw: p.raw, segments: kept, fold: p.fold}
+}
+
+// decoded is what becomes of the segment when its encoded slashes part segments.
+func (s segment) decoded() []segment {
+	if s.deep {
+		return []segment{s}
+	}
+	all := []segment{{}}
+	for _, part := range s.parts {
+		for i, piece := range strings.Split(part, string(rune(encodedSlash))) {
+			if i > 0 {
+				all = append(all, segment{})
+			}
+			last := &all[len(all)-1]
+			last.parts = append(last.parts, piece)
+		}
+	}
+	return all
 }
