@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -168,12 +169,10 @@ func (a *app) printReport(r audit.Report, f verifyFlags, keyed bool) error {
 			return err
 		}
 	} else {
-		for _, p := range r.Problems {
-			fmt.Fprintln(a.stdout, printable(p))
-		}
-		fmt.Fprintf(a.stdout, "%s: %d events, %d exchanges, %d of them open\n", verdict(r.State), r.Events, r.Exchanges, r.Live)
-		for _, line := range evidence(&r, f, keyed) {
-			fmt.Fprintln(a.stdout, printable(line))
+		lines := slices.Clone(r.Problems)
+		lines = append(lines, fmt.Sprintf("%s: %d events, %d exchanges, %d of them open", verdict(r.State), r.Events, r.Exchanges, r.Live))
+		if err := writeLines(a.stdout, append(lines, evidence(&r, f, keyed)...)); err != nil {
+			return err
 		}
 	}
 	if !r.OK {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -32,9 +33,9 @@ hold a secret (private_key, session_token) a SOURCE. docs/configuration.md has e
   sallyport credential add acme-github --kind github_app --set app_id=12345 --set private_key=file:acme.pem --set owners=[acme] --set installation=auto
   pass show openai | sallyport credential add openai --kind bearer --secret - --host api.openai.com`,
 		Args: oneArg("NAME"),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			o.name = args[0]
-			return a.addCredential(&o)
+			return a.addCredential(cmd.Context(), &o)
 		},
 	}
 	flags := cmd.Flags()
@@ -52,7 +53,7 @@ type credentialEntry struct {
 	hosts, set         []string
 }
 
-func (a *app) addCredential(o *credentialEntry) error {
+func (a *app) addCredential(ctx context.Context, o *credentialEntry) error {
 	l, err := a.layout()
 	if err != nil {
 		return err
@@ -73,7 +74,7 @@ func (a *app) addCredential(o *credentialEntry) error {
 	if err != nil {
 		return err
 	}
-	if err := a.replaceCredentials(l, after); err != nil {
+	if err := a.replaceCredentials(ctx, l, o, after); err != nil {
 		return errors.Join(err, removeKept(kept))
 	}
 	if a.json() {
@@ -201,13 +202,24 @@ func removeKept(file string) error {
 
 // replaceCredentials puts the text in place of the file if the whole home is right
 // with it, and otherwise changes nothing.
-func (a *app) replaceCredentials(l home.Layout, text []byte) error {
+func (a *app) replaceCredentials(ctx context.Context, l home.Layout, o *credentialEntry, text []byte) error {
 	info, err := os.Stat(l.Credentials())
 	if err != nil {
 		return err
 	}
-	if _, err := home.LoadWith(l, a.loadOptions(), text); err != nil {
+	set, err := home.LoadWith(l, a.loadOptions(), text)
+	if err != nil {
 		return withHint(err, "nothing was written")
+	}
+	if o.secret == "-" { // it is here, so that it can be judged now
+		if _, err := set.Credentials.Lookup(o.name).Check(ctx, nil); err != nil {
+			return withHint(err, "nothing was written")
+		}
+	}
+	for _, w := range set.Warnings {
+		if strings.Contains(w, "credentials."+o.name) {
+			fmt.Fprintf(a.stderr, "warning: %s\n", printable(w))
+		}
 	}
 	staged := l.Credentials() + ".new"
 	if err := os.Remove(staged); err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -16,8 +16,7 @@ import (
 )
 
 func newEnvCommand(a *app) *cobra.Command {
-	var proxy, identity, format string
-	var file envFile
+	var proxy, identity, format, file string
 	cmd := &cobra.Command{
 		Use:   "env [--sidecar FILE | --proxy URL] [--identity DIR]",
 		Short: "Print the environment in which ordinary clients use the proxy",
@@ -33,11 +32,6 @@ present a certificate to a proxy are able to use: curl (with flags), git, Claude
   sallyport env --proxy "$URL" --identity ./builder --format dotenv > agent.env`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			// $(cat FILE) of a file that is not there yet, for example: what is meant is
-			// not the default.
-			if err := refuseEmpty(cmd, "proxy", "identity", "sidecar"); err != nil {
-				return err
-			}
 			switch format {
 			case agentenv.Shell, agentenv.Dotenv, agentenv.JSON:
 			default:
@@ -53,7 +47,7 @@ present a certificate to a proxy are able to use: curl (with flags), git, Claude
 	flags := cmd.Flags()
 	flags.StringVar(&proxy, "proxy", "", "the sidecar's proxy URL (default the listener that agent.json names)")
 	flags.StringVar(&identity, "identity", ".", "identity folder of the agent")
-	flags.StringVar((*string)(&file), "sidecar", "", "the --env-file of a running sidecar, or of one about to run")
+	flags.StringVar(&file, "sidecar", "", "the --env-file of a running sidecar, or of one about to run")
 	cmd.MarkFlagsMutuallyExclusive("sidecar", "proxy")
 	cmd.MarkFlagsMutuallyExclusive("sidecar", "identity")
 	flags.StringVar(&format, "format", agentenv.Shell, "shell, dotenv or json")
@@ -61,9 +55,9 @@ present a certificate to a proxy are able to use: curl (with flags), git, Claude
 }
 
 // variables are those of a sidecar's file, or of a proxy URL and an identity.
-func (a *app) variables(ctx context.Context, file envFile, proxy, identity string) ([]agentenv.Variable, error) {
+func (a *app) variables(ctx context.Context, file, proxy, identity string) ([]agentenv.Variable, error) {
 	if file != "" {
-		return file.await(ctx)
+		return awaitEnvFile(ctx, file)
 	}
 	return a.environment(proxy, identity)
 }

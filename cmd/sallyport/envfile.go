@@ -17,16 +17,19 @@ import (
 
 // envFile is where a sidecar leaves its environment for whoever starts the
 // sandbox: mode 0600, because the proxy URL holds the sidecar's password; there
-// only while the sidecar listens, so that nobody takes an old one.
-type envFile string
+// only while the sidecar listens, so that nobody takes an old one. path is "" for none.
+type envFile struct {
+	path    string
+	written []byte // what this sidecar wrote; nil before
+}
 
-// clear removes what an earlier sidecar may have left when it was killed, and
-// nothing that is not such a file.
-func (f envFile) clear() error {
-	if f == "" {
+// check refuses a file that no sidecar wrote. One that another sidecar wrote is replaced:
+// it was killed, or this one follows it.
+func (f *envFile) check() error {
+	if f.path == "" {
 		return nil
 	}
-	data, err := os.ReadFile(string(f))
+	data, err := os.ReadFile(f.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
@@ -34,40 +37,46 @@ func (f envFile) clear() error {
 		return fmt.Errorf("read --env-file: %w", err)
 	}
 	if _, err := agentenv.Read(string(data)); err != nil {
-		return withHint(fmt.Errorf("--env-file %s is there and is %w", f, err), "name a file that may be written anew")
+		return withHint(fmt.Errorf("--env-file %s is there and is %w", f.path, err), "name a file that may be written anew")
 	}
-	return os.Remove(string(f))
+	return nil
 }
 
 // write puts the file there whole, by a rename.
-func (f envFile) write(variables []agentenv.Variable) error {
-	if f == "" {
+func (f *envFile) write(variables []agentenv.Variable) error {
+	if f.path == "" {
 		return nil
 	}
 	var b bytes.Buffer
 	if err := agentenv.Write(&b, agentenv.Dotenv, variables); err != nil {
 		return err
 	}
-	staged, err := os.CreateTemp(filepath.Dir(string(f)), ".sallyport-env-*") // mode 0600
+	staged, err := os.CreateTemp(filepath.Dir(f.path), ".sallyport-env-*") // mode 0600
 	if err != nil {
 		return fmt.Errorf("write --env-file: %w", err)
 	}
 	_, err = staged.Write(b.Bytes())
 	if err = errors.Join(err, staged.Close()); err == nil {
-		err = os.Rename(staged.Name(), string(f))
+		err = os.Rename(staged.Name(), f.path)
 	}
 	if err != nil {
 		return fmt.Errorf("write --env-file: %w", errors.Join(err, os.Remove(staged.Name())))
 	}
+	f.written = b.Bytes()
 	return nil
 }
 
-// remove takes the file back at the sidecar's end.
-func (f envFile) remove() error {
-	if f == "" {
+// remove takes the file back at the sidecar's end, unless another sidecar has written
+// its own there meanwhile.
+func (f *envFile) remove() error {
+	if f.written == nil {
 		return nil
 	}
-	if err := os.Remove(string(f)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	data, err := os.ReadFile(f.path)
+	if err == nil && bytes.Equal(data, f.written) {
+		err = os.Remove(f.path)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove --env-file: %w", err)
 	}
 	return nil
@@ -77,15 +86,15 @@ func (f envFile) remove() error {
 // was started just before.
 const sidecarStart = 10 * time.Second
 
-// await reads the file, as soon as it is there and its sidecar listens: a killed
+// awaitEnvFile reads the file, as soon as it is there and its sidecar listens: a killed
 // one leaves its file behind.
-func (f envFile) await(ctx context.Context) ([]agentenv.Variable, error) {
+func awaitEnvFile(ctx context.Context, path string) ([]agentenv.Variable, error) {
 	for deadline := time.Now().Add(sidecarStart); ; {
-		data, err := os.ReadFile(string(f))
+		data, err := os.ReadFile(path)
 		if err == nil {
 			variables, err := agentenv.Read(string(data))
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", f, err)
+				return nil, fmt.Errorf("%s: %w", path, err)
 			}
 			if listens(ctx, variables) {
 				return variables, nil
@@ -98,7 +107,7 @@ func (f envFile) await(ctx context.Context) ([]agentenv.Variable, error) {
 			if err == nil {
 				what = "the sidecar that wrote it does not listen any more"
 			}
-			return nil, withHint(fmt.Errorf("%s: %s", f, what), "start one: sallyport sidecar --identity DIR --env-file %s", f)
+			return nil, withHint(fmt.Errorf("%s: %s", path, what), "start one: sallyport sidecar --identity DIR --env-file %s", path)
 		}
 		select {
 		case <-ctx.Done():

@@ -1,6 +1,12 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
 
 // oneArg demands exactly one argument and names it when it is missing.
 func oneArg(name string) cobra.PositionalArgs {
@@ -21,13 +27,24 @@ func require(cmd *cobra.Command, names ...string) {
 	}
 }
 
-// refuseEmpty refuses flags that were given an empty value, which is a variable or a
-// file that was empty more often than a wish for the default.
-func refuseEmpty(cmd *cobra.Command, names ...string) error {
-	for _, name := range names {
-		if f := cmd.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
-			return usagef("--%s is empty: give it a value, or leave it out", name)
+// refuseEmpty refuses flags and arguments that were given an empty value, which is a
+// variable or a file that was empty more often than a wish for the default: what they
+// would have proven or narrowed would be left out without a word.
+func refuseEmpty(cmd *cobra.Command, args []string) (err error) {
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		values := []string{f.Value.String()}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
 		}
+		if f.Name != "reason" && slices.Contains(values, "") {
+			err = usagef("--%s is empty: give it a value, or leave it out", f.Name)
+		}
+	})
+	// The command of run has arguments of its own, which may be empty.
+	if err == nil && cmd.ArgsLenAtDash() < 0 && slices.ContainsFunc(args, blank) {
+		return usagef("%s: an argument is empty; give it a value", cmd.CommandPath())
 	}
-	return nil
+	return err
 }
+
+func blank(arg string) bool { return strings.TrimSpace(arg) == "" }

@@ -187,12 +187,16 @@ func identityContents(e admin.Enrolment) ([]identityContent, error) {
 	}, nil
 }
 
-// writeDurably creates a file that is on the disk when it returns.
+// writeDurably creates a file that is on the disk when it returns, or is not there: half
+// a file would be taken for one that somebody wrote.
 func writeDurably(path string, data []byte, mode fs.FileMode) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(data)
-	return errors.Join(err, f.Sync(), f.Close())
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
 }

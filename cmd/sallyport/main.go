@@ -109,9 +109,9 @@ credential the rule names, and writes the request to an audit trail before it le
 }
 
 // prepare runs after the command line was parsed and before any command.
-func (a *app) prepare(cmd *cobra.Command, _ []string) error {
+func (a *app) prepare(cmd *cobra.Command, args []string) error {
 	// Cobra checks these only after this hook; here their failure still counts as wrong usage.
-	if err := errors.Join(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups()); err != nil {
+	if err := errors.Join(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups(), refuseEmpty(cmd, args)); err != nil {
 		return err
 	}
 	if a.output != outputText && a.output != outputJSON {

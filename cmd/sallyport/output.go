@@ -103,6 +103,16 @@ func fields(w io.Writer, pairs ...string) error {
 	return tw.Flush()
 }
 
+// writeLines prints lines for people. A report that could not be printed is no report.
+func writeLines(w io.Writer, lines []string) error {
+	for _, line := range lines {
+		if _, err := fmt.Fprintln(w, printable(line)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // writeRow leaves the last cell unpadded, so that no line ends in spaces. The
 // error of the underlying writer comes back from Flush.
 func writeRow(w io.Writer, cells []string) {

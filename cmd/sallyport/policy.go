@@ -167,11 +167,15 @@ func (a *app) printPolicyCheck(c policyCheck) error {
 		for _, w := range c.Warnings {
 			fmt.Fprintf(a.stderr, "warning: %s\n", printable(w))
 		}
+		var lines []string
 		for _, f := range c.Failures {
-			fmt.Fprintf(a.stdout, "%s\n", printable(f.String()))
+			lines = append(lines, f.String())
 		}
 		for _, p := range c.Policies {
-			fmt.Fprintf(a.stdout, "policy %s is well-formed\n", printable(p.Name))
+			lines = append(lines, "policy "+p.Name+" is well-formed")
+		}
+		if err := writeLines(a.stdout, lines); err != nil {
+			return err
 		}
 	}
 	if !c.OK {

@@ -41,9 +41,6 @@ down, and follows a renewed certificate.`,
   sallyport sidecar --proxy proxy.internal:8443 --identity ./builder --listen unix:/run/builder/proxy.sock`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := refuseEmpty(cmd, "proxy", "env-file"); err != nil {
-				return err
-			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			// A second signal ends the process at once.
@@ -55,7 +52,7 @@ down, and follows a renewed certificate.`,
 	flags.StringVar(&o.proxy, "proxy", "", "host:port of Sallyport's listener (default what agent.json says)")
 	flags.StringVar(&o.identity, "identity", "", "identity folder of the agent (required)")
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:0", "where clients connect: HOST:PORT, or unix:PATH (mode 0600)")
-	flags.StringVar((*string)(&o.file), "env-file", "", "file for the sandbox's environment (dotenv, mode 0600), there while the sidecar listens")
+	flags.StringVar(&o.file.path, "env-file", "", "file for the sandbox's environment (dotenv, mode 0600), there while the sidecar listens")
 	flags.BoolVar(&o.open, "no-auth", false, "ask for no password; only in a network namespace of its own")
 	require(cmd, "identity")
 	return cmd
@@ -92,7 +89,7 @@ func (a *app) sidecar(ctx context.Context, o sidecarOptions) error {
 	if _, _, err := net.SplitHostPort(o.listen); err != nil && !strings.HasPrefix(o.listen, "unix:") {
 		return usagef("--listen %q: write it as HOST:PORT or unix:PATH", o.listen)
 	}
-	if err := o.file.clear(); err != nil {
+	if err := o.file.check(); err != nil {
 		return err
 	}
 	l, err := sidecar.Listen(ctx, o.listen)
@@ -105,7 +102,7 @@ func (a *app) sidecar(ctx context.Context, o sidecarOptions) error {
 		}
 		log.Warn("other hosts can reach the sidecar, and its password travels in clear text", "listen", l.Addr().String())
 	}
-	if err := a.announce(o, sidecar.URL(l.Addr(), config.Password)); err != nil {
+	if err := a.announce(&o, sidecar.URL(l.Addr(), config.Password)); err != nil {
 		return errors.Join(err, l.Close())
 	}
 	log.Info("sidecar ready", "listen", l.Addr().String(), "proxy", o.proxy, "agent", source.Identity().String(), "not_after", source.Identity().NotAfter())
@@ -113,8 +110,8 @@ func (a *app) sidecar(ctx context.Context, o sidecarOptions) error {
 }
 
 // announce tells the sandbox how to reach the sidecar, which listens by now.
-func (a *app) announce(o sidecarOptions, url string) error {
-	if o.file != "" {
+func (a *app) announce(o *sidecarOptions, url string) error {
+	if o.file.path != "" {
 		variables, err := a.environment(url, o.identity)
 		if err != nil {
 			return err
