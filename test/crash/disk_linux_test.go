@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"sallyport/test/rig"
 )
 
 // smallState mounts a tmpfs where HOME/state will be.
@@ -22,15 +24,49 @@ func smallState(t *testing.T, size string) (home, state string) {
 	home = filepath.Join(t.TempDir(), "home")
 	state = filepath.Join(home, "state")
 	require.NoError(t, os.MkdirAll(state, 0o700))
-	err := syscall.Mount("tmpfs", state, "tmpfs", 0, "mode=0700,size="+size)
+	small(t, state, size)
+	return home, state
+}
+
+// small mounts a small file system at dir.
+func small(t *testing.T, dir, size string) {
+	t.Helper()
+	err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "mode=0700,size="+size)
 	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) {
 		t.Skip("needs the right to mount a small file system: run as root")
 	}
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		assert.NoError(t, syscall.Unmount(state, syscall.MNT_DETACH))
+		assert.NoError(t, syscall.Unmount(dir, syscall.MNT_DETACH))
 	})
-	return home, state
+}
+
+// TestAFullDiskLeavesNoHalfFiles: what a command could not write whole is not there, so
+// that nothing takes it for a file that somebody wrote.
+func TestAFullDiskLeavesNoHalfFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	small(t, dir, "1m")
+	home := &rig.Home{Dir: filepath.Join(dir, "home"), Binary: binary}
+	require.NoError(t, os.Mkdir(home.Dir, 0o700))
+	filler := filepath.Join(dir, "filler")
+	fill(t, filler)
+	_, err := home.Run(t.Context(), "init")
+	require.ErrorContains(t, err, "no space left on device")
+	require.NoError(t, os.Remove(filler))
+	_, err = home.Run(t.Context(), "init")
+	require.NoError(t, err)
+	_, err = home.Run(t.Context(), "policy", "check")
+	require.NoError(t, err, "what the first left behind was taken for files to keep")
+
+	fill(t, filler)
+	_, err = home.Run(t.Context(), "policy", "new", "late", "--from", "reader")
+	require.ErrorContains(t, err, "no space left on device")
+	require.NoError(t, os.Remove(filler))
+	_, err = home.Run(t.Context(), "policy", "check")
+	require.NoError(t, err)
+	_, err = home.Run(t.Context(), "policy", "new", "late", "--from", "reader")
+	require.NoError(t, err)
 }
 
 // TestDiskFull: when the trail cannot grow, requests are refused with 503 and
