@@ -65,15 +65,41 @@ func Open(path string, o Options) (*sql.DB, error) {
 		return nil, err
 	}
 	db, err := open(dsn(path, o), connections(o))
-	if Code(err) == CodeCantOpen && o.ReadOnly && !holdsData(path+"-wal") {
-		// On a read-only file system SQLite cannot make the files that readers
-		// and writers share; where it cannot, nobody can write either.
-		db, err = open(dsn(path, o)+"&immutable=1", connections(o))
+	if o.ReadOnly && foldersFault(err) {
+		// On a read-only file system or in a folder of somebody else's SQLite cannot make the
+		// files that readers and writers share. Without a write-ahead log nobody is writing.
+		if !holdsData(path + "-wal") {
+			db, err = open(dsn(path, o)+"&immutable=1", connections(o))
+		}
+		if err != nil {
+			return nil, unreadable(path, err)
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w%s", path, err, advice(err))
 	}
 	return db, nil
+}
+
+// foldersFault reports whether err may mean that the files which readers and writers share
+// can be neither made nor written.
+func foldersFault(err error) bool {
+	code := Code(err)
+	return code == CodeCantOpen || code == CodeReadOnly
+}
+
+// unreadable says of a database that could not be opened for reading what SQLite does not.
+func unreadable(path string, err error) error {
+	for _, name := range []string{path, path + "-wal", path + "-shm"} {
+		if denied := readable(name); errors.Is(denied, fs.ErrPermission) {
+			return fmt.Errorf("open database %s: read %s: %w", path, name, denied)
+		}
+	}
+	if !holdsData(path + "-wal") {
+		return fmt.Errorf("open database %s: %w", path, err)
+	}
+	return fmt.Errorf("open database %s: %w; with its write-ahead log it can be read only in a folder that can be written: copy both files, %s and %s-wal, to a folder that you can write",
+		path, err, filepath.Base(path), filepath.Base(path))
 }
 
 // advice says what to try where SQLite's own words do not.
