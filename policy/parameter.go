@@ -3,11 +3,14 @@ package policy
 import (
 	"fmt"
 	"strings"
+
+	"sallyport/internal/authfield"
 )
 
 // parameter is one key of a rule's query and the values listed for it.
 type parameter struct {
 	name   string
+	folded string // the name as authfield.Fold writes it
 	values []string
 }
 
@@ -42,7 +45,8 @@ func isReadable(raw string) bool {
 }
 
 // match is certain if the key is there and every value of it is listed, and in
-// doubt if one is: which of several values counts is up to the server.
+// doubt if one is: which of several values counts is up to the server. So is whether a
+// name in another case or spelling is the key: it never makes a match, and may undo one.
 func (p *parameter) match(raw string) verdict {
 	var present, listed bool
 	all := true
@@ -51,6 +55,9 @@ func (p *parameter) match(raw string) verdict {
 		pair, raw, _ = strings.Cut(raw, "&")
 		key, value, _ := strings.Cut(pair, "=")
 		sure, maybe := equalEscaped(key, p.name)
+		if !maybe {
+			_, maybe = authfield.SameParameter(key, p.folded)
+		}
 		if !maybe || pair == "" {
 			continue
 		}

@@ -264,3 +264,30 @@ func pattern(t testing.TB, s string) host.Pattern {
 	require.NoError(t, err)
 	return p
 }
+
+func TestParametersInAnotherSpelling(t *testing.T) {
+	t.Parallel()
+	allows := parse(t, "rules:\n  - {name: read, allow: {host: a.example, query: {action: [read], page_size: [\"10\"]}}}\n")
+	denies := parse(t, "rules:\n  - {name: all, allow: {host: a.example}}\n  - {name: no-delete, deny: {host: a.example, query: {action: [delete]}}}\n")
+	asks := parse(t, "rules:\n  - {name: all, allow: {host: a.example}}\n  - {name: first, ask: {host: a.example, query: {action: [delete]}}}\n")
+	const page = "page_size=10&"
+	assert.Equal(t, policy.Allow, allows.Decide(query(t, "GET https://a.example/?"+page+"action=read&other=x&x[action]=delete")).Effect)
+	for _, name := range []string{"action", "Action", "ACTION", "%20action", "+action", "action%00", "action%00x", "action[]", "action%5B%5D", "action[0]", "%41ction", "[action]", "action]"} {
+		q := query(t, "GET https://a.example/?"+page+"action=read&"+name+"=delete")
+		assert.Equal(t, policy.Deny, allows.Decide(q).Effect, name)
+		assert.Contains(t, allows.Explain(q).Rules[0].Why, "only some values, or only one reading", name)
+		q = query(t, "GET https://a.example/?"+name+"=delete")
+		assert.Equal(t, policy.Deny, denies.Decide(q).Effect, name)
+		assert.Equal(t, policy.Ask, asks.Decide(q).Effect, name)
+		if name != "action" {
+			q = query(t, "GET https://a.example/?"+page+name+"=read")
+			assert.Equal(t, policy.Deny, allows.Decide(q).Effect, "%s alone is not the key for certain", name)
+		}
+	}
+	for _, other := range []string{"page.size", "page-size", "page+size", "page[size"} {
+		assert.Equal(t, policy.Deny, allows.Decide(query(t, "GET https://a.example/?"+page+"action=read&"+other+"=1000")).Effect, other)
+	}
+	for _, name := range []string{"actions", "x.action", "a[action]", "act"} {
+		assert.Equal(t, policy.Allow, denies.Decide(query(t, "GET https://a.example/?"+name+"=delete")).Effect, name)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"sallyport/internal/authfield"
 	"sallyport/internal/host"
 )
 
@@ -151,7 +152,7 @@ func (c *compiler) query(n *node) []parameter {
 	}
 	parameters := make([]parameter, 0, len(n.below))
 	for _, f := range n.below {
-		p := parameter{name: f.label}
+		p := parameter{name: f.label, folded: authfield.Fold(f.label)}
 		items, _ := c.list(f, "write query: {state: [open, closed]}")
 		for _, item := range items {
 			switch {

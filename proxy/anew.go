@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"sallyport/internal/authfield"
 )
 
 // sendAnew has a body that was printed anew leave in the place of the agent's, which has
@@ -29,7 +31,7 @@ func (x *exchange) sendAnew(body []byte, media string) {
 // form, length, coding or part (RFC 9110 section 8), of its hash (RFC 9530), of a
 // signature over that (RFC 9421), or of the wish to be asked before it is sent.
 func describesBody(name string) bool {
-	name = canonicalField(name)
+	name = authfield.FoldHeader(name)
 	switch name {
 	case "Digest", "Repr-Digest", "Signature", "Signature-Input", "Expect":
 		return true

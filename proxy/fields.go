@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"sallyport/internal/authfield"
 	"sallyport/internal/host"
 	"sallyport/policy"
 )
@@ -20,6 +21,7 @@ type fate struct {
 // What servers take a field for.
 const (
 	asMethod = "another method than the one that was judged"
+	asFields = "other fields than those that were judged"
 	asPath   = "another path than the one that was judged"
 	asHost   = "another host than the one that was judged"
 	asScheme = "another scheme or port than the request's"
@@ -93,7 +95,7 @@ var decisive = []string{
 
 // fateOf looks a field up by the name that it may be taken for.
 func fateOf(name string) (f fate, found bool) {
-	plain := canonicalField(name)
+	plain := authfield.FoldHeader(name)
 	if f, found = secondReadings[plain]; found {
 		return f, true
 	}
@@ -177,8 +179,13 @@ func (x *exchange) checkExpect() *refusal {
 	return nil
 }
 
-// overridingParameters name the method in the query of a POST, for some frameworks.
-var overridingParameters = []string{"_method", "x-http-method-override", "x-http-method", "x-method-override"}
+// overridingParameters name the method in the query of a POST for some frameworks, as
+// authfield.Fold writes them.
+var overridingParameters = []string{"-method", "x-http-method-override", "x-http-method", "x-method-override"}
+
+// everOverriding do so whatever the method is: of Google's APIs, which also take fields
+// there, and of ServiceStack and its like.
+var everOverriding = []string{"$httpmethod", "$httpheaders", "-httpmethod"}
 
 // checkQuery refuses a query that some servers read as another method, and bytes that
 // would end the request line or have no one reading.
@@ -187,9 +194,6 @@ func (x *exchange) checkQuery() *refusal {
 	if strings.ContainsFunc(raw, isUnfit) {
 		return malformedRequest.because("The query holds a space, a control character or a byte beyond ASCII; percent-encode it.")
 	}
-	if x.r.Method != http.MethodPost {
-		return nil // of no other method do they make another
-	}
 	for raw != "" {
 		end := strings.IndexAny(raw, "&;")
 		if end < 0 {
@@ -197,14 +201,18 @@ func (x *exchange) checkQuery() *refusal {
 		}
 		name, _, _ := strings.Cut(raw[:end], "=")
 		raw = raw[min(end+1, len(raw)):]
-		if strings.Contains(name, "%") {
-			if decoded, err := url.QueryUnescape(name); err == nil {
-				name = decoded
-			}
+		as := asMethod
+		folded, found := authfield.SameParameter(name, everOverriding...)
+		if !found && x.r.Method == http.MethodPost { // of no other method do they make another
+			_, found = authfield.SameParameter(name, overridingParameters...)
 		}
-		if slices.ContainsFunc(overridingParameters, func(p string) bool { return strings.EqualFold(p, name) }) {
-			return malformedRequest.because("The parameter " + shownName(name) + " is refused, since some servers take it for " + asMethod + ": send the method itself.")
+		if !found {
+			continue
 		}
+		if folded == "$httpheaders" {
+			as = asFields
+		}
+		return malformedRequest.because("The parameter " + shownName(name) + " is refused, since some servers take it for " + as + ": send the method and the fields themselves.")
 	}
 	return nil
 }

@@ -78,13 +78,25 @@ func TestFieldsWithASecondReadingAreRefused(t *testing.T) {
 			assert.Equal(t, http.StatusExpectationFailed, status, "%s %s: %s", protocol, expect, text)
 			assert.Equal(t, "malformed", row.Outcome.Refusal)
 		}
-		for _, query := range []string{"_method=DELETE", "a=1&%5Fmethod=DELETE", "a=1;_METHOD=DELETE", "X-HTTP-Method-Override=PUT"} {
+		for _, query := range []string{
+			"_method=DELETE", "a=1&%5Fmethod=DELETE", "a=1;_METHOD=DELETE", "X-HTTP-Method-Override=PUT", "x_http_method_override=PUT", "X-Http.Method-Override=PUT",
+			".method=DELETE", "%2Emethod=DELETE", "%20_method=DELETE", "+_method=DELETE", "_method%00x=DELETE", "_method[]=DELETE", "_method]=DELETE",
+		} {
 			status, text, _ := ask(a, "POST", "/a?"+query)
 			assert.Equal(t, http.StatusBadRequest, status, "%s %s: %s", protocol, query, text)
 			assert.Contains(t, text, "another method")
 		}
+		for _, query := range []string{"_HttpMethod=PUT", "$httpMethod=DELETE", "a&%24HTTPmethod=DELETE", "$httpHeaders=X-A%3Ab", "%24httpHeaders[]=x"} {
+			for _, method := range []string{"GET", "POST", "PUT"} {
+				status, text, _ := ask(a, method, "/a?"+query)
+				assert.Equal(t, http.StatusBadRequest, status, "%s %s %s: %s", protocol, method, query, text)
+				assert.Contains(t, text, "send the method and the fields themselves")
+			}
+		}
 		assert.Nil(t, upstream.request())
 	}
+	status, text, _ := askings(r)["HTTP/2"](r.agent("plain"), "GET", "/a?_method=DELETE&httpMethod=PUT")
+	assert.Equal(t, http.StatusOK, status, text)
 }
 
 func TestFieldsOfProxiesEndHere(t *testing.T) {

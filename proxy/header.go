@@ -19,24 +19,6 @@ var hopByHop = []string{
 	"Te", "Trailer", "Transfer-Encoding", "Upgrade", "Http2-Settings",
 }
 
-// canonicalField is the field that a name may be taken for: CGI and its heirs cannot
-// tell X_Api_Key from X-Api-Key, and some of them not from X.Api.Key.
-func canonicalField(name string) string {
-	if strings.IndexFunc(name, isFolded) < 0 {
-		return name
-	}
-	return http.CanonicalHeaderKey(strings.Map(func(r rune) rune {
-		if isFolded(r) {
-			return '-'
-		}
-		return r
-	}, name))
-}
-
-func isFolded(r rune) bool {
-	return r != '-' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
-}
-
 // isToken reports whether s is what names of fields and methods are (RFC 9110 sections
 // 5.6.2 and 9.1).
 func isToken(s string) bool { return httpguts.ValidHeaderFieldName(s) }

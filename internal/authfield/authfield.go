@@ -30,10 +30,6 @@ type Service struct {
 	Subprotocols []string
 }
 
-// Fold is what a parameter is compared by: many servers tell neither cases apart nor
-// underscores from dashes.
-func Fold(name string) string { return strings.ToLower(strings.ReplaceAll(name, "_", "-")) }
-
 // Table is Services, and what a configuration adds to them, ready to be asked for every
 // request. It is immutable.
 type Table struct {
@@ -71,13 +67,9 @@ func (t *Table) place(domains []string, parameter string) {
 	}
 }
 
-// Header reports whether a field says who is asking. CGI and its heirs cannot tell
-// X_Api_Key from X-Api-Key, so neither are they told apart here.
+// Header reports whether a field says who is asking, by the name that it may be taken for.
 func (t *Table) Header(name string) bool {
-	if strings.Contains(name, "_") {
-		name = textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-"))
-	}
-	_, found := t.headers[name]
+	_, found := t.headers[FoldHeader(name)]
 	return found
 }
 

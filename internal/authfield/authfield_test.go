@@ -2,6 +2,7 @@ package authfield_test
 
 import (
 	"net/textproto"
+	"net/url"
 	"os"
 	"testing"
 
@@ -51,6 +52,7 @@ func TestWhatSaysWhoIsAsking(t *testing.T) {
 	for _, name := range []string{
 		"Cookie", "Private-Token", "Job-Token", "X-Goog-Api-Key", "X-Amz-Security-Token", "X-Vault-Token", "Dd-Api-Key", "X-Auth-Token", "X-Github-Otp",
 		"X_Vault_Token", "X-Acme-Key", "x_acme_key", "Sudo", "X-Forwarded-User",
+		"X.Api.Key", "X!api!key", "X.Vault_token", "Remote.User", "X.amz.security.token", "X~Acme-Key",
 	} {
 		assert.True(t, table.Header(name), name)
 	}
@@ -73,6 +75,19 @@ func TestWhatSaysWhoIsAsking(t *testing.T) {
 		{"googleapis.com.a.test", "key", false},
 		{"a.azurewebsites.net", "code", true},
 		{"", "key", false},
+		{"a.test", "access.token", true},
+		{"a.test", "api.key", true},
+		{"a.test", " access_token", true},
+		{"a.test", "access token", true},
+		{"a.test", "access_token[]", true},
+		{"a.test", "access_token[a][b]", true},
+		{"a.test", "access_token\x00x", true},
+		{"a.test", "access[token", true},
+		{"a.test", "[access_token]", true},
+		{"a.test", "access[token]", false},
+		{"maps.googleapis.com", "key[]", true},
+		{"a.test", "key[]", false},
+		{"a.test", "[]", false},
 		{"a.test", "page_token", false},
 		{"a.test", "sig", false},
 		{"a.test", "X-Amz-Signature", false},
@@ -89,4 +104,37 @@ func TestSubprotocolsLoseTheirSecrets(t *testing.T) {
 	assert.Equal(t, same, table.Subprotocols(same))
 	assert.Equal(t, []string{"realtime, v1"}, table.Subprotocols([]string{"realtime, OpenAI-insecure-api-key.sk-1", "v1"}))
 	assert.Nil(t, table.Subprotocols([]string{"base64url.bearer.authorization.k8s.io.eyJ"}))
+}
+
+func TestNamesThatServersReadAsAnother(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{
+		"_method", "_METHOD", "-method", ".method", "%2Emethod", "%20_method", "+_method", "++.method", "_method%00", "_method%00x", "_method%00%zz", "_method[]", "_method%5B%5D",
+		"_method[a][b]", "[_method]", "_method]", "%5f%4dethod",
+	} {
+		got, found := authfield.SameParameter(name, "other", "-method")
+		assert.True(t, found, name)
+		assert.Equal(t, "-method", got, name)
+	}
+	for _, name := range []string{"", "method", "_methods", "__method", "a[_method]", "%00_method", "%zz_method", "_metho%64%zz", "%"} {
+		_, found := authfield.SameParameter(name, "other", "-method")
+		assert.False(t, found, name)
+	}
+}
+
+func TestPlainNamesCostNoMemory(t *testing.T) {
+	folded := []string{"x-http-method", "per-page"}
+	assert.Zero(t, testing.AllocsPerRun(100, func() { authfield.SameParameter("Per_Page", folded...) }))
+}
+
+func FuzzSameParameter(f *testing.F) {
+	for _, name := range []string{"", "a_b", "A.b[]", "[a", "a b", "\xffK", "]", "a[b]c", "\u212a"} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		folded := authfield.Fold(name)
+		require.Equal(t, folded, authfield.Fold(folded), "%q", name)
+		_, found := authfield.SameParameter(url.QueryEscape(name), folded)
+		require.True(t, found, "%q is %q", name, folded)
+	})
 }
