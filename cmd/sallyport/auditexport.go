@@ -187,6 +187,9 @@ func (a *app) records(ctx context.Context, r *audit.Reader, f exportFlags, filte
 	if err != nil {
 		return err
 	}
+	if behind < 0 {
+		return fmt.Errorf("--after %d: the trail ends %d before it: it is another trail, or was rolled back", f.after, -behind)
+	}
 	head := from.After() + uint64(max(behind, 0))
 	progress := a.progress("exported")
 	count, last := 0, f.after

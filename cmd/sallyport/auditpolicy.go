@@ -35,6 +35,9 @@ credentials and settings said, with who put them in force. With --diff, how thos
 			if err != nil {
 				return err
 			}
+			if from.After(a.now()) || to.After(a.now()) {
+				return usagef("--at and --diff must be times that have passed: nobody knows what will be in force")
+			}
 			return a.readTrail(func(r *audit.Reader) error {
 				was, err := inForce(cmd.Context(), r, from, policy)
 				if err != nil {
