@@ -81,7 +81,7 @@ func (r *deleteReader) open(t xml.StartElement) bool {
 	if t.Name.Local == "Object" {
 		r.list = append(r.list, deletion{})
 	}
-	return true
+	return len(r.list) <= maxListed
 }
 
 func (r *deleteReader) write(text string) bool {

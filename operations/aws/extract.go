@@ -45,7 +45,7 @@ var extractors = sync.OnceValue(func() map[string]extractor {
 	add("secretsmanager", "CreateSecret", member("Name", named("secretsmanager", "secret:")))
 	add("ssm", "GetParameter PutParameter DeleteParameter GetParameterHistory LabelParameterVersion", member("Name", parameterARN))
 	add("ssm", "GetParameters DeleteParameters", members("Names", parameterARN))
-	add("ssm", "GetParametersByPath", member("Path", parameterARN))
+	add("ssm", "GetParametersByPath", member("Path", belowPath))
 	add("kms", "Encrypt Decrypt GenerateDataKey GenerateDataKeyWithoutPlaintext GenerateDataKeyPair GenerateDataKeyPairWithoutPlaintext "+
 		"DescribeKey Sign Verify GenerateMac VerifyMac GetPublicKey GetKeyPolicy PutKeyPolicy EnableKey DisableKey ScheduleKeyDeletion "+
 		"CancelKeyDeletion EnableKeyRotation DisableKeyRotation GetKeyRotationStatus CreateGrant ListGrants RevokeGrant ListKeyPolicies "+
@@ -157,9 +157,16 @@ func keysOf(name string, of arnOf) extractor {
 	}
 }
 
+// maxListed is how many things one request may name: S3's bound for a list of keys to
+// delete, and far more than others have.
+const maxListed = 1000
+
 func (q *signals) each(call Call, values []string, problem string, of arnOf) []Call {
 	if problem == "" && len(values) == 0 {
 		problem = "the request names nothing, which means everything"
+	}
+	if len(values) > maxListed {
+		problem = "the request names more things than any service takes at once"
 	}
 	if problem != "" {
 		call.Unknown = problem
@@ -224,13 +231,29 @@ func logGroup(q *signals, value string) (arn, problem string) {
 	return named("logs", "log-group:")(q, value)
 }
 
-// parameterARN: the ARN of "/a/b" and that of "a" are written alike.
+// parameterARN: the ARN of "/a/b" and that of "a" are written alike. A version or label
+// of a parameter is no other parameter.
 func parameterARN(q *signals, value string) (arn, problem string) {
 	if !strings.HasPrefix(value, "arn:") {
-		value, _, _ = strings.Cut(value, ":") // a version or label
+		value, _, _ = strings.Cut(value, ":")
 		return q.arn("ssm", "", "parameter/"+strings.TrimPrefix(value, "/")), ""
 	}
+	if parts, ok := cutARN(value); ok {
+		parts[5], _, _ = strings.Cut(parts[5], ":")
+		value = strings.Join(parts[:], ":")
+	}
 	return arnOnly(q, value)
+}
+
+// belowPath is a listing of the parameters in a folder.
+func belowPath(q *signals, value string) (arn, problem string) {
+	if !strings.HasPrefix(value, "/") || strings.ContainsAny(value, ":*?") {
+		return "", "the path of the parameters is not of the form /a/b"
+	}
+	if value = strings.Trim(value, "/"); value != "" {
+		value += "/"
+	}
+	return q.arn("ssm", "", "parameter/"+value+"*"), ""
 }
 
 func kmsKey(q *signals, value string) (arn, problem string) {
@@ -250,6 +273,9 @@ func function(q *signals, value string) (arn, problem string) {
 			return "", "the function's name holds an account that is none"
 		}
 		return q.arn("lambda", account, "function:"+rest), ""
+	}
+	if name, _, _ := strings.Cut(value, ":"); strings.Count(value, ":") > 1 || name == "function" || len(name) == 12 && isAccount(name) && name != value {
+		return "", "the function is named by a part of its ARN; write its name, or the whole ARN"
 	}
 	arn = q.arn("lambda", "", "function:"+value)
 	switch qualifier, count := q.parameter("Qualifier"); {

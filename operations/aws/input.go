@@ -94,6 +94,9 @@ func transacted(q *signals, call Call) []Call {
 	if !ok || len(items) == 0 {
 		return unknown("the transaction has no items")
 	}
+	if len(items) > maxListed {
+		return unknown("the transaction has more items than any service takes at once")
+	}
 	calls := make([]Call, 0, len(items))
 	for _, item := range items {
 		part, ok := q.transactedPart(call, item)

@@ -108,7 +108,7 @@ func calls(o aws.Operation) []string {
 }
 
 const oddList = "the list of keys to delete is not one that every server reads alike: it holds Object with Key and, once each, " +
-	"VersionId, ETag, LastModifiedTime and Size, without comments, prefixes and CDATA"
+	"VersionId, ETag, LastModifiedTime and Size, at most 1,000 times, without comments, prefixes and CDATA"
 
 func TestWhatARequestTouches(t *testing.T) {
 	t.Parallel()

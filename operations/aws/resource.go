@@ -3,6 +3,7 @@ package aws
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -34,29 +35,56 @@ func (r Resource) String() string { return r.text }
 func (r Resource) Service() string { return r.parts[2] }
 
 // Matches reports whether the pattern takes in the ARN. A request that says no account
-// means the caller's, so that the pattern's own counts for nothing then.
+// means the caller's, so that the pattern's own counts for nothing then. A star at the
+// ARN's end is that of a listing: only a star takes it in.
 func (r Resource) Matches(arn string) bool {
 	if r.text == "*" {
 		return true
 	}
-	parts := strings.SplitN(arn, ":", 6)
-	if r.text == "" || len(parts) != 6 {
+	parts, ok := cutARN(arn)
+	if r.text == "" || !ok {
 		return false
 	}
+	if r.matches(parts) {
+		return true
+	}
+	if group, ok := strings.CutPrefix(parts[5], "log-group:"); ok && parts[2] == "logs" {
+		// A group's ARN is written with ":*" by some, and without it by others.
+		group = strings.TrimSuffix(group, ":*")
+		if !strings.Contains(group, ":") {
+			bare, starred := parts, parts
+			bare[5], starred[5] = "log-group:"+group, "log-group:"+group+":*"
+			return r.matches(bare) || r.matches(starred)
+		}
+	}
+	return false
+}
+
+func (r Resource) matches(parts [6]string) bool {
 	for i, part := range parts {
 		if i == 4 && part == "" {
 			continue
 		}
-		if strings.HasSuffix(part, "*") && !strings.HasSuffix(r.parts[i], "*") || !wildcard(r.parts[i], part) {
+		if strings.HasSuffix(part, "*") && !strings.HasSuffix(r.parts[i], "*") || !wildcard(r.parts[i], part, 0) {
 			return false
 		}
 	}
 	return true
 }
 
-// wildcard compares with "*" and "?", in time linear in the text for each star. A star in
-// the text is that of a listing: only a star takes it in.
-func wildcard(pattern, text string) bool {
+func cutARN(arn string) (parts [6]string, ok bool) {
+	for i := range 5 {
+		if parts[i], arn, ok = strings.Cut(arn, ":"); !ok {
+			return parts, false
+		}
+	}
+	parts[5] = arn
+	return parts, true
+}
+
+// wildcard compares with "*" and "?", in time linear in the text for each star. The last
+// characters of the text, as many as free says, may be any.
+func wildcard(pattern, text string, free int) bool {
 	star, from := -1, 0
 	p, t := 0, 0
 	for t < len(text) {
@@ -64,7 +92,7 @@ func wildcard(pattern, text string) bool {
 		case p < len(pattern) && pattern[p] == '*':
 			star, from = p, t
 			p++
-		case p < len(pattern) && (pattern[p] == text[t] || pattern[p] == '?' && text[t] != '*'):
+		case p < len(pattern) && (pattern[p] == text[t] || t >= len(text)-free || pattern[p] == '?' && !(text[t] == '*' && t == len(text)-1)):
 			p++
 			t++
 		case star >= 0:
@@ -78,9 +106,22 @@ func wildcard(pattern, text string) bool {
 }
 
 // Touches reports whether some of what arn names lies in the pattern: a listing names
-// all that begins alike.
+// all that begins alike, and one thing may have several names.
 func (r Resource) Touches(arn string) bool {
-	return r.Matches(arn) || strings.HasSuffix(arn, "*") && r.Meets(arn)
+	if r.Matches(arn) || arn == "*" {
+		return true
+	}
+	parts, ok := cutARN(arn)
+	if r.text == "" || !ok {
+		return false
+	}
+	if start, listing := strings.CutSuffix(parts[5], "*"); listing {
+		n := namedBy{parts: parts, open: true}
+		if n.parts[5] = start; r.touches(n) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(otherNames(parts), r.touches) || r.throughAlias(parts)
 }
 
 // Meets reports whether some ARN lies in both patterns. The account of one that has

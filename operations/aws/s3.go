@@ -282,7 +282,7 @@ func (q *signals) besides(call Call) []Call {
 }
 
 const oddList = "the list of keys to delete is not one that every server reads alike: it holds Object with Key and, once each, " +
-	"VersionId, ETag, LastModifiedTime and Size, without comments, prefixes and CDATA"
+	"VersionId, ETag, LastModifiedTime and Size, at most 1,000 times, without comments, prefixes and CDATA"
 
 // deletedObjects are the keys that a DeleteObjects names in its body.
 func (q *signals) deletedObjects(call Call) []Call {
