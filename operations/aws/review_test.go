@@ -84,6 +84,9 @@ func TestWhatHasToBeNamedExactly(t *testing.T) {
 		"ecs/DescribeTaskDefinition", "cloudformation/CreateStack", "codebuild/BatchGetProjects", "rds/ModifyDBInstance", "sts/GetSessionToken",
 		"sts/AssumeRole", "secretsmanager/GetSecretValue", "ssm/GetParameter", "logs/PutResourcePolicy", "dynamodb/PutResourcePolicy",
 		"ec2/DescribeLaunchTemplateVersions", "organizations/AttachPolicy", "sso/CreateAccountAssignment", "ram/CreateResourceShare",
+		"ec2/DescribeInstanceAttribute", "ec2/RunScheduledInstances", "glue/UpdateJobFromSourceControl", "glue/StartJobRun", "glue/CreateTrigger",
+		"elasticbeanstalk/DescribeConfigurationSettings", "elasticbeanstalk/UpdateEnvironment", "codebuild/StartCommandExecution",
+		"lightsail/CreateInstances", "workspaces-instances/CreateWorkspaceInstance", "emr-containers/CreateJobTemplate", "ecs/RegisterDaemonTaskDefinition",
 	} {
 		call, known := aws.Find(name)
 		assert.True(t, known && call.Secret, name)
@@ -92,7 +95,7 @@ func TestWhatHasToBeNamedExactly(t *testing.T) {
 		"s3/GetObject", "s3/PutObject", "s3/CopyObject", "s3/ListObjectsV2", "s3/CompleteMultipartUpload", "s3/GetBucketPolicy", "dynamodb/GetItem", "dynamodb/PutItem",
 		"dynamodb/Query", "sqs/SendMessage", "sqs/ReceiveMessage", "sns/Publish", "lambda/Invoke", "kms/Encrypt", "ec2/DescribeInstances", "ecs/DescribeServices",
 		"eks/DescribeCluster", "rds/DescribeDBInstances", "cloudformation/DescribeStacks", "logs/GetLogEvents", "monitoring/GetMetricData", "sts/GetCallerIdentity",
-		"iam/ListRoles", "states/StartExecution", "bedrock-runtime/InvokeModel", "elasticloadbalancing/DescribeListeners",
+		"iam/ListRoles", "states/StartExecution", "glue/GetJobRun", "elasticbeanstalk/TerminateEnvironment", "bedrock-runtime/InvokeModel", "elasticloadbalancing/DescribeListeners",
 	} {
 		call, known := aws.Find(name)
 		assert.True(t, known, name)
