@@ -81,6 +81,9 @@ func (p *Proxy) atLimit(limit string) float64 {
 // every row says, and the row of the index.
 const rowBase = 700
 
+// eventBase is what an event beside a row takes, beside its list.
+const eventBase = rowBase / 2
+
 // longestStored is at which length a path is cut before it is stored.
 const longestStored = 2 << 10
 
@@ -89,10 +92,13 @@ const longestStored = 2 << 10
 func rowWeight(in *audit.Intent, out *audit.Outcome) int {
 	n := rowBase + 2*min(len(in.Path), longestStored) + 2*len(in.Resource) + weightOf(in.Details)
 	if out != nil {
-		n += 2*len(out.Error) + weightOf(out.Details)
+		n += outcomeWeight(out)
 	}
 	return n
 }
+
+// outcomeWeight is what the texts of an outcome add to that.
+func outcomeWeight(out *audit.Outcome) int { return 2*len(out.Error) + weightOf(out.Details) }
 
 // weightOf is about how many bytes a value of a row's details takes.
 func weightOf(value any) int {

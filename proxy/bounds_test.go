@@ -124,3 +124,45 @@ func TestTunnelsPerSecond(t *testing.T) {
 	r.shutdown()
 	r.assertSummed(a, refused, "tunnels_per_second")
 }
+
+// TestListsBesideRowsCountAgainstTheBudget: what a row has no room for lies beside it, in
+// events that are as long as the agent makes them.
+func TestListsBesideRowsCountAgainstTheBudget(t *testing.T) {
+	t.Parallel()
+	const budget = 60_000
+	many := strings.Repeat("<Object><Key>"+strings.Repeat("k", 100)+"</Key></Object>", 900)
+	for name, c := range map[string]struct {
+		policy, url string
+		body        string
+	}{
+		"calls": {awsPolicy, "https://acme.s3.eu-west-1.amazonaws.com/?delete", "<Delete>" + many + "</Delete>"},
+		"refs":  {hubPolicy, "https://github.com/acme/web/git-receive-pack", pushList(300, 100) + "PACK"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, limited(proxy.Limits{TrailBytesPerMinute: budget}))
+			r.upstream(func(_ http.ResponseWriter, req *http.Request) { _, _ = io.Copy(io.Discard, req.Body) }, true, "acme.s3.eu-west-1.amazonaws.com", "github.com")
+			r.configure(c.policy)
+			client := r.client(r.agent("a"), true)
+			send := func() *http.Response {
+				if name == "calls" {
+					response, err := client.Do(signedFor(t, "s3", "eu-west-1", http.MethodPost, c.url, c.body))
+					require.NoError(t, err)
+					return response
+				}
+				return postTo(t, client, c.url, map[string]string{"Content-Type": "application/x-git-receive-pack-request"}, strings.NewReader(c.body))
+			}
+			response := send()
+			require.Equal(t, http.StatusOK, response.StatusCode, body(t, response))
+			for range 50 { // each row alone takes a hundredth of it
+				if response = send(); response.StatusCode != http.StatusOK || r.atLimit("trail_bytes_per_minute") > 0 {
+					break
+				}
+				_ = body(t, response)
+			}
+			_ = body(t, response)
+			assert.Equal(t, 1, r.atLimit("trail_bytes_per_minute"))
+			assert.Less(t, len(r.rows()), 4)
+		})
+	}
+}

@@ -125,10 +125,22 @@ func (x *exchange) recordCalls() *refusal {
 			}
 			list[i] = one
 		}
-		event := audit.Event{Type: typeCalls, Exchange: x.id, Payload: map[string]any{"calls": list}}
-		if err := x.p.trail.Record(context.WithoutCancel(x.ctx), event); err != nil {
-			return x.p.unrecorded(x.id, err)
+		if refusal := x.recordEvent(typeCalls, "calls", list); refusal != nil {
+			return refusal
 		}
+	}
+	return nil
+}
+
+// recordEvent records a list that the row has no room for as an event of the exchange. It
+// counts against the agent's budget of the trail as the row does: how long such lists are
+// together, the agent decides.
+func (x *exchange) recordEvent(kind, key string, list []any) *refusal {
+	payload := map[string]any{key: list}
+	x.agent.wrote(x.started, eventBase+weightOf(payload), false)
+	event := audit.Event{Type: kind, Exchange: x.id, Payload: payload}
+	if err := x.p.trail.Record(context.WithoutCancel(x.ctx), event); err != nil {
+		return x.p.unrecorded(x.id, err)
 	}
 	return nil
 }

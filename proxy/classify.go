@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -189,10 +188,8 @@ func (x *exchange) recordRefs() *refusal {
 	for len(rest) > 0 {
 		var refs []any
 		refs, rest = listRefs(rest, eventBytes)
-		x.agent.wrote(x.started, weightOf(refs), false)
-		event := audit.Event{Type: "push.refs", Exchange: x.id, Payload: map[string]any{"refs": refs}}
-		if err := x.p.trail.Record(context.WithoutCancel(x.ctx), event); err != nil {
-			return x.p.unrecorded(x.id, err)
+		if refusal := x.recordEvent("push.refs", "refs", refs); refusal != nil {
+			return refusal
 		}
 	}
 	return nil

@@ -39,6 +39,7 @@ type errand struct {
 	p        *Proxy
 	upstream *Upstream
 	bound    bool         // refused once the agent of the intent is not active
+	agent    *agent       // whose budget of the trail its rows are taken from; nil for nobody's
 	intent   audit.Intent // what all of its exchanges have in common
 }
 
@@ -54,7 +55,7 @@ func (x *exchange) errand() *errand {
 	in.Rule, in.Decision = x.decision.Rule, policy.Allow.String()
 	in.CertSerial = x.session.peer.Serial
 	in.Details = map[string]any{"for": x.id.String()}
-	e.bound = true
+	e.bound, e.agent = true, x.agent
 	return e
 }
 
@@ -93,6 +94,7 @@ func (e *errand) RoundTrip(r *http.Request) (*http.Response, error) {
 	outcome := run.outcome(response, body, err)
 	outcome.EndedAt = e.p.now()
 	outcome.BytesSent = max(r.ContentLength, 0)
+	e.wrote(in.StartedAt, outcomeWeight(outcome))
 	e.p.trail.End(in.ID, outcome)
 	e.p.metrics.Exchange(in.Decision, outcome.Outcome, time.Since(run.started))
 	if err != nil {
@@ -120,11 +122,19 @@ func (e *errand) begin(r *http.Request) (*audit.Intent, error) {
 	in.HTTPVersion = "1.1"
 	call := credentials.CallOf(r)
 	in.Operation, in.Resource = call.Operation, call.Resource
+	e.wrote(in.StartedAt, rowWeight(&in, nil))
 	if err := e.p.trail.Begin(context.WithoutCancel(r.Context()), &in); err != nil {
 		_ = e.p.unrecorded(in.ID, err)
 		return nil, errUnrecorded
 	}
 	return &in, nil
+}
+
+// wrote takes what the errand's row takes from the budget of the agent that it is for.
+func (e *errand) wrote(now time.Time, n int) {
+	if e.agent != nil {
+		e.agent.wrote(now, n, false)
+	}
 }
 
 func (e *errand) send(r *http.Request) (*http.Response, []byte, error) {

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -75,9 +74,7 @@ func (x *exchange) recordRejected(refs []any) {
 			size += len(refs[n].(string)) + 8
 			n++
 		}
-		event := audit.Event{Type: audit.TypeRejected, Exchange: x.id, Payload: map[string]any{audit.DetailRejected: refs[:n]}}
-		if err := x.p.trail.Record(context.WithoutCancel(x.ctx), event); err != nil {
-			_ = x.p.unrecorded(x.id, err)
+		if x.recordEvent(audit.TypeRejected, audit.DetailRejected, refs[:n]) != nil {
 			return
 		}
 		refs = refs[n:]

@@ -146,6 +146,7 @@ func (x *exchange) end() {
 	out.BytesSent, out.BytesReceived = x.sent.Load(), x.received.Load()
 	out.Timings.Authorize, out.Timings.Credential = x.intent.AuthorizeMS, x.intent.CredentialMS
 	out.Timings.Total = x.sinceStart()
+	x.agent.wrote(x.started, outcomeWeight(out), false)
 	x.p.trail.End(x.id, out)
 	x.p.metrics.Exchange(x.intent.Decision, out.Outcome, time.Since(x.started))
 }
