@@ -23,6 +23,7 @@ const (
 	asMethod = "another method than the one that was judged"
 	asFields = "other fields than those that were judged"
 	asPath   = "another path than the one that was judged"
+	asSource = "a second path, which no rule has judged: copy by way of the agent"
 	asHost   = "another host than the one that was judged"
 	asScheme = "another scheme or port than the request's"
 	asClient = "the address of a client, which it is for a proxy in front of a server to say"
@@ -52,6 +53,24 @@ var secondReadings = map[string]fate{
 	"X-Script-Name":         {as: asPath},
 	"Script-Name":           {as: asPath},
 	"Path-Info":             {as: asPath},
+	// IIS, Azure, Next.js and those who host it; the last leaves out its own checks.
+	"X-Ms-Original-Url":       {as: asPath},
+	"X-Waws-Unencoded-Url":    {as: asPath},
+	"X-Invoke-Path":           {as: asPath},
+	"X-Matched-Path":          {as: asPath},
+	"X-Middleware-Subrequest": {as: asProxy},
+	// OpenStack, Azure, Google and those who follow S3: what is copied, moved or linked.
+	"X-Copy-From":             {as: asSource},
+	"X-Symlink-Target":        {as: asSource},
+	"X-Object-Manifest":       {as: asSource},
+	"X-Ms-Copy-Source":        {as: asSource},
+	"X-Ms-Rename-Source":      {as: asSource},
+	"X-Ms-File-Rename-Source": {as: asSource},
+	"X-Goog-Copy-Source":      {as: asSource},
+	"X-Oss-Copy-Source":       {as: asSource},
+	"X-Cos-Copy-Source":       {as: asSource},
+	"X-Obs-Copy-Source":       {as: asSource},
+
 	"X-Http-Host-Override":  {as: asHost},
 	"X-Envoy-Original-Host": {as: asHost},
 	"X-Sendfile-Type":       {as: asProxy}, // Rack: which file is sent

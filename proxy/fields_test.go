@@ -61,6 +61,9 @@ func TestFieldsWithASecondReadingAreRefused(t *testing.T) {
 		for _, name := range []string{
 			"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "x_http_method-Override", "X.HTTP.Method", "X-Original-Method",
 			"X-Original-URL", "X-Rewrite-URL", "X_Rewrite_Url", "X-Original-URI", "X-Envoy-Original-Path", "SCRIPT_NAME", "Path_Info",
+			"X-MS-Original-URL", "X-Waws-Unencoded-Url", "X-Invoke-Path", "X-Matched-Path", "X-Middleware-Subrequest",
+			"X-Copy-From", "X-Symlink-Target", "X-Object-Manifest", "X-Ms-Copy-Source", "X-Ms-Rename-Source", "X-Ms-File-Rename-Source",
+			"X-Goog-Copy-Source", "X-Oss-Copy-Source", "X-Cos-Copy-Source", "X.Obs.Copy-Source",
 			"X-HTTP-Host-Override", "X-Sendfile-Type", "X-Accel-Mapping",
 			"Transfer_Encoding", "Content_Length", "Content_Type", "Content_Encoding", "X_Amz_Copy_Source", "X-Amz_Target",
 		} {
