@@ -69,5 +69,25 @@ func requestLine(head []byte) (method, target string) {
 	if len(fields) < 2 {
 		return "", ""
 	}
-	return fields[0], fields[1]
+	if method = fields[0]; len(method) > longestMethod || !isToken(method) {
+		return "", "" // not a request line, but perhaps a secret that stands in its place
+	}
+	return method, plainPath(fields[1])
+}
+
+// longestMethod is more than any registered method has.
+const longestMethod = 32
+
+// plainPath is the path of a target that may be malformed, without a query, a scheme and an
+// authority, in which user information may stand: the trail keeps none of them.
+func plainPath(target string) string {
+	target, _, _ = strings.Cut(target, "?")
+	if _, after, absolute := strings.Cut(target, "://"); absolute && !strings.HasPrefix(target, "/") {
+		_, path, _ := strings.Cut(after, "/")
+		return "/" + path
+	}
+	if !strings.HasPrefix(target, "/") {
+		return ""
+	}
+	return target
 }
