@@ -88,7 +88,7 @@ func (l Layout) CheckWhole() error {
 	case err != nil && !errors.Is(err, syscall.ENOTDIR) && !errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("look at %s: %w", l.Staging(), err)
 	case err != nil:
-		return nil // there is no home, or none of ours: whoever opens it says so
+		return nil //nolint:nilerr // there is no home, or none of ours: whoever opens it says so
 	}
 	return &fileError{
 		File: l.Dir, Msg: "is half a home: a restore into it is under way or was broken off (" + filepath.Base(l.Staging()) + " is there)",
