@@ -18,7 +18,6 @@ import (
 	"github.com/google/uuid"
 
 	"sallyport/audit"
-	"sallyport/internal/host"
 )
 
 // newFront sets goproxy up as the door for CONNECT and for nothing else: none of
@@ -106,7 +105,7 @@ func (p *Proxy) newTunnel(r *http.Request) (*tunnel, *refusal) {
 	s := sessionOf(r)
 	t := &tunnel{peer: s.peer, client: s.client, serial: s.peer.Serial, onlyHTTP1: isGit(r.Header)}
 	headErr := s.head.check(r).err
-	authority, err := host.ParseAuthority(r.RequestURI, 0)
+	authority, err := parseAuthority(r.RequestURI, 0)
 	switch {
 	case headErr != nil:
 		return t, malformedRequest.because("The header section is ambiguous: " + headErr.Error() + ".")

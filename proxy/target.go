@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"net/http"
 	"net/textproto"
 	"strings"
@@ -144,7 +145,7 @@ func (x *exchange) checkAuthority(hostField string) *refusal {
 	} else if r.URL.IsAbs() && !strings.EqualFold(r.URL.Scheme, "https") {
 		return malformedRequest.because("Requests in a tunnel are https.")
 	}
-	named, err := host.ParseAuthority(r.Host, defaultPort)
+	named, err := parseAuthority(r.Host, defaultPort)
 	if err != nil {
 		return malformedRequest.causedBy("The Host header is not a valid authority.", err)
 	}
@@ -160,6 +161,17 @@ func (x *exchange) checkAuthority(hostField string) *refusal {
 		}
 	}
 	return nil
+}
+
+// errUserInfo does not repeat what stands before the @: it may be a password.
+var errUserInfo = errors.New("it has an @: user information is not accepted")
+
+// parseAuthority is host.ParseAuthority, whose error goes into a row.
+func parseAuthority(text string, defaultPort uint16) (host.Authority, error) {
+	if strings.Contains(text, "@") {
+		return host.Authority{}, errUserInfo
+	}
+	return host.ParseAuthority(text, defaultPort)
 }
 
 // checkPlain refuses what reaches the listener without a tunnel and is not a

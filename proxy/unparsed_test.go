@@ -41,3 +41,20 @@ func TestRowsOfWhatCannotBeParsedHoldNoQuery(t *testing.T) {
 		_ = conn.Close() // the proxy may have been first
 	}
 }
+
+// The row of a CONNECT with user information says so without it.
+func TestRowsHoldNoUserInformation(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	conn := r.dial(r.agent("a"))
+	require.NoError(t, conn.SetDeadline(time.Now().Add(10*time.Second)))
+	_, err := io.WriteString(conn, "CONNECT user:hunter2@api.test:443 HTTP/1.1\r\nHost: x\r\n\r\n")
+	require.NoError(t, err)
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	assert.NotContains(t, body(t, answer), "hunter2")
+	row := r.rows()[0]
+	assert.Contains(t, row.Outcome.Error, "user information is not accepted")
+	assert.NotContains(t, row.Path+row.Host+row.Outcome.Error, "hunter2")
+	_ = conn.Close()
+}

@@ -31,7 +31,7 @@ func TestLoadNamesMistakesAboutAWS(t *testing.T) {
 		},
 		"session too large": {
 			map[string]string{"credentials.yaml": awsCredentials, "policies/p.yaml": "policy: p\nrules:\n  - {name: r, allow: {aws: {service: ec2}}, credential: role}\n"},
-			[]string{`rules[r].credential: the session policy that the policy's aws: rules with credential "role" make has 53`, `characters, and STS takes 2048; shorten the rules`},
+			[]string{`rules[r].credential: the session policy that the policy's aws: rules with credential "role" make has 5`, `characters, and STS takes 2048; shorten the rules`},
 		},
 		"session for everything": {
 			map[string]string{"credentials.yaml": awsCredentials, "policies/p.yaml": "policy: p\nrules:\n  - {name: r, allow: {aws: {regions: [eu-west-1]}}, credential: role}\n"},

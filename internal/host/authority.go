@@ -1,7 +1,6 @@
 package host
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -43,7 +42,7 @@ func splitPort(s string) (hostText, portText string, hasPort bool, err error) {
 		return "", "", false, fmt.Errorf("authority is longer than %d bytes", maxInput)
 	}
 	if strings.ContainsRune(s, '@') {
-		return "", "", false, errors.New("it has an @: user information is not accepted") // and not repeated: it may be a password
+		return "", "", false, fmt.Errorf("%q has an @: user information is not accepted", s)
 	}
 	end := strings.IndexByte(s, ']') + 1 // 0 without brackets
 	hostText, portText, hasPort = strings.Cut(s[end:], ":")
