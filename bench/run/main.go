@@ -131,7 +131,7 @@ const credentialsFile = `credentials:
 
 // limits are out of the way: the load is one agent's.
 const limits = `limits:
-  per_agent: {tunnels: 100000, exchanges: 100000, requests_per_second: 1000000, new_hosts_per_minute: 100000}
+  per_agent: {tunnels: 100000, exchanges: 100000, requests_per_second: 1000000, tunnels_per_second: 1000000, new_hosts_per_minute: 100000}
 `
 
 // configure makes a HOME with one agent, and the harness's list of targets.
