@@ -9,8 +9,8 @@ import (
 
 	"sallyport/credentials/sigv4"
 	"sallyport/internal/host"
-	"sallyport/operations/aws"
 	"sallyport/policy"
+	"sallyport/services/aws"
 )
 
 // awsKey is what policies and the trail call AWS, and whoever speaks its protocols.

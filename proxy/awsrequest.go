@@ -11,8 +11,8 @@ import (
 	"sallyport/audit"
 	"sallyport/credentials"
 	"sallyport/credentials/sigv4"
-	"sallyport/operations/aws"
 	"sallyport/policy"
+	"sallyport/services/aws"
 )
 
 // Kinds of credentials for what speaks AWS's protocols.

@@ -2,8 +2,8 @@ package proxy
 
 import (
 	"sallyport/credentials"
-	"sallyport/operations/aws"
 	"sallyport/policy"
+	"sallyport/services/aws"
 )
 
 // SessionPolicy is the IAM policy that says what an agent's rules allow with a credential:

@@ -11,7 +11,7 @@ import (
 
 	"sallyport/credentials"
 	"sallyport/credentials/budget"
-	"sallyport/operations/github"
+	"sallyport/services/github"
 )
 
 // budgetError is a request that its account has no room for now.

@@ -10,8 +10,8 @@ import (
 	"github.com/google/uuid"
 
 	"sallyport/audit"
-	"sallyport/operations/github"
 	"sallyport/policy"
+	"sallyport/services/github"
 )
 
 // classified is what a request means to the service that it goes to.

@@ -8,8 +8,8 @@ import (
 	"sallyport/identity"
 	"sallyport/internal/authfield"
 	"sallyport/internal/host"
-	"sallyport/operations/github"
 	"sallyport/policy"
+	"sallyport/services/github"
 )
 
 // Generation is one consistent set of all configuration files. It is immutable:

@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"sallyport/internal/host"
-	"sallyport/operations/github"
 	"sallyport/policy"
+	"sallyport/services/github"
 )
 
 // gitHubKey is what policies and the trail call GitHub.

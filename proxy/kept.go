@@ -12,7 +12,7 @@ import (
 
 	"sallyport/credentials"
 	"sallyport/internal/host"
-	"sallyport/operations/github"
+	"sallyport/services/github"
 )
 
 // Bounds of what is kept for one agent.

@@ -8,8 +8,8 @@ import (
 	"net/http"
 	"strings"
 
-	"sallyport/operations/github"
 	"sallyport/policy"
+	"sallyport/services/github"
 )
 
 // gitHubQuestion reads the questions that people ask about GitHub other than by a

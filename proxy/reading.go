@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"sallyport/internal/share"
-	"sallyport/operations/github"
 	"sallyport/policy"
+	"sallyport/services/github"
 )
 
 // Bounds of what is read of bodies to judge their requests. An agent decides what it sends,

@@ -4,8 +4,8 @@ import (
 	"strings"
 
 	"sallyport/credentials"
-	"sallyport/operations/github"
 	"sallyport/policy"
+	"sallyport/services/github"
 )
 
 // Kinds of credentials that are treated apart here.

@@ -15,7 +15,7 @@ import (
 	"strings"
 
 	"sallyport/credentials"
-	"sallyport/operations/github"
+	"sallyport/services/github"
 )
 
 // holding is what an answer may hold that is live. What was asked, and where, tells; the

@@ -20,7 +20,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"sallyport/certs"
-	"sallyport/internal/home"
+	"sallyport/config"
 	"sallyport/proxy"
 )
 
@@ -68,7 +68,7 @@ func TestConfigurationPageLoads(t *testing.T) {
 		t.Run(fmt.Sprint(n, " ", filepath.Base(d.file)), func(t *testing.T) {
 			t.Parallel()
 			loads := func(text string) error {
-				_, err := home.Load(documentedHome(t, d.file, text, key), homeOptions())
+				_, err := config.Load(documentedHome(t, d.file, text, key), homeOptions())
 				return err
 			}
 			require.NoError(t, loads(d.text))
@@ -99,7 +99,7 @@ func TestConfigurationPageNamesEveryKey(t *testing.T) {
 			}
 		}
 		for _, path := range paths {
-			_, err := home.Load(documentedHome(t, d.file, with(t, d.text, path, "1"), key), homeOptions())
+			_, err := config.Load(documentedHome(t, d.file, with(t, d.text, path, "1"), key), homeOptions())
 			if err == nil {
 				continue // a mapping of names
 			}
@@ -151,9 +151,9 @@ func set(t *testing.T, at any, path []string, v any) any {
 }
 
 // documentedHome is a home in which one file is the documented one.
-func documentedHome(t *testing.T, file, text string, key []byte) home.Layout {
+func documentedHome(t *testing.T, file, text string, key []byte) config.Layout {
 	t.Helper()
-	l := home.Layout{Dir: t.TempDir()}
+	l := config.Layout{Dir: t.TempDir()}
 	require.NoError(t, os.Mkdir(l.Policies(), 0o700))
 	root, err := certs.CreateAuthority(certs.Template{CommonName: "root"}, time.Now())
 	require.NoError(t, err)
@@ -199,8 +199,8 @@ const otherCredentials = `credentials:
     keys: {kind: aws_keys, access_key_id: AKIAIOSFODNN7EXAMPLE, secret: {env: SECRET}, region: eu-west-1, hosts: ["*.eu-west-1.amazonaws.com", s3.example.com]}
 `
 
-func homeOptions() home.Options {
-	return home.Options{
+func homeOptions() config.Options {
+	return config.Options{
 		Getenv: func(string) string { return "canary" }, FingerprintKey: make([]byte, 32),
 		Now: time.Now, Services: proxy.Services(),
 	}

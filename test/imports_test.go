@@ -21,11 +21,11 @@ var layers = []struct {
 	reason   string
 }{
 	{
-		[]string{"internal/host", "internal/authfield", "internal/sqlite", "internal/metrics", "internal/http1", "internal/ijson", "internal/share", "internal/visible", "internal/nearest"},
+		[]string{"internal"},
 		"it is there for everyone, so it must know nobody",
 	},
 	{
-		[]string{"policy", "identity", "credentials", "audit", "certs", "operations"},
+		[]string{"policy", "identity", "credentials", "audit", "certs", "services"},
 		"leaves speak in strings and internal/host types; one that knows a sibling cannot be read, tested or replaced alone",
 	},
 	{
@@ -33,8 +33,8 @@ var layers = []struct {
 		"enforcement joins the leaves; it must not know how they are configured, administered or started",
 	},
 	{
-		[]string{"internal"},
-		"configuration, administration and the sidecar stand between enforcement and the command line",
+		[]string{"config", "admin", "sandbox"},
+		"configuration, administration and the agent's side stand between enforcement and the command line",
 	},
 	{
 		[]string{"cmd", "test", "bench"},
@@ -45,8 +45,8 @@ var layers = []struct {
 // within lists, for packages of one layer that need a neighbour of that layer,
 // which one and why.
 var within = map[[2]string]string{
-	{"internal/admin", "internal/veil"}: "who asks must not be a command of a run, and only what marks it can tell",
-	{"bench/run", "test/rig"}:           "the benchmark sets the product up as the tests do",
+	{"admin", "sandbox/veil"}: "who asks must not be a command of a run, and only what marks it can tell",
+	{"bench/run", "test/rig"}: "the benchmark sets the product up as the tests do",
 }
 
 // allowance says where a third-party module may be imported, and in how many
@@ -63,25 +63,25 @@ var modules = []allowance{
 	{"filippo.io/age", []string{"internal/backup"}, 1, "keys in a backup are encrypted by a format that people can open without us"},
 	{"github.com/elazarl/goproxy", []string{"proxy"}, 1, "goproxy takes CONNECT and hands over; its defaults (unverified upstreams, a public CA key) must not spread"},
 	{"modernc.org/sqlite", []string{"internal/sqlite"}, 1, "one place decides the pragmas that durability rests on"},
-	{"go.yaml.in/yaml/v3", []string{"policy", "identity", "credentials", "internal/home"}, 1, "strict decoding with line numbers is written once per file format"},
-	{"github.com/aws/aws-sdk-go-v2", []string{"credentials", "operations/aws"}, 1, "the SDK signs and mints; nothing else may depend on its shape"},
+	{"go.yaml.in/yaml/v3", []string{"policy", "identity", "credentials", "config"}, 1, "strict decoding with line numbers is written once per file format"},
+	{"github.com/aws/aws-sdk-go-v2", []string{"credentials", "services/aws"}, 1, "the SDK signs and mints; nothing else may depend on its shape"},
 	{"github.com/aws/smithy-go", []string{"credentials"}, 1, "how the SDK's errors are told apart"},
-	{"github.com/google/go-github/v66", []string{"credentials", "operations/github"}, 1, "the API client mints installation tokens; nothing else may depend on its shape"},
+	{"github.com/google/go-github/v66", []string{"credentials", "services/github"}, 1, "the API client mints installation tokens; nothing else may depend on its shape"},
 	{"github.com/spiffe/go-spiffe/v2", []string{"identity"}, 1, "one place reads an identity from a certificate"},
-	{"github.com/vektah/gqlparser/v2", []string{"operations/github"}, 2, "GraphQL is parsed to name an operation, and printed anew from what was parsed"},
+	{"github.com/vektah/gqlparser/v2", []string{"services/github"}, 2, "GraphQL is parsed to name an operation, and printed anew from what was parsed"},
 	{"software.sslmate.com/src/go-pkcs12", []string{"certs"}, 1, "the Java trust store is one function"},
-	{"github.com/fsnotify/fsnotify", []string{"internal/home"}, 1, "one watcher for all files"},
+	{"github.com/fsnotify/fsnotify", []string{"config"}, 1, "one watcher for all files"},
 	{"github.com/prometheus/client_golang", []string{"internal/metrics"}, 9, "metrics are declared in one package; the others report through small interfaces"},
 	{"github.com/spf13/cobra", []string{"cmd/sallyport"}, 99, "the command line: one file per subcommand"},
 	{"github.com/spf13/pflag", []string{"cmd/sallyport"}, 2, "cobra's flags: the type of its error about a wrong value, and those that were given"},
-	{"github.com/google/uuid", []string{"identity", "audit", "proxy", "internal", "cmd/sallyport"}, 99, "the type of an agent's id"},
+	{"github.com/google/uuid", []string{"identity", "audit", "proxy", "admin", "config", "sandbox", "cmd/sallyport"}, 99, "the type of an agent's id"},
 	{"golang.org/x/crypto", []string{"internal/backup"}, 0, "only tests: keys of SSH, to encrypt backups to"},
 	{"golang.org/x/mod", []string{"audit"}, 9, "transparency-log hashes and signed notes"},
-	{"golang.org/x/net", []string{"internal/host", "internal/http1", "proxy", "operations"}, 5, "IDNA in internal/host; what HTTP says of fields, trailers and their compression in proxy"},
+	{"golang.org/x/net", []string{"internal/host", "internal/http1", "proxy", "services"}, 5, "IDNA in internal/host; what HTTP says of fields, trailers and their compression in proxy"},
 	{"golang.org/x/sync", []string{"certs", "credentials", "proxy"}, 2, "one mint or one certificate at a time per key"},
-	{"golang.org/x/sys", []string{"internal", "cmd/sallyport", "credentials", "proxy", "audit"}, 4, "what the standard library does not offer: peer credentials, locks, process groups, free space"},
+	{"golang.org/x/sys", []string{"internal", "admin", "sandbox", "config", "cmd/sallyport", "credentials", "proxy", "audit"}, 4, "what the standard library does not offer: peer credentials, locks, process groups, free space"},
 	{"github.com/hanwen/go-fuse/v2", []string{"test/slowfs"}, 1, "a disk that hangs or fails on demand, for tests only: the kernel's own file systems do not"},
-	{"go.opentelemetry.io/proto/otlp", []string{"internal/ship"}, 0, "only tests: the protocol's own message types check what is sent"},
+	{"go.opentelemetry.io/proto/otlp", []string{"audit/ship"}, 0, "only tests: the protocol's own message types check what is sent"},
 	{"golang.org/x/time", []string{"proxy"}, 2, "rate limits per agent"},
 }
 

@@ -8,8 +8,8 @@ import (
 	"os"
 	"time"
 
+	"sallyport/admin"
 	"sallyport/audit"
-	"sallyport/internal/admin"
 )
 
 // administration is what commands change agents through: the running server,

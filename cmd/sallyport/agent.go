@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sallyport/internal/admin"
+	"sallyport/admin"
 )
 
 // defaultTTL is the lifetime of an agent whose creator does not say.

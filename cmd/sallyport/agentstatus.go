@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sallyport/internal/admin"
+	"sallyport/admin"
 )
 
 func newAgentSuspendCommand(a *app) *cobra.Command {

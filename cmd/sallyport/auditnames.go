@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"sallyport/audit"
-	"sallyport/internal/home"
+	"sallyport/config"
 	"sallyport/internal/nearest"
 )
 
@@ -81,7 +81,7 @@ func withArticle(noun string) string {
 // configuredNames tells what HOME's files name, which it reads when it is first asked; it
 // is false when they are wrong. A copy of the trail alone has none, which is no mistake.
 func (a *app) configuredNames() func(audit.Group) ([]string, bool) {
-	var set *home.Set
+	var set *config.Set
 	var read, missing bool
 	return func(by audit.Group) ([]string, bool) {
 		if !read {
@@ -115,7 +115,7 @@ func (a *app) configuredNames() func(audit.Group) ([]string, bool) {
 }
 
 // loadSet reads HOME's files; nil if they are wrong.
-func (a *app) loadSet() (set *home.Set, missing bool) {
+func (a *app) loadSet() (set *config.Set, missing bool) {
 	l, err := a.layout()
 	if err != nil {
 		return nil, true
@@ -125,7 +125,7 @@ func (a *app) loadSet() (set *home.Set, missing bool) {
 	}
 	options, err := loadOptions(l, a)
 	if err == nil {
-		set, err = home.Load(l, options)
+		set, err = config.Load(l, options)
 	}
 	if err != nil {
 		return nil, false

@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sallyport/admin"
 	"sallyport/audit"
-	"sallyport/internal/admin"
 )
 
 func newAuditPruneCommand(a *app) *cobra.Command {

@@ -19,9 +19,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sallyport/admin"
 	"sallyport/audit"
-	"sallyport/internal/admin"
-	"sallyport/internal/ship"
+	"sallyport/audit/ship"
 )
 
 type shipFlags struct {

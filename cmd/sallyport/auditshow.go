@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/audit"
-	"sallyport/internal/home"
+	"sallyport/config"
 )
 
 func newAuditShowCommand(a *app) *cobra.Command {
@@ -87,7 +87,7 @@ func readStory(ctx context.Context, r *audit.Reader, id uuid.UUID) (*story, erro
 		if err != nil && !errors.Is(err, audit.ErrNoDocument) {
 			return nil, err
 		}
-		s.whole, s.rule = err == nil, home.RuleText(text, x.Rule)
+		s.whole, s.rule = err == nil, config.RuleText(text, x.Rule)
 	}
 	c, err := r.Covering(ctx, max(x.Seq, x.OutcomeSeq))
 	switch {

@@ -8,9 +8,9 @@ import (
 	"fmt"
 	"maps"
 
+	"sallyport/admin"
 	"sallyport/audit"
 	"sallyport/certs"
-	"sallyport/internal/admin"
 )
 
 // eventAuthority is the event of an authority that is another than at the last start.

@@ -10,11 +10,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sallyport/admin"
 	"sallyport/audit"
+	"sallyport/config"
 	"sallyport/identity"
-	"sallyport/internal/admin"
 	"sallyport/internal/backup"
-	"sallyport/internal/home"
 )
 
 func newBackupCommand(a *app) *cobra.Command {
@@ -58,7 +58,7 @@ type backing struct {
 	dir    string
 	to     *backup.Recipients
 	plain  bool
-	layout home.Layout
+	layout config.Layout
 	writer *backup.Writer
 	copied audit.Copied
 	agents []identity.Agent // of the copy
@@ -183,7 +183,7 @@ func (b *backing) awaitCheckpoint(ctx context.Context) error {
 }
 
 func (b *backing) copyFiles() error {
-	all, err := home.Collect(b.layout)
+	all, err := config.Collect(b.layout)
 	if err != nil {
 		return err
 	}
@@ -220,7 +220,7 @@ func (b *backing) describe() error {
 	m := &b.writer.Manifest
 	m.MadeAt, m.Version = b.now().UTC(), readBuild().Version
 	m.Trail = backup.Trail{Events: b.copied.Events, Root: b.copied.Root, Checkpoint: b.copied.Checkpoint.Size}
-	config, err := home.LoadConfig(b.layout)
+	config, err := config.LoadConfig(b.layout)
 	if err != nil {
 		return err
 	}

@@ -10,15 +10,15 @@ import (
 	"slices"
 	"time"
 
+	"sallyport/admin"
 	"sallyport/audit"
-	"sallyport/internal/admin"
-	"sallyport/internal/home"
+	"sallyport/config"
 	"sallyport/internal/host"
 	"sallyport/proxy"
 )
 
 // newGeneration is a set of files as the proxy works with it.
-func newGeneration(set *home.Set) (*proxy.Generation, error) {
+func newGeneration(set *config.Set) (*proxy.Generation, error) {
 	upstream, err := newUpstream(&set.Config.Upstream)
 	if err != nil {
 		return nil, err
@@ -34,7 +34,7 @@ func newGeneration(set *home.Set) (*proxy.Generation, error) {
 	}, nil
 }
 
-func newUpstream(u *home.Upstream) (*proxy.Upstream, error) {
+func newUpstream(u *config.Upstream) (*proxy.Upstream, error) {
 	var roots []proxy.RootSet
 	for _, r := range u.Roots {
 		certificates, err := parseCertificates(r.PEM)
@@ -73,7 +73,7 @@ func (s *server) filesChanged(ctx context.Context) {
 // reload puts the files in force if they are right, and says so, or what is
 // wrong, once in the log. by is the local user who asked, if one did.
 func (s *server) reload(ctx context.Context, source string, by *admin.Caller) (admin.Configuration, error) {
-	r, err := s.files.Reload(func(set *home.Set) error {
+	r, err := s.files.Reload(func(set *config.Set) error {
 		g, err := newGeneration(set)
 		if err != nil {
 			return err
@@ -121,7 +121,7 @@ func (s *server) reload(ctx context.Context, source string, by *admin.Caller) (a
 
 // warnings are those of the files, and of the agents that they leave without an
 // owner or a policy.
-func (s *server) warnings(ctx context.Context, set *home.Set) []string {
+func (s *server) warnings(ctx context.Context, set *config.Set) []string {
 	orphans, err := s.session.Orphans(ctx)
 	if err != nil {
 		s.log.Warn("agents could not be looked at", "error", err)
@@ -147,7 +147,7 @@ func (s *server) recordKept(ctx context.Context, generation uint64, source strin
 	}
 }
 
-func describeSet(set *home.Set, changed bool, warnings []string) admin.Configuration {
+func describeSet(set *config.Set, changed bool, warnings []string) admin.Configuration {
 	c := admin.Configuration{
 		Generation: set.Number, Changed: changed, Files: []admin.File{},
 		Warnings: append([]string{}, warnings...),
@@ -161,7 +161,7 @@ func describeSet(set *home.Set, changed bool, warnings []string) admin.Configura
 // recordConfiguration puts into the trail which files are about to decide, and
 // what they say, so that any row can be explained later by the policy that
 // decided it.
-func (s *server) recordConfiguration(ctx context.Context, set *home.Set, source string, by *admin.Caller) error {
+func (s *server) recordConfiguration(ctx context.Context, set *config.Set, source string, by *admin.Caller) error {
 	files := map[string]any{}
 	for _, f := range set.Files {
 		if err := s.trail.StoreDocument(ctx, f.SHA256, []byte(f.Text)); err != nil {
@@ -191,7 +191,7 @@ func (s *server) recordConfiguration(ctx context.Context, set *home.Set, source 
 
 // describeCommit is what an event says of the commit that files are of; one that they are
 // not of as a whole names nobody.
-func describeCommit(c home.Commit) map[string]any {
+func describeCommit(c config.Commit) map[string]any {
 	const shown = 20
 	m := map[string]any{"commit": c.ID, "clean": len(c.Changed) == 0}
 	if len(c.Changed) == 0 {

@@ -13,8 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sallyport/config"
 	"sallyport/credentials"
-	"sallyport/internal/home"
 )
 
 func newCredentialAddCommand(a *app) *cobra.Command {
@@ -168,7 +168,7 @@ func scalarText(s string) string {
 
 // keepSecret writes a secret from standard input into a file of its own, and says
 // where; "" if there is none.
-func (a *app) keepSecret(l home.Layout, o *credentialEntry) (string, error) {
+func (a *app) keepSecret(l config.Layout, o *credentialEntry) (string, error) {
 	if o.secret != "-" {
 		return "", nil
 	}
@@ -202,12 +202,12 @@ func removeKept(file string) error {
 
 // replaceCredentials puts the text in place of the file if the whole home is right
 // with it, and otherwise changes nothing.
-func (a *app) replaceCredentials(ctx context.Context, l home.Layout, o *credentialEntry, text []byte) error {
+func (a *app) replaceCredentials(ctx context.Context, l config.Layout, o *credentialEntry, text []byte) error {
 	info, err := os.Stat(l.Credentials())
 	if err != nil {
 		return err
 	}
-	set, err := home.LoadWith(l, a.loadOptions(), text)
+	set, err := config.LoadWith(l, a.loadOptions(), text)
 	if err != nil {
 		return withHint(err, "nothing was written")
 	}

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"sallyport/internal/sidecar"
+	"sallyport/sandbox/sidecar"
 )
 
 // agentFolder looks at one identity folder from the machine of its sidecar.

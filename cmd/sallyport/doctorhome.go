@@ -11,9 +11,9 @@ import (
 	"sync"
 	"time"
 
+	"sallyport/admin"
 	"sallyport/certs"
-	"sallyport/internal/admin"
-	"sallyport/internal/home"
+	"sallyport/config"
 	"sallyport/internal/host"
 )
 
@@ -40,7 +40,7 @@ func (d *doctor) home(ctx context.Context) {
 	d.server(ctx, set)
 }
 
-func (d *doctor) files() *home.Set {
+func (d *doctor) files() *config.Set {
 	set, err := d.app.loadHome()
 	if err != nil {
 		for line := range strings.Lines(err.Error()) {
@@ -55,7 +55,7 @@ func (d *doctor) files() *home.Set {
 	return set
 }
 
-func (d *doctor) authorities(l home.Layout) {
+func (d *doctor) authorities(l config.Layout) {
 	var newest time.Time
 	for _, one := range []struct {
 		what string
@@ -81,7 +81,7 @@ const (
 	noBytes     = 200 << 20
 )
 
-func (d *doctor) disk(l home.Layout) {
+func (d *doctor) disk(l config.Layout) {
 	free, err := freeBytes(l.State())
 	text := fmt.Sprintf("%d MB are free for %s", free>>20, l.State())
 	const try = "make room, or `sallyport audit archive` and `audit prune`: without room every request is refused"
@@ -107,7 +107,7 @@ func (d *doctor) roots() {
 }
 
 // names resolves the hosts that credentials are bound to, as the server would.
-func (d *doctor) names(ctx context.Context, set *home.Set) {
+func (d *doctor) names(ctx context.Context, set *config.Set) {
 	names := namesToResolve(set)
 	if len(names) == 0 {
 		return
@@ -137,7 +137,7 @@ func (d *doctor) names(ctx context.Context, set *home.Set) {
 }
 
 // namesToResolve are the exact names that credentials go to, a few of them.
-func namesToResolve(set *home.Set) []string {
+func namesToResolve(set *config.Set) []string {
 	const most = 20
 	var names []string
 	for _, credential := range set.Credentials.Names() {
@@ -151,7 +151,7 @@ func namesToResolve(set *home.Set) []string {
 	return names
 }
 
-func resolved(set *home.Set, name host.Name) bool {
+func resolved(set *config.Set, name host.Name) bool {
 	for from := range set.Config.Upstream.Resolve {
 		if from.Name == name {
 			return true
@@ -161,7 +161,7 @@ func resolved(set *home.Set, name host.Name) bool {
 }
 
 // server asks a running server how it is, or looks whether one could start.
-func (d *doctor) server(ctx context.Context, set *home.Set) {
+func (d *doctor) server(ctx context.Context, set *config.Set) {
 	client, err := d.app.connect(ctx)
 	if errors.Is(err, admin.ErrNoServer) {
 		d.ok("server", "none runs on this home, so that agents are not looked at; `sallyport policy check --agents` does")
@@ -212,7 +212,7 @@ func (d *doctor) port(ctx context.Context, key, address string) {
 }
 
 // agents looks for those that are about to stop, and for those without an owner.
-func (d *doctor) agents(ctx context.Context, set *home.Set, client *admin.Client) {
+func (d *doctor) agents(ctx context.Context, set *config.Set, client *admin.Client) {
 	list, err := client.Agents(ctx)
 	if err != nil {
 		d.failed("agents", err, "see the server's log")

@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sallyport/internal/agentenv"
+	"sallyport/sandbox/environment"
 )
 
 func newEnvCommand(a *app) *cobra.Command {
@@ -33,7 +33,7 @@ present a certificate to a proxy are able to use: curl (with flags), git, Claude
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch format {
-			case agentenv.Shell, agentenv.Dotenv, agentenv.JSON:
+			case environment.Shell, environment.Dotenv, environment.JSON:
 			default:
 				return usagef("unknown format %q: use shell, dotenv or json", format)
 			}
@@ -41,7 +41,7 @@ present a certificate to a proxy are able to use: curl (with flags), git, Claude
 			if err != nil {
 				return err
 			}
-			return agentenv.Write(a.stdout, format, variables)
+			return environment.Write(a.stdout, format, variables)
 		},
 	}
 	flags := cmd.Flags()
@@ -50,12 +50,12 @@ present a certificate to a proxy are able to use: curl (with flags), git, Claude
 	flags.StringVar(&file, "sidecar", "", "the --env-file of a running sidecar, or of one about to run")
 	cmd.MarkFlagsMutuallyExclusive("sidecar", "proxy")
 	cmd.MarkFlagsMutuallyExclusive("sidecar", "identity")
-	flags.StringVar(&format, "format", agentenv.Shell, "shell, dotenv or json")
+	flags.StringVar(&format, "format", environment.Shell, "shell, dotenv or json")
 	return cmd
 }
 
 // variables are those of a sidecar's file, or of a proxy URL and an identity.
-func (a *app) variables(ctx context.Context, file, proxy, identity string) ([]agentenv.Variable, error) {
+func (a *app) variables(ctx context.Context, file, proxy, identity string) ([]environment.Variable, error) {
 	if file != "" {
 		return awaitEnvFile(ctx, file)
 	}
@@ -63,7 +63,7 @@ func (a *app) variables(ctx context.Context, file, proxy, identity string) ([]ag
 }
 
 // environment lists the variables for the identity in dir.
-func (a *app) environment(proxy, dir string) ([]agentenv.Variable, error) {
+func (a *app) environment(proxy, dir string) ([]environment.Variable, error) {
 	d, err := readDescription(dir)
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func (a *app) environment(proxy, dir string) ([]agentenv.Variable, error) {
 			return nil, withHint(fmt.Errorf("identity folder: %w", err), "sallyport agent renew %s --out %s writes all files anew", d.ID, dir)
 		}
 	}
-	variables, err := agentenv.New(c)
+	variables, err := environment.New(c)
 	if err != nil {
 		return nil, &usageError{msg: err.Error()}
 	}
@@ -96,12 +96,12 @@ func (a *app) environment(proxy, dir string) ([]agentenv.Variable, error) {
 }
 
 // environmentConfig points to the files of an identity folder.
-func environmentConfig(d description, dir string) (agentenv.Config, error) {
+func environmentConfig(d description, dir string) (environment.Config, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
-		return agentenv.Config{}, fmt.Errorf("find identity folder %s: %w", dir, err)
+		return environment.Config{}, fmt.Errorf("find identity folder %s: %w", dir, err)
 	}
-	return agentenv.Config{
+	return environment.Config{
 		Bundle:             filepath.Join(abs, fileBundle),
 		CA:                 filepath.Join(abs, fileCA),
 		Truststore:         filepath.Join(abs, fileTruststore),

@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"sallyport/internal/agentenv"
+	"sallyport/sandbox/environment"
 )
 
 // envFile is where a sidecar leaves its environment for whoever starts the
@@ -36,19 +36,19 @@ func (f *envFile) check() error {
 	case err != nil:
 		return fmt.Errorf("read --env-file: %w", err)
 	}
-	if _, err := agentenv.Read(string(data)); err != nil {
+	if _, err := environment.Read(string(data)); err != nil {
 		return withHint(fmt.Errorf("--env-file %s is there and is %w", f.path, err), "name a file that may be written anew")
 	}
 	return nil
 }
 
 // write puts the file there whole, by a rename.
-func (f *envFile) write(variables []agentenv.Variable) error {
+func (f *envFile) write(variables []environment.Variable) error {
 	if f.path == "" {
 		return nil
 	}
 	var b bytes.Buffer
-	if err := agentenv.Write(&b, agentenv.Dotenv, variables); err != nil {
+	if err := environment.Write(&b, environment.Dotenv, variables); err != nil {
 		return err
 	}
 	staged, err := os.CreateTemp(filepath.Dir(f.path), ".sallyport-env-*") // mode 0600
@@ -88,11 +88,11 @@ const sidecarStart = 10 * time.Second
 
 // awaitEnvFile reads the file, as soon as it is there and its sidecar listens: a killed
 // one leaves its file behind.
-func awaitEnvFile(ctx context.Context, path string) ([]agentenv.Variable, error) {
+func awaitEnvFile(ctx context.Context, path string) ([]environment.Variable, error) {
 	for deadline := time.Now().Add(sidecarStart); ; {
 		data, err := os.ReadFile(path)
 		if err == nil {
-			variables, err := agentenv.Read(string(data))
+			variables, err := environment.Read(string(data))
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", path, err)
 			}
@@ -118,7 +118,7 @@ func awaitEnvFile(ctx context.Context, path string) ([]agentenv.Variable, error)
 }
 
 // listens says whether somebody answers at the address of the proxy variables.
-func listens(ctx context.Context, variables []agentenv.Variable) bool {
+func listens(ctx context.Context, variables []environment.Variable) bool {
 	for _, v := range variables {
 		if v.Name != "HTTPS_PROXY" {
 			continue

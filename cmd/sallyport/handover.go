@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"sallyport/internal/admin"
+	"sallyport/admin"
 )
 
 // How long the two sides of a take-over wait for each other.

@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"sallyport/admin"
 	"sallyport/certs"
-	"sallyport/internal/admin"
 )
 
 // The files of an identity folder, which sidecar and env read.

@@ -16,8 +16,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/certs"
+	"sallyport/config"
 	"sallyport/identity"
-	"sallyport/internal/home"
 )
 
 // defaultTrustDomain lies below .internal, which is never delegated on the
@@ -71,7 +71,7 @@ two certificate authorities. Safe to repeat: what is there stays as it is.`,
 // initialisation makes what is missing of a HOME.
 type initialisation struct {
 	app           *app
-	layout        home.Layout
+	layout        config.Layout
 	trustDomain   string
 	given         bool // the user named the trust domain
 	created, kept []string
@@ -130,7 +130,7 @@ func (i *initialisation) create(path string, content []byte) error {
 // checkTrustDomain takes the trust domain from the file that is there. Naming
 // another one is a mistake, since nothing is overwritten.
 func (i *initialisation) checkTrustDomain() error {
-	c, err := home.LoadConfig(i.layout)
+	c, err := config.LoadConfig(i.layout)
 	if err != nil {
 		return err
 	}

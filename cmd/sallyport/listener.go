@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"sallyport/certs"
+	"sallyport/config"
 	"sallyport/identity"
-	"sallyport/internal/home"
 )
 
 // The listener's certificate lives a week and is replaced at half that, so that
@@ -36,7 +36,7 @@ type listenerCertificate struct {
 func (l *listenerCertificate) current() *tls.Certificate { return l.leaf.Load() }
 
 // issue makes sure that the certificate fits the configuration and is fresh.
-func (l *listenerCertificate) issue(c *home.Config) error {
+func (l *listenerCertificate) issue(c *config.Config) error {
 	use, err := l.prepare(c)
 	if err == nil {
 		use()
@@ -45,7 +45,7 @@ func (l *listenerCertificate) issue(c *home.Config) error {
 }
 
 // prepare issues a certificate if one is due; use puts it before agents.
-func (l *listenerCertificate) prepare(c *home.Config) (use func(), err error) {
+func (l *listenerCertificate) prepare(c *config.Config) (use func(), err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	names, now := c.ListenerNames(), l.now()
@@ -66,7 +66,7 @@ func (l *listenerCertificate) prepare(c *home.Config) (use func(), err error) {
 }
 
 // keepFresh reissues the certificate in time until ctx is done.
-func (l *listenerCertificate) keepFresh(ctx context.Context, files *home.Store, log *slog.Logger) {
+func (l *listenerCertificate) keepFresh(ctx context.Context, files *config.Store, log *slog.Logger) {
 	tick := time.NewTicker(listenerCheck)
 	defer tick.Stop()
 	for {

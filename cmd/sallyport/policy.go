@@ -12,8 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sallyport/internal/admin"
-	"sallyport/internal/home"
+	"sallyport/admin"
+	"sallyport/config"
 	"sallyport/policy"
 	"sallyport/proxy"
 )
@@ -58,7 +58,7 @@ would not be there any more.`,
 
 // orphanWarnings are about live agents that these files leave without an owner or
 // a policy. Without a server they are asked for only if that is wanted.
-func (a *app) orphanWarnings(ctx context.Context, set *home.Set, wanted bool) ([]string, error) {
+func (a *app) orphanWarnings(ctx context.Context, set *config.Set, wanted bool) ([]string, error) {
 	var agents []admin.Agent
 	list := func(is administration) (err error) {
 		agents, err = is.Agents(ctx)
@@ -194,14 +194,14 @@ func (f testFailure) String() string {
 
 // loadHome reads HOME's files as the server would. A home that was never
 // started has no key for fingerprints, and none are made here.
-func (a *app) loadHome() (*home.Set, error) {
+func (a *app) loadHome() (*config.Set, error) {
 	l, err := a.layout()
 	if err != nil {
 		return nil, err
 	}
-	return home.Load(l, a.loadOptions())
+	return config.Load(l, a.loadOptions())
 }
 
-func (a *app) loadOptions() home.Options {
-	return home.Options{Getenv: a.getenv, FingerprintKey: make([]byte, fingerprintKeySize), Now: a.now, Services: proxy.Services()}
+func (a *app) loadOptions() config.Options {
+	return config.Options{Getenv: a.getenv, FingerprintKey: make([]byte, fingerprintKeySize), Now: a.now, Services: proxy.Services()}
 }

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sallyport/internal/admin"
+	"sallyport/admin"
 	"sallyport/policy"
 	"sallyport/proxy"
 )

@@ -13,8 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sallyport/internal/admin"
-	"sallyport/internal/home"
+	"sallyport/admin"
+	"sallyport/config"
 	"sallyport/policy"
 	"sallyport/proxy"
 )
@@ -137,7 +137,7 @@ func (a *app) newPolicy(name, from string) error {
 }
 
 // placePolicy writes the file, and takes it back if the home is not right with it.
-func (a *app) placePolicy(l home.Layout, file, text string) error {
+func (a *app) placePolicy(l config.Layout, file, text string) error {
 	err := writeDurably(file, []byte(text), 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return withHint(fmt.Errorf("%s is there already", file), "choose another name, or edit it")
@@ -145,7 +145,7 @@ func (a *app) placePolicy(l home.Layout, file, text string) error {
 	if err != nil {
 		return fmt.Errorf("write policy: %w", err)
 	}
-	if _, err := home.Load(l, a.loadOptions()); err != nil {
+	if _, err := config.Load(l, a.loadOptions()); err != nil {
 		return withHint(errors.Join(err, os.Remove(file)), "nothing was written; see `sallyport policy new --list -o json` for what the template needs")
 	}
 	return nil

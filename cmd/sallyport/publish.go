@@ -6,13 +6,13 @@ import (
 	"net/http"
 
 	"sallyport/audit"
+	"sallyport/audit/publish"
+	"sallyport/config"
 	"sallyport/credentials"
-	"sallyport/internal/home"
-	"sallyport/internal/publish"
 )
 
 // newPublisher readies the publication of checkpoints to the configured places.
-func (s *server) newPublisher(c *home.Config) *publish.Publisher {
+func (s *server) newPublisher(c *config.Config) *publish.Publisher {
 	var places []publish.Place
 	for _, p := range c.Publish {
 		switch {

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sallyport/internal/admin"
+	"sallyport/admin"
 )
 
 func newReloadCommand(a *app) *cobra.Command {

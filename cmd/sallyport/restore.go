@@ -13,11 +13,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sallyport/admin"
 	"sallyport/audit"
+	"sallyport/config"
 	"sallyport/identity"
-	"sallyport/internal/admin"
 	"sallyport/internal/backup"
-	"sallyport/internal/home"
 )
 
 // restoreFlags say how far a backup is to be believed.
@@ -72,11 +72,11 @@ sandbox the new files.`,
 type restoring struct {
 	*app
 	flags     restoreFlags
-	layout    home.Layout // of HOME
-	staged    home.Layout
+	layout    config.Layout // of HOME
+	staged    config.Layout
 	moving    bool // it is whole, and some of it may be in its place
 	backup    *backup.Backup
-	set       *home.Set // nil if the files are not in order
+	set       *config.Set // nil if the files are not in order
 	suspended []identity.Agent
 	revoked   []identity.Agent
 	since     *since // what --trail says; nil without
@@ -186,7 +186,7 @@ func (r *restoring) complete() error {
 	if err != nil {
 		return err
 	}
-	files, err := home.OpenStore(r.staged, options)
+	files, err := config.OpenStore(r.staged, options)
 	if err != nil { // a home whose files were broken when it was copied is restored all the same
 		r.warnings = append(r.warnings, strings.ReplaceAll(err.Error(), r.staged.Dir, r.layout.Dir))
 		return nil

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 
-	"sallyport/internal/home"
+	"sallyport/config"
 )
 
 // claimHome makes the folder to work in. Where there is no HOME it lies beside, and one
@@ -19,14 +19,14 @@ func (r *restoring) claimHome() error {
 	entries, err := os.ReadDir(r.layout.Dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		r.staged = home.Layout{Dir: r.layout.StagingBeside()}
+		r.staged = config.Layout{Dir: r.layout.StagingBeside()}
 		if err := os.MkdirAll(filepath.Dir(r.layout.Dir), 0o700); err != nil {
 			return fmt.Errorf("make folder: %w", err)
 		}
 	case err != nil:
 		return fmt.Errorf("look at HOME: %w", err)
 	default:
-		r.staged = home.Layout{Dir: r.layout.Staging()}
+		r.staged = config.Layout{Dir: r.layout.Staging()}
 	}
 	if err := r.layout.CheckWhole(); err != nil {
 		return err

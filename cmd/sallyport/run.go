@@ -15,10 +15,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sallyport/internal/admin"
-	"sallyport/internal/agentenv"
-	"sallyport/internal/sidecar"
-	"sallyport/internal/veil"
+	"sallyport/admin"
+	"sallyport/sandbox/environment"
+	"sallyport/sandbox/sidecar"
+	"sallyport/sandbox/veil"
 )
 
 // Exit codes of shells, for a command that did not run.
@@ -116,10 +116,10 @@ func (a *app) runCommand(ctx context.Context, o runOptions, argv []string) error
 	if err := hideMemory(); err != nil {
 		return fmt.Errorf("protect the agent's key from the command: %w", err)
 	}
-	return a.runAgent(ctx, o, client, func(agent admin.Agent, variables []agentenv.Variable) error {
+	return a.runAgent(ctx, o, client, func(agent admin.Agent, variables []environment.Variable) error {
 		fmt.Fprintf(a.stderr, "sallyport: agent %s (%s) under policy %s; this is no sandbox: the command runs as you and could go around the proxy; %s\n",
 			printable(agent.Name), agent.ID, printable(agent.Policy), a.kept(child))
-		if err := child.Exec(path, argv, agentenv.Apply(environ, variables)); err != nil {
+		if err := child.Exec(path, argv, environment.Apply(environ, variables)); err != nil {
 			return a.notRun(argv[0], exitCannotRun, err)
 		}
 		signals.forward(child.Process)
@@ -129,7 +129,7 @@ func (a *app) runCommand(ctx context.Context, o runOptions, argv []string) error
 
 // runAgent calls do with a new agent and the variables that make its sidecar
 // used; the agent ends with do.
-func (a *app) runAgent(ctx context.Context, o runOptions, client *admin.Client, do func(admin.Agent, []agentenv.Variable) error) error {
+func (a *app) runAgent(ctx context.Context, o runOptions, client *admin.Client, do func(admin.Agent, []environment.Variable) error) error {
 	o.create.TTL = admin.Duration(o.ttl)
 	enrolment, err := client.CreateAgent(ctx, o.create)
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"sallyport/credentials"
-	"sallyport/internal/agentenv"
+	"sallyport/sandbox/environment"
 )
 
 // passed are the variables that a command gets from this environment unasked:
@@ -26,7 +26,7 @@ func (a *app) inherited(pass, secret []string) ([]string, error) {
 		case slices.Contains(secret, name):
 			return nil, withHint(fmt.Errorf("--pass %s: a credential reads its secret from that variable", name),
 				"an agent never holds a secret; leave it out, and let a rule name the credential")
-		case agentenv.Sets(name):
+		case environment.Sets(name):
 			return nil, withHint(fmt.Errorf("--pass %s: the agent's environment sets that variable", name),
 				"leave it out; sallyport env shows what is set")
 		}

@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sallyport/internal/home"
-	"sallyport/internal/veil"
+	"sallyport/config"
+	"sallyport/sandbox/veil"
 )
 
 // The values of --hide-home.
@@ -66,7 +66,7 @@ func (a *app) behindVeil(hide, path string, secretFiles []string) (*veil.Process
 // veilConfig lists what is in HOME, and what HOME's symbolic links and
 // credentials.yaml lead to elsewhere: secrets are hidden, files that decide what
 // agents may do cannot be changed.
-func veilConfig(l home.Layout, secretFiles []string) veil.Config {
+func veilConfig(l config.Layout, secretFiles []string) veil.Config {
 	c := veil.Config{Helper: []string{veilCommand}, Hide: append([]string{l.Dir, l.State(), l.CAs()}, secretFiles...)}
 	for _, dir := range []string{l.State(), l.CAs()} {
 		inside, _ := filepath.Glob(filepath.Join(dir, "*")) // the pattern is right, unless the folder's name has one of its signs

@@ -25,7 +25,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"sallyport/internal/admin"
+	"sallyport/admin"
 
 	sallyport "sallyport/cmd/sallyport"
 )

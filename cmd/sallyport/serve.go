@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sallyport/internal/admin"
+	"sallyport/admin"
 )
 
 // drainTime is how long open exchanges may go on after SIGTERM, unless --drain says.

@@ -14,12 +14,12 @@ import (
 	"syscall"
 	"time"
 
+	"sallyport/admin"
 	"sallyport/audit"
+	"sallyport/audit/publish"
 	"sallyport/certs"
-	"sallyport/internal/admin"
 	"sallyport/internal/heap"
 	"sallyport/internal/metrics"
-	"sallyport/internal/publish"
 	"sallyport/proxy"
 )
 

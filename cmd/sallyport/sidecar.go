@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sallyport/internal/sidecar"
+	"sallyport/sandbox/sidecar"
 )
 
 // sidecarGrace is how long open tunnels may go on after a signal: less than

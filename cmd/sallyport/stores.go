@@ -10,22 +10,22 @@ import (
 	"log/slog"
 	"os"
 
+	"sallyport/admin"
 	"sallyport/audit"
 	"sallyport/certs"
+	"sallyport/config"
 	"sallyport/credentials"
 	"sallyport/identity"
-	"sallyport/internal/admin"
-	"sallyport/internal/home"
-	"sallyport/internal/veil"
 	"sallyport/proxy"
+	"sallyport/sandbox/veil"
 )
 
 // stores is everything below HOME, open for writing under the lock. One process
 // has it at a time: the server, or a command while no server runs.
 type stores struct {
-	layout         home.Layout
+	layout         config.Layout
 	lock           *admin.Lock
-	files          *home.Store
+	files          *config.Store
 	agentCA        *certs.Authority
 	interceptionCA *certs.Authority
 	registry       *identity.Registry
@@ -34,7 +34,7 @@ type stores struct {
 }
 
 // layout names the files of HOME, or says that there is none, or half of one.
-func (a *app) layout() (home.Layout, error) {
+func (a *app) layout() (config.Layout, error) {
 	l, err := a.place()
 	if err != nil {
 		return l, err
@@ -43,15 +43,15 @@ func (a *app) layout() (home.Layout, error) {
 }
 
 // place is HOME, whatever is there.
-func (a *app) place() (home.Layout, error) {
+func (a *app) place() (config.Layout, error) {
 	if a.home == "" {
-		return home.Layout{}, withHint(errors.New("no home folder: this user has none"), "give --home DIR or set SALLYPORT_HOME")
+		return config.Layout{}, withHint(errors.New("no home folder: this user has none"), "give --home DIR or set SALLYPORT_HOME")
 	}
 	if veil.Covers(a.home) {
-		return home.Layout{}, withHint(fmt.Errorf("%s is hidden from commands of `sallyport run`", a.home),
+		return config.Layout{}, withHint(fmt.Errorf("%s is hidden from commands of `sallyport run`", a.home),
 			"do this outside of the run; inside, `sallyport env` and `sidecar` work")
 	}
-	return home.Layout{Dir: a.home}, nil
+	return config.Layout{Dir: a.home}, nil
 }
 
 // openStores takes the lock and opens everything, or nothing.
@@ -87,7 +87,7 @@ func (s *stores) openFiles(a *app) error {
 		return err
 	}
 	s.tokens = options.Tokens
-	if s.files, err = home.OpenStore(s.layout, options); err != nil {
+	if s.files, err = config.OpenStore(s.layout, options); err != nil {
 		return err
 	}
 	return s.openAuthorities()
@@ -156,14 +156,14 @@ func (s *stores) view() admin.View {
 }
 
 // loadOptions is what reading HOME's files needs beside them.
-func loadOptions(l home.Layout, a *app) (home.Options, error) {
+func loadOptions(l config.Layout, a *app) (config.Options, error) {
 	key, err := readFingerprintKey(l)
-	return home.Options{Getenv: a.getenv, FingerprintKey: key, Now: a.now, Services: proxy.Services(), Tokens: credentials.NewTokens(a.now)}, err
+	return config.Options{Getenv: a.getenv, FingerprintKey: key, Now: a.now, Services: proxy.Services(), Tokens: credentials.NewTokens(a.now)}, err
 }
 
 const fingerprintKeySize = 32
 
-func readFingerprintKey(l home.Layout) ([]byte, error) {
+func readFingerprintKey(l config.Layout) ([]byte, error) {
 	key, err := os.ReadFile(l.FingerprintKey())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, withHint(fmt.Errorf("%s: no such file", l.FingerprintKey()), "run `sallyport init`")

@@ -9,7 +9,7 @@ import (
 	"net"
 	"time"
 
-	"sallyport/internal/admin"
+	"sallyport/admin"
 )
 
 // predecessor is a server that makes room for this one: its listeners, and the

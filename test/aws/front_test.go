@@ -7,7 +7,7 @@ import (
 	"net"
 	"sync"
 
-	"sallyport/internal/agentenv"
+	"sallyport/sandbox/environment"
 	"sallyport/test/rig"
 )
 
@@ -80,13 +80,13 @@ func (s *search) Write(p []byte) (int, error) {
 		}
 		s.front.mu.Unlock()
 	}
-	s.tail = append(s.tail[:0], text[max(0, len(text)-len(agentenv.Placeholder)):]...)
+	s.tail = append(s.tail[:0], text[max(0, len(text)-len(environment.Placeholder)):]...)
 	return len(p), nil
 }
 
 // placeholderIn finds a placeholder of a secret, or of an access key id.
 func placeholderIn(text []byte) int {
-	if i := bytes.Index(text, []byte(agentenv.Placeholder)); i >= 0 {
+	if i := bytes.Index(text, []byte(environment.Placeholder)); i >= 0 {
 		return i
 	}
 	return bytes.Index(text, []byte("SALLYPORT"))

@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"sallyport/internal/agentenv"
+	"sallyport/sandbox/environment"
 	"sallyport/test/hub"
 	"sallyport/test/rig"
 )
@@ -77,7 +77,7 @@ func TestMain(m *testing.M) {
 	if shared != nil {
 		shared.stop()
 		// What clients send in place of secrets must never have left.
-		if seen := shared.outside.log(); strings.Contains(seen, agentenv.Placeholder) || strings.Contains(seen, "SALLYPORT") {
+		if seen := shared.outside.log(); strings.Contains(seen, environment.Placeholder) || strings.Contains(seen, "SALLYPORT") {
 			fmt.Fprintln(os.Stderr, "a placeholder reached an upstream:\n"+seen)
 			code = 1
 		}

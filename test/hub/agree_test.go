@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"sallyport/operations/github"
+	"sallyport/services/github"
 	"sallyport/test/hub"
 )
 

@@ -1,0 +1,105 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Belongings are the files that make a HOME what it is, as they are now, whether they are
+// in force or not. Paths are relative to HOME.
+type Belongings struct {
+	Files   []Belonging // what a team edits, and where shipping has got to
+	Secrets []Belonging // the keys below state/, and the secret files inside HOME
+	// Outside names what the files refer to and HOME does not hold.
+	Outside []string
+}
+
+// Belonging is one file and its bytes.
+type Belonging struct {
+	Path string
+	Data []byte
+}
+
+// Collect reads them. The files need not be right, but they must be YAML, or nobody knows
+// what they refer to.
+func Collect(l Layout) (*Belongings, error) {
+	s, err := read(l)
+	if err != nil {
+		return nil, err
+	}
+	var b Belongings
+	for _, one := range append([]source{s.config, s.owners, s.credentials}, s.policies...) {
+		b.Files = append(b.Files, Belonging{Path: one.name, Data: one.data})
+	}
+	err = errors.Join(
+		s.credentials.eachText(func(keys []string, text string) {
+			switch keys[len(keys)-1] {
+			case "file":
+				b.addReferred(l, text, &b.Secrets, "secret file")
+			case "env":
+				b.leaveOut("environment variable " + text)
+			}
+		}),
+		s.config.eachText(func(keys []string, text string) {
+			if where := strings.Join(keys, "."); where == "upstream.roots" || where == "upstream.roots.file" {
+				b.addReferred(l, text, &b.Files, "file of roots")
+			}
+		}),
+	)
+	return &b, errors.Join(err, b.addState(l, "ship-*.json", &b.Files), b.addState(l, "fingerprint.key", &b.Secrets), b.addState(l, filepath.Join("ca", "*"), &b.Secrets))
+}
+
+// addReferred adds a file that another names, if it is inside HOME and not there already.
+func (b *Belongings) addReferred(l Layout, path string, to *[]Belonging, what string) {
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(l.Dir, path)
+	}
+	name, err := filepath.Rel(l.Dir, path)
+	if err != nil || !filepath.IsLocal(name) {
+		b.leaveOut(what + " " + path)
+		return
+	}
+	if slices.ContainsFunc(*to, func(o Belonging) bool { return o.Path == name }) {
+		return
+	}
+	data, _, err := readFile(path)
+	if err != nil {
+		b.leaveOut(fmt.Sprintf("%s %s (%v)", what, path, reason(err)))
+		return
+	}
+	*to = append(*to, Belonging{Path: name, Data: data})
+}
+
+func (b *Belongings) leaveOut(what string) {
+	if !slices.Contains(b.Outside, what) {
+		b.Outside = append(b.Outside, what)
+	}
+}
+
+// addState adds what is in the state folder under names of this pattern.
+func (b *Belongings) addState(l Layout, pattern string, to *[]Belonging) error {
+	paths, err := filepath.Glob(filepath.Join(globEscape(l.State()), pattern))
+	if err != nil {
+		return err
+	}
+	for _, path := range paths {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("read state: %w", err)
+		}
+		name, err := filepath.Rel(l.Dir, path)
+		if err != nil {
+			return err
+		}
+		*to = append(*to, Belonging{Path: name, Data: data})
+	}
+	return nil
+}
+
+func globEscape(path string) string {
+	return strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `\`, `\\`).Replace(path)
+}

@@ -1,0 +1,210 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"time"
+
+	"sallyport/credentials"
+	"sallyport/internal/host"
+)
+
+// defaultListen is where agents and sidecars connect unless the file says otherwise.
+const defaultListen = "127.0.0.1:8443"
+
+// Config is sallyport.yaml.
+type Config struct {
+	TrustDomain  string
+	Listen       string      // host:port; the host may be empty for every address
+	Names        []host.Name // on the listener's certificate, beside its own
+	HealthListen string      // host:port; "" is off
+	Upstream     Upstream
+	Durability   string  // "" (the trail's default), "commit" or "fsync"
+	Publish      []Place // where the trail's checkpoints go
+	// MaxUnpublished is how long a place may lack them before requests are
+	// refused; 0 is for ever.
+	MaxUnpublished time.Duration
+	Limits         Limits
+	// OwnersGrace is how long an agent goes on whose owner is not in owners.yaml
+	// any more, before it is suspended.
+	OwnersGrace time.Duration
+	// TrustGroup may write what holds secrets, beside the user that runs the server.
+	TrustGroup credentials.Group
+}
+
+// defaultOwnersGrace is three days: a long weekend.
+const defaultOwnersGrace = 72 * time.Hour
+
+// Limits bound what one agent may take. 0 means the default.
+type Limits struct {
+	Tunnels           int
+	Exchanges         int
+	RequestsPerSecond float64
+	NewHostsPerMinute int
+
+	TunnelsPerSecond      float64
+	TrailBytesPerMinute   int
+	RefusedBytesPerMinute int
+}
+
+// Bounds of the limits: above them a number is a slip, not a wish.
+const (
+	mostCount = 1_000_000
+	mostRate  = 1_000_000
+	mostBytes = 1 << 30
+)
+
+// ListenerNames are the DNS names and addresses of the listener's certificate,
+// without duplicates, in a fixed order.
+func (c *Config) ListenerNames() []string {
+	names := []string{"localhost", "127.0.0.1", "::1"}
+	for _, n := range c.Names {
+		names = append(names, n.String())
+	}
+	listenHost, _, err := net.SplitHostPort(c.Listen)
+	if err == nil && !unspecified(listenHost) {
+		if n, err := host.ParseName(listenHost); err == nil {
+			names = append(names, n.String())
+		}
+	}
+	var unique []string
+	for _, n := range names {
+		if !slices.Contains(unique, n) {
+			unique = append(unique, n)
+		}
+	}
+	return unique
+}
+
+// ReachableAt turns the address the listener is bound to into one that a client
+// can use: an address that means "all" becomes the first configured name, or
+// loopback.
+func (c *Config) ReachableAt(bound string) string {
+	boundHost, port, err := net.SplitHostPort(bound)
+	if err != nil || !unspecified(boundHost) {
+		return bound
+	}
+	if len(c.Names) > 0 {
+		return net.JoinHostPort(c.Names[0].String(), port)
+	}
+	return net.JoinHostPort("127.0.0.1", port)
+}
+
+func unspecified(listenHost string) bool {
+	addr, err := netip.ParseAddr(listenHost)
+	return listenHost == "" || err == nil && addr.IsUnspecified()
+}
+
+// parseConfig reads sallyport.yaml and adds what is wrong with it to p.
+func parseConfig(data []byte, home string, checkTrustDomain func(string) error, p *problems) *Config {
+	c := &Config{Listen: defaultListen, OwnersGrace: defaultOwnersGrace}
+	root := parseYAML(data, p)
+	if root.node == nil {
+		return c
+	}
+	root.fields(map[string]func(value){
+		"trust_domain": func(v value) {
+			if c.TrustDomain, _ = v.text(); c.TrustDomain == "" {
+				return
+			}
+			if err := checkTrustDomain(c.TrustDomain); err != nil {
+				v.fail("%v", err)
+			}
+		},
+		"listen": func(v value) { c.Listen = v.listen() },
+		"names":  func(v value) { v.list(func(v value) { c.Names = v.appendName(c.Names) }) },
+		"health": func(v value) {
+			v.fields(map[string]func(value){"listen": func(v value) { c.HealthListen = v.listen() }})
+		},
+		"trust_group": func(v value) { c.TrustGroup = v.group() },
+		"upstream":    func(v value) { c.Upstream.parse(v, home) },
+		"audit":       func(v value) { c.parseAudit(v, home) },
+		"owners": func(v value) {
+			v.fields(map[string]func(value){"grace": func(v value) { c.OwnersGrace = v.duration(0, "72h") }})
+		},
+		"limits": func(v value) { v.fields(map[string]func(value){"per_agent": c.Limits.parse}) },
+	})
+	if c.TrustDomain == "" && len(p.errs) == 0 {
+		p.add(0, "trust_domain", "is missing; write for example trust_domain: agents.example.com")
+	}
+	return c
+}
+
+func (c *Config) parseDurability(v value) {
+	s, ok := v.text()
+	if ok && s != "commit" && s != "fsync" {
+		v.fail("%q is unknown; write commit (survives a crash of the process) or fsync (survives power loss)", s)
+	}
+	c.Durability = s
+}
+
+func (l *Limits) parse(v value) {
+	v.fields(map[string]func(value){
+		"tunnels":              func(v value) { l.Tunnels = v.count(mostCount) },
+		"exchanges":            func(v value) { l.Exchanges = v.count(mostCount) },
+		"requests_per_second":  func(v value) { l.RequestsPerSecond = v.number(mostRate) },
+		"new_hosts_per_minute": func(v value) { l.NewHostsPerMinute = v.count(mostCount) },
+
+		"tunnels_per_second":       func(v value) { l.TunnelsPerSecond = v.number(mostRate) },
+		"trail_bytes_per_minute":   func(v value) { l.TrailBytesPerMinute = v.count(mostBytes) },
+		"refused_bytes_per_minute": func(v value) { l.RefusedBytesPerMinute = v.count(mostBytes) },
+	})
+}
+
+// listen reads an address to listen on.
+func (v value) listen() string {
+	s, ok := v.text()
+	if !ok {
+		return ""
+	}
+	if err := checkListen(s); err != nil {
+		v.fail("%v; write for example 127.0.0.1:8443, or :8443 for every address", err)
+	}
+	return s
+}
+
+func checkListen(s string) error {
+	listenHost, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return fmt.Errorf("%q is not host:port", s)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("port %q is not a number from 0 to 65535", port)
+	}
+	if listenHost == "" {
+		return nil
+	}
+	if _, err := host.ParseName(listenHost); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (v value) appendName(names []host.Name) []host.Name {
+	s, ok := v.text()
+	if !ok {
+		return names
+	}
+	n, err := host.ParseName(s)
+	switch {
+	case err != nil:
+		v.fail("%v", err)
+	case slices.Contains(names, n):
+		v.fail("%s is listed twice", n)
+	default:
+		return append(names, n)
+	}
+	return names
+}
+
+// KnownAddress is where clients reach the listener, as far as the file alone
+// tells; "" if the port is chosen at the start.
+func (c *Config) KnownAddress() string {
+	if _, port, err := net.SplitHostPort(c.Listen); err != nil || port == "0" {
+		return ""
+	}
+	return c.ReachableAt(c.Listen)
+}

@@ -1,0 +1,49 @@
+package config
+
+import (
+	"io/fs"
+	"os/user"
+	"path/filepath"
+	"strconv"
+
+	"sallyport/credentials"
+)
+
+// group reads a group of users, by number or by name.
+func (v value) group() credentials.Group {
+	text, ok := v.plain()
+	if !ok {
+		v.fail("must be the number or the name of a group; write for example trust_group: 2000")
+		return credentials.Group{}
+	}
+	number, err := strconv.ParseUint(text, 10, 32)
+	if err != nil {
+		found, unknown := user.LookupGroup(text)
+		if unknown != nil {
+			v.fail("%q is no group of this machine; write its number, as in trust_group: 2000", text)
+			return credentials.Group{}
+		}
+		number, err = strconv.ParseUint(found.Gid, 10, 32)
+	}
+	if err != nil {
+		v.fail("%q has no number", text)
+		return credentials.Group{}
+	}
+	return credentials.TrustedGroup(uint32(number))
+}
+
+// tighten takes from the trusted group what a volume gave it in the state folder, each time
+// that it was mounted: there lie keys that no group may have. What cannot be taken is for
+// whoever looks at the folder next to refuse.
+func (l Layout) tighten() {
+	c, err := LoadConfig(l)
+	if err != nil {
+		return // said where the files are loaded
+	}
+	_ = filepath.WalkDir(l.State(), func(path string, _ fs.DirEntry, err error) error {
+		if err == nil {
+			err = c.TrustGroup.Exclude(path)
+		}
+		return err
+	})
+}

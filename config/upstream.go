@@ -1,0 +1,185 @@
+package config
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+
+	"sallyport/internal/host"
+)
+
+// Upstream governs every connection that Sallyport opens.
+type Upstream struct {
+	Roots         []Roots
+	Resolve       map[host.Authority]host.Authority // dial the second where the first is asked for
+	AllowNetworks []Network
+}
+
+// Roots are certificates trusted beside the system's.
+type Roots struct {
+	File  string // absolute
+	PEM   []byte
+	Hosts []host.Pattern // for these only; empty means for all
+
+	line int
+	key  string
+}
+
+// Network is a private range that may be dialled.
+type Network struct {
+	Prefix netip.Prefix   // masked
+	Hosts  []host.Pattern // for these only; empty means for all
+}
+
+func (u *Upstream) parse(v value, home string) {
+	v.fields(map[string]func(value){
+		"roots":          func(v value) { v.list(func(v value) { u.parseRoots(v, home) }) },
+		"resolve":        u.parseResolve,
+		"allow_networks": func(v value) { v.list(u.parseNetwork) },
+	})
+}
+
+func (u *Upstream) parseRoots(v value, home string) {
+	r := Roots{line: v.node.Line, key: v.key}
+	r.Hosts = v.scoped("file", func(v value) {
+		if file, ok := v.text(); ok {
+			r.File = file
+			if !filepath.IsAbs(file) {
+				r.File = filepath.Join(home, file)
+			}
+		}
+	})
+	if r.File != "" {
+		u.Roots = append(u.Roots, r)
+	}
+}
+
+func (u *Upstream) parseNetwork(v value) {
+	var n Network
+	n.Hosts = v.scoped("network", func(v value) {
+		if s, ok := v.text(); ok {
+			prefix, err := parseNetwork(s)
+			if err != nil {
+				v.fail("%v", err)
+			}
+			n.Prefix = prefix
+		}
+	})
+	if n.Prefix.IsValid() {
+		u.AllowNetworks = append(u.AllowNetworks, n)
+	}
+}
+
+func parseNetwork(s string) (netip.Prefix, error) {
+	p, err := netip.ParsePrefix(s)
+	switch {
+	case err != nil:
+		return netip.Prefix{}, fmt.Errorf("%q is not a network; write for example 10.0.3.0/24, and 10.0.3.7/32 for one address", s)
+	case p.Addr().Is4In6():
+		return netip.Prefix{}, fmt.Errorf("%q is an IPv4 network in IPv6 form; write it as IPv4", s)
+	case p != p.Masked():
+		return netip.Prefix{}, fmt.Errorf("%q has bits after its length; write %s", s, p.Masked())
+	}
+	return p, nil
+}
+
+// scoped reads an entry that is either plain text or a mapping of main to that
+// text and hosts to patterns. An empty list of hosts is an error, because it
+// would widen the entry to all of them.
+func (v value) scoped(main string, read func(value)) []host.Pattern {
+	if v.isText() {
+		read(v)
+		return nil
+	}
+	var hosts []host.Pattern
+	found := false
+	v.fields(map[string]func(value){
+		main: func(v value) { found = true; read(v) },
+		"hosts": func(v value) {
+			before := len(v.to.errs)
+			v.list(func(v value) { hosts = v.appendPattern(hosts) })
+			if len(hosts) == 0 && len(v.to.errs) == before {
+				v.fail("is empty; list patterns, or leave it out to mean all hosts")
+			}
+		},
+	})
+	if !found {
+		v.fail("has no %s", main)
+	}
+	return hosts
+}
+
+func (v value) appendPattern(patterns []host.Pattern) []host.Pattern {
+	s, ok := v.text()
+	if !ok {
+		return patterns
+	}
+	p, err := host.ParsePattern(s)
+	if err != nil {
+		v.fail("%v", err)
+		return patterns
+	}
+	return append(patterns, p)
+}
+
+func (u *Upstream) parseResolve(v value) {
+	u.Resolve = map[host.Authority]host.Authority{}
+	v.entries(func(name string, key, val value) {
+		from, err := host.ParseAuthority(name, 0)
+		if err != nil {
+			key.fail("%v", err)
+			return
+		}
+		s, ok := val.text()
+		if !ok {
+			return
+		}
+		to, err := host.ParseAuthority(s, 0)
+		if err != nil {
+			val.fail("%v", err)
+			return
+		}
+		if _, twice := u.Resolve[from]; twice {
+			key.fail("%s is given twice", from)
+			return
+		}
+		u.Resolve[from] = to
+	})
+}
+
+// warnings are settings that are allowed but take a protection away.
+func (u *Upstream) warnings() []string {
+	var all []string
+	for _, n := range u.AllowNetworks {
+		if n.Prefix.Bits() == 0 && len(n.Hosts) == 0 {
+			all = append(all, fmt.Sprintf("upstream.allow_networks: %s lets every agent reach every private address, cloud metadata included", n.Prefix))
+		}
+	}
+	return all
+}
+
+// checkPEM accepts a file of certificates and nothing else: a key in it would
+// be a secret in the wrong place, and a file without any would trust nobody.
+func checkPEM(data []byte) error {
+	found := 0
+	for {
+		var block *pem.Block
+		if block, data = pem.Decode(data); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			return fmt.Errorf("holds a %s; keep only certificates in it", block.Type)
+		}
+		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+			return fmt.Errorf("certificate %d cannot be read: %w", found+1, err)
+		}
+		found++
+	}
+	if found == 0 {
+		return errors.New("holds no certificate; it must be PEM (-----BEGIN CERTIFICATE-----)")
+	}
+	return nil
+}
