@@ -10,7 +10,7 @@ import (
 	"sallyport/credentials/sigv4"
 	"sallyport/internal/host"
 	"sallyport/policy"
-	"sallyport/services/aws"
+	aws "sallyport/services/aws/api"
 )
 
 // awsKey is what policies and the trail call AWS, and whoever speaks its protocols.

@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"sallyport/credentials/sigv4"
-	"sallyport/services/aws"
+	aws "sallyport/services/aws/api"
 )
 
 // awsFormat is how one of AWS's protocols writes an error. The zero awsFormat is none

@@ -12,7 +12,7 @@ import (
 	"sallyport/credentials"
 	"sallyport/credentials/sigv4"
 	"sallyport/policy"
-	"sallyport/services/aws"
+	aws "sallyport/services/aws/api"
 )
 
 // Kinds of credentials for what speaks AWS's protocols.

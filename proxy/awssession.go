@@ -3,7 +3,7 @@ package proxy
 import (
 	"sallyport/credentials"
 	"sallyport/policy"
-	"sallyport/services/aws"
+	aws "sallyport/services/aws/api"
 )
 
 // SessionPolicy is the IAM policy that says what an agent's rules allow with a credential:

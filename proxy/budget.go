@@ -11,7 +11,7 @@ import (
 
 	"sallyport/credentials"
 	"sallyport/credentials/budget"
-	"sallyport/services/github"
+	github "sallyport/services/github/api"
 )
 
 // budgetError is a request that its account has no room for now.

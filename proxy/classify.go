@@ -11,7 +11,7 @@ import (
 
 	"sallyport/audit"
 	"sallyport/policy"
-	"sallyport/services/github"
+	github "sallyport/services/github/api"
 )
 
 // classified is what a request means to the service that it goes to.

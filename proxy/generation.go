@@ -9,7 +9,7 @@ import (
 	"sallyport/internal/authfield"
 	"sallyport/internal/host"
 	"sallyport/policy"
-	"sallyport/services/github"
+	github "sallyport/services/github/api"
 )
 
 // Generation is one consistent set of all configuration files. It is immutable:

@@ -7,7 +7,7 @@ import (
 
 	"sallyport/internal/host"
 	"sallyport/policy"
-	"sallyport/services/github"
+	github "sallyport/services/github/api"
 )
 
 // gitHubKey is what policies and the trail call GitHub.

@@ -12,7 +12,7 @@ import (
 
 	"sallyport/credentials"
 	"sallyport/internal/host"
-	"sallyport/services/github"
+	github "sallyport/services/github/api"
 )
 
 // Bounds of what is kept for one agent.

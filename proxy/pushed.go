@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"sallyport/audit"
-	"sallyport/services/github"
+	github "sallyport/services/github/api"
 )
 
 // watchPush has the server's report on a push read while it passes by. Its status is 200

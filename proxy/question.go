@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"sallyport/policy"
-	"sallyport/services/github"
+	github "sallyport/services/github/api"
 )
 
 // gitHubQuestion reads the questions that people ask about GitHub other than by a

@@ -9,7 +9,7 @@ import (
 
 	"sallyport/internal/share"
 	"sallyport/policy"
-	"sallyport/services/github"
+	github "sallyport/services/github/api"
 )
 
 // Bounds of what is read of bodies to judge their requests. An agent decides what it sends,

@@ -5,7 +5,7 @@ import (
 
 	"sallyport/credentials"
 	"sallyport/policy"
-	"sallyport/services/github"
+	github "sallyport/services/github/api"
 )
 
 // Kinds of credentials that are treated apart here.

@@ -15,7 +15,7 @@ import (
 	"strings"
 
 	"sallyport/credentials"
-	"sallyport/services/github"
+	github "sallyport/services/github/api"
 )
 
 // holding is what an answer may hold that is live. What was asked, and where, tells; the

@@ -35,7 +35,7 @@ npm_packages=(
   node@24 octokit@5.0.5 @octokit/auth-app@8.3.1
   @aws-sdk/client-s3@3.1175.0 @aws-sdk/lib-storage@3.1175.0 @smithy/node-http-handler@4.14.2
   https-proxy-agent@9.1.0 # by which AWS's SDK uses a proxy
-  graphql@16.15.0 # reads what services/github prints
+  graphql@16.15.0 # reads what services/github/api prints
 )
 present() { for name in octokit @octokit/auth-app @aws-sdk/client-s3 @aws-sdk/lib-storage https-proxy-agent graphql; do [ -d "$clients/node_modules/$name" ] || return 1; done; }
 if ! "$node" --version 2>/dev/null | grep -q '^v2[4-9]\.' || ! present; then

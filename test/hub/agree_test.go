@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"sallyport/services/github"
+	github "sallyport/services/github/api"
 	"sallyport/test/hub"
 )
 

@@ -20,7 +20,7 @@ var placeholder = regexp.MustCompile(`\{[^}]*\}`)
 func endpoint(verb, path string) string { return verb + " " + placeholder.ReplaceAllString(path, "{}") }
 
 func readPermissions() (*permissions, error) {
-	const folder = "../../services/github/gen/data"
+	const folder = "../../services/github/api/gen/data"
 	var byPermission map[string]struct {
 		Permissions []struct {
 			Verb, RequestPath, Access string

@@ -1,0 +1,102 @@
+package api_test
+
+import (
+	"bufio"
+	"compress/gzip"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	aws "sallyport/services/aws/api"
+)
+
+// built is one of the requests that botocore built (gen/requests.py).
+type built struct {
+	want    string
+	host    string
+	request aws.Request
+}
+
+func builtRequests(t testing.TB) []built {
+	t.Helper()
+	f, err := os.Open("testdata/requests.txt.gz")
+	require.NoError(t, err)
+	defer f.Close()
+	unpacked, err := gzip.NewReader(f)
+	require.NoError(t, err)
+	lines := bufio.NewScanner(unpacked)
+	lines.Buffer(nil, 1<<20)
+	var all []built
+	for lines.Scan() {
+		if strings.HasPrefix(lines.Text(), "#") {
+			continue
+		}
+		f := strings.Split(lines.Text(), "\t")
+		b := built{want: f[0], host: f[2], request: aws.Request{
+			Method: f[1], Host: hostName(f[2]), Region: f[3], Service: f[4], Path: f[5], Query: f[6], Header: http.Header{},
+		}}
+		b.request.Body = func() ([]byte, bool, error) { return nil, false, nil }
+		for _, field := range f[7:] {
+			name, value, _ := strings.Cut(field, "=")
+			if name == "body" {
+				b.request.Body = func() ([]byte, bool, error) { return []byte(value), false, nil }
+				continue
+			}
+			b.request.Header.Add(name, value)
+		}
+		if b.request.Service == "-" {
+			b.request.Service = aws.SigningName(b.want)
+		}
+		all = append(all, b)
+	}
+	require.NoError(t, lines.Err())
+	return all
+}
+
+var regionLabel = regexp.MustCompile(`^[a-z]{2}-[a-z]+-[0-9]$`)
+
+// hostName is what a host says of its service, as the proxy's tables give it.
+func hostName(host string) string {
+	for _, domain := range []string{".amazonaws.com", ".api.aws", ".on.aws"} {
+		host = strings.TrimSuffix(host, domain)
+	}
+	labels := slices.DeleteFunc(strings.Split(host, "."), func(l string) bool { return regionLabel.MatchString(l) || l == "global" })
+	return strings.Join(labels, ".")
+}
+
+// Operations that are another's request under another name.
+var sameRequest = map[string]string{
+	"s3/GetBucketLifecycle":      "s3/GetBucketLifecycleConfiguration",
+	"s3/PutBucketLifecycle":      "s3/PutBucketLifecycleConfiguration",
+	"s3/GetBucketNotification":   "s3/GetBucketNotificationConfiguration",
+	"s3/PutBucketNotification":   "s3/PutBucketNotificationConfiguration",
+	"signer/GetRevocationStatus": "data-signer/GetRevocationStatus",
+}
+
+func TestEveryOperationOfBotocoreIsNamed(t *testing.T) {
+	t.Parallel()
+	all := builtRequests(t)
+	require.Greater(t, len(all), 18000)
+	exact := 0
+	for _, b := range all {
+		want := b.want
+		if other, ok := sameRequest[want]; ok {
+			want = other
+		}
+		o, err := aws.Resolve(b.request)
+		if !assert.NoError(t, err, "%s: %s https://%s%s?%s %v", b.want, b.request.Method, b.host, b.request.Path, b.request.Query, b.request.Header) {
+			continue
+		}
+		if assert.Equal(t, want, o.Name) {
+			exact++
+		}
+	}
+	t.Logf("%d of %d requests that botocore built have their exact name (%.2f%%)", exact, len(all), 100*float64(exact)/float64(len(all)))
+	assert.Len(t, all, aws.Count(), "every operation of the models is asked for")
+}

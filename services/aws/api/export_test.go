@@ -1,0 +1,4 @@
+package api
+
+// Count is how many operations the models hold, by the table's own word.
+func Count() int { return operationsTable().operations }

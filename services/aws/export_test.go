@@ -1,4 +1,0 @@
-package aws
-
-// Count is how many operations the models hold, by the table's own word.
-func Count() int { return operationsTable().operations }
