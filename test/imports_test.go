@@ -37,6 +37,10 @@ var layers = []struct {
 		"configuration, administration and the agent's side stand between enforcement and the command line",
 	},
 	{
+		[]string{"server"},
+		"the composition knows every part, and no part may know how it is put together",
+	},
+	{
 		[]string{"cmd", "test", "bench"},
 		"only programs and whole-product tests may import everything",
 	},
@@ -79,7 +83,7 @@ var modules = []allowance{
 	{"golang.org/x/mod", []string{"audit"}, 9, "transparency-log hashes and signed notes"},
 	{"golang.org/x/net", []string{"internal/host", "internal/http1", "proxy", "services"}, 5, "IDNA in internal/host; what HTTP says of fields, trailers and their compression in proxy"},
 	{"golang.org/x/sync", []string{"certs", "credentials", "proxy"}, 2, "one mint or one certificate at a time per key"},
-	{"golang.org/x/sys", []string{"internal", "admin", "sandbox", "config", "cmd/sallyport", "credentials", "proxy", "audit"}, 4, "what the standard library does not offer: peer credentials, locks, process groups, free space"},
+	{"golang.org/x/sys", []string{"internal", "admin", "sandbox", "config", "server", "cmd/sallyport", "credentials", "proxy", "audit"}, 4, "what the standard library does not offer: peer credentials, locks, process groups, free space"},
 	{"github.com/hanwen/go-fuse/v2", []string{"test/slowfs"}, 1, "a disk that hangs or fails on demand, for tests only: the kernel's own file systems do not"},
 	{"go.opentelemetry.io/proto/otlp", []string{"audit/ship"}, 0, "only tests: the protocol's own message types check what is sent"},
 	{"golang.org/x/time", []string{"proxy"}, 2, "rate limits per agent"},

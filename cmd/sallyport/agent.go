@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/admin"
+	"sallyport/internal/hint"
+	"sallyport/server"
 )
 
 // defaultTTL is the lifetime of an agent whose creator does not say.
@@ -81,13 +83,13 @@ func (a *app) createAgent(ctx context.Context, r admin.CreateRequest, out string
 		if force {
 			return nil
 		}
-		return withHint(occupiedBy(out, id), "choose another --out, or replace it with --force")
+		return hint.With(occupiedBy(out, id), "choose another --out, or replace it with --force")
 	})
 	if err != nil {
 		return err
 	}
 	defer folder.discard()
-	return a.administer(ctx, func(agents administration) error {
+	return a.administer(ctx, func(agents server.Administration) error {
 		e, err := agents.CreateAgent(ctx, r)
 		if err != nil {
 			return err
@@ -128,7 +130,7 @@ that reads the folder connects anew by itself, and whoever holds a copy of the o
 }
 
 func (a *app) renewAgent(ctx context.Context, r admin.RenewRequest, out string, replace bool) error {
-	return a.administer(ctx, func(agents administration) error {
+	return a.administer(ctx, func(agents server.Administration) error {
 		agent, err := agents.Agent(ctx, r.ID)
 		if err != nil {
 			return err
@@ -138,7 +140,7 @@ func (a *app) renewAgent(ctx context.Context, r admin.RenewRequest, out string, 
 			if id == r.ID {
 				return nil
 			}
-			return withHint(occupiedBy(out, id), "choose another --out")
+			return hint.With(occupiedBy(out, id), "choose another --out")
 		})
 		if err != nil {
 			return err
@@ -205,7 +207,7 @@ func newAgentListCommand(a *app) *cobra.Command {
 		Example: "  sallyport agent list -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.administer(cmd.Context(), func(agents administration) error {
+			return a.administer(cmd.Context(), func(agents server.Administration) error {
 				list, err := agents.Agents(cmd.Context())
 				if err != nil {
 					return err
@@ -235,7 +237,7 @@ func newAgentShowCommand(a *app) *cobra.Command {
 		Example: "  sallyport agent show builder",
 		Args:    oneArg("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.administer(cmd.Context(), func(agents administration) error {
+			return a.administer(cmd.Context(), func(agents server.Administration) error {
 				agent, err := agents.Agent(cmd.Context(), args[0])
 				if err != nil {
 					return err

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/admin"
+	"sallyport/server"
 )
 
 func newAgentSuspendCommand(a *app) *cobra.Command {
@@ -18,7 +19,7 @@ func newAgentSuspendCommand(a *app) *cobra.Command {
 		Example: "  sallyport agent suspend builder --reason 'talks to strange hosts'",
 		Args:    oneArg("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.changeStatus(cmd.Context(), administration.SuspendAgent, args[0], reason)
+			return a.changeStatus(cmd.Context(), server.Administration.SuspendAgent, args[0], reason)
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the trail and whoever looks at the agent")
@@ -32,7 +33,7 @@ func newAgentResumeCommand(a *app) *cobra.Command {
 		Example: "  sallyport agent resume builder",
 		Args:    oneArg("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.changeStatus(cmd.Context(), administration.ResumeAgent, args[0], "")
+			return a.changeStatus(cmd.Context(), server.Administration.ResumeAgent, args[0], "")
 		},
 	}
 }
@@ -46,7 +47,7 @@ func newAgentRevokeCommand(a *app) *cobra.Command {
 		Example: "  sallyport agent revoke builder --reason 'job done'",
 		Args:    oneArg("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.changeStatus(cmd.Context(), administration.RevokeAgent, args[0], reason)
+			return a.changeStatus(cmd.Context(), server.Administration.RevokeAgent, args[0], reason)
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the trail and whoever looks at the agent")
@@ -72,7 +73,7 @@ issued by agent renew.`,
 }
 
 func (a *app) revokeCertificate(ctx context.Context, r admin.CertificateRequest) error {
-	return a.administer(ctx, func(agents administration) error {
+	return a.administer(ctx, func(agents server.Administration) error {
 		done, err := agents.RevokeCertificate(ctx, r)
 		if err != nil {
 			return err
@@ -90,10 +91,10 @@ func (a *app) revokeCertificate(ctx context.Context, r admin.CertificateRequest)
 	})
 }
 
-type statusChange func(administration, context.Context, admin.StatusRequest) (admin.Agent, error)
+type statusChange func(server.Administration, context.Context, admin.StatusRequest) (admin.Agent, error)
 
 func (a *app) changeStatus(ctx context.Context, change statusChange, id, reason string) error {
-	return a.administer(ctx, func(agents administration) error {
+	return a.administer(ctx, func(agents server.Administration) error {
 		agent, err := change(agents, ctx, admin.StatusRequest{ID: id, Reason: reason})
 		if err != nil {
 			return err

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/audit"
+	"sallyport/internal/hint"
 )
 
 func newAuditCommand(a *app) *cobra.Command {
@@ -47,12 +48,12 @@ credential, and what came of it. Reading needs no server and disturbs none.`,
 
 // readTrail calls read with the trail, opened for reading only.
 func (a *app) readTrail(read func(*audit.Reader) error) error {
-	l, err := a.layout()
+	l, err := a.env().Layout()
 	if err != nil {
 		return err
 	}
 	if _, err := os.Stat(l.Trail()); errors.Is(err, fs.ErrNotExist) {
-		return withHint(fmt.Errorf("%s: there is no trail yet", l.Trail()), "it begins when `sallyport serve` first runs; check --home")
+		return hint.With(fmt.Errorf("%s: there is no trail yet", l.Trail()), "it begins when `sallyport serve` first runs; check --home")
 	}
 	r, err := audit.OpenReader(l.Trail())
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"sallyport/audit"
+	"sallyport/internal/hint"
 )
 
 // between finds the pushes that brought a commit without ending with it: those
@@ -72,7 +73,7 @@ func descendants(ctx context.Context, repository, commit string) (map[string]boo
 	cmd.Stderr = &problem
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, withHint(fmt.Errorf("%s: %s", repository, strings.TrimSpace(problem.String())), "--repo is a clone that has the commit")
+		return nil, hint.With(fmt.Errorf("%s: %s", repository, strings.TrimSpace(problem.String())), "--repo is a clone that has the commit")
 	}
 	list := map[string]bool{commit: true}
 	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/audit"
+	"sallyport/internal/hint"
 )
 
 // exportFlags say what is exported, in addition to the filters.
@@ -267,7 +268,7 @@ func (f exportFlags) mayWrite() error {
 	}
 	switch _, err := os.Lstat(f.out); {
 	case err == nil:
-		return withHint(fmt.Errorf("%s is there already", f.out), "--overwrite replaces it")
+		return hint.With(fmt.Errorf("%s is there already", f.out), "--overwrite replaces it")
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}

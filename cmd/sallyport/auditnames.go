@@ -13,6 +13,7 @@ import (
 
 	"sallyport/audit"
 	"sallyport/config"
+	"sallyport/internal/hint"
 	"sallyport/internal/nearest"
 )
 
@@ -67,7 +68,7 @@ func unknownName(flag, value string, by audit.Group, names []string) error {
 	if what == "" {
 		what = string(by)
 	}
-	return withHint(usagef("%s %q: neither the trail nor the files in force know %s of that name", flag, value, withArticle(what)),
+	return hint.With(usagef("%s %q: neither the trail nor the files in force know %s of that name", flag, value, withArticle(what)),
 		"did you mean %s?", nearest.Word(value, names))
 }
 
@@ -116,14 +117,14 @@ func (a *app) configuredNames() func(audit.Group) ([]string, bool) {
 
 // loadSet reads HOME's files; nil if they are wrong.
 func (a *app) loadSet() (set *config.Set, missing bool) {
-	l, err := a.layout()
+	l, err := a.env().Layout()
 	if err != nil {
 		return nil, true
 	}
 	if _, err := os.Stat(l.Config()); errors.Is(err, fs.ErrNotExist) {
 		return nil, true
 	}
-	options, err := loadOptions(l, a)
+	options, err := a.env().Options(l)
 	if err == nil {
 		set, err = config.Load(l, options)
 	}

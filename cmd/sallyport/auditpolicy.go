@@ -14,6 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/audit"
+	"sallyport/internal/hint"
+	"sallyport/server"
 )
 
 func newAuditPolicyCommand(a *app) *cobra.Command {
@@ -82,20 +84,20 @@ type configurationThen struct {
 
 // inForce finds the configuration of a time: the last one that was loaded until then.
 func inForce(ctx context.Context, r *audit.Reader, at time.Time, policy string) (*configurationThen, error) {
-	loaded, err := lastUntil(ctx, r, at, eventLoaded)
+	loaded, err := lastUntil(ctx, r, at, server.EventLoaded)
 	if err != nil {
 		return nil, err
 	}
 	if loaded == nil {
-		return nil, withHint(fmt.Errorf("the trail knows of no configuration that was in force at %s", moment(at)), "it begins later; `sallyport audit events --limit 1` says when")
+		return nil, hint.With(fmt.Errorf("the trail knows of no configuration that was in force at %s", moment(at)), "it begins later; `sallyport audit events --limit 1` says when")
 	}
 	c := &configurationThen{At: at.UTC(), Since: loaded.At, Seq: loaded.Seq, Loaded: loaded.Payload, Files: []fileThen{}}
 	c.Generation, _ = loaded.Payload["generation"].(int64)
-	life, err := lastUntil(ctx, r, at, eventStarted, eventStopped)
+	life, err := lastUntil(ctx, r, at, server.EventStarted, server.EventStopped)
 	if err != nil {
 		return nil, err
 	}
-	c.Running = life != nil && life.Type == eventStarted
+	c.Running = life != nil && life.Type == server.EventStarted
 	hashes, err := filesOf(ctx, r, loaded)
 	if err != nil {
 		return nil, err
@@ -143,7 +145,7 @@ func filesOf(ctx context.Context, r *audit.Reader, loaded *audit.EventRow) (map[
 		return files, nil
 	}
 	var parts []map[string]any
-	err := r.Events(ctx, audit.EventFilter{Type: eventFiles}, func(e audit.EventRow) error {
+	err := r.Events(ctx, audit.EventFilter{Type: server.EventFiles}, func(e audit.EventRow) error {
 		if part, ok := e.Payload["files"].(map[string]any); ok && e.Seq < loaded.Seq && e.Payload["generation"] == loaded.Payload["generation"] {
 			parts = append(parts, part)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/audit"
+	"sallyport/internal/hint"
 )
 
 func newAuditProveCommand(a *app) *cobra.Command {
@@ -64,7 +65,7 @@ func provenEvent(ctx context.Context, r *audit.Reader, id string, outcome bool) 
 func (a *app) prove(ctx context.Context, r *audit.Reader, seq uint64, out string) error {
 	proof, err := r.Prove(ctx, seq)
 	if errors.Is(err, audit.ErrNoCheckpoint) {
-		return withHint(err, "a running server signs one within a second; try again")
+		return hint.With(err, "a running server signs one within a second; try again")
 	}
 	if err != nil {
 		return err

@@ -12,6 +12,8 @@ import (
 
 	"sallyport/admin"
 	"sallyport/audit"
+	"sallyport/internal/hint"
+	"sallyport/server"
 )
 
 func newAuditPruneCommand(a *app) *cobra.Command {
@@ -60,7 +62,7 @@ func (a *app) pastMoment(s string) (time.Time, error) {
 // prune asks until all is done: the running server does a bounded part each time.
 func (a *app) prune(ctx context.Context, r admin.PruneRequest) (audit.Pruned, error) {
 	var total audit.Pruned
-	err := a.administer(ctx, func(trail administration) error {
+	err := a.administer(ctx, func(trail server.Administration) error {
 		for !total.Done {
 			pruned, err := trail.PruneTrail(ctx, r)
 			if err != nil {
@@ -120,7 +122,7 @@ read and verified anywhere: audit verify --db FILE.`,
 // archive writes the three files and verifies them as a stranger would.
 func (a *app) archive(ctx context.Context, before time.Time, out string) (audit.Archived, error) {
 	var archived audit.Archived
-	l, err := a.layout()
+	l, err := a.env().Layout()
 	if err != nil {
 		return archived, err
 	}
@@ -137,7 +139,7 @@ func (a *app) archive(ctx context.Context, before time.Time, out string) (audit.
 		return err
 	})
 	if errors.Is(err, audit.ErrNoCheckpoint) {
-		return archived, withHint(fmt.Errorf("archive: no signed checkpoint is older than that"), "there is nothing to archive yet; give a later time")
+		return archived, hint.With(fmt.Errorf("archive: no signed checkpoint is older than that"), "there is nothing to archive yet; give a later time")
 	}
 	if err != nil {
 		return archived, err

@@ -22,6 +22,7 @@ import (
 	"sallyport/admin"
 	"sallyport/audit"
 	"sallyport/audit/ship"
+	"sallyport/internal/hint"
 )
 
 type shipFlags struct {
@@ -93,7 +94,7 @@ func (a *app) ship(cmd *cobra.Command, f *shipFlags) error {
 	if err != nil {
 		return err
 	}
-	l, err := a.layout()
+	l, err := a.env().Layout()
 	if err != nil {
 		return err
 	}
@@ -103,7 +104,7 @@ func (a *app) ship(cmd *cobra.Command, f *shipFlags) error {
 		base := filepath.Join(filepath.Dir(l.Trail()), "ship-"+f.name)
 		lock, err := admin.Acquire(base + ".lock")
 		if errors.Is(err, admin.ErrLocked) {
-			return withHint(fmt.Errorf("another `audit ship --name %s` runs", f.name), "give this one a name of its own")
+			return hint.With(fmt.Errorf("another `audit ship --name %s` runs", f.name), "give this one a name of its own")
 		}
 		if err != nil {
 			return err
@@ -111,7 +112,7 @@ func (a *app) ship(cmd *cobra.Command, f *shipFlags) error {
 		defer func() { _ = lock.Release() }()
 		cursor, err := ship.OpenCursor(base+".json", to.Name(), f.after)
 		if err != nil {
-			return withHint(err, "give another --name, or remove the file to begin anew")
+			return hint.With(err, "give another --name, or remove the file to begin anew")
 		}
 		n, err := ship.Run(ctx, ship.Config{
 			Trail: r, Filter: filter, Kinds: kinds, Destination: to, Cursor: cursor, Once: f.once, Log: log, InPlace: unmoved(l.Trail()),

@@ -14,6 +14,7 @@ import (
 
 	"sallyport/audit"
 	"sallyport/config"
+	"sallyport/internal/hint"
 )
 
 func newAuditShowCommand(a *app) *cobra.Command {
@@ -72,7 +73,7 @@ func showExchange(ctx context.Context, r *audit.Reader, id uuid.UUID) (audit.Exc
 	if began := time.Unix(id.Time().UnixTime()); parseErr != nil || !began.Before(before) {
 		return x, events, err
 	}
-	return x, events, withHint(err, "retention has removed what was over before %s (event %d); of an exchange from then only the hashes are left, unless it was archived",
+	return x, events, hint.With(err, "retention has removed what was over before %s (event %d); of an exchange from then only the hashes are left, unless it was archived",
 		moment(before), pruned.Seq)
 }
 

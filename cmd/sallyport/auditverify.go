@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/audit"
+	"sallyport/internal/hint"
 )
 
 // verifyFlags say what to verify, and against what.
@@ -87,7 +88,7 @@ func (a *app) verifyOptions(f verifyFlags) (audit.VerifyOptions, error) {
 		key = f.database + ".pub"
 	}
 	if f.key == "" && f.database == "" {
-		l, err := a.layout()
+		l, err := a.env().Layout()
 		if err != nil {
 			return o, err
 		}
@@ -95,7 +96,7 @@ func (a *app) verifyOptions(f verifyFlags) (audit.VerifyOptions, error) {
 	}
 	text, err := os.ReadFile(key)
 	if err != nil && (needed || !errors.Is(err, fs.ErrNotExist)) {
-		return o, withHint(fmt.Errorf("read the public key: %w", err), "give --key FILE; `serve` writes it to state/trail.key.pub")
+		return o, hint.With(fmt.Errorf("read the public key: %w", err), "give --key FILE; `serve` writes it to state/trail.key.pub")
 	}
 	o.PublicKey = string(text)
 	if f.checkpoint == "" {
@@ -194,7 +195,7 @@ audit verify --checkpoint, that nothing up to it was rewritten.`,
 			return a.readTrail(func(r *audit.Reader) error {
 				c, err := r.Checkpoint(cmd.Context())
 				if err != nil {
-					return withHint(err, "a server signs one within a second of the first event")
+					return hint.With(err, "a server signs one within a second of the first event")
 				}
 				if a.json() {
 					return writeJSON(a.stdout, map[string]any{"size": c.Size, "at": c.At, "note": c.Note})

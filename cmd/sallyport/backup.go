@@ -15,6 +15,8 @@ import (
 	"sallyport/config"
 	"sallyport/identity"
 	"sallyport/internal/backup"
+	"sallyport/internal/hint"
+	"sallyport/server"
 )
 
 func newBackupCommand(a *app) *cobra.Command {
@@ -65,7 +67,7 @@ type backing struct {
 }
 
 func (b *backing) run(ctx context.Context) (err error) {
-	if b.layout, err = b.app.layout(); err != nil {
+	if b.layout, err = b.app.env().Layout(); err != nil {
 		return err
 	}
 	if b.dir, err = filepath.Abs(b.dir); err != nil {
@@ -78,7 +80,7 @@ func (b *backing) run(ctx context.Context) (err error) {
 		fmt.Fprintf(b.stderr, "warning: %s will hold the authorities' keys and all secret files in plain: whoever reads it can make agents\n", printable(b.dir))
 	}
 	var sum string
-	err = b.administer(ctx, func(server administration) error {
+	err = b.administer(ctx, func(server server.Administration) error {
 		if b.writer, err = backup.Create(b.dir); err != nil {
 			return err
 		}
@@ -92,7 +94,7 @@ func (b *backing) run(ctx context.Context) (err error) {
 }
 
 // make records that a backup begins, makes it, and records what it became.
-func (b *backing) make(ctx context.Context, server administration) (string, error) {
+func (b *backing) make(ctx context.Context, server server.Administration) (string, error) {
 	r := admin.BackupRequest{Dir: b.dir, Keys: b.keys(), Recipients: b.to.Names()}
 	if _, err := server.RecordBackup(ctx, r); err != nil {
 		return "", err
@@ -160,7 +162,7 @@ func (b *backing) fill(ctx context.Context) error {
 // awaitCheckpoint waits until what records the beginning is signed for, which a running
 // trail does within a second, so that the copy holds a checkpoint that is as new as it is.
 func (b *backing) awaitCheckpoint(ctx context.Context) error {
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(server.Patience)
 	return readTrailAt(b.layout.Trail(), func(r *audit.Reader) error {
 		begun, err := r.Last(ctx, admin.EventBackupStarted)
 		if err != nil {
@@ -171,12 +173,12 @@ func (b *backing) awaitCheckpoint(ctx context.Context) error {
 				return err
 			}
 			if time.Now().After(deadline) {
-				return withHint(errors.New("the trail has signed no checkpoint for 5 seconds"), "see the server's log, and `sallyport audit verify`")
+				return hint.With(errors.New("the trail has signed no checkpoint for 5 seconds"), "see the server's log, and `sallyport audit verify`")
 			}
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
-			case <-time.After(lookAway):
+			case <-time.After(server.LookAway):
 			}
 		}
 	})

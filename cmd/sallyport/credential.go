@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/admin"
+	"sallyport/server"
 )
 
 func newCredentialCommand(a *app) *cobra.Command {
@@ -29,7 +30,7 @@ func newCredentialListCommand(a *app) *cobra.Command {
 		Example: "  sallyport credential list",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.administer(cmd.Context(), func(admin administration) error {
+			return a.administer(cmd.Context(), func(admin server.Administration) error {
 				list, err := admin.Credentials(cmd.Context())
 				if err != nil {
 					return err
@@ -86,14 +87,14 @@ never shown.`,
 		Example: "  sallyport credential check anthropic",
 		Args:    oneArg("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.administer(cmd.Context(), func(admin administration) error {
+			return a.administer(cmd.Context(), func(admin server.Administration) error {
 				return a.checkCredential(cmd.Context(), admin, args[0])
 			})
 		},
 	}
 }
 
-func (a *app) checkCredential(ctx context.Context, admin administration, name string) error {
+func (a *app) checkCredential(ctx context.Context, admin server.Administration, name string) error {
 	check, err := admin.CheckCredential(ctx, name)
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 
 	"sallyport/config"
 	"sallyport/credentials"
+	"sallyport/internal/hint"
 )
 
 func newCredentialAddCommand(a *app) *cobra.Command {
@@ -54,7 +55,7 @@ type credentialEntry struct {
 }
 
 func (a *app) addCredential(ctx context.Context, o *credentialEntry) error {
-	l, err := a.layout()
+	l, err := a.env().Layout()
 	if err != nil {
 		return err
 	}
@@ -188,7 +189,7 @@ func (a *app) keepSecret(l config.Layout, o *credentialEntry) (string, error) {
 	}
 	file := filepath.Join(dir, o.name)
 	if err := writeDurably(file, data, 0o600); err != nil {
-		return "", withHint(fmt.Errorf("keep the secret: %w", err), "remove the file if it is of no use any more, or choose another name")
+		return "", hint.With(fmt.Errorf("keep the secret: %w", err), "remove the file if it is of no use any more, or choose another name")
 	}
 	return file, nil
 }
@@ -207,13 +208,13 @@ func (a *app) replaceCredentials(ctx context.Context, l config.Layout, o *creden
 	if err != nil {
 		return err
 	}
-	set, err := config.LoadWith(l, a.loadOptions(), text)
+	set, err := config.LoadWith(l, a.env().CheckOptions(), text)
 	if err != nil {
-		return withHint(err, "nothing was written")
+		return hint.With(err, "nothing was written")
 	}
 	if o.secret == "-" { // it is here, so that it can be judged now
 		if _, err := set.Credentials.Lookup(o.name).Check(ctx, nil); err != nil {
-			return withHint(err, "nothing was written")
+			return hint.With(err, "nothing was written")
 		}
 	}
 	for _, w := range set.Warnings {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"sallyport/server"
 )
 
 func newDoctorCommand(a *app) *cobra.Command {
@@ -53,7 +55,7 @@ type doctor struct {
 }
 
 func (d *doctor) ok(check, format string, args ...any) {
-	d.findings = append(d.findings, finding{Check: check, Status: statusOK, Detail: fmt.Sprintf(format, args...)})
+	d.findings = append(d.findings, finding{Check: check, Status: server.StatusOK, Detail: fmt.Sprintf(format, args...)})
 }
 
 // wrong says what is wrong and what to try; status is a warning or a failure.
@@ -71,11 +73,11 @@ func (d *doctor) failed(check string, err error, otherwise string) {
 	if errors.As(err, &hint) && hint.Hint() != "" {
 		otherwise = hint.Hint()
 	}
-	d.wrong(check, statusFailed, otherwise, err.Error())
+	d.wrong(check, server.StatusFailed, otherwise, err.Error())
 }
 
 func (d *doctor) print() error {
-	sick := slices.ContainsFunc(d.findings, func(f finding) bool { return f.Status != statusOK })
+	sick := slices.ContainsFunc(d.findings, func(f finding) bool { return f.Status != server.StatusOK })
 	if d.app.json() {
 		if err := writeJSON(d.app.stdout, d.findings); err != nil {
 			return err
@@ -105,9 +107,9 @@ func (d *doctor) ending(check, what string, notAfter time.Time, soon time.Durati
 	at := notAfter.UTC().Format(time.RFC3339)
 	switch {
 	case left <= 0:
-		d.wrong(check, statusFailed, try, fmt.Sprintf("%s ended at %s", what, at))
+		d.wrong(check, server.StatusFailed, try, fmt.Sprintf("%s ended at %s", what, at))
 	case left < soon:
-		d.wrong(check, statusWarning, try, fmt.Sprintf("%s ends at %s", what, at))
+		d.wrong(check, server.StatusWarning, try, fmt.Sprintf("%s ends at %s", what, at))
 	default:
 		d.ok(check, "%s ends at %s", what, at)
 	}
@@ -118,7 +120,7 @@ func (d *doctor) clock(notBefore time.Time) {
 	now := d.app.now()
 	switch synchronised, known := clockSynchronised(); {
 	case now.Before(notBefore):
-		d.wrong("clock", statusFailed, "set the clock, and let NTP keep it", fmt.Sprintf("it says %s, which is before a certificate of this home was made (%s)",
+		d.wrong("clock", server.StatusFailed, "set the clock, and let NTP keep it", fmt.Sprintf("it says %s, which is before a certificate of this home was made (%s)",
 			now.UTC().Format(time.RFC3339), notBefore.UTC().Format(time.RFC3339)))
 	case known && !synchronised:
 		// In containers and many virtual machines something outside keeps it.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sallyport/sandbox/sidecar"
+	"sallyport/server"
 )
 
 // agentFolder looks at one identity folder from the machine of its sidecar.
@@ -30,7 +31,7 @@ func (d *doctor) agentFolder(ctx context.Context, dir string) {
 	}
 	d.ok("folder", "agent %s", about.ID)
 	if info, err := os.Stat(filepath.Join(dir, fileKey)); err == nil && info.Mode().Perm()&0o077 != 0 {
-		d.wrong("key", statusFailed, "chmod 600 "+filepath.Join(dir, fileKey), fmt.Sprintf("other users may read it (mode %04o), and act as the agent", info.Mode().Perm()))
+		d.wrong("key", server.StatusFailed, "chmod 600 "+filepath.Join(dir, fileKey), fmt.Sprintf("other users may read it (mode %04o), and act as the agent", info.Mode().Perm()))
 	}
 	identity, err := sidecar.ParseIdentity(files[fileCertificate], files[fileKey], files[fileCA])
 	if err != nil {
@@ -39,11 +40,11 @@ func (d *doctor) agentFolder(ctx context.Context, dir string) {
 	}
 	d.ending("certificate", identity.String(), identity.NotAfter(), time.Hour, anew)
 	if bytes.Count(files[fileBundle], []byte("BEGIN CERTIFICATE")) < 2 {
-		d.wrong("bundle", statusWarning, "install ca-certificates on the machine of the server, and renew", "it holds Sallyport's authority alone: what is not intercepted is not trusted")
+		d.wrong("bundle", server.StatusWarning, "install ca-certificates on the machine of the server, and renew", "it holds Sallyport's authority alone: what is not intercepted is not trusted")
 	}
 	d.clock(identity.NotBefore())
 	if about.Proxy == "" {
-		d.wrong("proxy", statusWarning, "start the sidecar with --proxy HOST:PORT", "the folder does not say where the proxy is")
+		d.wrong("proxy", server.StatusWarning, "start the sidecar with --proxy HOST:PORT", "the folder does not say where the proxy is")
 		return
 	}
 	ctx, cancel := looking(ctx)

@@ -15,11 +15,12 @@ import (
 	"sallyport/certs"
 	"sallyport/config"
 	"sallyport/internal/host"
+	"sallyport/server"
 )
 
 // home looks at everything that a server of this home needs.
 func (d *doctor) home(ctx context.Context) {
-	l, err := d.app.layout()
+	l, err := d.app.env().Layout()
 	if err != nil {
 		d.failed("home", err, "")
 		return
@@ -44,12 +45,12 @@ func (d *doctor) files() *config.Set {
 	set, err := d.app.loadHome()
 	if err != nil {
 		for line := range strings.Lines(err.Error()) {
-			d.wrong("files", statusFailed, "correct the file; `sallyport policy check` says the same", strings.TrimSpace(line))
+			d.wrong("files", server.StatusFailed, "correct the file; `sallyport policy check` says the same", strings.TrimSpace(line))
 		}
 		return nil
 	}
 	for _, w := range set.Warnings {
-		d.wrong("files", statusWarning, "", w)
+		d.wrong("files", server.StatusWarning, "", w)
 	}
 	d.ok("files", "%d files, %d policies, %d credentials", len(set.Files), len(set.Policies), len(set.Credentials.Names()))
 	return set
@@ -90,9 +91,9 @@ func (d *doctor) disk(l config.Layout) {
 	case err != nil:
 		d.failed("disk", err, "")
 	case free < noBytes:
-		d.wrong("disk", statusFailed, try, text)
+		d.wrong("disk", server.StatusFailed, try, text)
 	case free < scarceBytes:
-		d.wrong("disk", statusWarning, try, text)
+		d.wrong("disk", server.StatusWarning, try, text)
 	default:
 		d.ok("disk", "%s", text)
 	}
@@ -130,7 +131,7 @@ func (d *doctor) names(ctx context.Context, set *config.Set) {
 	looks.Wait()
 	if len(unresolved) > 0 {
 		slices.Sort(unresolved)
-		d.wrong("names", statusFailed, "see /etc/resolv.conf, or name the address under upstream.resolve", "the name servers do not know "+strings.Join(unresolved, ", "))
+		d.wrong("names", server.StatusFailed, "see /etc/resolv.conf, or name the address under upstream.resolve", "the name servers do not know "+strings.Join(unresolved, ", "))
 		return
 	}
 	d.ok("names", "%s", strings.Join(names, ", "))
@@ -162,7 +163,7 @@ func resolved(set *config.Set, name host.Name) bool {
 
 // server asks a running server how it is, or looks whether one could start.
 func (d *doctor) server(ctx context.Context, set *config.Set) {
-	client, err := d.app.connect(ctx)
+	client, err := d.app.env().Connect(ctx)
 	if errors.Is(err, admin.ErrNoServer) {
 		d.ok("server", "none runs on this home, so that agents are not looked at; `sallyport policy check --agents` does")
 		d.port(ctx, "listen", set.Config.Listen)
@@ -177,7 +178,7 @@ func (d *doctor) server(ctx context.Context, set *config.Set) {
 	ctx, cancel := looking(ctx)
 	defer cancel()
 	page, err := client.Page(ctx, "/readyz")
-	var ready readiness
+	var ready server.Readiness
 	if err == nil {
 		err = json.Unmarshal(page, &ready)
 	}
@@ -186,7 +187,7 @@ func (d *doctor) server(ctx context.Context, set *config.Set) {
 		return
 	}
 	for _, c := range ready.Checks {
-		if c.Status != statusOK {
+		if c.Status != server.StatusOK {
 			detail := c.Name
 			if c.Detail != nil {
 				detail += ": " + *c.Detail
@@ -204,7 +205,7 @@ func (d *doctor) port(ctx context.Context, key, address string) {
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
-		d.failed("ports", listenFailed(key, address, err), "choose an address of this machine")
+		d.failed("ports", server.ListenFailed(key, address, err), "choose an address of this machine")
 		return
 	}
 	_ = l.Close()
@@ -220,7 +221,7 @@ func (d *doctor) agents(ctx context.Context, set *config.Set, client *admin.Clie
 	}
 	orphans := admin.FindOrphans(admin.View{Policies: set.Policies, Owners: set.Owners}, list)
 	for _, w := range orphans.Warnings(set.Config.OwnersGrace) {
-		d.wrong("agents", statusWarning, "", w)
+		d.wrong("agents", server.StatusWarning, "", w)
 	}
 	var active, ending int
 	for _, a := range list {

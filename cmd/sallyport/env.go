@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sallyport/internal/hint"
 	"sallyport/sandbox/environment"
 )
 
@@ -85,7 +86,7 @@ func (a *app) environment(proxy, dir string) ([]environment.Variable, error) {
 	}
 	for _, path := range []string{c.Bundle, c.CA, c.Truststore} {
 		if _, err := os.Stat(path); err != nil {
-			return nil, withHint(fmt.Errorf("identity folder: %w", err), "sallyport agent renew %s --out %s writes all files anew", d.ID, dir)
+			return nil, hint.With(fmt.Errorf("identity folder: %w", err), "sallyport agent renew %s --out %s writes all files anew", d.ID, dir)
 		}
 	}
 	variables, err := environment.New(c)
@@ -120,7 +121,7 @@ func readDescription(dir string) (description, error) {
 	data, err := os.ReadFile(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return d, withHint(fmt.Errorf("%s: no such file", file), "give --identity DIR, a folder that sallyport agent create wrote")
+		return d, hint.With(fmt.Errorf("%s: no such file", file), "give --identity DIR, a folder that sallyport agent create wrote")
 	case err != nil:
 		return d, fmt.Errorf("read identity: %w", err)
 	}

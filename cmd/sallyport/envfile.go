@@ -12,7 +12,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"sallyport/internal/hint"
 	"sallyport/sandbox/environment"
+	"sallyport/server"
 )
 
 // envFile is where a sidecar leaves its environment for whoever starts the
@@ -37,7 +39,7 @@ func (f *envFile) check() error {
 		return fmt.Errorf("read --env-file: %w", err)
 	}
 	if _, err := environment.Read(string(data)); err != nil {
-		return withHint(fmt.Errorf("--env-file %s is there and is %w", f.path, err), "name a file that may be written anew")
+		return hint.With(fmt.Errorf("--env-file %s is there and is %w", f.path, err), "name a file that may be written anew")
 	}
 	return nil
 }
@@ -107,12 +109,12 @@ func awaitEnvFile(ctx context.Context, path string) ([]environment.Variable, err
 			if err == nil {
 				what = "the sidecar that wrote it does not listen any more"
 			}
-			return nil, withHint(fmt.Errorf("%s: %s", path, what), "start one: sallyport sidecar --identity DIR --env-file %s", path)
+			return nil, hint.With(fmt.Errorf("%s: %s", path, what), "start one: sallyport sidecar --identity DIR --env-file %s", path)
 		}
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-time.After(lookAway):
+		case <-time.After(server.LookAway):
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"sallyport/internal/hint"
 )
 
 // The exit codes of every command but `run`, which passes its command's on.
@@ -30,20 +32,6 @@ func (e *usageError) Error() string { return e.msg }
 func usagef(format string, args ...any) error {
 	return &usageError{msg: fmt.Sprintf(format, args...)}
 }
-
-// hinted carries what the user can try, printed on a line of its own.
-type hinted struct {
-	err  error
-	hint string
-}
-
-func withHint(err error, format string, args ...any) error {
-	return &hinted{err: err, hint: fmt.Sprintf(format, args...)}
-}
-
-func (h *hinted) Error() string { return h.err.Error() }
-func (h *hinted) Unwrap() error { return h.err }
-func (h *hinted) Hint() string  { return h.hint }
 
 // explainFlag says in words what a flag's value must be.
 func explainFlag(_ *cobra.Command, err error) error {
@@ -74,10 +62,9 @@ func (a *app) exit(err error) int {
 	}
 	var usage *usageError
 	isUsage := !a.running || errors.As(err, &usage)
-	var hint interface{ Hint() string }
-	switch {
-	case errors.As(err, &hint) && hint.Hint() != "":
-		fmt.Fprintf(a.stderr, "hint: %s\n", printable(hint.Hint()))
+	switch try := hint.Of(err); {
+	case try != "":
+		fmt.Fprintf(a.stderr, "hint: %s\n", printable(try))
 	case isUsage:
 		fmt.Fprintln(a.stderr, "hint: add --help to see how a command is used")
 	}

@@ -11,6 +11,7 @@ import (
 
 	"sallyport/admin"
 	"sallyport/certs"
+	"sallyport/internal/hint"
 )
 
 // The files of an identity folder, which sidecar and env read.
@@ -75,7 +76,7 @@ func stageIdentity(dir string, occupied func(id string) error) (*identityFolder,
 	case err != nil:
 		return nil, fmt.Errorf("look at folder: %w", err)
 	case !info.IsDir():
-		return nil, withHint(fmt.Errorf("%s is not a folder", dir), "choose another --out")
+		return nil, hint.With(fmt.Errorf("%s is not a folder", dir), "choose another --out")
 	default:
 		f.exists = true
 		if f.holdsIdentity() {

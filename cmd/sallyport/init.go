@@ -18,6 +18,8 @@ import (
 	"sallyport/certs"
 	"sallyport/config"
 	"sallyport/identity"
+	"sallyport/internal/hint"
+	"sallyport/server"
 )
 
 // defaultTrustDomain lies below .internal, which is never delegated on the
@@ -53,7 +55,7 @@ two certificate authorities. Safe to repeat: what is there stays as it is.`,
 			if err := identity.ValidateTrustDomain(trustDomain); err != nil {
 				return usagef("--trust-domain: %v", err)
 			}
-			l, err := a.layout()
+			l, err := a.env().Layout()
 			if err != nil {
 				return err
 			}
@@ -135,7 +137,7 @@ func (i *initialisation) checkTrustDomain() error {
 		return err
 	}
 	if i.given && c.TrustDomain != i.trustDomain {
-		return withHint(fmt.Errorf("%s: trust_domain: is already %s, not %s", i.layout.Config(), c.TrustDomain, i.trustDomain),
+		return hint.With(fmt.Errorf("%s: trust_domain: is already %s, not %s", i.layout.Config(), c.TrustDomain, i.trustDomain),
 			"init overwrites nothing; choose another --home for another trust domain")
 	}
 	i.trustDomain = c.TrustDomain
@@ -157,7 +159,7 @@ func (i *initialisation) makeState() error {
 	if err != nil {
 		return err
 	}
-	key := make([]byte, fingerprintKeySize)
+	key := make([]byte, server.FingerprintKeySize)
 	_, _ = rand.Read(key) // never fails (crypto/rand.Read)
 	if err := i.create(i.layout.FingerprintKey(), key); err != nil {
 		return err

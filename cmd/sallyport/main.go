@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/internal/nearest"
+	"sallyport/server"
 )
 
 func main() {
@@ -53,6 +55,19 @@ const (
 	outputText = "text"
 	outputJSON = "json"
 )
+
+// env is what the parts that open HOME take of it.
+func (a *app) env() server.Environment {
+	b := readBuild()
+	return server.Environment{Home: a.home, Getenv: a.getenv, Now: a.now, Version: b.Version, Revision: b.Revision}
+}
+
+// administer calls do with the running server or with the stores. What the stores log is of no
+// interest to the person who typed it, except when something is wrong.
+func (a *app) administer(ctx context.Context, do func(server.Administration) error) error {
+	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	return a.env().Administer(ctx, log, do)
+}
 
 func (a *app) json() bool { return a.output == outputJSON }
 

@@ -16,6 +16,7 @@ import (
 	"sallyport/config"
 	"sallyport/policy"
 	"sallyport/proxy"
+	"sallyport/server"
 )
 
 func newPolicyCommand(a *app) *cobra.Command {
@@ -60,11 +61,11 @@ would not be there any more.`,
 // a policy. Without a server they are asked for only if that is wanted.
 func (a *app) orphanWarnings(ctx context.Context, set *config.Set, wanted bool) ([]string, error) {
 	var agents []admin.Agent
-	list := func(is administration) (err error) {
+	list := func(is server.Administration) (err error) {
 		agents, err = is.Agents(ctx)
 		return err
 	}
-	client, err := a.connect(ctx)
+	client, err := a.env().Connect(ctx)
 	switch {
 	case err == nil:
 		defer client.Close()
@@ -195,13 +196,13 @@ func (f testFailure) String() string {
 // loadHome reads HOME's files as the server would. A home that was never
 // started has no key for fingerprints, and none are made here.
 func (a *app) loadHome() (*config.Set, error) {
-	l, err := a.layout()
+	l, err := a.env().Layout()
 	if err != nil {
 		return nil, err
 	}
-	return config.Load(l, a.loadOptions())
+	return config.Load(l, a.env().CheckOptions())
 }
 
 func (a *app) loadOptions() config.Options {
-	return config.Options{Getenv: a.getenv, FingerprintKey: make([]byte, fingerprintKeySize), Now: a.now, Services: proxy.Services()}
+	return config.Options{Getenv: a.getenv, FingerprintKey: make([]byte, server.FingerprintKeySize), Now: a.now, Services: proxy.Services()}
 }

@@ -15,6 +15,7 @@ import (
 
 	"sallyport/admin"
 	"sallyport/config"
+	"sallyport/internal/hint"
 	"sallyport/policy"
 	"sallyport/proxy"
 )
@@ -106,7 +107,7 @@ func (a *app) newPolicy(name, from string) error {
 	if !ok {
 		return admin.UnknownName("template", from, slices.Sorted(maps.Keys(templates())), "there are none")
 	}
-	l, err := a.layout()
+	l, err := a.env().Layout()
 	if err != nil {
 		return err
 	}
@@ -122,7 +123,7 @@ func (a *app) newPolicy(name, from string) error {
 	}
 	for _, use := range p.CredentialUses() {
 		if set.Credentials.Lookup(use.Credential) == nil {
-			return withHint(fmt.Errorf("the template uses credential %s, which credentials.yaml does not have", use.Credential),
+			return hint.With(fmt.Errorf("the template uses credential %s, which credentials.yaml does not have", use.Credential),
 				"add it first, with your own values: %s", strings.Join(t.Needs, "; "))
 		}
 	}
@@ -140,13 +141,13 @@ func (a *app) newPolicy(name, from string) error {
 func (a *app) placePolicy(l config.Layout, file, text string) error {
 	err := writeDurably(file, []byte(text), 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return withHint(fmt.Errorf("%s is there already", file), "choose another name, or edit it")
+		return hint.With(fmt.Errorf("%s is there already", file), "choose another name, or edit it")
 	}
 	if err != nil {
 		return fmt.Errorf("write policy: %w", err)
 	}
-	if _, err := config.Load(l, a.loadOptions()); err != nil {
-		return withHint(errors.Join(err, os.Remove(file)), "nothing was written; see `sallyport policy new --list -o json` for what the template needs")
+	if _, err := config.Load(l, a.env().CheckOptions()); err != nil {
+		return hint.With(errors.Join(err, os.Remove(file)), "nothing was written; see `sallyport policy new --list -o json` for what the template needs")
 	}
 	return nil
 }

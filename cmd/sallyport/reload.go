@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/admin"
+	"sallyport/internal/hint"
 )
 
 func newReloadCommand(a *app) *cobra.Command {
@@ -19,9 +20,9 @@ files change, and on SIGHUP.`,
 		Example: "  sallyport reload",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := a.connect(cmd.Context())
+			client, err := a.env().Connect(cmd.Context())
 			if errors.Is(err, admin.ErrNoServer) {
-				return withHint(err, "`sallyport policy check` checks the files without one")
+				return hint.With(err, "`sallyport policy check` checks the files without one")
 			}
 			if err != nil {
 				return err

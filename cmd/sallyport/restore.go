@@ -18,6 +18,8 @@ import (
 	"sallyport/config"
 	"sallyport/identity"
 	"sallyport/internal/backup"
+	"sallyport/internal/hint"
+	"sallyport/server"
 )
 
 // restoreFlags say how far a backup is to be believed.
@@ -88,7 +90,7 @@ type restoring struct {
 }
 
 func (r *restoring) run(ctx context.Context, dir string) (err error) {
-	if r.layout, err = r.app.place(); err != nil {
+	if r.layout, err = r.app.env().Place(); err != nil {
 		return err
 	}
 	var public []byte
@@ -146,7 +148,7 @@ func (r *restoring) secrets() ([]backup.Secret, error) {
 	}
 	secrets, err := r.backup.Secrets(with)
 	if err != nil && r.backup.Manifest.Keys == backup.KeysEncrypted {
-		return nil, withHint(fmt.Errorf("%w; it is to %s", err, strings.Join(r.backup.Manifest.Recipients, ", ")),
+		return nil, hint.With(fmt.Errorf("%w; it is to %s", err, strings.Join(r.backup.Manifest.Recipients, ", ")),
 			"give the private key with --identity FILE, or go without by --without-keys, which makes new authorities")
 	}
 	return secrets, err
@@ -182,7 +184,7 @@ func (r *restoring) complete() error {
 	if err := i.run(); err != nil {
 		return err
 	}
-	options, err := loadOptions(r.staged, r.app)
+	options, err := r.app.env().Options(r.staged)
 	if err != nil {
 		return err
 	}
@@ -210,7 +212,7 @@ func (r *restoring) goOn(ctx context.Context) (err error) {
 	r.log = m.TrustDomain + "/restored/" + r.now().UTC().Format("20060102T150405Z") + "-" + randomSuffix()
 	about := map[string]any{"backup": r.backup.Hash, "made_at": m.MadeAt}
 	trail, err := audit.Open(ctx, audit.Config{
-		Path: r.staged.Trail(), Durability: audit.DurabilityFsync, Instance: instanceName(), Now: r.now,
+		Path: r.staged.Trail(), Durability: audit.DurabilityFsync, Instance: server.InstanceName(), Now: r.now,
 		Log: slog.New(slog.NewTextHandler(r.stderr, &slog.HandlerOptions{Level: slog.LevelError})),
 		Key: r.staged.TrailKey(), Origin: r.log,
 		Continue: &audit.Continuation{PublicKey: r.backup.PublicKey, Payload: about},

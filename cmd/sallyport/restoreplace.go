@@ -9,6 +9,7 @@ import (
 	"runtime"
 
 	"sallyport/config"
+	"sallyport/internal/hint"
 )
 
 // claimHome makes the folder to work in. Where there is no HOME it lies beside, and one
@@ -33,13 +34,13 @@ func (r *restoring) claimHome() error {
 	}
 	for _, e := range entries {
 		if e.Name() != "lost+found" { // of a volume of its own
-			return withHint(fmt.Errorf("%s is not empty", r.layout.Dir), "restore into a new --home; move the old one away rather than removing it, for its trail may go further than the backup's")
+			return hint.With(fmt.Errorf("%s is not empty", r.layout.Dir), "restore into a new --home; move the old one away rather than removing it, for its trail may go further than the backup's")
 		}
 	}
 	err = os.Mkdir(r.staged.Dir, 0o700)
 	switch {
 	case errors.Is(err, fs.ErrExist):
-		return withHint(fmt.Errorf("%s: a restore is under way or was broken off", r.staged.Dir), "if none runs, remove that folder and restore again")
+		return hint.With(fmt.Errorf("%s: a restore is under way or was broken off", r.staged.Dir), "if none runs, remove that folder and restore again")
 	case err != nil:
 		return fmt.Errorf("make folder: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"sallyport/audit"
 	"sallyport/identity"
+	"sallyport/internal/hint"
 )
 
 // since is what a trail that goes further than the backup's says of the time after it.
@@ -47,7 +48,7 @@ func (r *restoring) lookSince(ctx context.Context, path string) (*since, error) 
 		return trail.Events(ctx, audit.EventFilter{After: m.Events}, s.note)
 	})
 	if err != nil {
-		return nil, withHint(fmt.Errorf("--trail %s: %w", path, err), "leave --trail away, and look at every agent")
+		return nil, hint.With(fmt.Errorf("--trail %s: %w", path, err), "leave --trail away, and look at every agent")
 	}
 	return s, nil
 }

@@ -16,9 +16,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/admin"
+	"sallyport/internal/hint"
 	"sallyport/sandbox/environment"
 	"sallyport/sandbox/sidecar"
 	"sallyport/sandbox/veil"
+	"sallyport/server"
 )
 
 // Exit codes of shells, for a command that did not run.
@@ -157,17 +159,17 @@ func (a *app) runAgent(ctx context.Context, o runOptions, client *admin.Client, 
 // connectSoon waits a moment for a server that was started just before.
 func (a *app) connectSoon(ctx context.Context) (*admin.Client, error) {
 	for deadline := time.Now().Add(startTime); ; {
-		client, err := a.connect(ctx)
+		client, err := a.env().Connect(ctx)
 		switch {
 		case !errors.Is(err, admin.ErrNoServer):
 			return client, err
 		case time.Now().After(deadline):
-			return nil, withHint(fmt.Errorf("no server is running on %s", a.home), "start one: sallyport serve --home %s", a.home)
+			return nil, hint.With(fmt.Errorf("no server is running on %s", a.home), "start one: sallyport serve --home %s", a.home)
 		}
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-time.After(lookAway):
+		case <-time.After(server.LookAway):
 		}
 	}
 }

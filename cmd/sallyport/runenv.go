@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"sallyport/credentials"
+	"sallyport/internal/hint"
 	"sallyport/sandbox/environment"
 )
 
@@ -24,10 +25,10 @@ func (a *app) inherited(pass, secret []string) ([]string, error) {
 		case name == "" || slices.Contains([]byte(name), '='):
 			return nil, usagef("--pass %q: give the name of a variable; its value is taken from this environment", name)
 		case slices.Contains(secret, name):
-			return nil, withHint(fmt.Errorf("--pass %s: a credential reads its secret from that variable", name),
+			return nil, hint.With(fmt.Errorf("--pass %s: a credential reads its secret from that variable", name),
 				"an agent never holds a secret; leave it out, and let a rule name the credential")
 		case environment.Sets(name):
-			return nil, withHint(fmt.Errorf("--pass %s: the agent's environment sets that variable", name),
+			return nil, hint.With(fmt.Errorf("--pass %s: the agent's environment sets that variable", name),
 				"leave it out; sallyport env shows what is set")
 		}
 	}
@@ -44,7 +45,7 @@ func (a *app) inherited(pass, secret []string) ([]string, error) {
 // secrets tells which variables and files secrets are read from. If
 // credentials.yaml does not say, nobody can tell which they are, so that is an error.
 func (a *app) secrets() (*credentials.Set, error) {
-	l, err := a.layout()
+	l, err := a.env().Layout()
 	if err != nil {
 		return nil, err
 	}

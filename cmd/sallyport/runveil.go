@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/config"
+	"sallyport/internal/hint"
 	"sallyport/sandbox/veil"
 )
 
@@ -36,14 +37,14 @@ func newVeilCommand() *cobra.Command {
 // behindVeil starts what becomes the command, before there is an agent: what
 // cannot be hidden is known before anything exists that it matters to.
 func (a *app) behindVeil(hide, path string, secretFiles []string) (*veil.Process, error) {
-	l, err := a.layout()
+	l, err := a.env().Layout()
 	if err != nil {
 		return nil, err
 	}
 	c := veilConfig(l, secretFiles)
 	c.Stdin, c.Stdout, c.Stderr = a.stdin, a.stdout, a.stderr
 	if temp := veil.Resolve([]string{os.TempDir()}); len(temp) == 1 && veil.Within(temp[0], veil.Resolve(c.Hide)) && hide != hideNever {
-		return nil, withHint(fmt.Errorf("TMPDIR is %s, in the home folder that is hidden from the command", temp[0]),
+		return nil, hint.With(fmt.Errorf("TMPDIR is %s, in the home folder that is hidden from the command", temp[0]),
 			"set TMPDIR to a folder elsewhere, or give --hide-home never")
 	}
 	switch {
@@ -58,7 +59,7 @@ func (a *app) behindVeil(hide, path string, secretFiles []string) (*veil.Process
 	}
 	if why := p.Exposed(); why != nil && hide == hideAlways {
 		p.Abandon()
-		return nil, withHint(fmt.Errorf("--hide-home always: %w", why), "run it where namespaces are allowed, or as a user who cannot read %s", l.Dir)
+		return nil, hint.With(fmt.Errorf("--hide-home always: %w", why), "run it where namespaces are allowed, or as a user who cannot read %s", l.Dir)
 	}
 	return p, nil
 }

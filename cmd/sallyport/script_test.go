@@ -26,7 +26,6 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"sallyport/admin"
-
 	sallyport "sallyport/cmd/sallyport"
 )
 

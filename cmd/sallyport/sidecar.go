@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sallyport/internal/coredump"
 	"sallyport/sandbox/sidecar"
 )
 
@@ -66,7 +67,7 @@ type sidecarOptions struct {
 
 func (a *app) sidecar(ctx context.Context, o sidecarOptions) error {
 	log := slog.New(slog.NewTextHandler(a.stderr, nil))
-	if err := forbidCoreDumps(); err != nil {
+	if err := coredump.Forbid(); err != nil {
 		log.Warn("core dumps could not be forbidden", "error", err)
 	}
 	source, err := sidecar.OpenDirectory(o.identity, log)

@@ -1,6 +1,8 @@
 //go:build !linux && !windows
 
-package main
+// Package coredump keeps the memory of this process to itself: a core dump would
+// hold every secret and key of it.
+package coredump
 
 import (
 	"fmt"
@@ -8,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func forbidCoreDumps() error {
+// Forbid forbids core dumps.
+func Forbid() error {
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
 		return fmt.Errorf("set RLIMIT_CORE: %w", err)
 	}

@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"context"
@@ -25,8 +25,8 @@ type inherited struct {
 }
 
 // takeOver asks the server that holds the home to make room.
-func (a *app) takeOver(ctx context.Context, force bool) (*predecessor, error) {
-	l, err := a.layout()
+func (e Environment) takeOver(ctx context.Context, force bool) (*predecessor, error) {
+	l, err := e.Layout()
 	if err != nil {
 		return nil, err
 	}
@@ -111,13 +111,13 @@ func (p *predecessor) take(name, configured string) net.Listener {
 }
 
 // succeed opens the stores in place of the server that holds them.
-func (a *app) succeed(ctx context.Context, log *slog.Logger, p *predecessor) (*stores, error) {
-	l, err := a.layout()
+func (e Environment) succeed(ctx context.Context, log *slog.Logger, p *predecessor) (*stores, error) {
+	l, err := e.Layout()
 	if err != nil {
 		return nil, err
 	}
 	s := &stores{layout: l}
-	if err := s.openFiles(a); err != nil {
+	if err := s.openFiles(e); err != nil {
 		return nil, err
 	}
 	if err := p.ready(); err != nil {
@@ -126,7 +126,7 @@ func (a *app) succeed(ctx context.Context, log *slog.Logger, p *predecessor) (*s
 	if s.lock, err = acquireSoon(ctx, l.Lock()); err != nil {
 		return nil, err
 	}
-	if err := s.openDatabases(ctx, a, log); err != nil {
+	if err := s.openDatabases(ctx, e, log); err != nil {
 		return nil, errors.Join(err, s.close(context.WithoutCancel(ctx)))
 	}
 	return s, nil
@@ -134,7 +134,7 @@ func (a *app) succeed(ctx context.Context, log *slog.Logger, p *predecessor) (*s
 
 // acquireSoon takes a lock that is about to be free.
 func acquireSoon(ctx context.Context, path string) (*admin.Lock, error) {
-	for deadline := time.Now().Add(patience); ; {
+	for deadline := time.Now().Add(Patience); ; {
 		lock, err := admin.Acquire(path)
 		if !errors.Is(err, admin.ErrLocked) || time.Now().After(deadline) {
 			return lock, err
@@ -142,7 +142,7 @@ func acquireSoon(ctx context.Context, path string) (*admin.Lock, error) {
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-time.After(lookAway):
+		case <-time.After(LookAway):
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"context"
@@ -13,8 +13,8 @@ import (
 	"sallyport/certs"
 )
 
-// eventAuthority is the event of an authority that is another than at the last start.
-const eventAuthority = "authority.changed"
+// EventAuthority is the event of an authority that is another than at the last start.
+const EventAuthority = "authority.changed"
 
 // fingerprints are the authorities' by the SHA-256 of their certificates, as browsers and
 // openssl show it.
@@ -34,7 +34,7 @@ func (s *server) recordStart(ctx context.Context, started map[string]any) error 
 	}
 	maps.Copy(started, admin.Itself().Payload())
 	started["authorities"] = s.fingerprints()
-	if err := s.trail.Record(ctx, audit.Event{Type: eventStarted, Payload: started}); err != nil {
+	if err := s.trail.Record(ctx, audit.Event{Type: EventStarted, Payload: started}); err != nil {
 		return fmt.Errorf("record the start in the audit trail: %w", err)
 	}
 	return s.recordAuthorities(ctx, before)
@@ -50,7 +50,7 @@ func (s *server) recordAuthorities(ctx context.Context, before map[string]any) e
 			continue
 		}
 		s.log.Warn("an authority is another than at the last start", "authority", name, "was", was, "is", now[name])
-		event := audit.Event{Type: eventAuthority, Payload: map[string]any{"authority": name, "was": was, "is": now[name]}}
+		event := audit.Event{Type: EventAuthority, Payload: map[string]any{"authority": name, "was": was, "is": now[name]}}
 		if err := s.trail.Record(ctx, event); err != nil {
 			return fmt.Errorf("record a changed authority in the audit trail: %w", err)
 		}
@@ -64,7 +64,7 @@ func (s *server) lastAuthorities(ctx context.Context) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	last, err := r.Last(ctx, eventStarted)
+	last, err := r.Last(ctx, EventStarted)
 	err = errors.Join(err, r.Close())
 	switch {
 	case errors.Is(err, audit.ErrNotFound):

@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"context"
@@ -16,8 +16,7 @@ import (
 	"sallyport/config"
 	"sallyport/credentials"
 	"sallyport/identity"
-	"sallyport/proxy"
-	"sallyport/sandbox/veil"
+	"sallyport/internal/hint"
 )
 
 // stores is everything below HOME, open for writing under the lock. One process
@@ -33,30 +32,9 @@ type stores struct {
 	tokens         *credentials.Tokens
 }
 
-// layout names the files of HOME, or says that there is none, or half of one.
-func (a *app) layout() (config.Layout, error) {
-	l, err := a.place()
-	if err != nil {
-		return l, err
-	}
-	return l, l.CheckWhole()
-}
-
-// place is HOME, whatever is there.
-func (a *app) place() (config.Layout, error) {
-	if a.home == "" {
-		return config.Layout{}, withHint(errors.New("no home folder: this user has none"), "give --home DIR or set SALLYPORT_HOME")
-	}
-	if veil.Covers(a.home) {
-		return config.Layout{}, withHint(fmt.Errorf("%s is hidden from commands of `sallyport run`", a.home),
-			"do this outside of the run; inside, `sallyport env` and `sidecar` work")
-	}
-	return config.Layout{Dir: a.home}, nil
-}
-
 // openStores takes the lock and opens everything, or nothing.
-func openStores(ctx context.Context, a *app, log *slog.Logger) (*stores, error) {
-	l, err := a.layout()
+func openStores(ctx context.Context, e Environment, log *slog.Logger) (*stores, error) {
+	l, err := e.Layout()
 	if err != nil {
 		return nil, err
 	}
@@ -67,22 +45,22 @@ func openStores(ctx context.Context, a *app, log *slog.Logger) (*stores, error) 
 	if s.lock, err = admin.Acquire(l.Lock()); err != nil {
 		return nil, err
 	}
-	if err := s.open(ctx, a, log); err != nil {
+	if err := s.open(ctx, e, log); err != nil {
 		return nil, errors.Join(err, s.close(context.WithoutCancel(ctx)))
 	}
 	return s, nil
 }
 
-func (s *stores) open(ctx context.Context, a *app, log *slog.Logger) error {
-	if err := s.openFiles(a); err != nil {
+func (s *stores) open(ctx context.Context, e Environment, log *slog.Logger) error {
+	if err := s.openFiles(e); err != nil {
 		return err
 	}
-	return s.openDatabases(ctx, a, log)
+	return s.openDatabases(ctx, e, log)
 }
 
 // openFiles reads what other processes may read at the same time.
-func (s *stores) openFiles(a *app) error {
-	options, err := loadOptions(s.layout, a)
+func (s *stores) openFiles(e Environment) error {
+	options, err := e.Options(s.layout)
 	if err != nil {
 		return err
 	}
@@ -94,13 +72,13 @@ func (s *stores) openFiles(a *app) error {
 }
 
 // openDatabases opens what only the holder of the lock may write.
-func (s *stores) openDatabases(ctx context.Context, a *app, log *slog.Logger) (err error) {
-	if s.registry, err = identity.Open(ctx, s.layout.Registry(), a.now); err != nil {
+func (s *stores) openDatabases(ctx context.Context, e Environment, log *slog.Logger) (err error) {
+	if s.registry, err = identity.Open(ctx, s.layout.Registry(), e.Now); err != nil {
 		return err
 	}
 	s.trail, err = audit.Open(ctx, audit.Config{
 		Path: s.layout.Trail(), Durability: s.files.Current().Config.Durability,
-		Instance: instanceName(), Log: log, Now: a.now,
+		Instance: InstanceName(), Log: log, Now: e.Now,
 		Key: s.layout.TrailKey(), Origin: s.files.Current().Config.TrustDomain,
 	})
 	return err
@@ -139,7 +117,7 @@ func (s *stores) openAuthorities() (err error) {
 	uris := s.agentCA.Certificate().URIs
 	if want := "spiffe://" + domain; len(uris) != 1 || uris[0].String() != want {
 		cert, _ := s.layout.AgentCA()
-		return withHint(
+		return hint.With(
 			fmt.Errorf("%s: trust_domain: is %s, but %s was made for %s", s.layout.Config(), domain, cert, uris),
 			"put the trust domain back; another one needs a new HOME",
 		)
@@ -155,31 +133,26 @@ func (s *stores) view() admin.View {
 	}
 }
 
-// loadOptions is what reading HOME's files needs beside them.
-func loadOptions(l config.Layout, a *app) (config.Options, error) {
-	key, err := readFingerprintKey(l)
-	return config.Options{Getenv: a.getenv, FingerprintKey: key, Now: a.now, Services: proxy.Services(), Tokens: credentials.NewTokens(a.now)}, err
-}
-
-const fingerprintKeySize = 32
+// FingerprintKeySize is the length of state/fingerprint.key in bytes.
+const FingerprintKeySize = 32
 
 func readFingerprintKey(l config.Layout) ([]byte, error) {
 	key, err := os.ReadFile(l.FingerprintKey())
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, withHint(fmt.Errorf("%s: no such file", l.FingerprintKey()), "run `sallyport init`")
+		return nil, hint.With(fmt.Errorf("%s: no such file", l.FingerprintKey()), "run `sallyport init`")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read fingerprint key: %w", err)
 	}
-	if len(key) != fingerprintKeySize {
-		return nil, withHint(fmt.Errorf("%s: has %d bytes instead of %d", l.FingerprintKey(), len(key), fingerprintKeySize),
+	if len(key) != FingerprintKeySize {
+		return nil, hint.With(fmt.Errorf("%s: has %d bytes instead of %d", l.FingerprintKey(), len(key), FingerprintKeySize),
 			"restore it from a backup, or remove it and run `sallyport init`; fingerprints of fixed secrets then start anew")
 	}
 	return key, nil
 }
 
-// instanceName tells the runs of one machine, and machines, apart in the trail.
-func instanceName() string {
+// InstanceName makes a name that tells the runs of one machine, and machines, apart in the trail.
+func InstanceName() string {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "sallyport"

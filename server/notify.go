@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"fmt"
@@ -9,8 +9,8 @@ import (
 // notify tells the service manager that started this process, if one did, how the
 // server is (sd_notify(3)). A server that takes over says that it is the main
 // process from now on.
-func (a *app) notify(state string) error {
-	path := a.getenv("NOTIFY_SOCKET")
+func (e Environment) notify(state string) error {
+	path := e.Getenv("NOTIFY_SOCKET")
 	if path == "" {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"bytes"
@@ -183,7 +183,7 @@ func (s *server) recordConfiguration(ctx context.Context, set *config.Set, sourc
 	if c, ok := set.Commit(ctx, s.layout); ok {
 		payload["git"] = describeCommit(c)
 	}
-	if err := s.trail.Record(ctx, audit.Event{Type: eventLoaded, Payload: payload}); err != nil {
+	if err := s.trail.Record(ctx, audit.Event{Type: EventLoaded, Payload: payload}); err != nil {
 		return fmt.Errorf("record the configuration in the audit trail: %w", err)
 	}
 	return nil
@@ -204,8 +204,8 @@ func describeCommit(c config.Commit) map[string]any {
 
 // The events of what is in force, and of files that are too many for the first.
 const (
-	eventLoaded = "configuration.loaded"
-	eventFiles  = "configuration.files"
+	EventLoaded = "configuration.loaded"
+	EventFiles  = "configuration.files"
 )
 
 // filesAtOnce is how many files an event names: their paths may be long, and it has 64 KiB.
@@ -218,7 +218,7 @@ func (s *server) recordFiles(ctx context.Context, generation uint64, files map[s
 		for _, path := range paths {
 			part[path] = files[path]
 		}
-		event := audit.Event{Type: eventFiles, Payload: map[string]any{"generation": int64(generation), "files": part}}
+		event := audit.Event{Type: EventFiles, Payload: map[string]any{"generation": int64(generation), "files": part}}
 		if err := s.trail.Record(ctx, event); err != nil {
 			return fmt.Errorf("record the configuration in the audit trail: %w", err)
 		}

@@ -1,4 +1,6 @@
-package main
+// Package coredump keeps the memory of this process to itself: a core dump would
+// hold every secret and key of it.
+package coredump
 
 import (
 	"errors"
@@ -7,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// forbidCoreDumps also keeps other processes of the same user from attaching to
+// Forbid also keeps other processes of the same user from attaching to
 // this one and reading its memory (prctl(2), PR_SET_DUMPABLE).
-func forbidCoreDumps() error {
+func Forbid() error {
 	return errors.Join(
 		wrapped("set RLIMIT_CORE", unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})),
 		wrapped("set PR_SET_DUMPABLE", unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)),

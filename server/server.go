@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"context"
@@ -19,6 +19,7 @@ import (
 	"sallyport/audit/publish"
 	"sallyport/certs"
 	"sallyport/internal/heap"
+	"sallyport/internal/hint"
 	"sallyport/internal/metrics"
 	"sallyport/proxy"
 )
@@ -31,6 +32,7 @@ const leafCacheSize = 1024
 type server struct {
 	*stores
 	log         *slog.Logger
+	build       struct{ version, revision string }
 	now         func() time.Time
 	metrics     *metrics.Metrics
 	leaves      *certs.Leaves
@@ -59,11 +61,12 @@ type server struct {
 }
 
 // newServer wires a server that is ready to start. It listens nowhere yet.
-func newServer(a *app, log *slog.Logger, st *stores, from *predecessor) (*server, error) {
+func newServer(e Environment, log *slog.Logger, st *stores, from *predecessor) (*server, error) {
 	s := &server{
-		stores: st, from: from, log: log, now: a.now, metrics: metrics.New(), failed: make(chan error, 4), reloaded: make(chan struct{}, 1),
-		leaves: certs.NewLeaves(st.interceptionCA, leafCacheSize, a.now),
+		stores: st, from: from, log: log, now: e.Now, metrics: metrics.New(), failed: make(chan error, 4), reloaded: make(chan struct{}, 1),
+		leaves: certs.NewLeaves(st.interceptionCA, leafCacheSize, e.Now),
 	}
+	s.build.version, s.build.revision = e.Version, e.Revision
 	s.succession = newSuccession(s)
 	set := st.files.Current()
 	g, err := newGeneration(set)
@@ -71,7 +74,7 @@ func newServer(a *app, log *slog.Logger, st *stores, from *predecessor) (*server
 		return nil, err
 	}
 	s.generation.Store(g)
-	s.certificate = &listenerCertificate{ca: st.agentCA, now: a.now}
+	s.certificate = &listenerCertificate{ca: st.agentCA, now: e.Now}
 	if err := s.certificate.issue(set.Config); err != nil {
 		return nil, err
 	}
@@ -79,7 +82,7 @@ func newServer(a *app, log *slog.Logger, st *stores, from *predecessor) (*server
 		Registry: st.registry, Trail: st.trail, Leaves: s.leaves,
 		Certificate: s.certificate.current, ClientCAs: st.agentCA.Pool(),
 		Generation: s.generation.Load, Metrics: s.metrics, Log: log,
-		OwnListeners: s.ownListeners, Now: a.now, Tokens: st.tokens,
+		OwnListeners: s.ownListeners, Now: e.Now, Tokens: st.tokens,
 	})
 	if err != nil {
 		return nil, err
@@ -172,15 +175,16 @@ func (s *server) listenOn(ctx context.Context, key, address string) (net.Listene
 	}
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, listenFailed(key, address, err)
+		return nil, ListenFailed(key, address, err)
 	}
 	return ln, nil
 }
 
-func listenFailed(key, address string, err error) error {
+// ListenFailed says why an address of sallyport.yaml cannot be listened on.
+func ListenFailed(key, address string, err error) error {
 	err = fmt.Errorf("sallyport.yaml: %s: %w", key, err)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return withHint(err, "another program uses %s; stop it, or choose another port", address)
+		return hint.With(err, "another program uses %s; stop it, or choose another port", address)
 	}
 	return err
 }
@@ -284,9 +288,9 @@ func (s *server) stop(ctx context.Context) error {
 	if s.cancel == nil {
 		return err // it never started, and the trail does not say that it did
 	}
-	end := eventStopped
+	end := EventStopped
 	if s.succession.handed() {
-		end = eventDrained
+		end = EventDrained
 	}
 	if recordErr := s.trail.Record(last, audit.Event{Type: end, Payload: s.describe()}); recordErr != nil {
 		err = errors.Join(err, fmt.Errorf("record the stop in the audit trail: %w", recordErr))
@@ -307,18 +311,17 @@ func (s *server) closeListeners() {
 
 // describe is what the trail says of this process.
 func (s *server) describe() map[string]any {
-	b := readBuild()
 	return map[string]any{
-		"pid": os.Getpid(), "uid": os.Geteuid(), "version": b.Version, "revision": b.Revision,
+		"pid": os.Getpid(), "uid": os.Geteuid(), "version": s.build.version, "revision": s.build.revision,
 		"listen": s.agents.Addr().String(),
 	}
 }
 
 // The events of a server's life.
 const (
-	eventStarted = "server.started"
-	eventStopped = "server.stopped"
-	eventDrained = "server.drained" // of a server that another one had taken over from
+	EventStarted = "server.started"
+	EventStopped = "server.stopped"
+	EventDrained = "server.drained" // of a server that another one had taken over from
 )
 
 // lastEnd says how the server before this one ended: by "stop", by "crash", by
@@ -331,14 +334,14 @@ func (s *server) lastEnd(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	last, err := r.Last(ctx, eventStarted, eventStopped)
+	last, err := r.Last(ctx, EventStarted, EventStopped)
 	err = errors.Join(err, r.Close())
 	switch {
 	case errors.Is(err, audit.ErrNotFound):
 		return "", nil
 	case err != nil:
 		return "", fmt.Errorf("look for the last stop in the audit trail: %w", err)
-	case last.Type == eventStarted:
+	case last.Type == EventStarted:
 		s.log.Warn("the server before this one did not stop in order", "started", last.At)
 		return "crash", nil
 	}

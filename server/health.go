@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"encoding/json"
@@ -17,7 +17,7 @@ func (s *server) statusPages() http.Handler {
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		r := s.readiness()
 		w.Header().Set("Content-Type", "application/json")
-		if r.Status == statusFailed {
+		if r.Status == StatusFailed {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 		enc := json.NewEncoder(w)
@@ -42,45 +42,46 @@ func newPagesServer(pages http.Handler) *http.Server {
 // The states of /readyz. A warning answers 200: a bad edit must not take a proxy
 // that works out of service.
 const (
-	statusOK      = "ok"
-	statusWarning = "warning"
-	statusFailed  = "failed"
+	StatusOK      = "ok"
+	StatusWarning = "warning"
+	StatusFailed  = "failed"
 )
 
-// readiness is the JSON of /readyz.
-type readiness struct {
+// Readiness is the JSON of /readyz.
+type Readiness struct {
 	Status string  `json:"status"` // the worst of the checks
-	Checks []check `json:"checks"`
+	Checks []Check `json:"checks"`
 }
 
-type check struct {
+// Check is one part of it.
+type Check struct {
 	Name   string  `json:"name"`
 	Status string  `json:"status"`
 	Detail *string `json:"detail"`
 }
 
-func (s *server) readiness() readiness {
-	r := readiness{Status: statusOK}
-	r.add("trail", statusFailed, s.trail.Err())
-	r.add("checkpoints", statusWarning, s.publisher.Err())
-	r.add("configuration", statusWarning, s.files.Err())
-	r.add("owners", statusWarning, s.orphaned())
+func (s *server) readiness() Readiness {
+	r := Readiness{Status: StatusOK}
+	r.add("trail", StatusFailed, s.trail.Err())
+	r.add("checkpoints", StatusWarning, s.publisher.Err())
+	r.add("configuration", StatusWarning, s.files.Err())
+	r.add("owners", StatusWarning, s.orphaned())
 	var stopping error
 	if s.draining.Load() {
 		stopping = errors.New("draining")
 	}
-	r.add("listener", statusFailed, stopping)
+	r.add("listener", StatusFailed, stopping)
 	return r
 }
 
-func (r *readiness) add(name, otherwise string, err error) {
+func (r *Readiness) add(name, otherwise string, err error) {
 	if err == nil {
-		r.Checks = append(r.Checks, check{Name: name, Status: statusOK})
+		r.Checks = append(r.Checks, Check{Name: name, Status: StatusOK})
 		return
 	}
 	detail := err.Error()
-	r.Checks = append(r.Checks, check{Name: name, Status: otherwise, Detail: &detail})
-	if r.Status != statusFailed {
+	r.Checks = append(r.Checks, Check{Name: name, Status: otherwise, Detail: &detail})
+	if r.Status != StatusFailed {
 		r.Status = otherwise
 	}
 }
