@@ -6,12 +6,12 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"maps"
+	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"sallyport/admin"
-	"sallyport/audit"
 	"sallyport/config"
 	"sallyport/internal/host"
 	"sallyport/proxy"
@@ -65,50 +65,62 @@ func parseCertificates(data []byte) ([]*x509.Certificate, error) {
 	}
 }
 
+// inForce is the configuration that decides: the files, and what is made of them.
+type inForce struct {
+	files       *config.Store
+	generation  atomic.Pointer[proxy.Generation]
+	certificate *listenerCertificate
+	reloaded    chan struct{} // other files have come into force; holds one
+	chronicle   chronicle
+	log         *slog.Logger
+	orphans     func(context.Context) (admin.Orphans, error)
+	recheck     func() // cuts what the files that are now in force do not allow
+}
+
 // filesChanged is called when the files may have changed.
-func (s *server) filesChanged(ctx context.Context) {
-	_, _ = s.reload(ctx, "change", nil) // logged there
+func (f *inForce) filesChanged(ctx context.Context) {
+	_, _ = f.reload(ctx, "change", nil) // logged there
 }
 
 // reload puts the files in force if they are right, and says so, or what is
 // wrong, once in the log. by is the local user who asked, if one did.
-func (s *server) reload(ctx context.Context, source string, by *admin.Caller) (admin.Configuration, error) {
-	r, err := s.files.Reload(func(set *config.Set) error {
+func (f *inForce) reload(ctx context.Context, source string, by *admin.Caller) (admin.Configuration, error) {
+	r, err := f.files.Reload(func(set *config.Set) error {
 		g, err := newGeneration(set)
 		if err != nil {
 			return err
 		}
-		present, err := s.certificate.prepare(set.Config)
+		present, err := f.certificate.prepare(set.Config)
 		if err != nil {
 			return err
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		if err := s.recordConfiguration(ctx, set, source, by); err != nil {
+		if err := f.chronicle.recordConfiguration(ctx, set, source, by); err != nil {
 			return err
 		}
 		present()
-		s.generation.Store(g)
+		f.generation.Store(g)
 		return nil
 	})
 	switch {
 	case err != nil && r.News:
-		s.log.Error("configuration not loaded; the last good one stays in force", "source", source, "generation", r.Set.Number, "error", err)
+		f.log.Error("configuration not loaded; the last good one stays in force", "source", source, "generation", r.Set.Number, "error", err)
 	case r.Changed:
-		s.proxy.Recheck()
+		f.recheck()
 		select {
-		case s.reloaded <- struct{}{}:
+		case f.reloaded <- struct{}{}:
 		default: // it was not looked at yet, and will be
 		}
-		s.log.Info("configuration loaded", "source", source, "generation", r.Set.Number, "files", len(r.Set.Files))
-		for _, w := range s.warnings(ctx, r.Set) {
-			s.log.Warn("configuration", "warning", w)
+		f.log.Info("configuration loaded", "source", source, "generation", r.Set.Number, "files", len(r.Set.Files))
+		for _, w := range f.warnings(ctx, r.Set) {
+			f.log.Warn("configuration", "warning", w)
 		}
 	case r.News:
-		s.log.Info("configuration is again what is in force", "source", source, "generation", r.Set.Number)
+		f.log.Info("configuration is again what is in force", "source", source, "generation", r.Set.Number)
 	}
 	if !r.Changed && (by != nil || err != nil && r.News) {
-		s.recordKept(ctx, r.Set.Number, source, by, err)
+		f.chronicle.recordKept(ctx, r.Set.Number, source, by, err)
 	}
 	if err != nil {
 		return admin.Configuration{}, &admin.Error{
@@ -116,35 +128,17 @@ func (s *server) reload(ctx context.Context, source string, by *admin.Caller) (a
 			Try: fmt.Sprintf("generation %d stays in force until this is mended", r.Set.Number),
 		}
 	}
-	return describeSet(r.Set, r.Changed, s.warnings(ctx, r.Set)), nil
+	return describeSet(r.Set, r.Changed, f.warnings(ctx, r.Set)), nil
 }
 
 // warnings are those of the files, and of the agents that they leave without an
 // owner or a policy.
-func (s *server) warnings(ctx context.Context, set *config.Set) []string {
-	orphans, err := s.session.Orphans(ctx)
+func (f *inForce) warnings(ctx context.Context, set *config.Set) []string {
+	orphans, err := f.orphans(ctx)
 	if err != nil {
-		s.log.Warn("agents could not be looked at", "error", err)
+		f.log.Warn("agents could not be looked at", "error", err)
 	}
 	return append(slices.Clone(set.Warnings), orphans.Warnings(set.Config.OwnersGrace)...)
-}
-
-// recordKept puts into the trail that files were not put in force, because they
-// are wrong or have not changed, and who asked. What is in force does not depend
-// on it.
-func (s *server) recordKept(ctx context.Context, generation uint64, source string, by *admin.Caller, why error) {
-	payload := map[string]any{"generation": generation, "source": source}
-	if by != nil {
-		maps.Copy(payload, by.Payload())
-	}
-	if why != nil {
-		payload["error"] = audit.Cut(why.Error())
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	if err := s.trail.Record(ctx, audit.Event{Type: "configuration.kept", Payload: payload}); err != nil {
-		s.log.Warn("event not recorded", "type", "configuration.kept", "error", err)
-	}
 }
 
 func describeSet(set *config.Set, changed bool, warnings []string) admin.Configuration {
@@ -156,72 +150,4 @@ func describeSet(set *config.Set, changed bool, warnings []string) admin.Configu
 		c.Files = append(c.Files, admin.File{Path: f.Path, SHA256: f.SHA256})
 	}
 	return c
-}
-
-// recordConfiguration puts into the trail which files are about to decide, and
-// what they say, so that any row can be explained later by the policy that
-// decided it.
-func (s *server) recordConfiguration(ctx context.Context, set *config.Set, source string, by *admin.Caller) error {
-	files := map[string]any{}
-	for _, f := range set.Files {
-		if err := s.trail.StoreDocument(ctx, f.SHA256, []byte(f.Text)); err != nil {
-			return fmt.Errorf("keep %s in the audit trail: %w", f.Path, err)
-		}
-		files[f.Path] = f.SHA256
-	}
-	payload := map[string]any{"generation": int64(set.Number), "source": source, "files": files}
-	if len(files) > filesAtOnce {
-		if err := s.recordFiles(ctx, set.Number, files); err != nil {
-			return err
-		}
-		delete(payload, "files")
-		payload["files_total"] = len(files)
-	}
-	if by != nil {
-		maps.Copy(payload, by.Payload())
-	}
-	if c, ok := set.Commit(ctx, s.layout); ok {
-		payload["git"] = describeCommit(c)
-	}
-	if err := s.trail.Record(ctx, audit.Event{Type: EventLoaded, Payload: payload}); err != nil {
-		return fmt.Errorf("record the configuration in the audit trail: %w", err)
-	}
-	return nil
-}
-
-// describeCommit is what an event says of the commit that files are of; one that they are
-// not of as a whole names nobody.
-func describeCommit(c config.Commit) map[string]any {
-	const shown = 20
-	m := map[string]any{"commit": c.ID, "clean": len(c.Changed) == 0}
-	if len(c.Changed) == 0 {
-		m["author"] = audit.Cut(c.Author)
-		return m
-	}
-	m["changed"] = c.Changed[:min(len(c.Changed), shown)]
-	return m
-}
-
-// The events of what is in force, and of files that are too many for the first.
-const (
-	EventLoaded = "configuration.loaded"
-	EventFiles  = "configuration.files"
-)
-
-// filesAtOnce is how many files an event names: their paths may be long, and it has 64 KiB.
-const filesAtOnce = 200
-
-// recordFiles puts files into the trail, so many in an event.
-func (s *server) recordFiles(ctx context.Context, generation uint64, files map[string]any) error {
-	for paths := range slices.Chunk(slices.Sorted(maps.Keys(files)), filesAtOnce) {
-		part := make(map[string]any, len(paths))
-		for _, path := range paths {
-			part[path] = files[path]
-		}
-		event := audit.Event{Type: EventFiles, Payload: map[string]any{"generation": int64(generation), "files": part}}
-		if err := s.trail.Record(ctx, event); err != nil {
-			return fmt.Errorf("record the configuration in the audit trail: %w", err)
-		}
-	}
-	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sallyport/admin"
@@ -50,13 +51,6 @@ type inheritance struct {
 	net.Listener
 }
 
-// The names of the listeners.
-const (
-	listenerAgents   = "listen"
-	listenerHealth   = "health.listen"
-	listenerCommands = "admin.sock"
-)
-
 // succession is what a running server does about the next one. One at a time.
 type succession struct {
 	server *server
@@ -65,6 +59,9 @@ type succession struct {
 	lost   chan struct{} // closed when what that one does can no longer be followed
 	follow context.CancelFunc
 	group  sync.WaitGroup // of following
+
+	draining atomic.Bool // agents are told not to come any more
+	ended    bool        // nobody can take over any more; under turn
 }
 
 func newSuccession(s *server) *succession {
@@ -86,7 +83,7 @@ func (s *succession) MayTakeOver(r admin.TakeOverRequest) error {
 	switch {
 	case s.handed():
 		return &admin.Error{Kind: admin.Conflict, Msg: "this server has been taken over from already", Try: "try again"}
-	case !r.Force && !s.server.draining.Load():
+	case !r.Force && !s.draining.Load():
 		return &admin.Error{Kind: admin.Conflict, Msg: "a server serves this home"}
 	}
 	return nil
@@ -104,7 +101,7 @@ func (s *succession) HandOver(conn *net.UnixConn) {
 	}
 	defer s.turn.Unlock()
 	log := s.server.log
-	if s.handed() || s.server.ended {
+	if s.handed() || s.ended {
 		return
 	}
 	if err := s.offer(conn); err != nil {
@@ -132,7 +129,7 @@ func (s *succession) HandOver(conn *net.UnixConn) {
 // offer sends the listeners and waits until the next server can take the stores.
 func (s *succession) offer(conn *net.UnixConn) error {
 	_ = conn.SetDeadline(time.Now().Add(readyTime))
-	if err := bequeath(conn, s.server.inheritance()); err != nil {
+	if err := bequeath(conn, s.server.listeners.inheritance()); err != nil {
 		return fmt.Errorf("send the listeners: %w", err)
 	}
 	return expect(conn, sayReady)
@@ -149,26 +146,14 @@ func expect(conn net.Conn, want byte) error {
 	return nil
 }
 
-// inheritance lists the listeners.
-func (s *server) inheritance() []inheritance {
-	all := []inheritance{
-		{handedListener{Name: listenerCommands}, s.commands},
-		{handedListener{Name: listenerAgents, Configured: s.listenedOn.agents}, s.agents},
-	}
-	if s.health != nil {
-		all = append(all, inheritance{handedListener{Name: listenerHealth, Configured: s.listenedOn.health}, s.health})
-	}
-	return all
-}
-
 // yield gives up the right to change anything: no command is under way any more,
 // the trail waits, the registry follows, the lock is free.
 func (s *succession) yield() error {
 	ctx, cancel := context.WithTimeout(context.Background(), settleTime)
 	defer cancel()
-	admin.Leave(s.server.commands)
-	s.server.disown()
-	err := s.server.admin.Shutdown(ctx)
+	admin.Leave(s.server.listeners.commands)
+	s.server.work.disown()
+	err := s.server.commands.server.Shutdown(ctx)
 	if err = errors.Join(err, s.server.trail.HandOver(ctx)); err != nil {
 		return err
 	}
@@ -190,7 +175,7 @@ func (s *succession) reclaim() {
 		s.group.Wait()
 	}
 	if err := s.server.reclaim(context.Background()); err != nil {
-		s.server.failed <- fmt.Errorf("go on after a take-over that failed: %w", err)
+		s.server.work.failed <- fmt.Errorf("go on after a take-over that failed: %w", err)
 	}
 }
 

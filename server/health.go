@@ -67,7 +67,7 @@ func (s *server) readiness() Readiness {
 	r.add("configuration", StatusWarning, s.files.Err())
 	r.add("owners", StatusWarning, s.orphaned())
 	var stopping error
-	if s.draining.Load() {
+	if s.succession.draining.Load() {
 		stopping = errors.New("draining")
 	}
 	r.add("listener", StatusFailed, stopping)

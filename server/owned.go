@@ -13,7 +13,7 @@ const ownedRetry = 10 * time.Second
 // ends. It looks at the start, after each reload, and when a grace ends.
 func (s *server) keepOwned(ctx context.Context) {
 	for {
-		next, err := s.session.SuspendOrphans(ctx, s.files.Current().Config.OwnersGrace)
+		next, err := s.commands.session.SuspendOrphans(ctx, s.files.Current().Config.OwnersGrace)
 		wait := time.Duration(1<<63 - 1) // no grace is running
 		switch {
 		case ctx.Err() != nil:
@@ -29,7 +29,7 @@ func (s *server) keepOwned(ctx context.Context) {
 		case <-ctx.Done():
 			timer.Stop()
 			return
-		case <-s.reloaded:
+		case <-s.inForce.reloaded:
 			timer.Stop()
 		case <-timer.C:
 		}
@@ -39,10 +39,10 @@ func (s *server) keepOwned(ctx context.Context) {
 // orphaned says which live agents the files in force leave without an owner or a
 // policy; nil if there are none.
 func (s *server) orphaned() error {
-	if s.session == nil {
+	if s.commands.session == nil {
 		return nil
 	}
-	orphans, err := s.session.Orphans(context.Background()) //nolint:contextcheck // answered from memory
+	orphans, err := s.commands.session.Orphans(context.Background()) //nolint:contextcheck // answered from memory
 	if err != nil {
 		return err
 	}

@@ -111,7 +111,7 @@ func (e Environment) serveStores(ctx context.Context, log *slog.Logger, stores *
 		}
 	}()
 	if err == nil && !s.succession.handed() {
-		s.draining.Store(true)
+		s.succession.draining.Store(true)
 		_ = e.notify(stateStopping) // it has been told to stop, by the manager or by somebody the manager need not know of
 		s.stillAccept(o.DrainAfter, second)
 	}

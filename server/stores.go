@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -160,4 +161,14 @@ func InstanceName() string {
 	suffix := make([]byte, 4)
 	_, _ = rand.Read(suffix) // never fails (crypto/rand.Read)
 	return host + "-" + hex.EncodeToString(suffix)
+}
+
+// fingerprints are the authorities' by the SHA-256 of their certificates, as browsers and
+// openssl show it.
+func (s *stores) fingerprints() map[string]any {
+	of := func(a *certs.Authority) string {
+		sum := sha256.Sum256(a.Certificate().Raw)
+		return hex.EncodeToString(sum[:])
+	}
+	return map[string]any{"agent": of(s.agentCA), "interception": of(s.interceptionCA)}
 }

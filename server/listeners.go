@@ -1,0 +1,117 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+
+	"sallyport/admin"
+	"sallyport/config"
+	"sallyport/internal/hint"
+)
+
+// listeners are what a server listens on. What is not open is nil.
+type listeners struct {
+	agents, commands, health net.Listener
+	configured               struct{ agents, health string } // in the words of sallyport.yaml
+}
+
+// The names of the listeners.
+const (
+	listenerAgents   = "listen"
+	listenerHealth   = "health.listen"
+	listenerCommands = "admin.sock"
+)
+
+// open opens those of the agents and of the status pages, or goes on with the ones of the
+// server before, in which agents may wait. What it has opened when it fails, close closes.
+func (l *listeners) open(ctx context.Context, c *config.Config, from *predecessor) (err error) {
+	l.configured.agents, l.configured.health = c.Listen, c.HealthListen
+	if l.agents, err = listenOn(ctx, listenerAgents, c.Listen, from); err != nil {
+		return err
+	}
+	if c.HealthListen != "" {
+		l.health, err = listenOn(ctx, listenerHealth, c.HealthListen, from)
+	}
+	return err
+}
+
+func listenOn(ctx context.Context, key, address string, from *predecessor) (net.Listener, error) {
+	if ln := from.take(key, address); ln != nil {
+		return ln, nil
+	}
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, ListenFailed(key, address, err)
+	}
+	return ln, nil
+}
+
+// ListenFailed says why an address of sallyport.yaml cannot be listened on.
+func ListenFailed(key, address string, err error) error {
+	err = fmt.Errorf("sallyport.yaml: %s: %w", key, err)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return hint.With(err, "another program uses %s; stop it, or choose another port", address)
+	}
+	return err
+}
+
+// close closes those that are open; closing twice does no harm.
+func (l *listeners) close() {
+	for _, ln := range []net.Listener{l.agents, l.health, l.commands} {
+		if ln != nil {
+			_ = ln.Close()
+		}
+	}
+}
+
+// address is where agents reach the listener.
+func (l *listeners) address(c *config.Config) string {
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return ""
+	}
+	_, port, err := net.SplitHostPort(l.agents.Addr().String())
+	if err != nil {
+		return ""
+	}
+	return c.ReachableAt(net.JoinHostPort(host, port))
+}
+
+// own are those that are never dialled for an agent, beside the proxy's own.
+func (l *listeners) own() []netip.AddrPort {
+	if l.health == nil {
+		return nil
+	}
+	at, err := netip.ParseAddrPort(l.health.Addr().String())
+	if err != nil {
+		return nil
+	}
+	return []netip.AddrPort{at}
+}
+
+// inheritance lists them for the next server.
+func (l *listeners) inheritance() []inheritance {
+	all := []inheritance{
+		{handedListener{Name: listenerCommands}, l.commands},
+		{handedListener{Name: listenerAgents, Configured: l.configured.agents}, l.agents},
+	}
+	if l.health != nil {
+		all = append(all, inheritance{handedListener{Name: listenerHealth, Configured: l.configured.health}, l.health})
+	}
+	return all
+}
+
+// listenForCommands opens the socket of administration, or goes on with the one of the server
+// before.
+func (s *server) listenForCommands() (err error) {
+	if ln, ok := s.from.take(listenerCommands, "").(*net.UnixListener); ok {
+		s.listeners.commands = admin.Inherit(ln, s.layout.Socket(), s.log)
+		return nil
+	}
+	s.listeners.commands, err = admin.Listen(s.layout.Socket(), s.log)
+	return err
+}
