@@ -202,7 +202,3 @@ func (a *app) loadHome() (*config.Set, error) {
 	}
 	return config.Load(l, a.env().CheckOptions())
 }
-
-func (a *app) loadOptions() config.Options {
-	return config.Options{Getenv: a.getenv, FingerprintKey: make([]byte, server.FingerprintKeySize), Now: a.now, Services: proxy.Services()}
-}
