@@ -10,6 +10,7 @@ import (
 
 	"sallyport/audit"
 	"sallyport/identity"
+	"sallyport/proxy/upstream"
 )
 
 // agent is what the proxy holds for one agent while it is at work: its open
@@ -26,7 +27,7 @@ type agent struct {
 	conns     map[*counted]struct{} // on the listener
 	tunnels   map[*tunnel]struct{}
 	exchanges map[*exchange]struct{}
-	upstream  *agentTransport
+	upstream  *upstream.Transport
 
 	limits   Limits
 	requests *rate.Limiter
@@ -123,8 +124,16 @@ func (a *agents) shut() {
 // rest closes idle connections. The caller holds a.mu.
 func (a *agent) rest() {
 	if a.upstream != nil {
-		a.upstream.close()
+		a.upstream.CloseIdle()
 	}
+}
+
+// transport returns the agent's transport for the settings.
+func (a *agent) transport(ways *upstream.Ways, s *upstream.Settings) *upstream.Transport {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.upstream = ways.Transport(a.upstream, s, a.limits.Exchanges)
+	return a.upstream
 }
 
 // setLimits follows the configuration. The caller holds a.mu.

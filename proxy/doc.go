@@ -31,8 +31,8 @@
 //     aws.go; what is read of bodies for it: reading.go; questions that people ask about one: question.go, aws.go
 //   - the credential: use.go, awssession.go; what an answer hands out and the
 //     agent does not get: kept.go; what a service has left to give: budget.go
-//   - the way out and back: forward.go, header.go, upstream.go (which addresses),
-//     transport.go, respond.go, upgrade.go; cork.go spares system calls
+//   - the way out and back: forward.go, header.go, respond.go, upgrade.go; cork.go
+//     spares system calls; which addresses are dialled, and how: package upstream
 //   - what is told: rows.go and record.go to the trail, refusal.go and
 //     awsrefusal.go to the agent
 //   - what ends it early: agent.go (what each has open, and its limits), cut.go

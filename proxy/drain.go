@@ -86,11 +86,7 @@ func (p *Proxy) endErrands() {
 	if p.tokens != nil {
 		p.tokens.Wait()
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.errands != nil {
-		p.errands.CloseIdleConnections()
-	}
+	p.ways.CloseIdle()
 }
 
 // drainPoll is how often Shutdown looks whether the last exchange has ended.

@@ -19,6 +19,7 @@ import (
 	"sallyport/credentials"
 	"sallyport/internal/host"
 	"sallyport/policy"
+	"sallyport/proxy/upstream"
 )
 
 // maxErrandAnswer is far above an answer that lists the 500 repositories which one
@@ -37,7 +38,7 @@ var (
 // answer tells, the request says itself (credentials.Call); an errand knows no service.
 type errand struct {
 	p        *Proxy
-	upstream *Upstream
+	upstream *upstream.Settings
 	bound    bool         // refused once the agent of the intent is not active
 	agent    *agent       // whose budget of the trail its rows are taken from; nil for nobody's
 	intent   audit.Intent // what all of its exchanges have in common
@@ -138,7 +139,7 @@ func (e *errand) wrote(now time.Time, n int) {
 }
 
 func (e *errand) send(r *http.Request) (*http.Response, []byte, error) {
-	response, err := e.p.errandTransport(e.upstream).RoundTrip(r)
+	response, err := e.p.ways.Errands(e.upstream).RoundTrip(r)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -202,21 +203,6 @@ func (r *run) outcome(response *http.Response, body []byte, err error) *audit.Ou
 		out.Outcome = audit.OutcomeTimedOut
 	}
 	return out
-}
-
-// errandTransport opens a connection of its own for every request that is under way,
-// so that one which hangs blocks no other.
-func (p *Proxy) errandTransport(u *Upstream) *http.Transport {
-	d := p.dialler(u)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.errands == nil || p.errandsBy != d {
-		if p.errands != nil {
-			p.errands.CloseIdleConnections()
-		}
-		p.errands, p.errandsBy = newTransport(d, 0, nil, protocolHTTP1), d
-	}
-	return p.errands
 }
 
 // disown revokes the tokens that were minted for an agent which is gone for good. What

@@ -2,20 +2,18 @@ package proxy
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/textproto"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"time"
 
 	"sallyport/audit"
+	"sallyport/proxy/upstream"
 )
 
 // forward sends the request and streams the answer back.
@@ -168,7 +166,7 @@ func (x *exchange) attachBody(out *http.Request) {
 
 // roundTrip sends the request and holds 1xx answers back once it has returned.
 func (x *exchange) roundTrip(out *http.Request) (*http.Response, error) {
-	response, err := x.agent.transport(x.p.dialler(x.generation.Upstream)).RoundTrip(out, x, x.r.ProtoMajor == 2)
+	response, err := x.agent.transport(x.p.ways, x.generation.Upstream).RoundTrip(out, x, x.r.ProtoMajor == 2)
 	x.interim.Lock()
 	x.answered = true
 	x.interim.Unlock()
@@ -271,25 +269,15 @@ func (x *exchange) interrupted(cause, err error) {
 	x.outcome.Outcome = ""
 }
 
-// upstreamFailure classifies why there is no answer. The agent learns the class,
-// the row the error.
+// upstreamFailure is why there is no answer. The agent learns the class, the row the
+// error.
 func upstreamFailure(err error) *refusal {
-	f := upstreamUnreachable.causedBy("The upstream could not be reached.", err)
-	var dns *net.DNSError
-	var verification *tls.CertificateVerificationError
-	var timeout net.Error
-	switch {
-	case errors.As(err, &dns):
-		f.proxy, f.detail = "dns_error", "The host's name could not be resolved."
-	case errors.As(err, &verification):
-		f.proxy, f.detail = "tls_certificate_error", "The upstream's certificate could not be verified."
-	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, os.ErrDeadlineExceeded):
-		f = upstreamSlow.causedBy("The upstream did not answer in time.", err)
-	case isRefusedConnection(err):
-		f.proxy, f.detail = "connection_refused", "The upstream refused the connection."
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), isReset(err):
-		f.proxy, f.detail = "connection_terminated", "The upstream broke the connection off."
+	why := upstream.FailureOf(err)
+	f := upstreamUnreachable.causedBy(why.Detail, err)
+	if why.Timeout {
+		f = upstreamSlow.causedBy(why.Detail, err)
 	}
+	f.proxy = why.ProxyError
 	return f
 }
 

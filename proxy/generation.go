@@ -9,6 +9,7 @@ import (
 	"sallyport/internal/authfield"
 	"sallyport/internal/host"
 	"sallyport/policy"
+	"sallyport/proxy/upstream"
 	github "sallyport/services/github/api"
 )
 
@@ -21,7 +22,7 @@ type Generation struct {
 	Policies    map[string]*policy.Policy // by name; a missing one denies
 	Credentials *credentials.Set
 	Owners      *identity.Owners
-	Upstream    *Upstream
+	Upstream    *upstream.Settings
 	Limits      Limits
 
 	once    sync.Once

@@ -74,12 +74,6 @@ func httpTrailerAllowed(name string) bool {
 	return httpguts.ValidTrailerHeader(name)
 }
 
-func isRefusedConnection(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }
-
-func isReset(err error) bool {
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
-}
-
 // isExhausted reports whether the process or the host is out of descriptors or
 // memory, which passes.
 func isExhausted(err error) bool {

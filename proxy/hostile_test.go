@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sallyport/proxy"
+	"sallyport/proxy/upstream"
 )
 
 // A field that Connection names does not leave, so it must not decide either.
@@ -124,7 +125,7 @@ func TestFieldsOfAnswersCannotBeSplit(t *testing.T) {
 func TestOwnListenersAreNotDialled(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.networks = []proxy.Network{{Prefix: netip.MustParsePrefix("0.0.0.0/0")}, {Prefix: netip.MustParsePrefix("::/0")}}
+	r.networks = []upstream.Network{{Prefix: netip.MustParsePrefix("0.0.0.0/0")}, {Prefix: netip.MustParsePrefix("::/0")}}
 	_, port, err := net.SplitHostPort(r.address)
 	require.NoError(t, err)
 	r.point("by-address.test:443", r.address)

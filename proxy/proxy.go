@@ -27,11 +27,17 @@ import (
 	"sallyport/identity"
 	"sallyport/internal/metrics"
 	"sallyport/internal/share"
+	"sallyport/proxy/upstream"
 )
 
 // Deadlines and bounds of the agent's side. There is no limit on the whole of a
 // request or an answer: streams may last for hours.
 const (
+	// The connection's window is far larger than a stream's, so that stalled
+	// uploads do not block the others beside them.
+	http2StreamWindow     = 256 << 10
+	http2ConnectionWindow = 4 << 20
+
 	headTimeout       = 10 * time.Second // a handshake, and a header section
 	listenerIdle      = 2 * time.Minute
 	tunnelIdle        = 10 * time.Minute
@@ -105,10 +111,8 @@ type Proxy struct {
 	mu       sync.Mutex
 	listener net.Listener
 	stopping bool
-	dial     *dialler // for the upstream configuration in force
 
-	errands   *http.Transport // of what Sallyport asks by itself
-	errandsBy *dialler        // that it dials with
+	ways *upstream.Ways // out
 }
 
 // New checks the configuration and returns a Proxy that is ready to serve.
@@ -128,6 +132,7 @@ func New(c Config) (*Proxy, error) {
 		stopped:      make(chan struct{}),
 		handshakeLog: rate.NewLimiter(rate.Every(handshakeLogEvery), handshakeLogBurst),
 	}
+	p.ways = upstream.NewWays(p.own)
 	p.life, p.end = context.WithCancel(context.Background())
 	if p.stallTimeout == 0 {
 		p.stallTimeout = stallTimeout
@@ -274,17 +279,6 @@ func (p *Proxy) isStopping() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.stopping
-}
-
-// dialler returns the dialler for an upstream configuration; one configuration
-// has one dialler, so that transports built with it can be told apart.
-func (p *Proxy) dialler(u *Upstream) *dialler {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.dial == nil || p.dial.upstream != u {
-		p.dial = &dialler{upstream: u, own: p.own}
-	}
-	return p.dial
 }
 
 // own lists Sallyport's own listeners.

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/dns/dnsmessage"
 
-	"sallyport/proxy"
+	"sallyport/proxy/upstream"
 )
 
 // nameServer answers for hostile names: each question gets the next of the name's
@@ -112,8 +112,8 @@ func TestNamesThatResolveToPrivateAddresses(t *testing.T) {
 	defer conn.Close()
 	var reached atomic.Int64
 	r := newRig(t)
-	upstream := r.upstream(func(http.ResponseWriter, *http.Request) { reached.Add(1) }, false, "turns.evil.test", "api.test")
-	_, port, err := net.SplitHostPort(upstream.Listener.Addr().String())
+	origin := r.upstream(func(http.ResponseWriter, *http.Request) { reached.Add(1) }, false, "turns.evil.test", "api.test")
+	_, port, err := net.SplitHostPort(origin.Listener.Addr().String())
 	require.NoError(t, err)
 	r.resolve = nil
 	const anything = "policy: operator\nrules:\n  - {name: all, allow: {host: \"*:*\"}}\n"
@@ -140,11 +140,11 @@ func TestNamesThatResolveToPrivateAddresses(t *testing.T) {
 	server.mu.Lock()
 	server.answers["turns.evil.test"] = [][]string{{"127.0.0.1"}, {"127.0.0.2"}}
 	server.mu.Unlock()
-	r.networks = []proxy.Network{{Prefix: netip.MustParsePrefix("127.0.0.1/32")}}
+	r.networks = []upstream.Network{{Prefix: netip.MustParsePrefix("127.0.0.1/32")}}
 	r.configure(anything)
 	status, text := ask("turns.evil.test")
 	require.Equal(t, http.StatusOK, status, text)
-	upstream.CloseClientConnections()
+	origin.CloseClientConnections()
 	require.Eventually(t, func() bool { status, text = ask("turns.evil.test"); return status != http.StatusOK }, within, 10*time.Millisecond)
 	for status == http.StatusBadGateway { // the connection that was cut
 		status, text = ask("turns.evil.test")

@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"sallyport/credentials/sigv4"
+	"sallyport/proxy/upstream"
 )
 
 // refusal is our own answer in place of an upstream's. Compare it to nil only
@@ -308,7 +309,7 @@ func (f *refusal) errText() string {
 
 // refusalOf finds a refusal inside an error, as the dialler returns one.
 func refusalOf(err error) *refusal {
-	if errors.Is(err, errAddress) {
+	if errors.Is(err, upstream.ErrAddress) {
 		return addressNotAllowed.causedBy("The host's address must not be dialled from here.", err)
 	}
 	if refusal := unsigned(err); refusal != nil {

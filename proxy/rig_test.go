@@ -28,6 +28,7 @@ import (
 	"sallyport/internal/metrics"
 	"sallyport/policy"
 	"sallyport/proxy"
+	"sallyport/proxy/upstream"
 )
 
 const (
@@ -87,7 +88,7 @@ type rig struct {
 	current  atomic.Pointer[proxy.Generation]
 	number   uint64
 	limits   proxy.Limits
-	networks []proxy.Network
+	networks []upstream.Network
 	stall    time.Duration
 	sweep    time.Duration
 	reading  [2]time.Duration // of bodies, without a pause and in all
@@ -217,12 +218,12 @@ func (r *rig) configure(text string) {
 	require.NoError(t, err)
 	owners, err := identity.ParseOwners("owners.yaml", []byte(rigOwners))
 	require.NoError(t, err)
-	upstream, err := proxy.NewUpstream([]proxy.RootSet{{Certificates: []*x509.Certificate{r.originCA.Certificate()}}}, r.resolve, r.networks)
+	settings, err := upstream.NewSettings([]upstream.RootSet{{Certificates: []*x509.Certificate{r.originCA.Certificate()}}}, r.resolve, r.networks)
 	require.NoError(t, err)
 	r.number++
 	r.current.Store(&proxy.Generation{
 		Number: r.number, TrustDomain: trustDomain, Policies: map[string]*policy.Policy{"operator": p},
-		Credentials: set, Owners: owners, Upstream: upstream, Limits: r.limits,
+		Credentials: set, Owners: owners, Upstream: settings, Limits: r.limits,
 	})
 }
 

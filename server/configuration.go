@@ -15,11 +15,12 @@ import (
 	"sallyport/config"
 	"sallyport/internal/host"
 	"sallyport/proxy"
+	"sallyport/proxy/upstream"
 )
 
 // newGeneration is a set of files as the proxy works with it.
 func newGeneration(set *config.Set) (*proxy.Generation, error) {
-	upstream, err := newUpstream(&set.Config.Upstream)
+	settings, err := newUpstream(&set.Config.Upstream)
 	if err != nil {
 		return nil, err
 	}
@@ -29,29 +30,29 @@ func newGeneration(set *config.Set) (*proxy.Generation, error) {
 		Policies:    set.Policies,
 		Credentials: set.Credentials,
 		Owners:      set.Owners,
-		Upstream:    upstream,
+		Upstream:    settings,
 		Limits:      proxy.Limits(set.Config.Limits),
 	}, nil
 }
 
-func newUpstream(u *config.Upstream) (*proxy.Upstream, error) {
-	var roots []proxy.RootSet
+func newUpstream(u *config.Upstream) (*upstream.Settings, error) {
+	var roots []upstream.RootSet
 	for _, r := range u.Roots {
 		certificates, err := parseCertificates(r.PEM)
 		if err != nil {
 			return nil, fmt.Errorf("upstream.roots: %s: %w", r.File, err)
 		}
-		roots = append(roots, proxy.RootSet{Certificates: certificates, Hosts: r.Hosts})
+		roots = append(roots, upstream.RootSet{Certificates: certificates, Hosts: r.Hosts})
 	}
 	resolve := make(map[host.Authority]string, len(u.Resolve))
 	for from, to := range u.Resolve {
 		resolve[from] = to.String()
 	}
-	networks := make([]proxy.Network, 0, len(u.AllowNetworks))
+	networks := make([]upstream.Network, 0, len(u.AllowNetworks))
 	for _, n := range u.AllowNetworks {
-		networks = append(networks, proxy.Network{Prefix: n.Prefix, Hosts: n.Hosts})
+		networks = append(networks, upstream.Network{Prefix: n.Prefix, Hosts: n.Hosts})
 	}
-	return proxy.NewUpstream(roots, resolve, networks)
+	return upstream.NewSettings(roots, resolve, networks)
 }
 
 func parseCertificates(data []byte) ([]*x509.Certificate, error) {

@@ -13,6 +13,7 @@ import (
 	"sallyport/config"
 	"sallyport/credentials"
 	"sallyport/proxy"
+	"sallyport/proxy/upstream"
 )
 
 // outside is what Sallyport's own requests are made with, such as those that publish
@@ -73,7 +74,7 @@ func (o outside) newestCheckpoint(ctx context.Context) (audit.SignedCheckpoint, 
 // client is for Sallyport's own requests: they are dialled under the rules
 // of `upstream`, as an agent's are.
 func (o outside) client() (client *http.Client, done func()) {
-	transport := o.generation().Upstream.Transport(o.own)
+	transport := upstream.NewTransport(o.generation().Upstream, o.own)
 	return &http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

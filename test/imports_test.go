@@ -53,6 +53,20 @@ var within = map[[2]string]string{
 	{"bench/run", "test/rig"}: "the benchmark sets the product up as the tests do",
 }
 
+// rooms are packages that see less of the module than their layer would let them: what
+// is listed, and nothing else, their own family included.
+var rooms = []struct {
+	room   string
+	sees   []string
+	reason string
+}{
+	{
+		"proxy/upstream",
+		[]string{"internal/host", "internal/http1"},
+		"the way out opens connections for what was decided; one that knew exchanges, agents or policies would decide a second time",
+	},
+}
+
 // allowance says where a third-party module may be imported, and in how many
 // files of one package at most.
 type allowance struct {
@@ -124,6 +138,20 @@ func TestImportsRunOneWay(t *testing.T) {
 			low, high := layer(to), layer(from)
 			if low >= high {
 				t.Errorf("%s imports %s: %s", from, to, layers[high].reason)
+			}
+		}
+	}
+}
+
+func TestRoomsSeeNoMoreThanTheyNeed(t *testing.T) {
+	t.Parallel()
+	packages := list(t)
+	for _, r := range rooms {
+		i := slices.IndexFunc(packages, func(p listed) bool { return p.ImportPath == "sallyport/"+r.room })
+		require.GreaterOrEqual(t, i, 0, "there is no package %s", r.room)
+		for _, imported := range packages[i].Imports {
+			if to, ours := strings.CutPrefix(imported, "sallyport/"); ours && !slices.Contains(r.sees, to) {
+				t.Errorf("%s imports %s, and may only %v: %s", r.room, to, r.sees, r.reason)
 			}
 		}
 	}

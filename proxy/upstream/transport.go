@@ -1,4 +1,4 @@
-package proxy
+package upstream
 
 import (
 	"context"
@@ -7,7 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"net/netip"
+	"net/textproto"
 	"net/url"
 	"sync"
 	"time"
@@ -26,23 +26,58 @@ const (
 	tlsSessions            = 64
 )
 
-// agentTransport is the upstream side of one agent. An HTTP/2 connection has
+// Windows of HTTP/2 connections: the connection's is far larger
+// than a stream's, so that stalled uploads do not block the others beside them.
+const (
+	http2StreamWindow     = 256 << 10
+	http2ConnectionWindow = 4 << 20
+)
+
+// In ALPN (RFC 7301, RFC 9113 section 3.2).
+const (
+	protocolHTTP1 = "http/1.1"
+	protocolHTTP2 = "h2"
+)
+
+// Watcher hears of a request on its way to an answer. For a request that leaves over
+// HTTP/1.1 its methods are called by the goroutine that called RoundTrip, before it
+// returns. For one over HTTP/2 they are called by a goroutine of the transport, possibly
+// after RoundTrip has returned.
+type Watcher interface {
+	// Connected tells which address it leaves for, and how long it waited for the
+	// connection.
+	Connected(address string, took time.Duration)
+	// FirstByte tells that the first byte of an answer is there.
+	FirstByte()
+	// Informational is given every 1xx answer but 101; an error ends the request.
+	// How many there may be is for it to say.
+	Informational(code int, header textproto.MIMEHeader) error
+}
+
+// Transport is the upstream side of one agent. An HTTP/2 connection has
 // one flow-control window for all its streams, so a connection that two agents
 // share lets a stalled upload of one block the other.
 //
 // A request leaves in the protocol it came in, where the upstream speaks it: what
 // an agent's HTTP/1.1 connections keep apart stays apart, and costs less.
-type agentTransport struct {
+//
+// It is safe for concurrent use. What is idle in it is released by CloseIdle, what is in
+// use by the bodies of its answers.
+type Transport struct {
 	http1 *http1.Transport
 	http2 *http.Transport
 	only2 sync.Map // upstreams (host.Authority as URL host) that refuse HTTP/1.1
 
-	upstream *Upstream // the configuration that it was built from
+	dialler  *dialler // that it was built with
 	maxConns int
 }
 
-// RoundTrip sends one request. http2 says that the agent's came over HTTP/2.
-func (t *agentTransport) RoundTrip(r *http.Request, w http1.Watcher, http2 bool) (*http.Response, error) {
+// RoundTrip sends one request and returns its answer, whose body the caller must
+// close. http2 says that the agent's request came over HTTP/2. Its error is private:
+// FailureOf has the words for the agent, and ErrAddress is in it when the address was
+// not allowed. What ends the request's context breaks off the answer's body too; an
+// answer of 101 has a body that is an io.ReadWriteCloser.
+func (t *Transport) RoundTrip(r *http.Request, w Watcher, http2 bool) (*http.Response, error) {
 	if http2 {
 		return t.roundTrip2(r, w)
 	}
@@ -58,7 +93,7 @@ func (t *agentTransport) RoundTrip(r *http.Request, w http1.Watcher, http2 bool)
 	return response, err
 }
 
-func (t *agentTransport) roundTrip2(r *http.Request, w http1.Watcher) (*http.Response, error) {
+func (t *Transport) roundTrip2(r *http.Request, w Watcher) (*http.Response, error) {
 	var asked time.Time
 	return t.http2.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
 		GetConn:              func(string) { asked = time.Now() },
@@ -72,14 +107,17 @@ func (t *agentTransport) roundTrip2(r *http.Request, w http1.Watcher) (*http.Res
 // protocols offered (RFC 7301 section 3.2).
 const alertNoApplicationProtocol = tls.AlertError(120)
 
-func (t *agentTransport) close() {
+// CloseIdle closes the connections that no request uses.
+func (t *Transport) CloseIdle() {
 	t.http1.CloseIdle()
 	t.http2.CloseIdleConnections()
 }
 
-func newAgentTransport(d *dialler, maxConns int) *agentTransport {
+// newTransport opens at most maxConns connections to one upstream over HTTP/2; 0 is no
+// bound.
+func newTransport(d *dialler, maxConns int) *Transport {
 	sessions := tls.NewLRUClientSessionCache(tlsSessions)
-	http2 := newTransport(d, maxConns, sessions, protocolHTTP2, protocolHTTP1)
+	http2 := plain(d, maxConns, sessions, protocolHTTP2, protocolHTTP1)
 	http2.ForceAttemptHTTP2 = true
 	http2.HTTP2 = &http.HTTP2Config{
 		MaxReceiveBufferPerStream:     http2StreamWindow,
@@ -87,9 +125,9 @@ func newAgentTransport(d *dialler, maxConns int) *agentTransport {
 		SendPingTimeout:               30 * time.Second,
 		PingTimeout:                   15 * time.Second,
 	}
-	return &agentTransport{
+	return &Transport{
 		http1: newHTTP1(d, sessions), http2: http2,
-		upstream: d.upstream, maxConns: maxConns,
+		dialler: d, maxConns: maxConns,
 	}
 }
 
@@ -116,14 +154,8 @@ func newHTTP1(d *dialler, sessions tls.ClientSessionCache) *http1.Transport {
 	})
 }
 
-// Transport is for requests of Sallyport itself. It dials and verifies as for an
-// agent: public addresses only, never the listeners in own, unless the
-// configuration says otherwise. The caller closes its idle connections.
-func (u *Upstream) Transport(own func() []netip.AddrPort) *http.Transport {
-	return newTransport(&dialler{upstream: u, own: own}, maxIdleConnsPerHost, nil, protocolHTTP1)
-}
-
-func newTransport(d *dialler, maxConns int, sessions tls.ClientSessionCache, protocols ...string) *http.Transport {
+// plain dials as every transport here does, and verifies what it offers.
+func plain(d *dialler, maxConns int, sessions tls.ClientSessionCache, protocols ...string) *http.Transport {
 	return &http.Transport{
 		Proxy: nil, // the environment's proxy variables are never read
 		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
@@ -150,13 +182,6 @@ func newTransport(d *dialler, maxConns int, sessions tls.ClientSessionCache, pro
 	}
 }
 
-// Windows of HTTP/2 connections, both sides: the connection's is far larger
-// than a stream's, so that stalled uploads do not block the others beside them.
-const (
-	http2StreamWindow     = 256 << 10
-	http2ConnectionWindow = 4 << 20
-)
-
 // dialTLS opens a verified TLS connection.
 func (d *dialler) dialTLS(ctx context.Context, a host.Authority, sessions tls.ClientSessionCache, protocols []string) (net.Conn, error) {
 	conn, err := d.dial(ctx, a)
@@ -169,18 +194,4 @@ func (d *dialler) dialTLS(ctx context.Context, a host.Authority, sessions tls.Cl
 		return nil, err
 	}
 	return secured, nil
-}
-
-// transport returns the agent's transport for the configuration in force.
-func (a *agent) transport(d *dialler) *agentTransport {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.upstream != nil && a.upstream.upstream == d.upstream && a.upstream.maxConns == a.limits.Exchanges {
-		return a.upstream
-	}
-	if a.upstream != nil {
-		a.upstream.close()
-	}
-	a.upstream = newAgentTransport(d, a.limits.Exchanges)
-	return a.upstream
 }
