@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -318,6 +320,9 @@ func (r *rig) upstreamSpeaking(protocols []string, handler http.HandlerFunc, nam
 	require.NoError(t, err)
 	server := httptest.NewUnstartedServer(handler)
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{issued.TLS}, NextProtos: protocols}
+	if !slices.Contains(protocols, "http/1.1") {
+		server.TLS.GetConfigForClient = onlyHTTP2
+	}
 	server.EnableHTTP2 = protocols[0] == "h2"
 	// By default one stalled upload takes the whole connection's window.
 	server.Config.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerConnection: 16 << 20, MaxReceiveBufferPerStream: 1 << 20}
@@ -332,6 +337,17 @@ func (r *rig) upstreamSpeaking(protocols []string, handler http.HandlerFunc, nam
 	}
 	r.configure(r.policy)
 	return server
+}
+
+// onlyHTTP2 refuses a client that does not offer HTTP/2. Go's servers take HTTP/1.1 to be
+// meant by one that offers only that, whatever they were told to speak.
+func onlyHTTP2(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	if slices.Contains(hello.SupportedProtos, "h2") {
+		return nil, nil
+	}
+	return &tls.Config{NextProtos: []string{"nothing"}, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		return nil, errors.New("no protocol in common")
+	}}, nil
 }
 
 func (r *rig) point(authority, address string) {

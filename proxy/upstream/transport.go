@@ -85,7 +85,7 @@ func (t *Transport) RoundTrip(r *http.Request, w Watcher, http2 bool) (*http.Res
 		return t.roundTrip2(r, w)
 	}
 	response, err := t.http1.RoundTrip(r, w)
-	if errors.Is(err, alertNoApplicationProtocol) {
+	if isNoProtocol(err) {
 		// The handshake failed, so nothing of the request has left.
 		t.only2.Store(r.URL.Host, struct{}{})
 		return t.roundTrip2(r, w)
@@ -106,6 +106,14 @@ func (t *Transport) roundTrip2(r *http.Request, w Watcher) (*http.Response, erro
 // alertNoApplicationProtocol is the answer of a server that speaks none of the
 // protocols offered (RFC 7301 section 3.2).
 const alertNoApplicationProtocol = tls.AlertError(120)
+
+// isNoProtocol reports whether the upstream ended the handshake with that alert. Outside
+// QUIC, crypto/tls has a type of its own for alerts, which is not exported: only the text
+// is the same.
+func isNoProtocol(err error) bool {
+	remote, ok := errors.AsType[*net.OpError](err)
+	return ok && remote.Op == "remote error" && remote.Err.Error() == alertNoApplicationProtocol.Error()
+}
 
 // CloseIdle closes the connections that no request uses.
 func (t *Transport) CloseIdle() {

@@ -3,12 +3,14 @@ package upstream_test
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"net/textproto"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -35,11 +37,25 @@ func origin(t *testing.T, protocols []string, handler http.HandlerFunc) *httptes
 	t.Helper()
 	server := httptest.NewUnstartedServer(handler)
 	server.TLS = &tls.Config{NextProtos: protocols}
+	if !slices.Contains(protocols, "http/1.1") {
+		server.TLS.GetConfigForClient = onlyHTTP2
+	}
 	server.EnableHTTP2 = protocols[0] == "h2"
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	return server
+}
+
+// onlyHTTP2 refuses a client that does not offer HTTP/2. Go's servers take HTTP/1.1 to be
+// meant by one that offers only that, whatever they were told to speak.
+func onlyHTTP2(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	if slices.Contains(hello.SupportedProtos, "h2") {
+		return nil, nil
+	}
+	return &tls.Config{NextProtos: []string{"nothing"}, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		return nil, errors.New("no protocol in common")
+	}}, nil
 }
 
 // leading are settings by which name leads to the server.
@@ -106,6 +122,7 @@ func TestARequestLeavesInTheProtocolItCameInWhereThatIsSpoken(t *testing.T) {
 	}{
 		"both, and the agent HTTP/1.1":         {[]string{"h2", "http/1.1"}, false, "HTTP/1.1"},
 		"both, and the agent HTTP/2":           {[]string{"h2", "http/1.1"}, true, "HTTP/2.0"},
+		"HTTP/2 alone, the agent HTTP/1.1":     {[]string{"h2"}, false, "HTTP/2.0"},
 		"HTTP/1.1 alone, the agent HTTP/2":     {[]string{"http/1.1"}, true, "HTTP/1.1"},
 		"HTTP/1.1 alone, the agent it as well": {[]string{"http/1.1"}, false, "HTTP/1.1"},
 	} {
