@@ -16,7 +16,9 @@ import (
 
 	"sallyport/config"
 	"sallyport/internal/host"
-	"sallyport/proxy"
+	"sallyport/services"
+	"sallyport/services/aws"
+	"sallyport/services/github"
 )
 
 // files makes a HOME that is right, with some files replaced; "" removes one.
@@ -46,7 +48,7 @@ func write(t *testing.T, l config.Layout, name, content string) {
 }
 
 func options() config.Options {
-	return config.Options{Getenv: func(string) string { return "" }, FingerprintKey: make([]byte, 32), Now: time.Now, Services: proxy.Services()}
+	return config.Options{Getenv: func(string) string { return "" }, FingerprintKey: make([]byte, 32), Now: time.Now, Services: []services.Service{github.New(), aws.New()}}
 }
 
 func TestLoadReadsEverything(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 	"sallyport/identity"
 	"sallyport/internal/host"
 	"sallyport/policy"
-	"sallyport/proxy"
+	"sallyport/services"
 )
 
 // Set is what all files of HOME say, at one moment. It is immutable and safe
@@ -27,6 +27,7 @@ type Set struct {
 	Policies    map[string]*policy.Policy // by name
 	Files       []File                    // sorted by path
 	Warnings    []string                  // legal, but worth a look
+	Services    []services.Service        // that the files were read with
 
 	digest digest
 }
@@ -43,7 +44,7 @@ type Options struct {
 	Getenv         func(string) string
 	FingerprintKey []byte
 	Now            func() time.Time
-	Services       []policy.Service    // that policies can speak of
+	Services       []services.Service  // that policies can speak of
 	Tokens         *credentials.Tokens // what is minted, kept across reloads
 }
 
@@ -60,7 +61,7 @@ func LoadWith(l Layout, o Options, text []byte) (*Set, error) {
 		return nil, err
 	}
 	snap.credentials.data = text
-	set := &Set{Credentials: &credentials.Set{}}
+	set := &Set{Credentials: &credentials.Set{}, Services: o.Services}
 	if set.Config, err = snap.parseConfig(l); err != nil {
 		return nil, err
 	}
@@ -73,7 +74,7 @@ func LoadWith(l Layout, o Options, text []byte) (*Set, error) {
 // load is Load, but returns nil and no error if the files are as known.
 func load(l Layout, o Options, known *digest) (*Set, digest, error) {
 	snap, readErr := read(l)
-	set := &Set{Config: &Config{}, Credentials: &credentials.Set{}}
+	set := &Set{Config: &Config{}, Credentials: &credentials.Set{}, Services: o.Services}
 	var configErr error
 	if snap.config.path != "" {
 		set.Config, configErr = snap.parseConfig(l)
@@ -131,7 +132,7 @@ func (set *Set) parse(snap *snapshot, l Layout, o Options) error {
 	if snap.credentials.path != "" {
 		credentialsErr = set.parseCredentials(snap.credentials, l, o)
 	}
-	parsed, policiesErr := set.parsePolicies(snap.policies, o.Services)
+	parsed, policiesErr := set.parsePolicies(snap.policies)
 	if snap.credentials.path != "" && credentialsErr == nil {
 		usesErr = errors.Join(set.checkUses(parsed), set.checkPlaces(snap.config.path))
 	}
@@ -179,20 +180,13 @@ type parsedPolicy struct {
 	policy *policy.Policy
 }
 
-func (set *Set) parsePolicies(sources []source, services []policy.Service) ([]parsedPolicy, error) {
-	services = slices.Clone(services)
-	for i := range services {
-		services[i].Narrows = func(name string) bool { return set.Credentials.Lookup(name).Kind() == mintedKind }
-		if services[i].Hosts != nil {
-			services[i].Hosts = func(name string) []host.Pattern { return set.Credentials.Lookup(name).Hosts() }
-			services[i].Signs = func(name string) bool { return proxy.SignsAnew(set.Credentials.Lookup(name).Kind()) }
-		}
-	}
+func (set *Set) parsePolicies(sources []source) ([]parsedPolicy, error) {
+	languages := services.Languages(set.Services, set.Credentials.Lookup)
 	var parsed []parsedPolicy
 	var errs []error
 	set.Policies = make(map[string]*policy.Policy, len(sources))
 	for _, s := range sources {
-		p, err := policy.Parse(s.path, s.data, services...)
+		p, err := policy.Parse(s.path, s.data, languages...)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -258,11 +252,7 @@ func (set *Set) checkUse(file string, p *policy.Policy, use policy.CredentialUse
 		}
 		return problem
 	}
-	if what, hint := unfit(c, use); what != "" {
-		problem.Msg, problem.Hint = what, hint
-		return problem
-	}
-	if what, hint := unbounded(c, p, use); what != "" {
+	if what, hint := set.unfit(c, p, use); what != "" {
 		problem.Msg, problem.Hint = what, hint
 		return problem
 	}
@@ -276,38 +266,21 @@ func (set *Set) checkUse(file string, p *policy.Policy, use policy.CredentialUse
 	return problem
 }
 
-// mintedKind is the kind of credential whose tokens are minted for what is done.
-const mintedKind = "github_app"
-
-// serviceKinds are the kinds of credentials that rules about a service may have.
-func serviceKinds() map[string][]string {
-	return map[string][]string{
-		"github": {mintedKind, "github_token"},
-		"aws":    {"aws_role", "aws_keys"},
-	}
-}
-
 // unfit says why a credential cannot serve a rule, other than by its hosts.
-func unfit(c *credentials.Credential, use policy.CredentialUse) (what, hint string) {
-	kinds := serviceKinds()[use.Service]
-	switch {
-	case use.Service != "" && !slices.Contains(kinds, c.Kind()):
-		return fmt.Sprintf("a rule that says %s: takes a credential of kind %s, and %q is of kind %s", use.Service, strings.Join(kinds, " or "), use.Credential, c.Kind()),
-			"use one of those, or write a host: rule, under which a credential goes to what has a name only, unless it says unnamed: allow"
-	case use.Service != "" && c.Server() != use.Server:
-		return fmt.Sprintf("the rule is about %s, and credential %q for %s", use.Server, use.Credential, c.Server()),
-			fmt.Sprintf("write %s: {host: %s, ...}", use.Service, c.Server())
-	case use.Pinned && c.Kind() != mintedKind:
-		return fmt.Sprintf("the rule pins what a minted token may do, and credential %q is of kind %s, which is never minted", use.Credential, c.Kind()),
-			"remove repositories, permissions and shared"
-	case use.Service == "" && c.Kind() == mintedKind && !use.Pinned:
-		return fmt.Sprintf("a rule about hosts does not tell what a token of credential %q must be able to do", use.Credential),
-			"pin it by repositories: [OWNER/NAME] and permissions: {contents: read}, or write a github: rule"
+func (set *Set) unfit(c *credentials.Credential, p *policy.Policy, use policy.CredentialUse) (what, hint string) {
+	for _, service := range set.Services {
+		if use.Service == service.Key() && !slices.Contains(service.Kinds(), c.Kind()) {
+			return fmt.Sprintf("a rule that says %s: takes a credential of kind %s, and %q is of kind %s", use.Service, strings.Join(service.Kinds(), " or "), use.Credential, c.Kind()),
+				"use one of those, or write a host: rule, under which a credential goes to what has a name only, unless it says unnamed: allow"
+		}
 	}
-	for _, owner := range use.Owners {
-		if !c.Serves(owner) {
-			return fmt.Sprintf("the rule is about repositories of %s, and credential %q is bound to those of %s", owner, use.Credential, strings.Join(c.Owners(), ", ")),
-				"correct the rule, or add the account to the credential's owners"
+	for _, service := range set.Services {
+		checker, ok := service.(services.UseChecker)
+		if !ok {
+			continue
+		}
+		if what, hint = checker.CheckUse(c, p, use); what != "" {
+			return what, hint
 		}
 	}
 	return "", ""

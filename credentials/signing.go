@@ -88,6 +88,32 @@ type signature struct {
 // Signs reports whether the injection signs the request as a whole, body included.
 func (i *Injection) Signs() bool { return i != nil && i.signature != nil }
 
+// Signs reports whether the credential signs requests as a whole.
+func (c *Credential) Signs() bool {
+	if c == nil {
+		return false
+	}
+	switch c.maker.(type) {
+	case *awsKeys, *awsRole:
+		return true
+	}
+	return false
+}
+
+// Sent returns path and query in the form in which r leaves with the credential, for a request
+// that came with these. They are as they came for a credential that does not sign, and for a
+// request that cannot be signed.
+func (c *Credential) Sent(r *http.Request, path, query string) (sentPath, sentQuery string, err error) {
+	if !c.Signs() {
+		return path, query, nil
+	}
+	in, err := sigv4.Read(r)
+	if err != nil {
+		return path, query, nil //nolint:nilerr // it will not be signed, and the agent is told why
+	}
+	return in.Sent(path, query)
+}
+
 // Observe takes from an answer what the next request needs: the server's clock, if that
 // is why a signature was refused. It returns by how much that is ahead of ours, if this
 // is news.

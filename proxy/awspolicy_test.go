@@ -8,12 +8,12 @@ import (
 
 	"sallyport/internal/host"
 	"sallyport/policy"
-	"sallyport/proxy"
+	"sallyport/services"
 )
 
 // bound are the services, with the hosts that two credentials are bound to.
 func bound() []policy.Service {
-	services := proxy.Services()
+	services := services.Languages(rooms(), nil)
 	for i := range services {
 		if services[i].Key == "aws" {
 			services[i].Hosts = func(credential string) []host.Pattern {
@@ -107,7 +107,7 @@ func TestBadRulesAboutAWS(t *testing.T) {
 		_, err := policy.Parse("test.yaml", []byte("policy: test\nrules:\n  - {name: a, allow: {aws: "+rule+"}, credential: k}\n"), bound()...)
 		assert.ErrorContains(t, err, want, rule)
 	}
-	_, ok, err := policy.ParseQuestion("aws:s3/GetObjekt", proxy.Services()...)
+	_, ok, err := policy.ParseQuestion("aws:s3/GetObjekt", services.Languages(rooms(), nil)...)
 	assert.True(t, ok)
 	assert.ErrorContains(t, err, `did you mean "s3/GetObject"`)
 }

@@ -7,15 +7,11 @@ import (
 
 	"sallyport/audit"
 	"sallyport/policy"
+	"sallyport/services"
 )
 
-// Bounds of the lists in a row's details and in one event beside it, which the
-// trail keeps to 16 KiB and 64 KiB.
-const (
-	maxListed  = 100
-	rowBytes   = 8 << 10
-	eventBytes = 48 << 10
-)
+// maxListed bounds the list in a row.
+const maxListed = 100
 
 // A request that does more than its row lists has this detail, and events of this type
 // for the rest.
@@ -29,40 +25,41 @@ const callBytes = 40
 
 // describeCalls puts what a request does into its row when it does several things.
 // Names are as long as their sender wants them, so that bytes are counted too.
-func (c *classified) describeCalls(x *exchange) {
-	listed := listInRow(c.inOrder(x))
+func (x *exchange) describeCalls(withResources bool) {
+	m := &x.meaning
+	listed := listInRow(x.inOrder())
 	var operations, resources []any
 	for i := range listed {
-		operations, resources = append(operations, c.meaning.Service+":"+audit.Cut(listed[i].Operation)), append(resources, audit.CutResource(listed[i].Resource))
+		operations, resources = append(operations, m.Service+":"+audit.Cut(listed[i].Operation)), append(resources, audit.CutResource(listed[i].Resource))
 	}
-	if c.aws != nil {
+	if withResources {
 		operations = slices.Compact(operations)
 		x.detail("resources", resources)
 	}
 	x.detail("operations", operations)
-	if len(listed) < len(c.meaning.Calls) {
-		x.detail(callsTotal, int64(len(c.meaning.Calls)))
+	if len(listed) < len(m.Calls) {
+		x.detail(callsTotal, int64(len(m.Calls)))
 	}
 }
 
 // listInRow are those of the calls that a row lists.
 func listInRow(calls []policy.Call) []policy.Call {
-	listed, _ := listCalls(calls, rowBytes)
+	listed, _ := listCalls(calls, services.RowBytes)
 	return listed[:min(len(listed), maxListed)]
 }
 
 // inOrder are the calls in the order in which the trail lists them: what the policy
 // refuses, what gives or plants a credential and what takes the most come first, so
 // that what a list has no room for is the least of it.
-func (c *classified) inOrder(x *exchange) []policy.Call {
+func (x *exchange) inOrder() []policy.Call {
 	type ranked struct {
 		call   *policy.Call
 		denied int
 	}
-	all := make([]ranked, len(c.meaning.Calls))
+	all := make([]ranked, len(x.meaning.Calls))
 	refused := x.decided && x.decision.Effect != policy.Allow && len(all) > 1
 	for i := range all {
-		all[i].call = &c.meaning.Calls[i]
+		all[i].call = &x.meaning.Calls[i]
 		if refused && x.policy.DecideCall(x.query(), i).Effect != policy.Allow {
 			all[i].denied = 1
 		}
@@ -98,28 +95,26 @@ func listCalls(calls []policy.Call, size int) (listed, rest []policy.Call) {
 	return calls, nil
 }
 
-// recordBeside records what the row has no room for, before the request leaves.
+// recordBeside records what the row has no room for, before the request leaves: the lists of
+// its service, and each operation with what it acts on.
 func (x *exchange) recordBeside() *refusal {
-	if refusal := x.recordRefs(); refusal != nil {
-		return refusal
+	if v, ok := x.visit.(services.Besider); ok {
+		for _, list := range v.Beside() {
+			if refusal := x.recordEvent(list.Type, list.Key, list.Items); refusal != nil {
+				return refusal
+			}
+		}
 	}
-	return x.recordCalls()
-}
-
-// recordCalls records what the row of a request has no room for, each operation with
-// what it acts on, as events of the exchange.
-func (x *exchange) recordCalls() *refusal {
-	c := x.classified
-	if c == nil || c.push != nil || x.details[callsTotal] == nil {
+	if x.details[callsTotal] == nil {
 		return nil
 	}
-	calls := c.inOrder(x)
+	calls := x.inOrder()
 	for rest := calls[len(listInRow(calls)):]; len(rest) > 0; {
 		var now []policy.Call
-		now, rest = listCalls(rest, eventBytes)
+		now, rest = listCalls(rest, services.EventBytes)
 		list := make([]any, len(now))
 		for i := range now {
-			one := map[string]any{"operation": c.meaning.Service + ":" + audit.Cut(now[i].Operation)}
+			one := map[string]any{"operation": x.meaning.Service + ":" + audit.Cut(now[i].Operation)}
 			if now[i].Resource != "" {
 				one["resource"] = audit.CutResource(now[i].Resource)
 			}

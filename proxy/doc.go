@@ -11,13 +11,13 @@
 //     status read, so that a suspension finds either it or its refusal.
 //  4. The request is located: one canonical authority, equal to the tunnel's.
 //  5. Limits are taken.
-//  6. A request to GitHub or AWS is named in its service's own words, by as
+//  6. A request to a known service is named in its own words, by as
 //     much of its body as tells, unless no rule can allow it; then the policy
 //     decides.
 //  7. The credential is minted or taken from its cache. What is asked of a
 //     service for it is an exchange of its own (errand.go).
-//  8. The intent is committed, and the refs of a push that its row has no room
-//     for; then status and configuration are looked at once more.
+//  8. The intent is committed, and the lists that its row has no room for;
+//     then status and configuration are looked at once more.
 //  9. A new request is built, the credential is applied last, and both bodies
 //     stream; redirects are handed back.
 //  10. The outcome is recorded on every way out.
@@ -27,14 +27,13 @@
 //   - an agent's connections: listener.go, connect.go, tunnel.go, session.go;
 //     the bytes of their requests, as they were sent: headreader.go and head.go
 //     for HTTP/1.1, sectionreader.go and section.go for HTTP/2
-//   - what a request is about: target.go, classify.go, github.go, awsrequest.go,
-//     aws.go; what is read of bodies for it: reading.go; questions that people ask about one: question.go, aws.go
-//   - the credential: use.go, awssession.go; what an answer hands out and the
-//     agent does not get: kept.go; what a service has left to give: budget.go
+//   - what a request is about: target.go, classify.go, which asks its service
+//     (package services); what is read of bodies for it: reading.go
+//   - what an answer hands out and the agent does not get: kept.go; what a service has left to give: budget.go
 //   - the way out and back: forward.go, header.go, respond.go, upgrade.go; cork.go
 //     spares system calls; which addresses are dialled, and how: package upstream
-//   - what is told: rows.go and record.go to the trail, refusal.go and
-//     awsrefusal.go to the agent
+//   - what is told: rows.go and record.go to the trail, refusal.go to
+//     the agent
 //   - what ends it early: agent.go (what each has open, and its limits), cut.go
 //   - the configuration: generation.go; the whole of it: proxy.go
 //

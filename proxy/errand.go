@@ -19,7 +19,6 @@ import (
 	"sallyport/credentials"
 	"sallyport/internal/host"
 	"sallyport/policy"
-	"sallyport/proxy/upstream"
 )
 
 // maxErrandAnswer is far above an answer that lists the 500 repositories which one
@@ -37,11 +36,11 @@ var (
 // intent is committed before a name is looked up for it. What it does and what its
 // answer tells, the request says itself (credentials.Call); an errand knows no service.
 type errand struct {
-	p        *Proxy
-	upstream *upstream.Settings
-	bound    bool         // refused once the agent of the intent is not active
-	agent    *agent       // whose budget of the trail its rows are taken from; nil for nobody's
-	intent   audit.Intent // what all of its exchanges have in common
+	p          *Proxy
+	generation *Generation
+	bound      bool         // refused once the agent of the intent is not active
+	agent      *agent       // whose budget of the trail its rows are taken from; nil for nobody's
+	intent     audit.Intent // what all of its exchanges have in common
 }
 
 // errand is for the exchange's credential. What it mints, only an active agent gets.
@@ -72,7 +71,7 @@ func (u unbound) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func (p *Proxy) newErrand(g *Generation, credential string) *errand {
-	return &errand{p: p, upstream: g.Upstream, intent: audit.Intent{Credential: credential}}
+	return &errand{p: p, generation: g, intent: audit.Intent{Credential: credential}}
 }
 
 // Errand returns a transport for requests that the operator asks for, such as to try
@@ -93,6 +92,9 @@ func (e *errand) RoundTrip(r *http.Request) (*http.Response, error) {
 	defer context.AfterFunc(e.p.life, cancel)()
 	response, body, err := e.send(r.WithContext(ctx))
 	outcome := run.outcome(response, body, err)
+	if response != nil {
+		outcome.UpstreamRequestID = e.generation.requestID(serviceOf(run.call.Operation), response.Header)
+	}
 	outcome.EndedAt = e.p.now()
 	outcome.BytesSent = max(r.ContentLength, 0)
 	e.wrote(in.StartedAt, outcomeWeight(outcome))
@@ -139,7 +141,7 @@ func (e *errand) wrote(now time.Time, n int) {
 }
 
 func (e *errand) send(r *http.Request) (*http.Response, []byte, error) {
-	response, err := e.p.ways.Errands(e.upstream).RoundTrip(r)
+	response, err := e.p.ways.Errands(e.generation.Upstream).RoundTrip(r)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -190,7 +192,7 @@ func (r *run) outcome(response *http.Response, body []byte, err error) *audit.Ou
 	}
 	if response != nil {
 		r.clean(response.Header)
-		out.Status, out.UpstreamRequestID = response.StatusCode, upstreamRequestID(serviceOf(r.call.Operation), response.Header)
+		out.Status = response.StatusCode
 		if r.call.Describe != nil {
 			out.Details = r.call.Describe(response.StatusCode, body)
 		}
@@ -239,7 +241,7 @@ func (p *Proxy) inBackground(do func()) {
 	}
 }
 
-// serviceOf is the service of an operation: "github" of "github:apps/get-authenticated".
+// serviceOf is the service of an operation: what stands before the colon.
 func serviceOf(operation string) string {
 	service, _, _ := strings.Cut(operation, ":")
 	return service

@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -18,6 +17,7 @@ import (
 	"sallyport/identity"
 	"sallyport/internal/share"
 	"sallyport/policy"
+	"sallyport/services"
 )
 
 // ServeHTTP carries one request of an agent to its answer. Plain requests come
@@ -68,8 +68,11 @@ type exchange struct {
 	agent      *agent
 	record     identity.Agent // as it was when the exchange began
 	target     target
-	classified *classified // nil if the request goes to no service that is known
-	unread     *refusal    // why its body was not read, or not to its end
+	line       services.Line
+	visit      services.Visit // nil if the request goes to no service that is known
+	meaning    policy.Meaning
+	classified bool     // meaning says what the request does, or why that is not known
+	unread     *refusal // why its body was not read, or not to its end
 	lease      *share.Lease
 	policy     *policy.Policy
 	decision   policy.Decision
@@ -77,7 +80,7 @@ type exchange struct {
 	credential string
 	injection  *credentials.Injection
 	turn       *budget.Turn[credentials.Account] // nil if the credential counts against no account
-	watch      io.Writer                         // what looks at the answer as it passes; nil for nothing
+	watch      services.Watch                    // what looks at the answer as it passes; nil for nothing
 	details    map[string]any
 
 	intent  audit.Intent
@@ -212,8 +215,12 @@ func (x *exchange) decide() *refusal {
 
 // retrieve gets the credential that the rule names.
 func (x *exchange) retrieve() *refusal {
-	if refusal := x.checkCallback(); refusal != nil {
-		return refusal
+	if v, ok := x.visit.(services.Checker); ok {
+		if detail, hint := v.Check(x.decision.Credential != ""); detail != "" {
+			f := malformedRequest.because(detail)
+			f.hint = hint
+			return f
+		}
 	}
 	if handle := x.placeholder(); handle != "" {
 		return x.redeem(handle)
@@ -226,13 +233,13 @@ func (x *exchange) retrieve() *refusal {
 		return credentialUnavailable.because("No credential is ever applied in clear text.")
 	}
 	credential := x.generation.Credentials.Lookup(x.credential)
-	if x.goesBare(credential.Kind()) {
+	use, bare, refusal := x.use(credential)
+	switch {
+	case refusal != nil:
+		return refusal
+	case bare:
 		x.credential = ""
 		return nil
-	}
-	use, refusal := x.use(credential.Kind())
-	if refusal != nil {
-		return refusal
 	}
 	start := time.Now()
 	injection, err := credential.Retrieve(x.ctx, use)
@@ -242,6 +249,33 @@ func (x *exchange) retrieve() *refusal {
 	}
 	x.injection = injection
 	return nil
+}
+
+// use says what the credential is needed for: this request and no more. bare: it goes to what
+// takes none.
+func (x *exchange) use(c *credentials.Credential) (use credentials.Use, bare bool, _ *refusal) {
+	use = credentials.Use{Agent: x.agent.key, Request: x.r, Memory: x.memoryFor(c)}
+	narrower := x.generation.narrower(c.Kind())
+	if narrower == nil {
+		return use, false, nil
+	}
+	bare, err := narrower.Narrow(&services.Need{
+		Kind: c.Kind(), Credential: x.credential, Policy: x.policy, Decision: &x.decision, Owner: x.record.Owner, Use: &use,
+		Errands: func() (mint, cleanup http.RoundTripper) {
+			e := x.errand()
+			return e, unbound{e}
+		},
+		Admit: x.admitTo,
+	}, x.visit)
+	if denied, ok := errors.AsType[*services.Denied](err); ok {
+		refusal := deniedByPolicy.because(denied.Detail)
+		refusal.rule = x.decision.Rule
+		return use, false, refusal
+	}
+	if err != nil {
+		return use, false, credentialUnavailable.causedBy("The credential "+x.credential+" cannot be had.", err)
+	}
+	return use, bare, nil
 }
 
 // notRetrieved says why there is no credential.

@@ -14,6 +14,7 @@ import (
 
 	"sallyport/audit"
 	"sallyport/proxy/upstream"
+	"sallyport/services"
 )
 
 // forward sends the request and streams the answer back.
@@ -37,7 +38,9 @@ func (x *exchange) forward() {
 		x.scrub(response.Header)
 		x.scrub(response.Trailer) // names, so far
 		x.observe(response)
-		x.unpack(response)
+		if v, ok := x.visit.(services.Answerer); ok {
+			v.Unpack(response)
+		}
 	}
 	x.outcome.Status = response.StatusCode
 	x.outcome.UpstreamRequestID = x.upstreamRequestID(response.Header)
@@ -53,6 +56,23 @@ func (x *exchange) forward() {
 		return
 	}
 	x.respond(response)
+}
+
+// withhold has the service take what is live out of an answer.
+func (x *exchange) withhold(response *http.Response) *refusal {
+	v, ok := x.visit.(services.Answerer)
+	if !ok || x.injection == nil || response.StatusCode < 200 || hasNoBody(x.r.Method, response.StatusCode) {
+		return nil
+	}
+	err := v.Answer(response, (*keeper)(x))
+	if err == nil {
+		return nil
+	}
+	detail := "The answer may hold something live, and cannot be read."
+	if unreadable, ok := errors.AsType[*services.Unreadable](err); ok {
+		detail = unreadable.Detail
+	}
+	return unreadableAnswer.causedBy(detail, err)
 }
 
 // outbound builds the request that leaves. It is a new one: what the agent's
@@ -77,7 +97,9 @@ func (x *exchange) outbound() (*http.Request, *refusal) {
 	if x.r.Body != http.NoBody && x.r.ContentLength != 0 {
 		x.attachBody(out)
 	}
-	x.askForWhole(out.Header)
+	if v, ok := x.visit.(services.Shaper); ok {
+		v.Shape(out.Header, x.injection != nil)
+	}
 	x.stripAuthentication(out)
 	return out, nil
 }

@@ -2,15 +2,15 @@ package proxy
 
 import (
 	"math"
+	"slices"
 	"sync"
 
 	"sallyport/credentials"
 	"sallyport/identity"
 	"sallyport/internal/authfield"
-	"sallyport/internal/host"
 	"sallyport/policy"
 	"sallyport/proxy/upstream"
-	github "sallyport/services/github/api"
+	"sallyport/services"
 )
 
 // Generation is one consistent set of all configuration files. It is immutable:
@@ -24,24 +24,44 @@ type Generation struct {
 	Owners      *identity.Owners
 	Upstream    *upstream.Settings
 	Limits      Limits
+	Services    []services.Service // that requests may go to; the first that finds one has it
 
-	once    sync.Once
-	auth    *authfield.Table
-	servers []github.Service // every GitHub that the files speak of
-	keyed   []host.Pattern   // every store of somebody else's that speaks AWS's protocols
-	bounds  sync.Map         // of AWS sessions: IAM policies by policy and credential
+	once  sync.Once
+	auth  *authfield.Table
+	sites []services.Sites // of each of Services
 }
 
-// gitHubs are the GitHub servers that the files speak of.
-func (g *Generation) gitHubs() []github.Service {
+// find returns the visit that a request is to the first service that finds it; nil for none.
+func (g *Generation) find(line *services.Line) services.Visit {
 	g.prepare()
-	return g.servers
+	for _, s := range g.sites {
+		if v := s.Find(line); v != nil {
+			return v
+		}
+	}
+	return nil
 }
 
-// stores are the hosts that credentials with keys for AWS's protocols are bound to.
-func (g *Generation) stores() []host.Pattern {
+// owner is the service whose kind a credential is of; nil for none.
+func (g *Generation) owner(kind string) services.Service {
+	if i := g.ownerAt(kind); i >= 0 {
+		return g.Services[i]
+	}
+	return nil
+}
+
+func (g *Generation) ownerAt(kind string) int {
+	return slices.IndexFunc(g.Services, func(s services.Service) bool { return slices.Contains(s.Kinds(), kind) })
+}
+
+// narrower narrows credentials of a kind; nil for those that are the same for every request.
+func (g *Generation) narrower(kind string) services.Narrower {
 	g.prepare()
-	return g.keyed
+	if i := g.ownerAt(kind); i >= 0 {
+		n, _ := g.sites[i].(services.Narrower)
+		return n
+	}
+	return nil
 }
 
 // authFields is where agents may try to authenticate by themselves.
@@ -53,15 +73,9 @@ func (g *Generation) authFields() *authfield.Table {
 // prepare derives, once, what every exchange asks of the files.
 func (g *Generation) prepare() {
 	g.once.Do(func() {
-		var named []string
-		for _, p := range g.Policies {
-			named = append(named, p.Servers(gitHubKey)...)
-		}
-		g.servers = gitHubs(append(named, g.Credentials.Servers()...))
-		for _, name := range g.Credentials.Names() {
-			if c := g.Credentials.Lookup(name); SignsAnew(c.Kind()) {
-				g.keyed = append(g.keyed, c.Hosts()...)
-			}
+		files := services.Files{Policies: g.Policies, Credentials: g.Credentials}
+		for _, s := range g.Services {
+			g.sites = append(g.sites, s.Sites(files))
 		}
 		g.auth = g.Credentials.AuthFields()
 	})

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"sallyport/proxy"
+	"sallyport/services/github"
 )
 
 // documents is an upstream that keeps the bodies it gets.
@@ -157,7 +157,7 @@ func TestGraphQLOverOneConnection(t *testing.T) {
 // A question about a document is answered as a request that holds it would be.
 func TestQuestionsAboutDocuments(t *testing.T) {
 	t.Parallel()
-	ask := proxy.Services()[0].Question
+	ask := github.New().Language(nil).Question
 	for document, want := range map[string]string{
 		"# mutation { deleteRef }\n{ viewer { login } }":                "graphql/query.viewer",
 		"\ufeffmutation { addComment(input: {}) { clientMutationId } }": "graphql/mutation.addComment",

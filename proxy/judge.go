@@ -1,9 +1,6 @@
 package proxy
 
-import (
-	"sallyport/credentials/sigv4"
-	"sallyport/policy"
-)
+import "sallyport/policy"
 
 // judge asks the agent's policy about the request as it came, about where it copies or
 // moves to and, where it leaves in another form, about what will be sent: an allow means
@@ -65,18 +62,11 @@ func (x *exchange) sentQuery(g *Generation, d policy.Decision) (policy.Query, er
 	if x.target.scheme != "https" && d.Credential != "" {
 		return q, nil // refused later, for no credential is applied in clear text
 	}
-	signs := d.Credential != "" && SignsAnew(g.Credentials.Lookup(d.Credential).Kind())
+	credential := g.Credentials.Lookup(d.Credential)
 	if q.RawQuery != "" && !d.AgentAuth {
-		q.RawQuery = x.withoutOwnParameters(g, q.RawQuery, signs)
+		q.RawQuery = x.withoutOwnParameters(g, q.RawQuery, credential.Signs())
 	}
-	if !signs {
-		return q, nil
-	}
-	in, err := sigv4.Read(x.r)
-	if err != nil {
-		return q, nil //nolint:nilerr // it will not be signed, and the agent is told why
-	}
-	path, query, err := in.Sent(x.target.rawPath, q.RawQuery)
+	path, query, err := credential.Sent(x.r, x.target.rawPath, q.RawQuery)
 	if err != nil {
 		return q, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"net/url"
 	"strings"
 	"time"
 
@@ -12,7 +11,6 @@ import (
 
 	"sallyport/credentials"
 	"sallyport/internal/host"
-	github "sallyport/services/github/api"
 )
 
 // Bounds of what is kept for one agent.
@@ -34,28 +32,18 @@ type kept struct {
 // told from what an agent makes up.
 const placeholderPrefix = "sallyport-kept-"
 
-func (x *exchange) takeFromBatch(body []byte) ([]byte, error) {
-	return github.TakeLFSAuthorizations(body, x.p.now(), func(a github.Authorization) string {
-		u, err := url.Parse(a.Href)
-		if err != nil || u.Scheme != "https" || u.User != nil {
-			return "" // nothing that Sallyport would put an authorization on
-		}
-		to, err := host.ParseAuthority(u.Host, 443)
-		if err != nil {
-			return ""
-		}
-		handle := x.keep(to, u.RequestURI(), a.Value, a.Life)
-		if handle == "" {
-			return ""
-		}
-		return "Bearer " + handle
-	})
-}
+// keeper is the exchange as visits see it that look at an answer.
+type keeper exchange
 
-func (x *exchange) takeFromRegistry(body []byte) ([]byte, error) {
-	return github.TakeRegistryTokens(body, func(token string, life time.Duration) string {
-		return x.keep(x.target.authority, "", "Bearer "+token, life)
-	})
+// Now implements [services.Keeper].
+func (k *keeper) Now() time.Time { return k.p.now() }
+
+// Note implements [services.Keeper].
+func (k *keeper) Note(key string, value any) { (*exchange)(k).found(key, value) }
+
+// Keep implements [services.Keeper].
+func (k *keeper) Keep(to host.Authority, target, authorization string, life time.Duration) string {
+	return (*exchange)(k).keep(to, target, authorization, life)
 }
 
 // keep keeps one authorization for this agent and returns its placeholder; "" if it is
@@ -130,7 +118,7 @@ func (x *exchange) redeem(handle string) *refusal {
 	t := &x.target
 	switch {
 	case k == nil || !x.p.now().Before(k.until):
-		return credentialUnavailable.because("What this placeholder stands for is not kept any more; ask for the LFS batch, or the registry's token, again.")
+		return credentialUnavailable.because("What this placeholder stands for is not kept any more; ask again for what it came with.")
 	case t.scheme != "https" || t.authority != k.to || k.target != "" && t.requestTarget() != k.target:
 		return credentialUnavailable.because("What this placeholder stands for was given for another address.")
 	}

@@ -7,9 +7,9 @@ import (
 	"os"
 	"time"
 
+	"sallyport/credentials"
 	"sallyport/internal/share"
 	"sallyport/policy"
-	github "sallyport/services/github/api"
 )
 
 // Bounds of what is read of bodies to judge their requests. An agent decides what it sends,
@@ -20,10 +20,6 @@ const (
 
 	readingIdle = 10 * time.Second // without a byte
 	readingMost = 30 * time.Second // for all that has to be read
-
-	// parsed is how much memory a byte takes while the body is parsed: it is held as it
-	// came, as it is read, and as what is made of it.
-	parsed = 4
 )
 
 // reading is the beginning of a body, as it is read to classify its request: within a time,
@@ -96,8 +92,8 @@ func (x *exchange) memory() *share.Lease {
 
 // memoryFor is what a credential that signs takes memory by, for what it holds of the body.
 // It is asked by whoever reads the body.
-func (x *exchange) memoryFor(kind string) func(n int64) bool {
-	if kind != keysKind && kind != roleKind {
+func (x *exchange) memoryFor(c *credentials.Credential) func(n int64) bool {
+	if !c.Signs() {
 		return nil
 	}
 	lease := x.memory()
@@ -143,46 +139,4 @@ func (x *exchange) deniedUnread(outlines ...policy.Outline) bool {
 	x.unread.rule = first.Rule
 	x.detail("body", "unread")
 	return true
-}
-
-var errUnread = errors.New("its policy denies it whatever its body says, so that it was not read")
-
-// outlineAtGitHub is what the line of a request tells whose body tells the rest.
-func outlineAtGitHub(o github.Operation) policy.Outline {
-	outline := policy.Outline{Call: callOf(o), Pushes: o.Body == github.PushBody}
-	switch o.Body {
-	case github.GraphQLBody:
-		outline.Call.Operation, outline.Call.Access, outline.Call.Hidden = "graphql/*", 0, true
-	case github.LFSBody:
-		outline.Call.Operation, outline.Call.Access = "git/lfs-*", 0
-	case github.PushBody, github.NoBody:
-	}
-	return outline
-}
-
-// Bounds of a push that is refused unread, and whose list is read only for an answer in
-// git's own words.
-const (
-	refusedList = 64 << 10
-	refusedTime = 2 * time.Second
-)
-
-// readRefused reads the list of a push that was refused unread, if that is short and comes
-// at once: git shows a person no other answer than one about its refs.
-func (x *exchange) readRefused() {
-	c := x.classified
-	if c == nil || !c.refusedPush {
-		return
-	}
-	left := int64(refusedList)
-	list := io.LimitReader(&requestBody{x: x, from: x.r.Body}, refusedList)
-	x.readBy(time.Now().Add(refusedTime))
-	push, err := github.ReadPush(list, x.r.Header.Get("Content-Encoding"), func(n int64) bool {
-		left -= n
-		return left >= 0
-	})
-	x.readBy(time.Time{})
-	if err == nil {
-		c.push, c.meaning = push, meaningOf(c.service, c.operations, push)
-	}
 }

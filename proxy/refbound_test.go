@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sallyport/policy"
-	"sallyport/proxy"
+	"sallyport/services"
 )
 
 // agentBranches is what people write who mean that main is nobody's but theirs.
@@ -67,7 +67,7 @@ func TestRefsHoldOnEveryWay(t *testing.T) {
 // The same of documents, and what names an operation exactly.
 func TestRefsHoldInDocuments(t *testing.T) {
 	t.Parallel()
-	services := proxy.Services()
+	services := services.Languages(rooms(), nil)
 	decide := func(rules, question string) policy.Decision {
 		p, err := policy.Parse("operator.yaml", []byte(rules), services...)
 		require.NoError(t, err)

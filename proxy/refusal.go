@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ import (
 
 	"sallyport/credentials/sigv4"
 	"sallyport/proxy/upstream"
+	"sallyport/services"
 )
 
 // refusal is our own answer in place of an upstream's. Compare it to nil only
@@ -180,7 +182,7 @@ type problem struct {
 	Exchange string `json:"exchange"`
 	Rule     string `json:"rule,omitempty"`
 	Hint     string `json:"hint,omitempty"`
-	Message  string `json:"message,omitempty"` // what GitHub's clients show a person
+	Message  string `json:"message,omitempty"` // what some clients show a person
 }
 
 const problemType = "application/problem+json"
@@ -229,14 +231,14 @@ func (f *refusal) header(h http.Header) {
 }
 
 // write answers a request with the refusal, in the form its client reads.
-func (f *refusal) write(w http.ResponseWriter, r *http.Request, exchange uuid.UUID) {
+func (f *refusal) write(w http.ResponseWriter, r *http.Request, exchange uuid.UUID, all []services.Service) {
 	f.header(w.Header())
 	if isGRPC(r) {
 		f.writeGRPC(w, exchange)
 		return
 	}
 	media, body := problemType, f.body(exchange)
-	if isGitHubClient(r) {
+	if readsMessage(r, all) {
 		p := f.problem(exchange)
 		p.Message = "sallyport: " + f.detail
 		media, body = "application/json; charset=utf-8", p.text()
@@ -249,10 +251,26 @@ func (f *refusal) write(w http.ResponseWriter, r *http.Request, exchange uuid.UU
 	}
 }
 
-// isGitHubClient finds the libraries of GitHub's API and of LFS. They look for an error's
-// text in "message", and octokit only in what is application/json by name.
-func isGitHubClient(r *http.Request) bool {
-	return strings.Contains(strings.Join(r.Header["Accept"], ","), "application/vnd.git")
+// readsMessage reports whether a service's client sent the request that shows a person nothing
+// but the text in "message".
+func readsMessage(r *http.Request, all []services.Service) bool {
+	return slices.ContainsFunc(all, func(s services.Service) bool {
+		speaker, ok := s.(services.Speaker)
+		return ok && speaker.Speaks(r)
+	})
+}
+
+// class is how protocols tell the refusal apart.
+func (f *refusal) class() services.Class {
+	switch f.word {
+	case malformedRequest.word, unsignable.word:
+		return services.Malformed
+	case overLimit.word:
+		return services.TooFast
+	case trailUnavailable.word, upstreamUnreachable.word:
+		return services.Unavailable
+	}
+	return services.Forbidden
 }
 
 // response is the refusal where there is no handler to write it: for CONNECT, and

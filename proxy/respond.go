@@ -12,6 +12,7 @@ import (
 
 	"sallyport/audit"
 	"sallyport/credentials"
+	"sallyport/services"
 )
 
 // respond streams the upstream's answer to the agent.
@@ -20,10 +21,9 @@ func (x *exchange) respond(response *http.Response) {
 		x.fail(errors.New("the upstream's status is not one"))
 		return
 	}
-	if x.tellsOfToken() {
+	if v, ok := x.visit.(services.Learner); ok && v.Learn(response) {
 		x.injection.Answered(response.StatusCode)
 	}
-	x.learn(response.Header.Get("X-Accepted-Github-Permissions"))
 	h := x.w.Header()
 	announced := x.copyHeader(h, response)
 	if x.bodyOpen() {
@@ -36,7 +36,9 @@ func (x *exchange) respond(response *http.Response) {
 		x.completed()
 		return
 	}
-	x.watchPush(response)
+	if v, ok := x.visit.(services.Watcher); ok {
+		x.watch = v.Watch(response, x.turn != nil)
+	}
 	err := x.copyBody(response)
 	x.watched()
 	if err != nil {
@@ -44,13 +46,6 @@ func (x *exchange) respond(response *http.Response) {
 	}
 	x.copyTrailer(h, response.Trailer, announced)
 	x.completed()
-}
-
-// tellsOfToken reports whether a 401 means that the token is not taken any more. GraphQL
-// and operations that take no installation token answer it to one that is.
-func (x *exchange) tellsOfToken() bool {
-	c := x.classified
-	return c != nil && len(c.operations) == 1 && c.operations[0].InstallationToken && !x.hidesRepository()
 }
 
 func hasNoBody(method string, status int) bool {
@@ -203,30 +198,35 @@ func (x *exchange) bodyOpen() bool {
 // requestIDs are the fields in which anybody names a request.
 var requestIDs = []string{"X-Request-Id", "Request-Id", "X-Correlation-Id", "Cf-Ray"}
 
-// upstreamRequestID is what the upstream calls the request. GitHub's and AWS's fields are
-// taken from their own servers alone: by them an agent is found, and any other server could
-// write there what belongs to somebody else's request.
+// upstreamRequestID is what the upstream calls the request. A service's own fields are taken
+// from its own servers alone: by them an agent is found, and any other server could write
+// there what belongs to somebody else's request.
 func (x *exchange) upstreamRequestID(h http.Header) string {
 	service := ""
-	if c := x.classified; c != nil && (c.aws == nil || c.aws.host.answersItself()) {
-		service = c.meaning.Service
+	if x.classified {
+		if v, ok := x.visit.(services.Named); !ok || v.AnswersItself() {
+			service = x.meaning.Service
+		}
 	}
-	return upstreamRequestID(service, h)
+	return x.generation.requestID(service, h)
 }
 
-func upstreamRequestID(service string, h http.Header) string {
-	var own []string
-	switch service {
-	case gitHubKey:
-		own = []string{"X-Github-Request-Id"}
-	case awsKey:
-		own = []string{"X-Amzn-Requestid", "X-Amz-Request-Id"}
-	}
-	for _, names := range [...][]string{own, requestIDs} {
-		for _, name := range names {
-			if values := h[name]; len(values) > 0 {
-				return values[0]
+// requestID finds what a request is called in the fields of a service and those of anybody.
+func (g *Generation) requestID(service string, h http.Header) string {
+	for _, s := range g.Services {
+		if n, ok := s.(services.Namer); ok && s.Key() == service {
+			if id := firstOf(h, n.RequestIDs()); id != "" {
+				return id
 			}
+		}
+	}
+	return firstOf(h, requestIDs)
+}
+
+func firstOf(h http.Header, names []string) string {
+	for _, name := range names {
+		if values := h[name]; len(values) > 0 {
+			return values[0]
 		}
 	}
 	return ""

@@ -31,6 +31,9 @@ import (
 	"sallyport/policy"
 	"sallyport/proxy"
 	"sallyport/proxy/upstream"
+	"sallyport/services"
+	"sallyport/services/aws"
+	"sallyport/services/github"
 )
 
 const (
@@ -98,6 +101,7 @@ type rig struct {
 	policy   string
 
 	credentials string
+	services    []services.Service // rooms, if nil
 	getenv      func(string) string
 	tokens      *credentials.Tokens
 	now         func() time.Time // the proxy's clock; time.Now if nil
@@ -210,13 +214,14 @@ func (r *rig) close() {
 // configure swaps in a new generation with the policy as "operator".
 func (r *rig) configure(text string) {
 	t := r.t
-	services := proxy.Services()
-	services[0].Narrows = func(credential string) bool { return credential == "app" }
-	p, err := policy.Parse("operator.yaml", []byte(text), services...)
-	require.NoError(t, err)
+	if r.services == nil {
+		r.services = rooms()
+	}
 	set, err := credentials.Parse("credentials.yaml", []byte(r.credentials), credentials.Options{
 		Home: r.dir, Getenv: r.getenv, FingerprintKey: []byte("rig"), Now: time.Now, Tokens: r.tokens,
 	})
+	require.NoError(t, err)
+	p, err := policy.Parse("operator.yaml", []byte(text), services.Languages(r.services, set.Lookup)...)
 	require.NoError(t, err)
 	owners, err := identity.ParseOwners("owners.yaml", []byte(rigOwners))
 	require.NoError(t, err)
@@ -225,7 +230,7 @@ func (r *rig) configure(text string) {
 	r.number++
 	r.current.Store(&proxy.Generation{
 		Number: r.number, TrustDomain: trustDomain, Policies: map[string]*policy.Policy{"operator": p},
-		Credentials: set, Owners: owners, Upstream: settings, Limits: r.limits,
+		Credentials: set, Owners: owners, Upstream: settings, Limits: r.limits, Services: r.services,
 	})
 }
 
@@ -399,3 +404,6 @@ func body(t testing.TB, response *http.Response) string {
 	require.NoError(t, err)
 	return string(b)
 }
+
+// rooms are the services that are built in.
+func rooms() []services.Service { return []services.Service{github.New(), aws.New()} }

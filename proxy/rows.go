@@ -10,6 +10,7 @@ import (
 
 	"sallyport/audit"
 	"sallyport/policy"
+	"sallyport/services"
 )
 
 // fillIntent writes what is known of the exchange into its intent.
@@ -40,9 +41,7 @@ func (x *exchange) fillIntent() {
 	if x.decision.Effect == policy.Allow && x.decision.Cookies && len(x.r.Header["Cookie"]) > 0 {
 		x.detail("cookies", "pass")
 	}
-	if x.classified != nil {
-		x.classified.describe(x)
-	}
+	x.describe()
 	for key, value := range x.injection.Details() {
 		x.detail(key, value)
 	}
@@ -121,21 +120,22 @@ func (x *exchange) answer(f *refusal) {
 // write sends a refusal. A body that nobody will read ends the connection, so
 // that its bytes are never taken for the next request.
 func (x *exchange) write(f *refusal, id uuid.UUID) {
-	x.readRefused()
-	if x.classified.rejects() {
-		f.header(x.w.Header())
-		x.reject(f, id)
+	if x.visit == nil && x.target.authority.Port != 0 {
+		x.find() // it may have been refused before anybody looked
+	}
+	if v, ok := x.visit.(services.Refuser); ok && v.Refuse(x.w, x.r, x.refusalFor(f, id.String())) {
 		return
 	}
+	x.endConnection()
+	f.write(x.w, x.r, id, x.generation.Services)
+}
+
+// endConnection ends a connection on which more of the body may come.
+func (x *exchange) endConnection() {
 	if x.bodyOpen() {
 		x.closeAfter()
 		x.session.head.linger()
 	}
-	if format := x.awsFormat(); format != 0 {
-		f.writeAWS(x.w, x.r, format, id)
-		return
-	}
-	f.write(x.w, x.r, id)
 }
 
 // end records the outcome, whatever way out was taken. It does not wait.

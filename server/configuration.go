@@ -32,6 +32,7 @@ func newGeneration(set *config.Set) (*proxy.Generation, error) {
 		Owners:      set.Owners,
 		Upstream:    settings,
 		Limits:      proxy.Limits(set.Config.Limits),
+		Services:    set.Services,
 	}, nil
 }
 

@@ -12,7 +12,6 @@ import (
 	"sallyport/config"
 	"sallyport/credentials"
 	"sallyport/internal/hint"
-	"sallyport/proxy"
 	"sallyport/sandbox/veil"
 )
 
@@ -58,7 +57,7 @@ func (e Environment) Options(l config.Layout) (config.Options, error) {
 // CheckOptions is what reading files needs that are only to be checked: fingerprints of
 // their secrets mean nothing.
 func (e Environment) CheckOptions() config.Options {
-	return config.Options{Getenv: e.Getenv, FingerprintKey: make([]byte, FingerprintKeySize), Now: e.Now, Services: proxy.Services()}
+	return config.Options{Getenv: e.Getenv, FingerprintKey: make([]byte, FingerprintKeySize), Now: e.Now, Services: Services()}
 }
 
 // Patience is how long a command waits for a process that holds the lock and does not

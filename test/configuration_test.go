@@ -21,7 +21,7 @@ import (
 
 	"sallyport/certs"
 	"sallyport/config"
-	"sallyport/proxy"
+	"sallyport/server"
 )
 
 // configurationPage is docs/configuration.md: files that load, and after each a
@@ -202,7 +202,7 @@ const otherCredentials = `credentials:
 func homeOptions() config.Options {
 	return config.Options{
 		Getenv: func(string) string { return "canary" }, FingerprintKey: make([]byte, 32),
-		Now: time.Now, Services: proxy.Services(),
+		Now: time.Now, Services: server.Services(),
 	}
 }
 

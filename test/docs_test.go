@@ -14,7 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sallyport/policy"
-	"sallyport/proxy"
+	"sallyport/server"
+	"sallyport/services"
 )
 
 var (
@@ -99,7 +100,7 @@ func TestPoliciesInTheDocumentsLoad(t *testing.T) {
 	for page, text := range documents(t) {
 		for _, m := range yamlPattern.FindAllStringSubmatch(text, -1) {
 			found++
-			p, err := policy.Parse("policies/operator.yaml", []byte(m[1]), proxy.Services()...)
+			p, err := policy.Parse("policies/operator.yaml", []byte(m[1]), services.Languages(server.Services(), nil)...)
 			if assert.NoErrorf(t, err, "%s:\n%s", page, m[1]) {
 				assert.Empty(t, p.RunTests(), page)
 			}

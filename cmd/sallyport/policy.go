@@ -15,8 +15,8 @@ import (
 	"sallyport/admin"
 	"sallyport/config"
 	"sallyport/policy"
-	"sallyport/proxy"
 	"sallyport/server"
+	"sallyport/services"
 )
 
 func newPolicyCommand(a *app) *cobra.Command {
@@ -128,7 +128,7 @@ func (a *app) checkPolicies(ctx context.Context, files []string, withAgents bool
 			errs = append(errs, err)
 			continue
 		}
-		p, err := policy.Parse(file, data, proxy.Services()...)
+		p, err := policy.Parse(file, data, languages()...)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -202,3 +202,6 @@ func (a *app) loadHome() (*config.Set, error) {
 	}
 	return config.Load(l, a.env().CheckOptions())
 }
+
+// languages are the services that policies can speak of, where credentials are not known.
+func languages() []policy.Service { return services.Languages(server.Services(), nil) }

@@ -11,7 +11,6 @@ import (
 
 	"sallyport/admin"
 	"sallyport/policy"
-	"sallyport/proxy"
 )
 
 func newPolicyExplainCommand(a *app) *cobra.Command {
@@ -64,7 +63,7 @@ type question struct {
 func parseQuestion(method string, args []string) (question, error) {
 	raw := strings.Join(args, " ")
 	q := question{method: method, url: raw}
-	if _, ours, _ := policy.ParseQuestion(raw, proxy.Services()...); ours {
+	if _, ours, _ := policy.ParseQuestion(raw, languages()...); ours {
 		return q, nil // read once its policy is known, and with it the servers
 	}
 	if verb, url, ok := strings.Cut(raw, " "); ok && verb == strings.ToUpper(verb) && strings.Contains(url, "://") {
@@ -90,14 +89,14 @@ func parseQuestion(method string, args []string) (question, error) {
 
 // classify asks what the request means to the services that the policy speaks of.
 func (q *question) classify(p *policy.Policy) error {
-	asked, ours, err := p.ParseQuestion(q.url, proxy.Services()...)
+	asked, ours, err := p.ParseQuestion(q.url, languages()...)
 	switch {
 	case err != nil:
 		return usagef("%v", err)
 	case ours:
 		q.query, q.method = asked, asked.Method
 	case q.refused == "":
-		q.query = p.Classify(q.query, proxy.Services()...)
+		q.query = p.Classify(q.query, languages()...)
 	}
 	return nil
 }

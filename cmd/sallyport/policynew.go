@@ -17,7 +17,6 @@ import (
 	"sallyport/config"
 	"sallyport/internal/hint"
 	"sallyport/policy"
-	"sallyport/proxy"
 )
 
 //go:embed template/policies/*.yaml
@@ -117,7 +116,7 @@ func (a *app) newPolicy(name, from string) error {
 	}
 	text := strings.ReplaceAll(t.text, "{{name}}", name)
 	file := l.Policy(name)
-	p, err := policy.Parse(file, []byte(text), proxy.Services()...)
+	p, err := policy.Parse(file, []byte(text), languages()...)
 	if err != nil {
 		return &usageError{msg: err.Error()}
 	}

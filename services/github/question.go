@@ -1,4 +1,4 @@
-package proxy
+package github
 
 import (
 	"bytes"
@@ -9,12 +9,12 @@ import (
 	"strings"
 
 	"sallyport/policy"
-	github "sallyport/services/github/api"
+	"sallyport/services/github/api"
 )
 
-// gitHubQuestion reads the questions that people ask about GitHub other than by a
+// readQuestion reads the questions that people ask about GitHub other than by a
 // URL: a git push line, and a GraphQL document.
-func gitHubQuestion(text string, servers []string) (policy.Query, bool, error) {
+func readQuestion(text string, servers []string) (policy.Query, bool, error) {
 	text = strings.TrimSpace(strings.TrimPrefix(text, "\ufeff"))
 	if rest, ok := strings.CutPrefix(text, "git push "); ok {
 		q, err := pushQuestion(strings.Fields(rest), servers)
@@ -34,16 +34,16 @@ func gitHubQuestion(text string, servers []string) (policy.Query, bool, error) {
 // becomes of a ref, it is asked about as a new one and as one that is there.
 func pushQuestion(words []string, servers []string) (policy.Query, error) {
 	const form = "write git push https://github.com/OWNER/REPO REF, and --create, --update or --delete before it if that matters"
-	updates := []github.Update{github.Create, github.Change}
+	updates := []api.Update{api.Create, api.Change}
 	var plain []string
 	for _, word := range words {
 		switch word {
 		case "--create":
-			updates = []github.Update{github.Create}
+			updates = []api.Update{api.Create}
 		case "--update":
-			updates = []github.Update{github.Change}
+			updates = []api.Update{api.Change}
 		case "--delete", "-d":
-			updates = []github.Update{github.Delete}
+			updates = []api.Update{api.Delete}
 		case "--force", "-f", "--force-with-lease", "--atomic":
 		default:
 			if strings.HasPrefix(word, "-") {
@@ -59,34 +59,34 @@ func pushQuestion(words []string, servers []string) (policy.Query, error) {
 	if err != nil {
 		return q, err
 	}
-	s, _ := gitHubSurface(gitHubs(servers), q.Authority.Name.String(), q.Path.String())
-	o, err := resolveGitHub(s, q)
+	s, _ := surfaceOf(serversOf(servers), q.Authority.Name.String(), q.Path.String())
+	o, err := resolve(s, q)
 	if err != nil {
 		return q, fmt.Errorf("%w; %s", err, form)
 	}
-	push := &github.Push{}
+	push := &api.Push{}
 	for _, refspec := range plain[1:] {
 		push.Updates = append(push.Updates, refUpdates(refspec, updates)...)
 	}
-	m := meaningOf(s, []github.Operation{o}, push)
+	m := meaningOf(s, []api.Operation{o}, push)
 	q.Meaning = &m
 	return q, nil
 }
 
 // refUpdates reads one refspec: "main", "HEAD:refs/heads/main", "+a:b", ":old".
-func refUpdates(refspec string, updates []github.Update) []github.RefUpdate {
+func refUpdates(refspec string, updates []api.Update) []api.RefUpdate {
 	source, ref, both := strings.Cut(strings.TrimPrefix(refspec, "+"), ":")
 	if !both {
 		ref = source
 	} else if source == "" {
-		updates = []github.Update{github.Delete}
+		updates = []api.Update{api.Delete}
 	}
 	if !strings.HasPrefix(ref, "refs/") {
 		ref = "refs/heads/" + ref
 	}
-	var all []github.RefUpdate
+	var all []api.RefUpdate
 	for _, update := range updates {
-		all = append(all, github.RefUpdate{Ref: ref, Update: update})
+		all = append(all, api.RefUpdate{Ref: ref, Update: update})
 	}
 	return all
 }
@@ -101,11 +101,11 @@ func documentQuestion(document string) (policy.Query, error) {
 		return q, err
 	}
 	m := policy.Meaning{}
-	operations, _, err := github.ReadGraphQL(http.Header{"Content-Type": {github.GraphQLMedia}}, bytes.NewReader(body))
+	operations, _, err := api.ReadGraphQL(http.Header{"Content-Type": {api.GraphQLMedia}}, bytes.NewReader(body))
 	if err != nil {
-		m = unclassified(github.DotCom(), err) // as a request is judged that holds it
+		m = unclassified(api.DotCom(), err) // as a request is judged that holds it
 	} else {
-		m = meaningOf(github.DotCom(), operations, nil)
+		m = meaningOf(api.DotCom(), operations, nil)
 	}
 	q.Meaning = &m
 	return q, nil

@@ -1,4 +1,4 @@
-package proxy
+package github
 
 import (
 	"bufio"
@@ -13,9 +13,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"sallyport/credentials"
-	github "sallyport/services/github/api"
+	"sallyport/internal/host"
+	"sallyport/services"
+	"sallyport/services/github/api"
 )
 
 // holding is what an answer may hold that is live. What was asked, and where, tells; the
@@ -31,32 +34,24 @@ const (
 )
 
 // holds says what may be live in the answer to a request that carries a credential.
-func (x *exchange) holds() holding {
-	c := x.classified
+func (v *visit) holds() holding {
 	switch {
-	case c == nil || c.aws != nil:
-		return nothingLive
-	case c.surface == github.API || c.surface == github.Uploads:
+	case v.surface == api.API || v.surface == api.Uploads:
 		return cloneTokens
-	case c.surface == github.Packages && x.asksRegistry():
+	case v.surface == api.Packages && v.asksRegistry():
 		return registryTokens
-	case c.surface == github.Web && !c.speaksGit():
+	case v.surface == api.Web && !v.speaksGit():
 		return transfers // what has no name too: a server may take odd forms of a path for LFS
 	}
 	return nothingLive
 }
 
-// speaksGit reports whether the answer is git's own protocol.
-func (c *classified) speaksGit() bool {
-	return len(c.operations) == 1 && (c.operations[0].Name == "git/fetch" || c.operations[0].Name == "git/push")
-}
-
 // asksRegistry reports whether the request asks a container registry for a token
 // (distribution.github.io, "Token Authentication Specification"), in odd forms too. A manifest
 // can be tagged so, and a package of npm's called so; they are no tokens.
-func (x *exchange) asksRegistry() bool {
-	label, _, _ := strings.Cut(x.target.authority.Name.String(), ".")
-	name, err := url.PathUnescape(x.target.rawPath)
+func (v *visit) asksRegistry() bool {
+	label, _, _ := strings.Cut(v.line.Authority.Name.String(), ".")
+	name, err := url.PathUnescape(v.line.Path.String())
 	name, _, _ = strings.Cut(name, ";")
 	switch {
 	case slices.Contains([]string{"npm", "maven", "nuget", "rubygems"}, label), err == nil && strings.Contains(name, "/manifests/"):
@@ -65,11 +60,12 @@ func (x *exchange) asksRegistry() bool {
 	return err != nil || strings.EqualFold(path.Base(path.Clean(name)), "token")
 }
 
-// askForWhole takes from a request what would have its answer come in a form that cannot
-// be looked through: compressed, or only a part, in which a token may lie without its name.
-func (x *exchange) askForWhole(h http.Header) {
-	live := x.injection != nil && x.holds() != nothingLive
-	if live || x.isDocument() {
+// Shape implements [services.Shaper]: it takes from a request what would have its answer come
+// in a form that cannot be looked through: compressed, or only a part, in which a token may lie
+// without its name.
+func (v *visit) Shape(h http.Header, live bool) {
+	live = live && v.holds() != nothingLive
+	if live || v.isDocument() {
 		h["Accept-Encoding"] = []string{"identity"}
 	}
 	if live {
@@ -79,67 +75,87 @@ func (x *exchange) askForWhole(h http.Header) {
 	}
 }
 
-// checkCallback refuses what has GitHub answer in JavaScript (its documents call it JSON-P).
-// The answer would be looked through all the same; but no client of an agent needs it.
-func (x *exchange) checkCallback() *refusal {
-	if x.decision.Credential == "" || x.holds() == nothingLive {
-		return nil
+// Check implements [services.Checker]: it refuses what has GitHub answer in JavaScript (its
+// documents call it JSON-P). The answer would be looked through all the same; but no client of
+// an agent needs it.
+func (v *visit) Check(live bool) (detail, hint string) {
+	if !live || v.holds() == nothingLive {
+		return "", ""
 	}
-	rest := credentials.RemoveParameters(x.target.rawQuery, func(name string) bool {
+	rest := credentials.RemoveParameters(v.line.RawQuery, func(name string) bool {
 		return strings.EqualFold(name, "callback") || len(name) > 8 && strings.EqualFold(name[:9], "callback[")
 	})
-	if rest == x.target.rawQuery {
-		return nil
+	if rest == v.line.RawQuery {
+		return "", ""
 	}
-	f := malformedRequest.because("The query parameter callback is refused: it has the answer come as JavaScript, and answers that may hold a token are let in as JSON only.")
-	f.hint = "Leave callback out and read the JSON."
-	return f
+	return "The query parameter callback is refused: it has the answer come as JavaScript, and answers that may hold a token are let in as JSON only.",
+		"Leave callback out and read the JSON."
 }
 
-// withhold takes what is live out of an answer. The requests that it is for are requests of
-// their own, and policy is asked about each.
-func (x *exchange) withhold(response *http.Response) *refusal {
-	if x.injection == nil || response.StatusCode < 200 || hasNoBody(x.r.Method, response.StatusCode) {
-		return nil
-	}
+// Answer implements [services.Answerer]: it takes what is live out of an answer. The requests
+// that it is for are requests of their own, and policy is asked about each.
+func (v *visit) Answer(response *http.Response, k services.Keeper) error {
 	var take func([]byte) ([]byte, error)
-	switch what := x.holds(); {
-	case isLFS(response) && x.classified != nil && x.classified.aws == nil:
-		take = x.takeFromBatch
-	case what == transfers && (x.classified.batch || beginsAsJSON(response)):
-		take = x.takeFromBatch
+	fromBatch := func(body []byte) ([]byte, error) { return takeFromBatch(body, k) }
+	switch what := v.holds(); {
+	case isLFS(response):
+		take = fromBatch
+	case what == transfers && (v.batch || beginsAsJSON(response)):
+		take = fromBatch
 	case what == registryTokens:
-		take = x.takeFromRegistry
-	case what == cloneTokens && !x.givesFile(response):
-		return x.withoutCloneTokens(response)
+		take = func(body []byte) ([]byte, error) {
+			return api.TakeRegistryTokens(body, func(token string, life time.Duration) string {
+				return k.Keep(v.line.Authority, "", "Bearer "+token, life)
+			})
+		}
+	case what == cloneTokens && !v.givesFile(response):
+		return withoutCloneTokens(response)
 	default:
 		return nil
 	}
-	body, err := readAnswer(response, github.MaxLFSAnswer)
+	body, err := readAnswer(response, api.MaxLFSAnswer)
 	if err == nil && len(bytes.TrimSpace(body)) > 0 {
 		body, err = take(body)
 	}
 	switch {
 	case err == nil:
 	case response.StatusCode < http.StatusMultipleChoices:
-		return unreadableAnswer.causedBy("The answer may hold an authorization, and cannot be read.", err)
+		return &services.Unreadable{Detail: "The answer may hold an authorization, and cannot be read.", Err: err}
 	default: // the status tells what there is to tell: a page of HTML that says "down for maintenance"
 		body = nil
 		delete(response.Header, "Content-Encoding")
-		x.found("withheld", "the body of the answer, in which an authorization might be and which cannot be read: "+err.Error())
+		k.Note("withheld", "the body of the answer, in which an authorization might be and which cannot be read: "+err.Error())
 	}
 	replaceBody(response, body)
 	return nil
 }
 
+func takeFromBatch(body []byte, k services.Keeper) ([]byte, error) {
+	return api.TakeLFSAuthorizations(body, k.Now(), func(a api.Authorization) string {
+		u, err := url.Parse(a.Href)
+		if err != nil || u.Scheme != "https" || u.User != nil {
+			return "" // nothing that Sallyport would put an authorization on
+		}
+		to, err := host.ParseAuthority(u.Host, 443)
+		if err != nil {
+			return ""
+		}
+		handle := k.Keep(to, u.RequestURI(), a.Value, a.Life)
+		if handle == "" {
+			return ""
+		}
+		return "Bearer " + handle
+	})
+}
+
 // maxUnpacked bounds an error, compressed or not.
 const maxUnpacked = 1 << 20
 
-// unpack undoes the compression of an error in which something live might be: middle boxes
+// Unpack implements [services.Answerer]: it undoes the compression of an error in which something live might be: middle boxes
 // compress what was not asked for so, and why a request failed is worth the while. What is
 // longer or odd stays as it is, and is not let in.
-func (x *exchange) unpack(response *http.Response) {
-	if response.StatusCode < http.StatusMultipleChoices || x.holds() == nothingLive || !slices.Equal(response.Header["Content-Encoding"], []string{"gzip"}) {
+func (v *visit) Unpack(response *http.Response) {
+	if response.StatusCode < http.StatusMultipleChoices || v.holds() == nothingLive || !slices.Equal(response.Header["Content-Encoding"], []string{"gzip"}) {
 		return
 	}
 	packed, _ := io.ReadAll(io.LimitReader(response.Body, maxUnpacked))
@@ -212,12 +228,12 @@ func beginsAsJSON(response *http.Response) bool {
 // givesFile reports whether the answer is a file or a difference as it is, which must not be
 // changed. It is by what was asked, for ".raw" alone means other things elsewhere: the text of
 // an issue, inside of what describes the issue and its repository.
-func (x *exchange) givesFile(response *http.Response) bool {
-	if len(x.classified.operations) != 1 {
+func (v *visit) givesFile(response *http.Response) bool {
+	if len(v.operations) != 1 {
 		return false
 	}
 	media := mediaOf(response)
-	switch x.classified.operations[0].Name {
+	switch v.operations[0].Name {
 	case "repos/get-content", "repos/get-readme", "repos/get-readme-in-directory", "git/get-blob":
 		return strings.Contains(media, ".raw")
 	case "repos/get-release-asset":
@@ -229,14 +245,14 @@ func (x *exchange) givesFile(response *http.Response) bool {
 }
 
 // withoutCloneTokens empties them as the answer passes.
-func (x *exchange) withoutCloneTokens(response *http.Response) *refusal {
+func withoutCloneTokens(response *http.Response) error {
 	if err := errors.Join(plainlyEncoded(response), isPart(response)); err != nil {
-		return unreadableAnswer.causedBy("The answer may hold a token, and cannot be read.", err)
+		return &services.Unreadable{Detail: "The answer may hold a token, and cannot be read.", Err: err}
 	}
 	response.Body = &struct {
 		io.Reader
 		io.Closer
-	}{github.WithoutCloneTokens(response.Body), response.Body}
+	}{api.WithoutCloneTokens(response.Body), response.Body}
 	return nil
 }
 

@@ -1,4 +1,4 @@
-package proxy
+package aws
 
 import (
 	"encoding/binary"
@@ -9,68 +9,61 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/google/uuid"
-
 	"sallyport/credentials/sigv4"
-	aws "sallyport/services/aws/api"
+	"sallyport/services"
+	"sallyport/services/aws/api"
 )
 
-// awsFormat is how one of AWS's protocols writes an error. The zero awsFormat is none
+// format is how one of AWS's protocols writes an error. The zero format is none
 // of them.
-type awsFormat uint8
+type format uint8
 
 const (
-	awsS3   awsFormat = iota + 1
-	awsXML            // query, and REST with XML
-	awsEC2            // EC2's own variant
-	awsJSON           // JSON and REST with JSON
-	awsCBOR           // Smithy's RPC v2
+	formatS3   format = iota + 1
+	formatXML         // query, and REST with XML
+	formatEC2         // EC2's own variant
+	formatJSON        // JSON and REST with JSON
+	formatCBOR        // Smithy's RPC v2
 )
 
-// awsFormat finds the form in which the client reads an error: nothing of the request
-// needs to be right for that.
-func (x *exchange) awsFormat() awsFormat {
-	if x.target.scheme != "https" || x.target.authority.Port == 0 {
-		return 0
-	}
-	h := findAWS(x.target.authority, x.generation.stores())
-	if h == nil || h.own && len(h.endpoint.Services) == 0 {
+// formatOf finds the form in which the client reads an error: nothing of the request needs
+// to be right for that.
+func (v *visit) formatOf(r *http.Request) format {
+	h := v.site
+	if v.line.Scheme != "https" || h.own && len(h.endpoint.Services) == 0 {
 		return 0 // not AWS's, or a host that anybody can have
 	}
 	service := "s3"
 	if h.own {
 		service = h.endpoint.Services[0]
 	}
-	if in, err := sigv4.Read(x.r); err == nil {
+	if in, err := sigv4.Read(r); err == nil {
 		service = in.Service
 	}
 	switch {
-	case x.r.Header.Get("Smithy-Protocol") != "":
-		return awsCBOR
-	case x.r.Header.Get("X-Amz-Target") != "":
-		return awsJSON
+	case r.Header.Get("Smithy-Protocol") != "":
+		return formatCBOR
+	case r.Header.Get("X-Amz-Target") != "":
+		return formatJSON
 	case service == "ec2":
-		return awsEC2
+		return formatEC2
 	case strings.HasPrefix(service, "s3") && !strings.HasSuffix(h.service, "s3-control"):
-		return awsS3
-	case slices.Contains([]string{"s3", "cloudfront", "route53"}, service), aws.SpeaksQuery(service) && x.r.URL.Path == "/":
-		return awsXML
+		return formatS3
+	case slices.Contains([]string{"s3", "cloudfront", "route53"}, service), api.SpeaksQuery(service) && r.URL.Path == "/":
+		return formatXML
 	}
-	return awsJSON
+	return formatJSON
 }
 
 // Error codes, of the services with XML and of those with JSON. No client retries one of
 // 4xx but for being too fast.
-func (f *refusal) awsCodes() (xmlCode, jsonCode string) {
-	switch f.word {
-	case malformedRequest.word, unsignable.word:
+func codesOf(f *services.Refusal) (xmlCode, jsonCode string) {
+	switch {
+	case f.Class == services.Malformed:
 		return "InvalidRequest", "ValidationException"
-	case overLimit.word:
+	case f.Class == services.TooFast:
 		return "SlowDown", "ThrottlingException"
-	case trailUnavailable.word, upstreamUnreachable.word:
-		return "ServiceUnavailable", "ServiceUnavailableException"
-	}
-	if f.status >= http.StatusInternalServerError {
+	case f.Class == services.Unavailable || f.Status >= http.StatusInternalServerError:
 		return "ServiceUnavailable", "ServiceUnavailableException"
 	}
 	return "AccessDenied", "AccessDeniedException"
@@ -104,46 +97,51 @@ type (
 	}
 )
 
-// writeAWS answers with the refusal as a service of AWS would, since its clients show
+// Refuse implements [services.Refuser]: a service of AWS would answer so, and its clients show
 // nothing else.
-func (f *refusal) writeAWS(w http.ResponseWriter, r *http.Request, format awsFormat, exchange uuid.UUID) {
-	f.header(w.Header())
-	code, jsonCode := f.awsCodes()
-	message, id := f.awsMessage(exchange), exchange.String()
+func (v *visit) Refuse(w http.ResponseWriter, r *http.Request, f *services.Refusal) bool {
+	format := v.formatOf(r)
+	if format == 0 {
+		return false
+	}
+	f.Header(w.Header())
+	code, jsonCode := codesOf(f)
+	message, id := messageOf(f), f.Exchange
 	h := w.Header()
 	h.Set("X-Amzn-Requestid", id)
 	var body []byte
 	switch format {
-	case awsJSON:
+	case formatJSON:
 		h.Set("Content-Type", "application/json")
 		if media := r.Header.Get("Content-Type"); strings.HasPrefix(media, "application/x-amz-json-1.") {
 			h.Set("Content-Type", media)
 		}
 		h.Set("X-Amzn-Errortype", jsonCode)
 		body, _ = json.Marshal(jsonError{jsonCode, message}) // strings always marshal
-	case awsCBOR:
+	case formatCBOR:
 		h.Set("Content-Type", "application/cbor")
 		h.Set("Smithy-Protocol", "rpc-v2-cbor")
 		body = cborError(jsonCode, message)
-	case awsS3:
+	case formatS3:
 		h.Set("X-Amz-Request-Id", id)
 		body = xmlDocument(h, s3Error{Code: code, Message: message, RequestID: id, HostID: "sallyport"})
-	case awsEC2:
+	case formatEC2:
 		body = xmlDocument(h, ec2Error{Code: code, Message: message, RequestID: id})
 	default:
 		body = xmlDocument(h, xmlError{Type: "Sender", Code: code, Message: message, RequestID: id})
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(f.status)
+	w.WriteHeader(f.Status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body) // the agent may be gone; the row is written either way
 	}
+	return true
 }
 
-// awsMessage is all that a person gets to see.
-func (f *refusal) awsMessage(exchange uuid.UUID) string {
-	text := f.title + ": " + strings.TrimSuffix(f.detail, ".") + ". " + f.hintText()
-	return "sallyport: " + text + " (exchange " + exchange.String() + ")"
+// messageOf is all that a person gets to see.
+func messageOf(f *services.Refusal) string {
+	text := f.Title + ": " + strings.TrimSuffix(f.Detail, ".") + ". " + f.Hint
+	return "sallyport: " + text + " (exchange " + f.Exchange + ")"
 }
 
 func xmlDocument(h http.Header, document any) []byte {

@@ -1,4 +1,4 @@
-package config
+package aws
 
 import (
 	"fmt"
@@ -8,12 +8,61 @@ import (
 	"sallyport/credentials"
 	"sallyport/credentials/sigv4"
 	"sallyport/policy"
-	"sallyport/proxy"
+	"sallyport/services"
+	"sallyport/services/aws/api"
 )
 
-// unbounded says why the sessions of an AWS role would not be bounded for a rule, or
-// could not be.
-func unbounded(c *credentials.Credential, p *policy.Policy, use policy.CredentialUse) (what, hint string) {
+// SessionPolicy is the IAM policy that says what an agent's rules allow with a credential:
+// what bounds the agent's session at AWS itself. It is empty if no rule speaks of AWS with
+// the credential.
+func SessionPolicy(p *policy.Policy, credential string) (string, error) {
+	var grants []api.Grant
+	for _, g := range p.Grants(Key, credential) {
+		one := api.Grant{Rule: g.Rule, Deny: g.Effect == policy.Deny, Patterns: patternsIn(g.Operations), Regions: g.Regions}
+		for _, r := range g.Resources {
+			one.Resources = append(one.Resources, r.String())
+		}
+		grants = append(grants, one)
+	}
+	return api.SessionPolicy(grants)
+}
+
+// compiled is a session policy, or why there is none. Compiling one takes longer than a
+// request, so that a generation keeps them.
+type compiled struct {
+	document string
+	err      error
+}
+
+func (s *sites) sessionPolicy(p *policy.Policy, credential string) (string, error) {
+	key := [2]string{p.Name(), credential}
+	if known, ok := s.documents.Load(key); ok {
+		c, _ := known.(compiled)
+		return c.document, c.err
+	}
+	document, err := SessionPolicy(p, credential)
+	s.documents.Store(key, compiled{document, err})
+	return document, err
+}
+
+// Narrow implements [services.Narrower]: a session is for this agent, and for no more than its
+// rules.
+func (s *sites) Narrow(n *services.Need, _ services.Visit) (bare bool, err error) {
+	if n.Kind != roleKind {
+		return false, nil
+	}
+	n.Use.Transport, _ = n.Errands()
+	document, err := s.sessionPolicy(n.Policy, n.Credential)
+	if err != nil {
+		return false, err
+	}
+	n.Use.Session = credentials.Session{Owner: n.Owner, Policy: n.Policy.Name(), PolicyHash: n.Policy.Hash(), Document: document}
+	return false, nil
+}
+
+// CheckUse implements [services.UseChecker]: it says why the sessions of a role would not be
+// bounded for a rule, or could not be.
+func (*Service) CheckUse(c *credentials.Credential, p *policy.Policy, use policy.CredentialUse) (what, hint string) {
 	if what, hint := outOfRegion(c, use); what != "" {
 		return what, hint
 	}
@@ -25,7 +74,7 @@ func unbounded(c *credentials.Credential, p *policy.Policy, use policy.Credentia
 		return fmt.Sprintf("a rule about hosts does not tell what a session of credential %q must be able to do", use.Credential),
 			"write an aws: rule, or give the credential a session_policy or policy_arns"
 	}
-	document, err := proxy.SessionPolicy(p, use.Credential)
+	document, err := SessionPolicy(p, use.Credential)
 	if err == nil {
 		document, err = c.SessionDocument(document)
 	}

@@ -1,0 +1,58 @@
+package aws
+
+import (
+	"sync"
+
+	"sallyport/internal/host"
+	"sallyport/services"
+)
+
+// Key is what policies and the trail call AWS, and whoever speaks its protocols.
+const Key = "aws"
+
+// The kinds of credentials for what speaks AWS's protocols.
+const (
+	keysKind = "aws_keys"
+	roleKind = "aws_role"
+)
+
+// Service is AWS. It keeps nothing.
+type Service struct{}
+
+// New returns the service.
+func New() *Service { return &Service{} }
+
+// Key implements [services.Service].
+func (*Service) Key() string { return Key }
+
+// Kinds implements [services.Service].
+func (*Service) Kinds() []string { return []string{roleKind, keysKind} }
+
+// RequestIDs implements [services.Namer].
+func (*Service) RequestIDs() []string { return []string{"X-Amzn-Requestid", "X-Amz-Request-Id"} }
+
+// Sites implements [services.Service].
+func (*Service) Sites(f services.Files) services.Sites {
+	s := &sites{}
+	for _, name := range f.Credentials.Names() {
+		if c := f.Credentials.Lookup(name); c.Signs() {
+			s.stores = append(s.stores, c.Hosts()...)
+		}
+	}
+	return s
+}
+
+// sites are AWS's own hosts, and the stores that one generation's credentials are bound to.
+type sites struct {
+	stores    []host.Pattern
+	documents sync.Map // session policies by policy and credential
+}
+
+// Find implements [services.Sites].
+func (s *sites) Find(line *services.Line) services.Visit {
+	at := findSite(line.Authority, s.stores)
+	if at == nil {
+		return nil
+	}
+	return &visit{line: line, site: at}
+}

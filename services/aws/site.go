@@ -1,0 +1,103 @@
+package aws
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"sallyport/credentials/sigv4"
+	"sallyport/internal/host"
+	"sallyport/services/aws/api"
+)
+
+// site is a host that speaks AWS's protocols: one of AWS's own, or of somebody
+// else's that a credential with keys is bound to.
+type site struct {
+	name     string         // as it is in the target
+	own      bool           // AWS's
+	endpoint sigv4.Endpoint // of AWS's own hosts
+	service  string         // what the name says: "iam", "bucket.s3"; "" for the scope alone
+	unknown  string         // why nothing can be told of its requests
+}
+
+// findSite recognises a host; nil if it is none. stores are what credentials with keys
+// are bound to.
+func findSite(a host.Authority, stores []host.Pattern) *site {
+	name := a.Name.String()
+	if !sigv4.IsAWS(name) {
+		return findStore(a, stores)
+	}
+	endpoint, known := sigv4.Locate(name)
+	h := &site{name: name, own: true, endpoint: endpoint, service: endpoint.Name}
+	switch {
+	case a.Port != 443:
+		h.unknown = "AWS is spoken to on port 443 only"
+	case !known:
+		h.unknown = "the host is in a domain of AWS's, but is none of its services'"
+	}
+	return h
+}
+
+// findStore finds the bucket that a store's host may name: before a host that is listed
+// itself. Where only names below one are listed, they could be buckets or not.
+func findStore(a host.Authority, stores []host.Pattern) *site {
+	var below host.Name
+	found := false
+	h := &site{name: a.Name.String()}
+	for _, p := range stores {
+		if !p.Matches(a, 443) {
+			continue
+		}
+		name, isBelow := p.Below()
+		if !isBelow {
+			return h // the host itself: buckets are in paths
+		}
+		found, below = true, name
+	}
+	if !found {
+		return nil
+	}
+	base := host.Authority{Name: below, Port: a.Port}
+	for _, p := range stores {
+		if name, exact := p.Exact(); exact && name == below && p.Matches(base, 443) {
+			h.service = strings.TrimSuffix(h.name, "."+below.String()) + ".s3"
+			return h
+		}
+	}
+	h.unknown = "whether the bucket is in the host or in the path cannot be told; list " + below.String() +
+		" itself in the credential's hosts beside *." + below.String() + ", or the hosts one by one"
+	return h
+}
+
+// answersItself reports whether AWS, or the store, writes the answers. At other hosts in AWS's
+// domains they are what its customers' programs say.
+func (h *site) answersItself() bool {
+	name := h.service[strings.LastIndexByte(h.service, '.')+1:]
+	return h.unknown == "" && name != "lambda-url" && name != "execute-api"
+}
+
+// request is what is known of a request by its line and by what it is signed for.
+func (h *site) request(method, path, query, service, region string) api.Request {
+	r := api.Request{Method: method, Path: path, Query: query, Service: service, Region: region, Host: h.service, Store: !h.own}
+	if h.own {
+		r.Partition = h.endpoint.Partition
+	}
+	if region != "" && h.own {
+		r.Partition = sigv4.Partition(region)
+	}
+	return r
+}
+
+// scope is what a request is for that is not signed: what its host says.
+func (h *site) scope() (service, region string, err error) {
+	if !h.own {
+		return "", "", errors.New("the request is not signed; configure the client with its placeholder keys")
+	}
+	if len(h.endpoint.Services) != 1 {
+		return "", "", fmt.Errorf("the request is not signed, and its host may be that of %s", strings.Join(h.endpoint.Services, " or "))
+	}
+	if len(h.endpoint.Regions) == 1 {
+		region = h.endpoint.Regions[0]
+	}
+	return h.endpoint.Services[0], region, nil
+}

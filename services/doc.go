@@ -1,0 +1,16 @@
+// Package services is the contract by which a service is a room: what the proxy, the
+// policy, the credentials and the commands know of a service, and no more.
+//
+// A [Service] finds the requests that go to it ([Sites]), each of which is a [Visit] that
+// says what the request does. What only some services do is an optional interface of one
+// method that the core finds by assertion: on a Service, its Sites or a Visit.
+//
+// The exchange asks a visit in this order: [Sites].Find, [Visit].Read, [Checker],
+// [Narrower], [Describer] and [Besider] before the intent is committed, [Shaper] before
+// the request leaves; then [Budgeter], [Answerer], [Learner] and [Watcher] about the
+// answer; [Refuser] in the place of an answer.
+//
+// A room promises to keep no state about a request after its Visit, to do nothing that
+// blocks but to read the body it is handed, and to show no secret in what it returns. It
+// never decides: what is allowed, the policy says.
+package services

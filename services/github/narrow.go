@@ -1,0 +1,139 @@
+package github
+
+import (
+	"fmt"
+	"strings"
+
+	"sallyport/credentials"
+	"sallyport/policy"
+	"sallyport/services"
+	"sallyport/services/github/api"
+)
+
+// Narrow implements [services.Narrower]: a token for this request and no more.
+func (*sites) Narrow(n *services.Need, to services.Visit) (bare bool, err error) {
+	v, _ := to.(*visit) // nil where the credential is used elsewhere
+	if v.goesBare() {
+		return true, nil
+	}
+	scope := n.Decision.Scope
+	if n.Kind == fixedKind {
+		if v != nil && v.hidesRepository() && scope != nil && len(scope.Repos) > 0 {
+			return false, &services.Denied{Detail: "GraphQL hides its repository, and the fixed token of credential " + n.Credential + " cannot be narrowed to the repos of the rule."}
+		}
+		return false, nil
+	}
+	n.Use.Transport, n.Use.Cleanup = n.Errands()
+	n.Use.Admit = n.Admit
+	switch {
+	case scope.Pinned():
+		n.Use.Repositories, n.Use.Shared = scope.Repositories, scope.Shared
+		n.Use.Permissions = []credentials.PermissionSet{permissionsOf(scope.Permissions)}
+		return false, nil
+	case v == nil || len(v.operations) == 0:
+		return false, &services.Denied{Detail: "The request has no name at GitHub, so that no token can be minted for it; its rule has to pin repositories and permissions."}
+	case v.hidesRepository():
+		v.useForDocument(n)
+		return false, nil
+	}
+	return false, v.useForOperation(n, v.operations[0])
+}
+
+// goesBare reports whether the request goes to a part of GitHub that takes no token: to a
+// link that is signed, or where GitHub itself gave the authorization.
+func (v *visit) goesBare() bool {
+	return v != nil && (v.surface == api.Download || v.surface == api.LFS || v.surface == api.Manage)
+}
+
+// useForDocument narrows the token of a GraphQL document to the repositories of its
+// rule, which policy has found to be one owner's, and to what the document does.
+func (v *visit) useForDocument(n *services.Need) {
+	access := policy.Read
+	for i := range v.meaning.Calls {
+		access = max(access, v.meaning.Calls[i].Access)
+	}
+	n.Use.Documents = min(access, policy.Write).String()
+	for _, pattern := range n.Decision.Scope.Repos {
+		owner, name, _ := strings.Cut(pattern, "/")
+		if name == "*" {
+			n.Use.Owner, n.Use.Everything = owner, true
+			return
+		}
+		n.Use.Repositories = append(n.Use.Repositories, pattern)
+	}
+	n.Use.Everything = len(n.Use.Repositories) == 0
+}
+
+// useForOperation narrows the token to the operation's repository, and to the least
+// permissions that it works with, never beyond the rule's access.
+func (v *visit) useForOperation(n *services.Need, o api.Operation) error {
+	n.Use.Owner = o.Owner
+	if o.Repo != "" {
+		n.Use.Repositories = []string{strings.TrimSuffix(o.Repo, ".wiki")}
+	} else {
+		n.Use.Everything = true // of one owner: the operation is about the account
+	}
+	alternatives := o.Permissions
+	if learned, ok := v.service.learned.Load(learnt{v.server.Host(), o.Name}); ok && !o.Settled {
+		alternatives = learned.([]api.PermissionSet)
+	}
+	most := api.Admin
+	if scope := n.Decision.Scope; scope != nil && scope.Access != 0 {
+		most = api.Access(scope.Access)
+	}
+	allowed := func(p api.Permission) bool { return p.Access <= most }
+	least, ok := api.Least(alternatives, allowed)
+	if !ok {
+		return &services.Denied{Detail: "GitHub asks for more than access " + most.String() + " for " + o.Name + ", which is all that the rule gives."}
+	}
+	n.Use.Permissions = append(n.Use.Permissions, setOf(least))
+	for _, other := range alternatives { // in case the App has not been given the least
+		if _, ok := api.Least([]api.PermissionSet{other}, allowed); ok && other.String() != least.String() {
+			n.Use.Permissions = append(n.Use.Permissions, setOf(other))
+		}
+	}
+	return nil
+}
+
+// setOf is what to ask GitHub for; an operation that needs nothing is given what every
+// token has.
+func setOf(s api.PermissionSet) credentials.PermissionSet {
+	set := credentials.PermissionSet{}
+	for _, p := range s {
+		set[p.Name] = p.Access.String()
+	}
+	if len(set) == 0 {
+		set["metadata"] = api.Read.String()
+	}
+	return set
+}
+
+func permissionsOf(list []policy.Permission) credentials.PermissionSet {
+	set := credentials.PermissionSet{}
+	for _, p := range list {
+		set[p.Name] = p.Access.String()
+	}
+	return set
+}
+
+// CheckUse implements [services.UseChecker].
+func (*Service) CheckUse(c *credentials.Credential, _ *policy.Policy, use policy.CredentialUse) (what, hint string) {
+	switch {
+	case use.Service == Key && c.Server() != use.Server:
+		return fmt.Sprintf("the rule is about %s, and credential %q for %s", use.Server, use.Credential, c.Server()),
+			fmt.Sprintf("write %s: {host: %s, ...}", use.Service, c.Server())
+	case use.Pinned && c.Kind() != mintedKind:
+		return fmt.Sprintf("the rule pins what a minted token may do, and credential %q is of kind %s, which is never minted", use.Credential, c.Kind()),
+			"remove repositories, permissions and shared"
+	case use.Service == "" && c.Kind() == mintedKind && !use.Pinned:
+		return fmt.Sprintf("a rule about hosts does not tell what a token of credential %q must be able to do", use.Credential),
+			"pin it by repositories: [OWNER/NAME] and permissions: {contents: read}, or write a github: rule"
+	}
+	for _, owner := range use.Owners {
+		if !c.Serves(owner) {
+			return fmt.Sprintf("the rule is about repositories of %s, and credential %q is bound to those of %s", owner, use.Credential, strings.Join(c.Owners(), ", ")),
+				"correct the rule, or add the account to the credential's owners"
+		}
+	}
+	return "", ""
+}

@@ -1,0 +1,160 @@
+package github
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"sallyport/credentials/budget"
+	"sallyport/policy"
+	"sallyport/services"
+	"sallyport/services/github/api"
+)
+
+// visit is one request to GitHub.
+type visit struct {
+	service *Service
+	line    *services.Line
+	server  api.Service
+	surface api.Surface
+
+	meaning    policy.Meaning
+	operations []api.Operation // empty if the request has no name
+	push       *api.Push       // the command list of a push
+	batch      bool            // of LFS, whose answer authorizes transfers
+
+	told        budget.Answer // by the answer's header, of the account
+	refusedPush bool          // a push whose list was not read, for it is refused whatever that says
+}
+
+// Read implements [services.Visit].
+func (v *visit) Read(b services.Body) policy.Meaning {
+	o, err := resolve(v.server, v.line.Query)
+	if err == nil {
+		err = v.readBody(o, b)
+	}
+	if err != nil {
+		v.operations, v.push = nil, nil
+		v.meaning = unclassified(v.server, err)
+	} else {
+		v.meaning = meaningOf(v.server, v.operations, v.push)
+	}
+	return v.meaning
+}
+
+// readBody completes an operation by what the body says.
+func (v *visit) readBody(o api.Operation, b services.Body) (err error) {
+	v.operations = []api.Operation{o}
+	if o.Body == api.NoBody {
+		return nil
+	}
+	if b.Denied(policy.Meaning{Service: Key, Server: v.server.Host(), Unclassified: services.Unread}, outlineOf(o)) {
+		v.refusedPush = o.Body == api.PushBody
+		if o.Name == "" {
+			return errors.New(services.Unread)
+		}
+		return nil
+	}
+	header := v.line.Request.Header
+	switch o.Body {
+	case api.GraphQLBody:
+		err = v.readDocument(header, b)
+	case api.PushBody:
+		if encodings := header["Content-Encoding"]; len(encodings) > 1 {
+			return fmt.Errorf("the push is compressed in %d ways", len(encodings))
+		}
+		b.Stream(1, func(body io.Reader) (beside int64) { // ReadPush counts the rest
+			v.push, err = api.ReadPush(body, header.Get("Content-Encoding"), func(n int64) bool {
+				beside += n
+				return b.Room(n)
+			})
+			return beside
+		})
+	case api.LFSBody:
+		v.batch = true
+		b.Stream(services.Parsed, func(body io.Reader) int64 {
+			v.operations[0], _, err = api.ReadLFSBatch(o, header, body)
+			return 0
+		})
+	case api.NoBody:
+	}
+	return err
+}
+
+// readDocument has a GraphQL document leave as it was understood.
+func (v *visit) readDocument(header http.Header, b services.Body) (err error) {
+	b.Stream(services.Parsed, func(body io.Reader) int64 {
+		var printed []byte
+		if v.operations, printed, err = api.ReadGraphQL(header, body); err == nil {
+			b.Replace(printed, api.GraphQLMedia)
+		}
+		return int64(len(printed))
+	})
+	return err
+}
+
+// outlineOf is what the line of a request tells whose body tells the rest.
+func outlineOf(o api.Operation) policy.Outline {
+	outline := policy.Outline{Call: callOf(o), Pushes: o.Body == api.PushBody}
+	switch o.Body {
+	case api.GraphQLBody:
+		outline.Call.Operation, outline.Call.Access, outline.Call.Hidden = "graphql/*", 0, true
+	case api.LFSBody:
+		outline.Call.Operation, outline.Call.Access = "git/lfs-*", 0
+	case api.PushBody, api.NoBody:
+	}
+	return outline
+}
+
+// Describe implements [services.Describer].
+func (v *visit) Describe() services.Description {
+	if len(v.meaning.Calls) == 0 {
+		return services.Description{}
+	}
+	greatest := &v.operations[0]
+	for i := range v.operations {
+		o := &v.operations[i]
+		if o.Access > greatest.Access || o.Access == greatest.Access && o.CredentialAnswer && !greatest.CredentialAnswer {
+			greatest = o
+		}
+	}
+	d := services.Description{Operation: greatest.Name, Resource: greatest.Resource(), Whole: len(v.operations) == 1}
+	if v.push != nil {
+		d.Details = v.describePush()
+	}
+	return d
+}
+
+// speaksGit reports whether the answer is git's own protocol.
+func (v *visit) speaksGit() bool {
+	return len(v.operations) == 1 && (v.operations[0].Name == "git/fetch" || v.operations[0].Name == "git/push")
+}
+
+// isDocument reports whether the request is a GraphQL document, whose answer says in its
+// body what went wrong.
+func (v *visit) isDocument() bool {
+	return v.surface == api.API && len(v.operations) > 0 && strings.HasPrefix(v.operations[0].Name, "graphql/")
+}
+
+func (v *visit) hidesRepository() bool {
+	return len(v.meaning.Calls) > 0 && v.meaning.Calls[0].Hidden
+}
+
+// Learn implements [services.Learner]: GitHub says which permissions an operation really
+// needs, where its published description leaves that open. A 401 to a GraphQL document, or to
+// an operation that takes no installation token, comes to one that is good, too.
+func (v *visit) Learn(response *http.Response) (tellsOfCredential bool) {
+	if len(v.operations) != 1 {
+		return false
+	}
+	o := &v.operations[0]
+	accepted := response.Header.Get("X-Accepted-Github-Permissions")
+	if v.surface == api.API && !o.Settled && accepted != "" {
+		if sets, ok := api.ParseAccepted(accepted); ok {
+			v.service.learned.Store(learnt{v.server.Host(), o.Name}, sets) // names are the table's, so there is an end to them
+		}
+	}
+	return o.InstallationToken && !v.hidesRepository()
+}
