@@ -151,3 +151,57 @@ rules:
 	_, text = ask("https://api.github.com/repos/acme/web/pulls/1", "200", "application/vnd.github.v3.diff; charset=utf-8")
 	assert.Contains(t, text, token, "and so is a difference")
 }
+
+// On an Enterprise Server the surfaces are paths of one host. A path without a name that
+// something before it may take for the API's brings nothing live either.
+func TestOddPathsOfAnEnterpriseServerBringNothingLive(t *testing.T) {
+	t.Parallel()
+	const server = "github.example.test"
+	r := newRig(t)
+	var upstream recorder
+	r.upstream(func(w http.ResponseWriter, req *http.Request) {
+		upstream.serve(w, req)
+		w.Header().Set("Content-Type", req.Header.Get("X-Media"))
+		_, _ = io.WriteString(w, strings.ReplaceAll(req.Header.Get("X-Before"), "_", "\n ")+`{"temp_clone_token":"live-1","href":"https://x.test/y","header":{"Authorization":"live-2"}}`)
+	}, true, server)
+	r.credentials = "credentials:\n  ghes: {kind: github_token, base_url: https://" + server + ", secret: {env: RIG_KEY}}\n"
+	r.configure(`
+policy: operator
+rules:
+  - {name: named, allow: {github: {host: ` + server + `, repos: [acme/*], access: read}}, credential: ghes}
+  - {name: unnamed, allow: {host: ` + server + `}, credential: ghes, unnamed: allow}
+`)
+	client := r.client(r.agent("a"), true)
+	ask := func(path, media, before string) (int, string) {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+server+"/", http.NoBody)
+		require.NoError(t, err)
+		aim(t, request, path)
+		request.Header = http.Header{"X-Media": {media}, "X-Before": {before}, "Range": {"bytes=2-"}, "Accept-Encoding": {"gzip"}}
+		response, err := client.Do(request)
+		require.NoError(t, err)
+		return response.StatusCode, body(t, response)
+	}
+	reached := 0
+	for _, path := range []string{
+		"//api/v3/repos/acme/web", "/api//v3/repos/acme/web", "/API/v3/repos/acme/web", "/Api/v3/repos/acme/web", "/%61pi/v3/repos/acme/web",
+		"/%2561pi/v3/repos/acme/web", "/api/%76%33/repos/acme/web", "/api/v3;x/repos/acme/web", "/api;x/v3/repos/acme/web", "/x/..;/api/v3/repos/acme/web",
+		"/api/v3%2frepos/acme/web", "/api%2fv3/repos/acme/web", "/api/V3/repos/acme/web", "/raw/..%2f..%2fapi/v3/repos/acme/web", "/api/v3/x/..;/repos/acme/web",
+	} {
+		for _, media := range []string{"application/json", "application/javascript", "text/plain", ""} {
+			for _, before := range []string{"", "/**/f(", "_"} {
+				status, text := ask(path, media, before)
+				assert.NotContains(t, text, "live-1", "%s %q %q", path, media, before)
+				if before != "/**/f(" {
+					assert.NotContains(t, text, "live-2", "%s %q %q", path, media, before)
+				}
+				if status == http.StatusOK {
+					reached++
+					assert.Empty(t, upstream.request().Header["Range"], path)
+				}
+			}
+		}
+	}
+	assert.Greater(t, reached, 50, "these paths do leave under unnamed: allow")
+	_, text := ask("/api/v3/repos/acme/web/contents/a%20b.json", "application/vnd.github.raw+json", "")
+	assert.Contains(t, text, "live-1", "a file that is named is what it is")
+}

@@ -31,19 +31,35 @@ const (
 	cloneTokens            // tokens to clone with, in what describes a repository
 	transfers              // authorizations for transfers of LFS
 	registryTokens         // a container registry's own
+	anyLive                // any of these but the registry's: how the server reads the path is not known
 )
 
-// holds says what may be live in the answer to a request that carries a credential.
+// holds says what may be live in the answer to a request that carries a credential. What has no
+// name may be let out too, so that surfaces count and not names.
 func (v *visit) holds() holding {
 	switch {
-	case v.surface == api.API || v.surface == api.Uploads:
-		return cloneTokens
 	case v.surface == api.Packages && v.asksRegistry():
 		return registryTokens
+	case v.isOdd():
+		return anyLive
+	case v.surface == api.API || v.surface == api.Uploads:
+		return cloneTokens
 	case v.surface == api.Web && !v.speaksGit():
 		return transfers // what has no name too: a server may take odd forms of a path for LFS
 	}
 	return nothingLive
+}
+
+// isOdd reports whether an Enterprise Server may take a path without a name for one of another
+// surface: its surfaces are paths of one host, and what stands before it may undo escapes,
+// merge slashes, drop parameters, resolve dots or look at no case.
+func (v *visit) isOdd() bool {
+	path := v.line.Path.String()
+	if len(v.operations) > 0 || !v.server.Enterprise() || v.line.Authority.Name.String() != v.server.Host() {
+		return false
+	}
+	return v.surface == api.Other || v.surface == api.Web && len(path) > 3 && strings.EqualFold(path[:4], "/api") ||
+		strings.ContainsAny(path, `%;\`) || strings.Contains(path, "//") || strings.Contains(path, "/.")
 }
 
 // asksRegistry reports whether the request asks a container registry for a token
@@ -102,13 +118,21 @@ func (v *visit) Answer(response *http.Response, k services.Keeper) error {
 		take = fromBatch
 	case what == transfers && (v.batch || beginsAsJSON(response)):
 		take = fromBatch
+	case what == anyLive && beginsAsJSON(response):
+		take = func(body []byte) ([]byte, error) {
+			body, err := fromBatch(body)
+			if err != nil {
+				return nil, err
+			}
+			return io.ReadAll(api.WithoutCloneTokens(bytes.NewReader(body)))
+		}
 	case what == registryTokens:
 		take = func(body []byte) ([]byte, error) {
 			return api.TakeRegistryTokens(body, func(token string, life time.Duration) string {
 				return k.Keep(v.line.Authority, "", "Bearer "+token, life)
 			})
 		}
-	case what == cloneTokens && !v.givesFile(response):
+	case what == anyLive, what == cloneTokens && !v.givesFile(response):
 		return withoutCloneTokens(response)
 	default:
 		return nil
