@@ -31,9 +31,10 @@ func TestRefsHoldOnEveryWay(t *testing.T) {
 	r.upstream(func(http.ResponseWriter, *http.Request) { asked.Add(1) }, true, "api.github.com", "uploads.github.com")
 	r.configure(agentBranches)
 	client := r.client(r.agent("a"), true)
+	sent := "{}"
 	do := func(request string) (int, string) {
 		method, path, _ := strings.Cut(request, " ")
-		q, err := http.NewRequestWithContext(t.Context(), method, "https://api.github.com"+path, strings.NewReader("{}"))
+		q, err := http.NewRequestWithContext(t.Context(), method, "https://api.github.com"+path, strings.NewReader(sent))
 		require.NoError(t, err)
 		response, err := client.Do(q)
 		require.NoError(t, err)
@@ -57,8 +58,20 @@ func TestRefsHoldOnEveryWay(t *testing.T) {
 		status, text := do(request)
 		assert.Equal(t, http.StatusForbidden, status, "%s: %s", request, text)
 	}
+	for _, assignment := range []string{
+		`{"title":"x","agent_assignment":{"base_branch":"main"}}`, `{"assignees":["copilot-swe-agent[bot]"]}`, `{"title":"x","title":"y"}`,
+		`{"body":"` + strings.Repeat("x", 2<<20) + `"}`,
+	} {
+		sent = assignment
+		for _, request := range []string{"POST /repos/acme/web/issues", "PATCH /repos/acme/web/issues/1", "POST /repos/acme/web/issues/1/assignees"} {
+			status, text := do(request)
+			assert.Equal(t, http.StatusForbidden, status, "%s: %.60s", request, sent)
+			assert.Contains(t, text, "writes a ref other than by a push, and rule work bounds the refs there", request)
+		}
+	}
+	sent = `{"title":"x","assignees":["octocat"]}`
 	assert.Zero(t, asked.Load())
-	for _, request := range []string{"POST /repos/acme/web/pulls", "POST /repos/acme/web/issues", "POST /repos/acme/web/git/commits", "GET /repos/acme/web/git/ref/heads/main"} {
+	for _, request := range []string{"POST /repos/acme/web/issues/1/assignees", "PATCH /repos/acme/web/issues/1", "POST /repos/acme/web/pulls", "POST /repos/acme/web/issues", "POST /repos/acme/web/git/commits", "GET /repos/acme/web/git/ref/heads/main"} {
 		status, text := do(request)
 		assert.Equal(t, http.StatusOK, status, "%s: %s", request, text)
 	}

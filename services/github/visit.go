@@ -47,7 +47,7 @@ func (v *visit) Read(b services.Body) policy.Meaning {
 // readBody completes an operation by what the body says.
 func (v *visit) readBody(o api.Operation, b services.Body) (err error) {
 	v.operations = []api.Operation{o}
-	if o.Body == api.NoBody {
+	if o.Body == api.NoBody && !o.MayAssign() {
 		return nil
 	}
 	if b.Denied(policy.Meaning{Service: Key, Server: v.server.Host(), Unclassified: services.Unread}, outlineOf(o)) {
@@ -79,8 +79,27 @@ func (v *visit) readBody(o api.Operation, b services.Body) (err error) {
 			return 0
 		})
 	case api.NoBody:
+		err = v.readAssignment(header, b)
 	}
 	return err
+}
+
+// readAssignment finds out whether an issue is given to GitHub's own agent, which then writes
+// a branch. What is too long to tell may do so.
+func (v *visit) readAssignment(header http.Header, b services.Body) error {
+	if v.line.Request.Body == http.NoBody {
+		return nil
+	}
+	more := v.line.Request.ContentLength > api.MaxAssignment
+	var body []byte
+	if !more {
+		var err error
+		if body, more, err = b.Peek(api.MaxAssignment); err != nil {
+			return fmt.Errorf("the body could not be read: %w", err)
+		}
+	}
+	v.operations[0].WritesRefs = more || api.AssignsAgent(header, body)
+	return nil
 }
 
 // readDocument has a GraphQL document leave as it was understood.

@@ -79,6 +79,9 @@ func parseGraphQL(media string, body []byte) ([]Operation, []byte, *Unresolved) 
 		return nil, nil, unresolved(ReasonTooLarge, "the body is longer than is read to classify a request, once it is printed anew")
 	}
 	operations, err := r.operations()
+	for i := range operations {
+		operations[i].WritesRefs = operations[i].WritesRefs || mayAssign(operations[i].Name) && assigns(printed)
+	}
 	return operations, printed, err
 }
 
