@@ -15,7 +15,11 @@ import (
 // for a body that need not be read, or cannot be.
 func (x *exchange) classify() *refusal {
 	x.policy = x.generation.Policies[x.record.Policy]
-	if x.find(); x.visit != nil {
+	x.find()
+	if refusal := x.checkSources(); refusal != nil {
+		return refusal
+	}
+	if x.visit != nil {
 		x.means(x.visit.Read((*body)(x)))
 	}
 	return x.unread

@@ -2,20 +2,18 @@ package proxy
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
 	"sallyport/internal/authfield"
-	"sallyport/internal/host"
-	"sallyport/policy"
 )
 
 // fate is what becomes of a request field that some servers read as more than a field:
 // the request is refused, or the field does not leave.
 type fate struct {
 	dropped bool
-	as      string // what servers take it for
+	second  pathForm // it names a second path, which is judged too
+	as      string   // what servers take it for
 }
 
 // What servers take a field for.
@@ -32,7 +30,8 @@ const (
 
 // secondReadings is the one table of request fields by which some server takes a request
 // for another one. What an agent can only mean as a disguise refuses the request, with the
-// reason; what a proxy in its sandbox may have added in good faith ends here.
+// reason; what a proxy in its sandbox may have added in good faith ends here; what names a
+// second path is judged with the first (secondpath.go), under no other spelling.
 var secondReadings = map[string]fate{
 	// Frameworks (Rails, Laravel, ASP.NET, Google's and Microsoft's APIs).
 	"X-Http-Method-Override": {as: asMethod},
@@ -60,16 +59,18 @@ var secondReadings = map[string]fate{
 	"X-Matched-Path":          {as: asPath},
 	"X-Middleware-Subrequest": {as: asProxy},
 	// OpenStack, Azure, Google and those who follow S3: what is copied, moved or linked.
-	"X-Copy-From":             {as: asSource},
+	"X-Copy-From":             {second: byContainer, as: asSource},
 	"X-Symlink-Target":        {as: asSource},
 	"X-Object-Manifest":       {as: asSource},
-	"X-Ms-Copy-Source":        {as: asSource},
-	"X-Ms-Rename-Source":      {as: asSource},
-	"X-Ms-File-Rename-Source": {as: asSource},
-	"X-Goog-Copy-Source":      {as: asSource},
-	"X-Oss-Copy-Source":       {as: asSource},
-	"X-Cos-Copy-Source":       {as: asSource},
-	"X-Obs-Copy-Source":       {as: asSource},
+	"X-Ms-Copy-Source":        {second: byURL, as: asSource},
+	"X-Ms-Rename-Source":      {second: byPath, as: asSource},
+	"X-Ms-File-Rename-Source": {second: byURL, as: asSource},
+	"X-Goog-Copy-Source":      {second: byBucket, as: asSource},
+	"X-Oss-Copy-Source":       {second: byBucket, as: asSource},
+	"X-Cos-Copy-Source":       {second: byHost, as: asSource},
+	"X-Bce-Copy-Source":       {second: byBucket, as: asSource},
+	"X-Amz-Copy-Source":       {second: byBucket, as: asSource},
+	"X-Obs-Copy-Source":       {second: byBucket, as: asSource},
 
 	"X-Http-Host-Override":  {as: asHost},
 	"X-Envoy-Original-Host": {as: asHost},
@@ -139,6 +140,8 @@ func (x *exchange) checkFields() *refusal {
 	for name, values := range x.r.Header {
 		f, found := fateOf(name)
 		switch {
+		case found && f.second != 0 && name == authfield.FoldHeader(name):
+			x.target.sources = append(x.target.sources, name)
 		case found && !f.dropped:
 			return malformedRequest.because("The field " + shownName(name) + " is refused, since some servers take it for " + f.as + ".")
 		case found && x.generation.authFields().Header(name):
@@ -254,42 +257,4 @@ func (x *exchange) checkMethod() *refusal {
 		return x.checkDestination()
 	}
 	return nil
-}
-
-// checkDestination reads where WebDAV copies or moves to (RFC 4918 section 10.3): a path
-// that is judged beside the request's own, at the same host.
-func (x *exchange) checkDestination() *refusal {
-	field := x.r.Header["Destination"]
-	if len(field) == 0 {
-		return nil
-	}
-	u, err := url.Parse(field[0])
-	if err != nil || len(field) > 1 || u.Opaque != "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.ContainsFunc(field[0], isUnfit) {
-		return malformedRequest.because("The Destination header cannot be read as one URL.")
-	}
-	if u.Host != "" || u.Scheme != "" {
-		port := uint16(443)
-		if x.target.scheme == "http" {
-			port = 80
-		}
-		named, err := host.ParseAuthority(u.Host, port)
-		if err != nil || named != x.destinationAuthority(port) || !strings.EqualFold(u.Scheme, x.target.scheme) {
-			return wrongAuthority.because("The Destination header names another host than the request.")
-		}
-	}
-	path, err := policy.ParsePath(u.EscapedPath())
-	if err != nil {
-		return malformedRequest.causedBy("The Destination header is refused: "+err.Error()+".", err)
-	}
-	x.target.destination = path
-	return nil
-}
-
-// destinationAuthority is where the request goes; of a plain one that is checked later.
-func (x *exchange) destinationAuthority(port uint16) host.Authority {
-	if x.session.tunnel != nil {
-		return x.target.authority
-	}
-	named, _ := host.ParseAuthority(x.r.Host, port)
-	return named
 }

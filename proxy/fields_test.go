@@ -62,8 +62,7 @@ func TestFieldsWithASecondReadingAreRefused(t *testing.T) {
 			"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "x_http_method-Override", "X.HTTP.Method", "X-Original-Method",
 			"X-Original-URL", "X-Rewrite-URL", "X_Rewrite_Url", "X-Original-URI", "X-Envoy-Original-Path", "SCRIPT_NAME", "Path_Info",
 			"X-MS-Original-URL", "X-Waws-Unencoded-Url", "X-Invoke-Path", "X-Matched-Path", "X-Middleware-Subrequest",
-			"X-Copy-From", "X-Symlink-Target", "X-Object-Manifest", "X-Ms-Copy-Source", "X-Ms-Rename-Source", "X-Ms-File-Rename-Source",
-			"X-Goog-Copy-Source", "X-Oss-Copy-Source", "X-Cos-Copy-Source", "X.Obs.Copy-Source",
+			"X-Symlink-Target", "X-Object-Manifest", "X.Obs.Copy-Source", "X_Goog_Copy_Source", "X-Ms.Copy-Source",
 			"X-HTTP-Host-Override", "X-Sendfile-Type", "X-Accel-Mapping",
 			"Transfer_Encoding", "Content_Length", "Content_Type", "Content_Encoding", "X_Amz_Copy_Source", "X-Amz_Target",
 		} {
@@ -217,5 +216,55 @@ func TestADestinationIsJudgedToo(t *testing.T) {
 		}
 		status, _, _ := ask(a, "GET", "/agents/a", "Destination", "/prod/b")
 		assert.Equal(t, http.StatusOK, status, "nobody reads it there")
+	}
+}
+
+// What a copy is made of is a second path as well, in every cloud's own form.
+func TestTheSourceOfACopyIsJudgedToo(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	var upstream recorder
+	r.upstream(upstream.serve, true, "api.test")
+	r.configure(davPolicy)
+	for protocol, ask := range askings(r) {
+		a := r.agent(strings.ToLower(strings.NewReplacer("/", "-", ".", "-").Replace(protocol)))
+		for source, want := range map[string]string{
+			"X-Ms-Copy-Source: https://api.test/agents/b?sig=x": "",
+			"X-Ms-Copy-Source: https://api.test/prod/b":         "policy",
+			"X-Ms-Copy-Source: https://other.test/agents/b":     "authority",
+			"X-Ms-File-Rename-Source: https://api.test/prod/b":  "policy",
+			"X-Ms-Rename-Source: /agents/b":                     "",
+			"X-Ms-Rename-Source: /prod/b":                       "policy",
+			"X-Ms-Rename-Source: agents/b":                      "malformed",
+			"X-Amz-Copy-Source: agents/b?versionId=1":           "",
+			"X-Amz-Copy-Source: /agents/b":                      "",
+			"X-Amz-Copy-Source: agents/kept/b":                  "policy",
+			"X-Amz-Copy-Source: secrets/b":                      "malformed",
+			"X-Amz-Copy-Source: agents/../prod/b":               "malformed",
+			"X-Amz-Copy-Source: agents/%2e%2e/prod/b":           "malformed",
+			"X-Amz-Copy-Source: api/kept":                       "policy", // of a bucket before the host
+			"X-Goog-Copy-Source: /agents/b":                     "",
+			"X-Goog-Copy-Source: agents/kept/b":                 "policy",
+			"X-Oss-Copy-Source: /prod/b":                        "malformed",
+			"X-Obs-Copy-Source: agents/b":                       "",
+			"X-Bce-Copy-Source: /agents/kept/b":                 "policy",
+			"X-Cos-Copy-Source: api.test/agents/b":              "",
+			"X-Cos-Copy-Source: api.test/prod/b":                "policy",
+			"X-Cos-Copy-Source: other.test/agents/b":            "authority",
+			"X-Copy-From: b":                                    "malformed", // the request names no account
+			"X-Goog-Copy-Source: ":                              "malformed",
+		} {
+			name, value, _ := strings.Cut(source, ": ")
+			status, text, row := ask(a, "PUT", "/agents/a", name, value)
+			assert.Equal(t, want, row.Outcome.Refusal, "%s %s: %s", protocol, source, text)
+			assert.Equal(t, want == "", status == http.StatusOK, "%s %s: %s", protocol, source, text)
+			assert.NotContains(t, text+row.Outcome.Error, "sig=x")
+		}
+		for source, want := range map[string]string{"c/o": "", "../kept/o": "malformed", "/c/o": ""} {
+			_, text, row := ask(a, "PUT", "/agents/account/c/new", "X-Copy-From", source)
+			assert.Equal(t, want, row.Outcome.Refusal, "%s %s: %s", protocol, source, text)
+		}
+		_, text, row := ask(a, "PUT", "/agents/kept2/c/new", "X-Amz-Copy-Source", "agents/b", "X-Amz-Copy-Source", "agents/c")
+		assert.Equal(t, "malformed", row.Outcome.Refusal, text)
 	}
 }

@@ -11,10 +11,10 @@ func (x *exchange) judge(g *Generation) policy.Decision {
 	if decision.Effect == policy.Deny {
 		return decision
 	}
-	if x.target.destination != (policy.Path{}) {
+	for _, second := range x.target.second {
 		to := x.query()
-		to.Path = x.target.destination
-		if decision = also(decision, p.Decide(to), "the Destination header names "+shown(to)); decision.Effect == policy.Deny {
+		to.Path = second.path
+		if decision = also(decision, p.Decide(to), "the "+second.field+" header names "+shown(to)); decision.Effect == policy.Deny {
 			return decision
 		}
 	}

@@ -25,7 +25,8 @@ type target struct {
 	rawQuery   string // as sent
 	forceQuery bool   // "?" was sent with nothing behind it
 
-	destination policy.Path // where WebDAV copies or moves to; zero for nowhere
+	sources []string     // the fields that name what is copied
+	second  []secondPath // what else the request names
 }
 
 func (t *target) query() policy.Query {

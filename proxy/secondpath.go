@@ -1,0 +1,160 @@
+package proxy
+
+import (
+	"errors"
+	"net/url"
+	"strings"
+
+	"sallyport/internal/host"
+	"sallyport/policy"
+)
+
+// secondPath is what a request names beside its own path, at the same host: where it copies
+// or moves to, or what it copies. Policy is asked about each.
+type secondPath struct {
+	field string
+	path  policy.Path
+}
+
+// pathForm is how a field names a second path. The zero pathForm names none.
+type pathForm uint8
+
+const (
+	byURL       pathForm = iota + 1 // a URL, or an absolute path (RFC 4918 section 10.3)
+	byPath                          // an absolute path
+	byBucket                        // BUCKET/KEY, with or without a slash before it
+	byHost                          // HOST/KEY
+	byContainer                     // CONTAINER/OBJECT of the account in the request's path
+)
+
+// checkDestination reads where WebDAV copies or moves to.
+func (x *exchange) checkDestination() *refusal {
+	values := x.r.Header["Destination"]
+	if len(values) == 0 {
+		return nil
+	}
+	if strings.Contains(values[0], "?") { // of a place to write to, nobody knows what that means
+		return malformedRequest.because("The field Destination cannot be read as one path.")
+	}
+	return x.readSecondPath("Destination", byURL)
+}
+
+// checkSources reads the sources of copies, but for those that the service reads by itself:
+// it names what a copy is made of.
+func (x *exchange) checkSources() *refusal {
+	for _, field := range x.target.sources {
+		if x.visit != nil && strings.HasPrefix(field, "X-Amz-") {
+			continue
+		}
+		if refusal := x.readSecondPath(field, secondReadings[field].second); refusal != nil {
+			return refusal
+		}
+	}
+	return nil
+}
+
+func (x *exchange) readSecondPath(field string, form pathForm) *refusal {
+	values := x.r.Header[field]
+	if len(values) != 1 || values[0] == "" || strings.ContainsFunc(values[0], isUnfit) {
+		return malformedRequest.because("The field " + field + " cannot be read as one path.")
+	}
+	text, err := x.secondPathText(values[0], form)
+	switch {
+	case errors.Is(err, errElsewhere):
+		return wrongAuthority.because("The field " + field + " names another host than the request.")
+	case err != nil:
+		return malformedRequest.because("The field " + field + " is refused: " + err.Error() + ".")
+	}
+	path, err := policy.ParsePath(text)
+	if err != nil {
+		return malformedRequest.causedBy("The field "+field+" is refused: "+err.Error()+".", err)
+	}
+	x.target.second = append(x.target.second, secondPath{field, path})
+	return nil
+}
+
+var (
+	errElsewhere = errors.New("it names another host")
+	errUnread    = errors.New("it cannot be read as one path")
+	errBucket    = errors.New("it names another bucket than the request, which no rule about this host's paths can judge")
+)
+
+// secondPathText is the path, as it would be sent. Queries, which name versions or hold
+// signatures, are left out.
+func (x *exchange) secondPathText(value string, form pathForm) (string, error) {
+	switch form {
+	case byURL:
+		return x.pathOfURL(value)
+	case byPath:
+		path, _, _ := strings.Cut(value, "?")
+		if !strings.HasPrefix(path, "/") {
+			return "", errUnread
+		}
+		return path, nil
+	case byHost:
+		name, _, _ := strings.Cut(value, "/")
+		if strings.Contains(name, ":") {
+			return "", errUnread
+		}
+		return x.pathOfURL(x.target.scheme + "://" + value)
+	case byBucket:
+		path, _, _ := strings.Cut(strings.TrimPrefix(value, "/"), "?")
+		return x.pathInBucket(path)
+	case byContainer:
+		version, rest, _ := strings.Cut(strings.TrimPrefix(x.target.rawPath, "/"), "/")
+		account, _, found := strings.Cut(rest, "/")
+		path, _, _ := strings.Cut(strings.TrimPrefix(value, "/"), "?")
+		if !found {
+			return "", errUnread
+		}
+		return "/" + version + "/" + account + "/" + path, nil
+	}
+	return "", errUnread
+}
+
+// pathOfURL is the path of a URL at the request's own host.
+func (x *exchange) pathOfURL(value string) (string, error) {
+	u, err := url.Parse(value)
+	if err != nil || u.Opaque != "" || u.User != nil || u.Fragment != "" {
+		return "", errUnread
+	}
+	if u.Host == "" && u.Scheme == "" {
+		return u.EscapedPath(), nil
+	}
+	port := uint16(443)
+	if x.target.scheme == "http" {
+		port = 80
+	}
+	named, err := host.ParseAuthority(u.Host, port)
+	if err != nil || named != x.ownAuthority(port) || !strings.EqualFold(u.Scheme, x.target.scheme) {
+		return "", errElsewhere
+	}
+	return u.EscapedPath(), nil
+}
+
+// pathInBucket is the path of BUCKET/KEY, where the request names the same bucket: before its
+// host or at the start of its path. What else a store keeps, no rule about this host can judge.
+func (x *exchange) pathInBucket(source string) (string, error) {
+	bucket, key, found := strings.Cut(source, "/")
+	own, _, _ := strings.Cut(strings.TrimPrefix(x.target.rawPath, "/"), "/")
+	label, _, _ := strings.Cut(x.target.authority.Name.String(), ".")
+	inPath, inHost := bucket == own, bucket == label
+	switch {
+	case !found || bucket == "" || inPath && inHost:
+		return "", errUnread
+	case inHost:
+		return "/" + key, nil
+	case inPath:
+		return "/" + source, nil
+	}
+	return "", errBucket
+}
+
+// ownAuthority is where the request goes; of a plain one that is checked later.
+func (x *exchange) ownAuthority(port uint16) host.Authority {
+	if x.session.tunnel != nil {
+		return x.target.authority
+	}
+	named, _ := host.ParseAuthority(x.r.Host, port)
+	return named
+}
