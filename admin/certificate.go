@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -41,7 +42,7 @@ func (s *Session) RevokeCertificate(ctx context.Context, r CertificateRequest) (
 			Try: "`sallyport agent show ID` lists an agent's certificates, and `audit list -o json` says in cert_serial which was used",
 		}
 	}
-	if named.Revoked && !r.Older {
+	if named.Revoked && !r.Older && !s.service.Registry.IsUnwritten(named.Agent) {
 		return RevokedCertificates{}, &Error{Kind: Conflict, Msg: "certificate " + named.Serial + " is revoked already"}
 	}
 	revoked, err := s.service.Registry.RevokeCertificates(ctx, named.Agent, r.Reason, func(c identity.Certificate) bool {
@@ -50,7 +51,8 @@ func (s *Session) RevokeCertificate(ctx context.Context, r CertificateRequest) (
 		}
 		return c.Serial == named.Serial
 	})
-	if err != nil {
+	unwritten, stopped := errors.AsType[*identity.UnwrittenError](err)
+	if err != nil && !stopped {
 		return RevokedCertificates{}, err
 	}
 	s.service.Cut(named.Agent)
@@ -59,7 +61,11 @@ func (s *Session) RevokeCertificate(ctx context.Context, r CertificateRequest) (
 	answer := RevokedCertificates{Agent: s.shown(view, agent), Revoked: []Certificate{}, Valid: s.validCertificates(agent)}
 	for _, c := range revoked {
 		answer.Revoked = append(answer.Revoked, shownCertificate(c))
-		if err := s.recordCertificate(ctx, view, agent, c, r, named); err != nil {
+		err := s.recordCertificate(ctx, view, agent, c, r, named)
+		switch {
+		case stopped:
+			return answer, s.notOnDisk("certificate "+c.Serial+" is revoked", errors.Join(unwritten, err))
+		case err != nil:
 			return answer, fmt.Errorf("certificate %s is revoked, but: %w", c.Serial, err)
 		}
 	}

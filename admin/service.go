@@ -217,15 +217,32 @@ func (s *Session) stop(ctx context.Context, event string, r StatusRequest, apply
 		return Agent{}, err
 	}
 	agent, err = apply(ctx, agent.ID, r.Reason)
-	if err != nil {
+	unwritten, stopped := errors.AsType[*identity.UnwrittenError](err)
+	if err != nil && !stopped {
 		return Agent{}, err
 	}
 	s.service.Cut(agent.ID)
 	view := s.service.View()
-	if err := s.recordAgent(ctx, event, view, agent); err != nil {
+	err = s.recordAgent(ctx, event, view, agent)
+	switch {
+	case stopped:
+		return Agent{}, s.notOnDisk(fmt.Sprintf("agent %s is %s", agent.ID, agent.Status), errors.Join(unwritten, err))
+	case err != nil:
 		return Agent{}, fmt.Errorf("agent %s is %s, but: %w", agent.ID, agent.Status, err)
 	}
 	return s.shown(view, agent), nil
+}
+
+// notOnDisk says that something is stopped in the server, and no further. Without a server it
+// is stopped nowhere.
+func (s *Session) notOnDisk(what string, why error) error {
+	if s.service.Errand == nil {
+		return why
+	}
+	return &Error{
+		Kind: Failed, Msg: what + " in this server, but not on disk, and a restart forgets it: " + why.Error(),
+		Try: "make room, and do it again",
+	}
 }
 
 // ResumeAgent lets a suspended agent work again. If the trail cannot record

@@ -36,7 +36,7 @@ func (r *Registry) Create(ctx context.Context, a Agent) (Agent, error) {
 		if before != nil {
 			return fmt.Errorf("there is an agent with id %s already", a.ID)
 		}
-		return insertAgent(ctx, tx, a)
+		return stored(insertAgent(ctx, tx, a))
 	})
 	if err != nil {
 		return Agent{}, fmt.Errorf("create agent: %w", err)
@@ -44,18 +44,23 @@ func (r *Registry) Create(ctx context.Context, a Agent) (Agent, error) {
 	return rec.agent, nil
 }
 
-// Suspend stops an active agent until it is resumed.
+// Suspend stops an active agent until it is resumed. If that cannot be written, the agent is
+// stopped in this process, and the error is an [*UnwrittenError].
 func (r *Registry) Suspend(ctx context.Context, id uuid.UUID, reason string) (Agent, error) {
 	if err := checkReason(reason); err != nil {
 		return Agent{}, fmt.Errorf("suspend agent %s: %w", id, err)
 	}
-	return r.change(ctx, "suspend", id, func(a *Agent) error {
+	agent, err := r.change(ctx, "suspend", id, func(a *Agent) error {
 		if a.Status == Suspended {
 			return fmt.Errorf("it is suspended already, since %s; `sallyport agent resume` ends that", formatTime(a.ChangedAt))
 		}
 		a.Status, a.Reason = Suspended, reason
 		return nil
 	})
+	if err != nil {
+		return r.stop(id, err, func(s *stop) { s.hold(Suspended, reason, r.now()) })
+	}
+	return agent, nil
 }
 
 // Resume lets a suspended agent work again.
@@ -78,15 +83,19 @@ func (r *Registry) Renew(ctx context.Context, id uuid.UUID, expiresAt time.Time)
 	})
 }
 
-// Revoke stops an agent for good and revokes its certificates.
+// Revoke stops an agent for good and revokes its certificates, on the terms of Suspend.
 func (r *Registry) Revoke(ctx context.Context, id uuid.UUID, reason string) (Agent, error) {
 	if err := checkReason(reason); err != nil {
 		return Agent{}, fmt.Errorf("revoke agent %s: %w", id, err)
 	}
-	return r.change(ctx, "revoke", id, func(a *Agent) error {
+	agent, err := r.change(ctx, "revoke", id, func(a *Agent) error {
 		a.Status, a.Reason = Revoked, reason
 		return nil
 	})
+	if err != nil {
+		return r.stop(id, err, func(s *stop) { s.hold(Revoked, reason, r.now()) })
+	}
+	return agent, nil
 }
 
 // AddCertificate records a certificate that was issued to an agent and gives it
@@ -102,7 +111,7 @@ func (r *Registry) AddCertificate(ctx context.Context, c Certificate) error {
 			case before.agent.Status == Revoked:
 				return revokedAlready(before.agent)
 			}
-			return insertCertificate(ctx, tx, c)
+			return stored(insertCertificate(ctx, tx, c))
 		})
 	}
 	if err != nil {
@@ -113,7 +122,8 @@ func (r *Registry) AddCertificate(ctx context.Context, c Certificate) error {
 
 // RevokeCertificates revokes those of an agent's certificates that which says, and returns
 // those that were not revoked before. The agent stays what it is. The reason is for the
-// trail and only checked here.
+// trail and only checked here. What cannot be written is revoked in this process, and the
+// error is an [*UnwrittenError].
 func (r *Registry) RevokeCertificates(ctx context.Context, agent uuid.UUID, reason string, which func(Certificate) bool) ([]Certificate, error) {
 	if err := checkReason(reason); err != nil {
 		return nil, fmt.Errorf("revoke certificates of agent %s: %w", agent, err)
@@ -127,7 +137,7 @@ func (r *Registry) RevokeCertificates(ctx context.Context, agent uuid.UUID, reas
 			if c.Revoked || !which(*c) {
 				continue
 			}
-			if err := revokeCertificate(ctx, tx, c.Serial); err != nil {
+			if err := stored(revokeCertificate(ctx, tx, c.Serial)); err != nil {
 				return err
 			}
 			after := *c
@@ -136,10 +146,20 @@ func (r *Registry) RevokeCertificates(ctx context.Context, agent uuid.UUID, reas
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("revoke certificates of agent %s: %w", agent, err)
+	if err == nil {
+		return revoked, nil
 	}
-	return revoked, nil
+	revoked = nil
+	_, err = r.stop(agent, fmt.Errorf("revoke certificates of agent %s: %w", agent, err), func(s *stop) {
+		for _, c := range r.Certificates(agent) {
+			if !c.Revoked && which(c) {
+				s.serials[c.Serial] = true
+				c.Revoked = true
+				revoked = append(revoked, c)
+			}
+		}
+	})
+	return revoked, err
 }
 
 func checkCertificate(c Certificate, now time.Time) error {
@@ -169,7 +189,7 @@ func (r *Registry) change(ctx context.Context, step string, id uuid.UUID, apply 
 			return err
 		}
 		after.ChangedAt = r.now()
-		return updateAgent(ctx, tx, after)
+		return stored(updateAgent(ctx, tx, after))
 	})
 	if err != nil {
 		return Agent{}, fmt.Errorf("%s agent %s: %w", step, id, err)
@@ -192,12 +212,12 @@ func (r *Registry) write(ctx context.Context, id uuid.UUID, apply func(*sql.Tx, 
 	}
 	tx, err := r.db.BeginTx(ctx, nil)
 	if err != nil {
-		return nil, fmt.Errorf("begin: %w", explain(err))
+		return nil, fmt.Errorf("begin: %w", stored(err))
 	}
 	defer func() { _ = tx.Rollback() }()
 	before, err := readOne(ctx, tx, id)
 	if err != nil {
-		return nil, fmt.Errorf("read: %w", explain(err))
+		return nil, fmt.Errorf("read: %w", stored(err))
 	}
 	if err := apply(tx, before); err != nil {
 		// The view learns what the database had. It can be news when an
@@ -205,15 +225,14 @@ func (r *Registry) write(ctx context.Context, id uuid.UUID, apply func(*sql.Tx, 
 		if before != nil {
 			r.publish(before)
 		}
-		return nil, explain(err)
+		return nil, err
 	}
 	after, err := readOne(ctx, tx, id)
 	if err != nil {
-		return nil, fmt.Errorf("read back: %w", explain(err))
+		return nil, fmt.Errorf("read back: %w", stored(err))
 	}
 	if err := tx.Commit(); err != nil {
-		return nil, fmt.Errorf("commit: %w", explain(err))
+		return nil, fmt.Errorf("commit: %w", stored(err))
 	}
-	r.publish(after)
-	return after, nil
+	return r.publish(after), nil
 }

@@ -2,7 +2,9 @@ package identity_test
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -127,7 +129,8 @@ func TestReasons(t *testing.T) {
 	assert.Equal(t, "Grüße, 'quoted'; DROP TABLE agents", after.Reason)
 }
 
-// A change that cannot be written is not seen.
+// A change that cannot be written is not seen, unless it stops an agent: see
+// TestAStopThatCannotBeWrittenHolds.
 func TestFailedWritesLeaveTheView(t *testing.T) {
 	t.Parallel()
 	fail := map[string]func(t *testing.T, path string, r *identity.Registry) context.Context{
@@ -154,18 +157,89 @@ func TestFailedWritesLeaveTheView(t *testing.T) {
 			r := open(t, path, (&clock{}).now)
 			a := create(t, r, operator())
 			ctx := spoil(t, path, r)
-			for step, change := range steps(r) {
-				if _, err := change(ctx, a.ID); step != "resume" {
-					assert.Error(t, err, step)
-				}
-			}
-			_, err := r.Create(ctx, operator())
+			_, err := steps(r)["renew"](ctx, a.ID)
+			require.Error(t, err)
+			_, err = r.Create(ctx, operator())
 			require.Error(t, err)
 			require.Error(t, r.AddCertificate(ctx, identity.Certificate{Serial: "abc", Agent: a.ID, NotAfter: start.Add(time.Hour)}))
 			assert.Equal(t, []identity.Agent{a}, r.List())
 			assert.True(t, r.CertificateRevoked("abc"))
 		})
 	}
+}
+
+// A stop that cannot be written holds in this process, whatever else is committed, until a stop
+// is committed that is no weaker.
+func TestAStopThatCannotBeWrittenHolds(t *testing.T) {
+	t.Parallel()
+	const full = `CREATE TRIGGER full BEFORE UPDATE ON %s BEGIN SELECT RAISE(ABORT, 'full'); END`
+	path := database(t)
+	r := open(t, path, (&clock{}).now)
+	suspended, revoked, cut, other := create(t, r, operator()), create(t, r, operator()), create(t, r, operator()), create(t, r, operator())
+	for i, a := range []identity.Agent{suspended, revoked, cut, other} {
+		certify(t, r, a.ID, fmt.Sprintf("a%d", i))
+	}
+	certify(t, r, cut.ID, "b2")
+	state := func(a identity.Agent) string {
+		found, _ := r.Lookup(a.ID)
+		return found.State(start)
+	}
+	execute(t, path, fmt.Sprintf(full, "agents"))
+	execute(t, path, strings.Replace(fmt.Sprintf(full, "certificates"), "full BEFORE", "full2 BEFORE", 1))
+
+	var unwritten *identity.UnwrittenError
+	agent, err := r.Suspend(t.Context(), suspended.ID, "runs wild")
+	require.ErrorAs(t, err, &unwritten)
+	assert.Equal(t, identity.Suspended, agent.Status)
+	assert.Equal(t, "runs wild", agent.Reason)
+	_, err = r.Revoke(t.Context(), revoked.ID, "key leaked")
+	require.ErrorAs(t, err, &unwritten)
+	gone, err := r.RevokeCertificates(t.Context(), cut.ID, "", func(c identity.Certificate) bool { return c.Serial == "a2" })
+	require.ErrorAs(t, err, &unwritten)
+	require.Len(t, gone, 1)
+	assert.ErrorContains(t, r.Unwritten(), "3 agents are stopped in this server")
+	_, err = r.Suspend(t.Context(), uuid.New(), "")
+	require.NotErrorAs(t, err, &unwritten, "nobody is stopped who is not known")
+
+	execute(t, path, "DROP TRIGGER full; DROP TRIGGER full2")
+	holds := func() {
+		t.Helper()
+		assert.Equal(t, []string{"suspended", "revoked", "active", "active"}, []string{state(suspended), state(revoked), state(cut), state(other)})
+		assert.True(t, r.CertificateRevoked("a1"), "those of a revoked agent")
+		assert.True(t, r.CertificateRevoked("a2"))
+		assert.False(t, r.CertificateRevoked("b2"))
+		assert.False(t, r.CertificateRevoked("a0"))
+	}
+	holds()
+	for _, a := range []identity.Agent{suspended, revoked, cut, other} {
+		_, err = r.Renew(t.Context(), a.ID, start.Add(2*time.Hour))
+		require.NoError(t, err)
+		holds()
+	}
+	_, err = r.Resume(t.Context(), suspended.ID)
+	require.Error(t, err, "the database knows of no suspension")
+	_, err = r.Suspend(t.Context(), other.ID, "")
+	require.NoError(t, err)
+	_, err = r.Resume(t.Context(), other.ID)
+	require.NoError(t, err)
+	holds()
+	_, err = r.Suspend(t.Context(), revoked.ID, "")
+	require.NoError(t, err)
+	holds() // a weaker stop takes nothing away
+	assert.ErrorContains(t, r.Unwritten(), "3 agents")
+
+	_, err = r.Suspend(t.Context(), suspended.ID, "again")
+	require.NoError(t, err)
+	_, err = r.Revoke(t.Context(), revoked.ID, "again")
+	require.NoError(t, err)
+	_, err = r.RevokeCertificates(t.Context(), cut.ID, "", func(c identity.Certificate) bool { return c.Serial == "a2" })
+	require.NoError(t, err)
+	holds()
+	require.NoError(t, r.Unwritten(), "all is on disk")
+	agent, err = r.Resume(t.Context(), suspended.ID)
+	require.NoError(t, err)
+	assert.Equal(t, identity.Active, agent.Status)
+	assert.Equal(t, "active", state(suspended))
 }
 
 // What is final is final in the database too, whoever holds the pen.

@@ -36,6 +36,7 @@ type Registry struct {
 	// that the view takes changes in the order in which they were committed.
 	changes   sync.Mutex
 	following atomic.Bool // another process makes the changes
+	stops     stops       // that could not be written
 
 	// The view. What the maps point to is never written again.
 	agents       sync.Map // uuid.UUID to *record
@@ -203,7 +204,11 @@ func ambiguous(name string, agents []Agent) error {
 // publish puts a committed record in the view. Certificates come first when an
 // agent is revoked and, harmlessly, when it is created: nothing in the view
 // allows more than the database does.
-func (r *Registry) publish(rec *record) {
+//
+// It returns what is in the view, which stops more than was committed where a stop could
+// not be written.
+func (r *Registry) publish(rec *record) *record {
+	rec = r.stops.over(rec)
 	var until time.Time
 	for _, c := range slices.Backward(rec.certificates) {
 		if !c.Revoked && c.NotAfter.After(until) {
@@ -212,4 +217,5 @@ func (r *Registry) publish(rec *record) {
 		r.certificates.Store(c.Serial, &held{Certificate: c, until: until})
 	}
 	r.agents.Store(rec.agent.ID, rec)
+	return rec
 }

@@ -66,6 +66,7 @@ func (s *server) readiness() Readiness {
 	r.add("checkpoints", StatusWarning, s.publisher.Err())
 	r.add("configuration", StatusWarning, s.files.Err())
 	r.add("owners", StatusWarning, s.orphaned())
+	r.add("registry", StatusWarning, s.registry.Unwritten())
 	var stopping error
 	if s.succession.draining.Load() {
 		stopping = errors.New("draining")

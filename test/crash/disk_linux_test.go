@@ -150,3 +150,60 @@ func TestReadOnlyState(t *testing.T) {
 	_, total := w.upstream.seen()
 	assert.Zero(t, total)
 }
+
+// TestAStopOnAFullDiskHolds: an agent is stopped in the server though its registry cannot be
+// written, what it has open ends, and the person is told that a restart forgets it.
+func TestAStopOnAFullDiskHolds(t *testing.T) {
+	t.Parallel()
+	home, state := smallState(t, "16m")
+	w := newWorld(t, home)
+	srv := w.serve(t)
+	client := w.client(t)
+	w.upstream.gate = make(chan struct{})
+	defer close(w.upstream.gate)
+	ended := make(chan time.Time, 1)
+	go func() {
+		_, _ = call(t.Context(), client, "/stream/0")
+		ended <- time.Now()
+	}()
+	w.upstream.reached(t, "/stream/0")
+	filler := filepath.Join(state, "filler")
+	fill(t, filler)
+	var err error
+	for n := 0; err == nil && n < 5000; n++ { // what the log has allocated already can still be used
+		_, err = w.home.Run(t.Context(), "agent", "renew", w.agent.ID, "--out", filepath.Join(t.TempDir(), "renewed"))
+	}
+	require.ErrorContains(t, err, "full")
+
+	started := time.Now()
+	_, err = w.home.Run(t.Context(), "agent", "suspend", w.agent.ID, "--reason", "runs wild")
+	require.ErrorContains(t, err, "is suspended in this server, but not on disk, and a restart forgets it")
+	require.ErrorContains(t, err, "make room, and do it again")
+	select {
+	case at := <-ended:
+		assert.Less(t, at.Sub(started), 5*time.Second)
+	case <-time.After(20 * time.Second):
+		require.Fail(t, "the stream goes on", srv.Log())
+	}
+	out, err := w.home.Run(t.Context(), "agent", "list")
+	require.NoError(t, err)
+	assert.Contains(t, string(out), "suspended")
+	assert.Contains(t, ready(t, w.settings.Health), "1 agents are stopped in this server, but not on disk")
+
+	require.NoError(t, os.Remove(filler))
+	require.Eventually(t, func() bool { // the trail may take a moment longer
+		_, err = w.home.Run(t.Context(), "agent", "suspend", w.agent.ID)
+		return err == nil || strings.Contains(err.Error(), "it is suspended already")
+	}, 20*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool {
+		status, text := call(t.Context(), client, "/after")
+		assert.NotEqual(t, http.StatusOK, status, text)
+		return w.ready(t) == http.StatusOK
+	}, 20*time.Second, 50*time.Millisecond)
+	require.NoError(t, srv.Stop())
+	srv = w.serve(t)
+	out, err = w.home.Run(t.Context(), "agent", "list")
+	require.NoError(t, err)
+	assert.Contains(t, string(out), "suspended", "it is on disk")
+	require.NoError(t, srv.Stop())
+}
