@@ -8,9 +8,8 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/time/rate"
 
-	"sallyport/audit"
-	"sallyport/identity"
 	"sallyport/proxy/upstream"
+	"sallyport/proxy/wire"
 )
 
 // agent is what the proxy holds for one agent while it is at work: its open
@@ -24,8 +23,8 @@ type agent struct {
 	mu        sync.Mutex
 	gone      bool // evicted; ask agents.get again
 	used      time.Time
-	conns     map[*counted]struct{} // on the listener
-	tunnels   map[*tunnel]struct{}
+	conns     map[*caller]struct{} // on the listener
+	tunnels   map[*wire.Tunnel]struct{}
 	exchanges map[*exchange]struct{}
 	upstream  *upstream.Transport
 
@@ -47,11 +46,13 @@ const (
 	agentIdle     = 10 * time.Minute // without tunnel or exchange before its state is dropped
 )
 
-// agents are all agents at work.
+// agents are all agents at work. They are safe for concurrent use.
 type agents struct {
 	mu sync.RWMutex
 	at map[uuid.UUID]*agent
 }
+
+func newAgents() *agents { return &agents{at: map[uuid.UUID]*agent{}} }
 
 // get returns the agent's state, locked; the caller unlocks it.
 func (a *agents) get(id uuid.UUID) *agent {
@@ -78,9 +79,9 @@ func (a *agents) add(id uuid.UUID) *agent {
 	}
 	added := &agent{
 		id:        id,
-		conns:     map[*counted]struct{}{},
+		conns:     map[*caller]struct{}{},
 		key:       id.String(),
-		tunnels:   map[*tunnel]struct{}{},
+		tunnels:   map[*wire.Tunnel]struct{}{},
 		exchanges: map[*exchange]struct{}{},
 		hosts:     map[string]struct{}{},
 	}
@@ -152,21 +153,28 @@ func (a *agent) setLimits(l Limits) {
 // connect counts a connection whose agent has become known, if there is room.
 // Without a bound, one agent could take every descriptor that there is: each tunnel
 // and each plain exchange is one connection, and more are of no use.
-func (a *agents) connect(c *counted, peer identity.Peer, l Limits) bool {
-	one := a.get(peer.Agent)
+func (a *agents) connect(c *caller, l Limits) bool {
+	one := a.get(c.peer.Agent)
 	defer one.mu.Unlock()
 	one.setLimits(l)
 	if len(one.conns) >= one.limits.Tunnels+one.limits.Exchanges {
 		return false
 	}
-	c.agent, c.serial = one, peer.Serial
+	c.agent = one
 	one.conns[c] = struct{}{}
 	return true
 }
 
-func (a *agent) disconnect(c *counted) {
+func (a *agent) disconnect(c *caller) {
 	a.mu.Lock()
 	delete(a.conns, c)
+	a.mu.Unlock()
+}
+
+// release takes a tunnel out of those that are open.
+func (a *agent) release(t *wire.Tunnel) {
+	a.mu.Lock()
+	delete(a.tunnels, t)
 	a.mu.Unlock()
 }
 
@@ -209,15 +217,6 @@ func (a *agent) meet(host string, now time.Time) (limit string, retryAfter time.
 	}
 	a.hosts[host] = struct{}{}
 	return "", 0
-}
-
-// excess sums up refusals for one limit, which get one row together, so that a
-// runaway agent cannot fill the trail.
-type excess struct {
-	id    uuid.UUID // the row's, and the one that every such answer names
-	since time.Time
-	count int          // beside the one that opened the window, which has a row of its own
-	first audit.Intent // what the first of them was
 }
 
 // byteBudget is one of the trail's bytes, which are known only once they are written: it

@@ -135,7 +135,7 @@ func (x *exchange) recordEvent(kind, key string, list []any) *refusal {
 	x.agent.wrote(x.started, eventBase+weightOf(payload), false)
 	event := audit.Event{Type: kind, Exchange: x.id, Payload: payload}
 	if err := x.p.trail.Record(context.WithoutCancel(x.ctx), event); err != nil {
-		return x.p.unrecorded(x.id, err)
+		return x.p.clerk.unrecorded(x.id, err)
 	}
 	return nil
 }

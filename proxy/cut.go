@@ -8,16 +8,13 @@ import (
 
 	"github.com/google/uuid"
 
-	"sallyport/audit"
-	"sallyport/identity"
+	"sallyport/proxy/wire"
 )
 
 // Bounds of the sweep over open exchanges.
 const (
 	sweepInterval = 250 * time.Millisecond
 	stallTimeout  = 10 * time.Minute // without a byte in either direction
-	sumUpInterval = time.Second
-	excessWindow  = 10 * time.Second // refusals for excess that share a row
 )
 
 // Cut breaks off everything that the agent has open if it is no longer active, and
@@ -48,25 +45,12 @@ func (p *Proxy) cut(id uuid.UUID) string {
 	}
 	p.agents.forget(id) // what an exchange keeps after it, that exchange drops
 	for _, t := range tunnels {
-		_ = t.cut()
+		_ = t.Cut()
 	}
 	if len(exchanges)+len(tunnels) > 0 {
 		p.log.Info("agent cut off", "agent", id, "refusal", refusal.word, "exchanges", len(exchanges), "tunnels", len(tunnels))
 	}
 	return refusal.word
-}
-
-// mayAct looks up who has this identity, and says why it may not act now; nil if it may.
-func (p *Proxy) mayAct(peer identity.Peer) (identity.Agent, *refusal) {
-	record, found := p.registry.Lookup(peer.Agent)
-	if !found {
-		return record, unknownIdentity.because("No agent has this certificate's identity.")
-	}
-	now := p.now()
-	if refusal := inactive(record.State(now)); refusal != nil {
-		return record, refusal
-	}
-	return record, unusable(p.registry.CertificateState(peer.Serial, now))
 }
 
 // cutCertificates breaks off what an agent has opened with certificates that are revoked,
@@ -76,20 +60,20 @@ func (p *Proxy) cutCertificates(id uuid.UUID) {
 	exchanges, tunnels := p.agents.open(id)
 	now, n := p.now(), 0
 	for _, x := range exchanges {
-		if refusal := unusable(p.registry.CertificateState(x.session.peer.Serial, now)); refusal != nil {
+		if refusal := unusable(p.registry.CertificateState(x.caller.peer.Serial, now)); refusal != nil {
 			x.abort(&cutError{refusal: refusal})
 			n++
 		}
 	}
 	for _, t := range tunnels {
-		if unusable(p.registry.CertificateState(t.serial, now)) != nil {
-			_ = t.cut()
+		if unusable(p.registry.CertificateState(callerOf(t.Session).peer.Serial, now)) != nil {
+			_ = t.Cut()
 			n++
 		}
 	}
 	for _, c := range p.agents.connections(id) {
-		if unusable(p.registry.CertificateState(c.serial, now)) != nil && !c.doomed.Swap(true) {
-			time.AfterFunc(abortGrace, func() { _ = c.Close() }) // an answer on it may say why
+		if unusable(p.registry.CertificateState(c.peer.Serial, now)) != nil && !c.doomed.Swap(true) {
+			time.AfterFunc(abortGrace, func() { _ = c.conn.Close() }) // an answer on it may say why
 			n++
 		}
 	}
@@ -98,7 +82,7 @@ func (p *Proxy) cutCertificates(id uuid.UUID) {
 	}
 }
 
-func (a *agents) connections(id uuid.UUID) []*counted {
+func (a *agents) connections(id uuid.UUID) []*caller {
 	a.mu.RLock()
 	one := a.at[id]
 	a.mu.RUnlock()
@@ -110,7 +94,7 @@ func (a *agents) connections(id uuid.UUID) []*counted {
 	return slices.Collect(maps.Keys(one.conns))
 }
 
-func (a *agents) open(id uuid.UUID) (exchanges []*exchange, tunnels []*tunnel) {
+func (a *agents) open(id uuid.UUID) (exchanges []*exchange, tunnels []*wire.Tunnel) {
 	a.mu.RLock()
 	one := a.at[id]
 	a.mu.RUnlock()
@@ -121,7 +105,7 @@ func (a *agents) open(id uuid.UUID) (exchanges []*exchange, tunnels []*tunnel) {
 }
 
 // open lists what the agent has open. What registers after it reads the mark.
-func (a *agent) open() (exchanges []*exchange, tunnels []*tunnel) {
+func (a *agent) open() (exchanges []*exchange, tunnels []*wire.Tunnel) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for x := range a.exchanges {
@@ -156,13 +140,6 @@ func (p *Proxy) sweep(ctx context.Context) {
 		p.cutStalled()
 		p.evictIdle()
 	})
-}
-
-// sumUpWindows writes the rows of refusals for excess until ctx ends. It waits
-// for the trail.
-func (p *Proxy) sumUpWindows(ctx context.Context) {
-	every(ctx, sumUpInterval, func() { p.sumUp(false) })
-	p.sumUp(true)
 }
 
 func every(ctx context.Context, interval time.Duration, do func()) {
@@ -210,62 +187,4 @@ func (p *Proxy) evictIdle() {
 			p.agents.evict(a, before)
 		}
 	}
-}
-
-// summarise takes a refusal for excess into the agent's open window. The first
-// one opens it and has a row of its own (true); the others share the window's,
-// which says what the first of them was.
-func (a *agent) summarise(id uuid.UUID, at time.Time, intent func() audit.Intent) (own bool, row uuid.UUID) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.excess == nil {
-		a.excess = &excess{id: audit.NewID(), since: at}
-		return true, id
-	}
-	if a.excess.count == 0 {
-		a.excess.first = intent()
-	}
-	a.excess.count++
-	return false, a.excess.id
-}
-
-// sumUp writes the rows of windows that are over. What cannot be written now is
-// kept for the next time.
-func (p *Proxy) sumUp(all bool) {
-	for _, a := range p.agents.all() {
-		a.mu.Lock()
-		e := a.excess
-		if e == nil || !all && p.now().Sub(e.since) < excessWindow {
-			a.mu.Unlock()
-			continue
-		}
-		a.excess = nil
-		a.mu.Unlock()
-		if e.count == 0 {
-			continue
-		}
-		if err := p.recordExcess(e); err != nil {
-			p.unrecorded(e.id, err)
-			a.keep(e)
-		}
-	}
-}
-
-// keep puts a window back that could not be written.
-func (a *agent) keep(e *excess) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.excess != nil {
-		e.count += a.excess.count
-	}
-	a.excess = e
-}
-
-func (p *Proxy) recordExcess(e *excess) error {
-	in := e.first
-	in.ID, in.Refusal = e.id, overLimit.word
-	in.Details = map[string]any{"refused": e.count, "since": e.since.UTC().Format(time.RFC3339Nano)}
-	maps.Copy(in.Details, e.first.Details)
-	out := refusedOutcome(overLimit.because("The agent was over its limit; the requests of this window are summed up."), p.now())
-	return p.trail.Refused(context.Background(), &in, &out)
 }

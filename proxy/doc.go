@@ -4,7 +4,7 @@
 // The life of one exchange, told by ServeHTTP in exchange.go:
 //
 //  1. The listener accepts TLS 1.3 with a verified client certificate, and
-//     goproxy takes CONNECT (listener.go, connect.go).
+//     goproxy takes CONNECT (package wire).
 //  2. What comes out of a tunnel is TLS again, ended with a leaf for the
 //     CONNECT name alone; HTTP/1.1 and HTTP/2 reach the same handler.
 //  3. The exchange registers with its agent, and only then is the agent's
@@ -24,16 +24,15 @@
 //
 // Where to look, beside exchange.go:
 //
-//   - an agent's connections: listener.go, connect.go, tunnel.go, session.go;
-//     the bytes of their requests, as they were sent: headreader.go and head.go
-//     for HTTP/1.1, sectionreader.go and section.go for HTTP/2
+//   - an agent's connections, and the bytes of their requests as they were sent:
+//     package wire; who may connect and open tunnels: guard.go
 //   - what a request is about: target.go, classify.go, which asks its service
 //     (package services); what is read of bodies for it: reading.go
 //   - what an answer hands out and the agent does not get: kept.go; what a service has left to give: budget.go
-//   - the way out and back: forward.go, header.go, respond.go, upgrade.go; cork.go
-//     spares system calls; which addresses are dialled, and how: package upstream
-//   - what is told: rows.go and record.go to the trail, refusal.go to
-//     the agent
+//   - the way out and back: forward.go, header.go, respond.go, upgrade.go;
+//     which addresses are dialled, and how: package upstream
+//   - what is told: rows.go and record.go to the trail, and what belongs to no
+//     exchange clerk.go and excess.go; refusal.go to the agent
 //   - what ends it early: agent.go (what each has open, and its limits), cut.go
 //   - the configuration: generation.go; the whole of it: proxy.go
 //

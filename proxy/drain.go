@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"sync"
 	"time"
 )
 
@@ -10,22 +9,10 @@ import (
 // what is left. Every exchange has its outcome recorded when it returns, as far
 // as the trail can be written.
 func (p *Proxy) Shutdown(ctx context.Context) error {
-	p.mu.Lock()
-	ln, again := p.listener, p.stopping
-	p.stopping = true
-	p.mu.Unlock()
-	if ln == nil || again {
+	serving, err := p.wire.Drain(ctx)
+	if !serving {
 		return nil
 	}
-	err := ln.Close()
-	if p.easing.Load() {
-		err = nil // it is closed already
-	}
-	var draining sync.WaitGroup
-	draining.Go(func() { _ = p.outer.Shutdown(ctx) })
-	draining.Go(func() { _ = p.inner.Shutdown(ctx) })
-	draining.Go(func() { _ = p.inner2.Shutdown(ctx) })
-	draining.Wait()
 	if !p.drained(ctx) {
 		p.cutAll()
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), cutGrace)
@@ -33,9 +20,7 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 		p.drained(grace)
 	}
 	p.closeTunnels()
-	_ = p.outer.Close()
-	_ = p.inner.Close()
-	_ = p.inner2.Close()
+	p.wire.Close()
 	p.agents.shut()
 	p.endErrands()
 	close(p.stopped)
@@ -46,36 +31,7 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 // now on, and lets agents go over to it: whoever has connected is still served, and
 // its connection ends with the next answer. It returns when no agent is connected
 // any more, or when ctx ends. Shutdown comes after it.
-func (p *Proxy) Ease(ctx context.Context) {
-	p.mu.Lock()
-	ln := p.listener
-	p.mu.Unlock()
-	if ln == nil || p.easing.Swap(true) {
-		return
-	}
-	_ = ln.Close()
-	ticker := time.NewTicker(drainPoll)
-	defer ticker.Stop()
-	for p.greeted.Load() > 0 || p.connected() {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
-}
-
-func (p *Proxy) connected() bool {
-	for _, a := range p.agents.all() {
-		a.mu.Lock()
-		n := len(a.conns)
-		a.mu.Unlock()
-		if n > 0 {
-			return true
-		}
-	}
-	return false
-}
+func (p *Proxy) Ease(ctx context.Context) { p.wire.Ease(ctx) }
 
 // endErrands breaks off what Sallyport asks by itself, and waits for its rows.
 func (p *Proxy) endErrands() {
@@ -122,7 +78,7 @@ func (p *Proxy) closeTunnels() {
 	for _, a := range p.agents.all() {
 		_, tunnels := a.open()
 		for _, t := range tunnels {
-			_ = t.cut()
+			_ = t.Cut()
 		}
 	}
 }

@@ -53,7 +53,7 @@ func (x *exchange) errand() *errand {
 		in.PolicyHash = x.policy.Hash()
 	}
 	in.Rule, in.Decision = x.decision.Rule, policy.Allow.String()
-	in.CertSerial = x.session.peer.Serial
+	in.CertSerial = x.caller.peer.Serial
 	in.Details = map[string]any{"for": x.id.String()}
 	e.bound, e.agent = true, x.agent
 	return e
@@ -127,7 +127,7 @@ func (e *errand) begin(r *http.Request) (*audit.Intent, error) {
 	in.Operation, in.Resource = call.Operation, call.Resource
 	e.wrote(in.StartedAt, rowWeight(&in, nil))
 	if err := e.p.trail.Begin(context.WithoutCancel(r.Context()), &in); err != nil {
-		_ = e.p.unrecorded(in.ID, err)
+		_ = e.p.clerk.unrecorded(in.ID, err)
 		return nil, errUnrecorded
 	}
 	return &in, nil

@@ -17,6 +17,7 @@ import (
 	"sallyport/identity"
 	"sallyport/internal/share"
 	"sallyport/policy"
+	"sallyport/proxy/wire"
 	"sallyport/services"
 )
 
@@ -25,7 +26,7 @@ import (
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := p.open(w, r)
 	defer x.close()
-	if p.easing.Load() && r.Header.Get("Upgrade") == "" {
+	if p.wire.Easing() && r.Header.Get("Upgrade") == "" {
 		x.closeAfter() // the agent's next request goes to the process that accepts now
 	}
 	if refusal := x.authorize(); refusal != nil {
@@ -57,14 +58,15 @@ type exchange struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	r       *http.Request
-	session *session
+	session *wire.Session
+	caller  *caller         // of the session
 	ctx     context.Context //nolint:containedctx // an exchange is the scope of its context; abort needs it from outside
 	cancel  context.CancelCauseFunc
 
 	id         uuid.UUID
 	started    time.Time
 	generation *Generation
-	framing    framing
+	framing    wire.Framing
 	agent      *agent
 	record     identity.Agent // as it was when the exchange began
 	target     target
@@ -117,17 +119,15 @@ func (e *cutError) Error() string { return e.refusal.detail }
 // and then looks for its exchanges, and an exchange registers first and then
 // reads the mark, so that none slips through.
 func (p *Proxy) open(w http.ResponseWriter, r *http.Request) *exchange {
-	s := sessionOf(r)
+	s := wire.SessionOf(r)
 	ctx, cancel := context.WithCancelCause(r.Context())
 	x := &exchange{
-		p: p, w: w, r: r, session: s, control: http.NewResponseController(w),
+		p: p, w: w, r: r, session: s, caller: callerOf(s), control: http.NewResponseController(w),
 		ctx: ctx, cancel: cancel,
 		id: audit.NewID(), started: p.now(), generation: p.generation(),
 	}
-	if s.head != nil {
-		x.framing = s.head.check(r)
-	}
-	x.agent = p.agents.get(s.peer.Agent)
+	x.framing = s.Framing(r)
+	x.agent = p.agents.get(x.caller.peer.Agent)
 	x.agent.exchanges[x] = struct{}{}
 	x.agent.setLimits(x.generation.Limits)
 	x.agent.mu.Unlock()
@@ -176,7 +176,7 @@ func (x *exchange) authorize() *refusal {
 
 // identify looks the agent up, on every request: a tunnel outlives a suspension.
 func (x *exchange) identify() (refusal *refusal) {
-	x.record, refusal = x.p.mayAct(x.session.peer)
+	x.record, refusal = x.p.mayAct(x.caller.peer)
 	return refusal
 }
 
@@ -289,7 +289,7 @@ func (x *exchange) notRetrieved(err error) *refusal {
 	}
 	switch {
 	case errors.Is(err, errUnrecorded):
-		return x.p.unrecorded(x.id, err)
+		return x.p.clerk.unrecorded(x.id, err)
 	case unsigned(err) != nil:
 		return unsigned(err)
 	case errors.As(err, &later):
@@ -318,7 +318,7 @@ func (x *exchange) begin() *refusal {
 	x.outcome.Timings.Audit = milliseconds(time.Since(start))
 	if err != nil {
 		x.p.metrics.Exchange(x.intent.Decision, audit.OutcomeRefused, time.Since(x.started))
-		return x.p.unrecorded(x.id, err)
+		return x.p.clerk.unrecorded(x.id, err)
 	}
 	return nil
 }
@@ -327,7 +327,7 @@ func (x *exchange) begin() *refusal {
 // before the first byte: what has changed since the decision counts.
 func (x *exchange) confirm() *refusal {
 	x.confirmed.Store(true) // before the newest generation is read, so that Recheck finds the exchange or it finds the reload
-	if _, refusal := x.p.mayAct(x.session.peer); refusal != nil {
+	if _, refusal := x.p.mayAct(x.caller.peer); refusal != nil {
 		return refusal
 	}
 	newest := x.p.generation()

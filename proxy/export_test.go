@@ -1,10 +1,6 @@
 package proxy
 
-import (
-	"time"
-
-	"golang.org/x/net/http2/hpack"
-)
+import "time"
 
 // SweepEvery replaces the interval at which the proxy looks for what is to be cut.
 // Call it before Serve.
@@ -15,17 +11,3 @@ func (p *Proxy) ReadWithin(idle, most time.Duration) { p.readingIdle, p.readingM
 
 // BodyMemory is how much memory bodies take.
 func (p *Proxy) BodyMemory() int64 { return p.bodies.Used() }
-
-// CheckHead is checkHead.
-func CheckHead(head []byte, old bool) (hostField string, err error) { return checkHead(head, old) }
-
-// Judge says why an HTTP/2 server does not let a request of these fields through
-// to a handler; "" if it does.
-func Judge(fields []hpack.HeaderField) string {
-	var s section
-	for _, f := range fields {
-		s.add(f)
-	}
-	s.end()
-	return s.fault
-}

@@ -340,9 +340,7 @@ func (x *exchange) endBody() {
 	if x.bodyEnded.Load() {
 		return
 	}
-	if x.session.head != nil {
-		x.session.head.bodyRead()
-	}
+	x.session.BodyRead()
 	x.bodyEnded.Store(true) // after it: the handler may return now, and the next request be read
 }
 

@@ -169,32 +169,3 @@ func FuzzRequestHead(f *testing.F) {
 		require.NotContains(t, r.log.String(), "panic", "%q", said)
 	})
 }
-
-// FuzzCheckHead: what is accepted is what net/http understands, too, with the
-// same Host, one framing at most and no line that a lenient parser could split.
-func FuzzCheckHead(f *testing.F) {
-	for _, seed := range heads {
-		f.Add([]byte(seed), false)
-	}
-	f.Fuzz(func(t *testing.T, head []byte, old bool) {
-		if end := bytes.Index(head, []byte("\r\n\r\n")); end >= 0 {
-			head = head[:end+4]
-		}
-		hostField, err := proxy.CheckHead(head, old)
-		if err != nil {
-			return
-		}
-		lines := bytes.Split(head, []byte("\n"))
-		for _, line := range lines[:len(lines)-1] {
-			require.True(t, bytes.HasSuffix(line, []byte("\r")), "a bare line feed in %q", head)
-		}
-		request, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(head)))
-		if err != nil {
-			return
-		}
-		require.False(t, len(request.TransferEncoding) > 0 && old, "%q", head)
-		if !request.URL.IsAbs() && request.URL.Host == "" {
-			require.Equal(t, request.Host, hostField, "%q", head)
-		}
-	})
-}

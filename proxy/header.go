@@ -1,13 +1,11 @@
 package proxy
 
 import (
-	"errors"
 	"maps"
 	"net/http"
 	"net/textproto"
 	"slices"
 	"strings"
-	"syscall"
 
 	"golang.org/x/net/http/httpguts"
 )
@@ -72,15 +70,4 @@ func httpTrailerAllowed(name string) bool {
 		return false
 	}
 	return httpguts.ValidTrailerHeader(name)
-}
-
-// isExhausted reports whether the process or the host is out of descriptors or
-// memory, which passes.
-func isExhausted(err error) bool {
-	for _, passing := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
-		if errors.Is(err, passing) {
-			return true
-		}
-	}
-	return false
 }

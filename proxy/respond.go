@@ -185,7 +185,7 @@ func (x *exchange) completed() {
 		x.outcome.Outcome = audit.OutcomeCompleted
 	}
 	if x.bodyOpen() {
-		x.session.head.linger()
+		x.session.Linger()
 	}
 }
 

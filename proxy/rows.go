@@ -17,7 +17,7 @@ import (
 func (x *exchange) fillIntent() {
 	in := &x.intent
 	in.ID, in.StartedAt = x.id, x.started
-	in.Agent, in.AgentName, in.Owner, in.Policy = x.session.peer.Agent, x.record.Name, x.record.Owner, x.record.Policy
+	in.Agent, in.AgentName, in.Owner, in.Policy = x.caller.peer.Agent, x.record.Name, x.record.Owner, x.record.Policy
 	in.Accountable = x.generation.Owners.Accountable(x.record.Owner)
 	if x.policy != nil {
 		in.PolicyHash = x.policy.Hash()
@@ -34,7 +34,7 @@ func (x *exchange) fillIntent() {
 	} else {
 		in.Credential = x.credential
 	}
-	in.CertSerial, in.ClientAddr, in.HTTPVersion = x.session.peer.Serial, x.session.client, httpVersion(x.r)
+	in.CertSerial, in.ClientAddr, in.HTTPVersion = x.caller.peer.Serial, x.session.Client, httpVersion(x.r)
 	if x.decision.Effect == policy.Allow && x.decision.AgentAuth {
 		x.detail("agent_auth", "pass")
 	}
@@ -90,7 +90,7 @@ func (x *exchange) refuse(f *refusal) {
 	x.agent.wrote(x.started, rowWeight(&x.intent, &x.outcome), true)
 	// The row does not depend on the agent waiting for it.
 	if err := x.p.trail.Refused(context.WithoutCancel(x.ctx), &x.intent, &x.outcome); err != nil {
-		f = x.p.unrecorded(x.id, err)
+		f = x.p.clerk.unrecorded(x.id, err)
 	}
 	x.p.metrics.Exchange(x.intent.Decision, audit.OutcomeRefused, time.Since(x.started))
 	x.write(f, x.id)
@@ -98,15 +98,6 @@ func (x *exchange) refuse(f *refusal) {
 
 func refusedOutcome(f *refusal, now time.Time) audit.Outcome {
 	return audit.Outcome{EndedAt: now, Refusal: f.word, Status: f.status, Outcome: audit.OutcomeRefused, Error: f.errText()}
-}
-
-// unrecorded is the refusal for a trail that cannot be written: a fixed text,
-// because the cause is the operator's business and not the agent's.
-func (p *Proxy) unrecorded(exchange uuid.UUID, err error) *refusal {
-	p.log.Error("audit trail cannot be written", "exchange", exchange, "error", err)
-	refusal := trailUnavailable.because("The request could not be recorded, so it was not let out.")
-	refusal.retryAfter = 2 * time.Second
-	return refusal
 }
 
 // answer answers with a refusal after the intent was committed, or after it
@@ -134,7 +125,7 @@ func (x *exchange) write(f *refusal, id uuid.UUID) {
 func (x *exchange) endConnection() {
 	if x.bodyOpen() {
 		x.closeAfter()
-		x.session.head.linger()
+		x.session.Linger()
 	}
 }
 

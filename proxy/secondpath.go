@@ -152,7 +152,7 @@ func (x *exchange) pathInBucket(source string) (string, error) {
 
 // ownAuthority is where the request goes; of a plain one that is checked later.
 func (x *exchange) ownAuthority(port uint16) host.Authority {
-	if x.session.tunnel != nil {
+	if x.session.Tunnel != nil {
 		return x.target.authority
 	}
 	named, _ := host.ParseAuthority(x.r.Host, port)

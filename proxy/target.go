@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"errors"
 	"net/http"
 	"net/textproto"
 	"strings"
@@ -10,6 +9,7 @@ import (
 
 	"sallyport/internal/host"
 	"sallyport/policy"
+	"sallyport/proxy/wire"
 )
 
 // methodWebSocket is what a policy calls an upgrade to WebSocket.
@@ -39,8 +39,8 @@ func (t *target) isUpgrade() bool { return t.method == methodWebSocket }
 // in two ways.
 func (x *exchange) locate() *refusal {
 	t := &x.target
-	if x.session.tunnel != nil {
-		t.scheme, t.authority = "https", x.session.tunnel.authority
+	if x.session.Tunnel != nil {
+		t.scheme, t.authority = "https", x.session.Tunnel.Authority
 	} else {
 		t.scheme = "http"
 	}
@@ -89,35 +89,14 @@ func splitTarget(r *http.Request) (path, query string, force bool) {
 
 // checkFraming refuses a header section that is ambiguous as sent.
 func (x *exchange) checkFraming() (hostField string, _ *refusal) {
-	r := x.r
-	chunked := len(r.TransferEncoding) > 0
-	if x.session.head == nil {
-		return hostOfHTTP2(r)
+	hostField, fault := x.framing.Host(x.r)
+	if fault == nil {
+		return hostField, nil
 	}
-	if err := x.framing.err; err != nil {
+	if fault.Ends {
 		x.closeAfter()
-		return "", malformedRequest.because("The header section is ambiguous: " + err.Error() + ".")
 	}
-	if x.framing.known {
-		return x.framing.host, nil
-	}
-	if chunked || r.URL.IsAbs() {
-		x.closeAfter()
-		return "", malformedRequest.because("The request was sent before the one before it was answered, so its framing cannot be checked.")
-	}
-	return r.Host, nil
-}
-
-// hostOfHTTP2 is the Host field that may stand beside :authority, and must not
-// differ from it (RFC 9113 section 8.3.1).
-func hostOfHTTP2(r *http.Request) (hostField string, _ *refusal) {
-	switch fields := r.Header["Host"]; len(fields) {
-	case 0:
-		return r.Host, nil
-	case 1:
-		return fields[0], nil
-	}
-	return "", malformedRequest.because("The Host header is repeated.")
+	return "", malformed(fault)
 }
 
 // closeAfter ends the connection after the answer, as when what follows on it cannot
@@ -138,7 +117,7 @@ func (x *exchange) checkAuthority(hostField string) *refusal {
 		return malformedRequest.because("The Host header is missing.")
 	}
 	defaultPort := uint16(443)
-	if x.session.tunnel == nil {
+	if x.session.Tunnel == nil {
 		if refusal := x.checkPlain(); refusal != nil {
 			return refusal
 		}
@@ -146,11 +125,11 @@ func (x *exchange) checkAuthority(hostField string) *refusal {
 	} else if r.URL.IsAbs() && !strings.EqualFold(r.URL.Scheme, "https") {
 		return malformedRequest.because("Requests in a tunnel are https.")
 	}
-	named, err := parseAuthority(r.Host, defaultPort)
+	named, err := wire.ParseAuthority(r.Host, defaultPort)
 	if err != nil {
 		return malformedRequest.causedBy("The Host header is not a valid authority.", err)
 	}
-	if x.session.tunnel == nil {
+	if x.session.Tunnel == nil {
 		t.authority = named
 	}
 	if named != t.authority {
@@ -162,17 +141,6 @@ func (x *exchange) checkAuthority(hostField string) *refusal {
 		}
 	}
 	return nil
-}
-
-// errUserInfo does not repeat what stands before the @: it may be a password.
-var errUserInfo = errors.New("it has an @: user information is not accepted")
-
-// parseAuthority is host.ParseAuthority, whose error goes into a row.
-func parseAuthority(text string, defaultPort uint16) (host.Authority, error) {
-	if strings.Contains(text, "@") {
-		return host.Authority{}, errUserInfo
-	}
-	return host.ParseAuthority(text, defaultPort)
 }
 
 // checkPlain refuses what reaches the listener without a tunnel and is not a

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"sallyport/audit"
+	"sallyport/proxy/wire"
 )
 
 // upgrade relays a WebSocket after the upstream has agreed to it.
@@ -27,7 +28,7 @@ func (x *exchange) upgrade(response *http.Response) {
 	x.copyHeader(h, response)
 	h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
 	x.w.WriteHeader(http.StatusSwitchingProtocols)
-	agent, buffered, err := takeOver(x.control)
+	agent, buffered, err := wire.TakeOver(x.control)
 	if err != nil {
 		x.brokenOff(&writeError{err})
 	}

@@ -69,6 +69,11 @@ var rooms = []struct {
 	reason string
 }{
 	{
+		"proxy/wire",
+		[]string{"internal/host"},
+		"bytes are read the same whoever sends them; who may do what is asked through interfaces, or it would be decided in two places",
+	},
+	{
 		"proxy/upstream",
 		[]string{"internal/host", "internal/http1"},
 		"the way out opens connections for what was decided; one that knew exchanges, agents or policies would decide a second time",
@@ -87,7 +92,7 @@ type allowance struct {
 // modules: what is missing here is not used.
 var modules = []allowance{
 	{"filippo.io/age", []string{"internal/backup"}, 1, "keys in a backup are encrypted by a format that people can open without us"},
-	{"github.com/elazarl/goproxy", []string{"proxy"}, 1, "goproxy takes CONNECT and hands over; its defaults (unverified upstreams, a public CA key) must not spread"},
+	{"github.com/elazarl/goproxy", []string{"proxy/wire"}, 1, "goproxy takes CONNECT and hands over; its defaults (unverified upstreams, a public CA key) must not spread"},
 	{"modernc.org/sqlite", []string{"internal/sqlite"}, 1, "one place decides the pragmas that durability rests on"},
 	{"go.yaml.in/yaml/v3", []string{"policy", "identity", "credentials", "config"}, 1, "strict decoding with line numbers is written once per file format"},
 	{"github.com/aws/aws-sdk-go-v2", []string{"credentials", "services/aws"}, 1, "the SDK signs and mints; nothing else may depend on its shape"},
@@ -103,7 +108,7 @@ var modules = []allowance{
 	{"github.com/google/uuid", []string{"identity", "audit", "proxy", "admin", "config", "sandbox", "cmd/sallyport"}, 99, "the type of an agent's id"},
 	{"golang.org/x/crypto", []string{"internal/backup"}, 0, "only tests: keys of SSH, to encrypt backups to"},
 	{"golang.org/x/mod", []string{"audit"}, 9, "transparency-log hashes and signed notes"},
-	{"golang.org/x/net", []string{"internal/host", "internal/http1", "proxy", "services"}, 5, "IDNA in internal/host; what HTTP says of fields, trailers and their compression in proxy"},
+	{"golang.org/x/net", []string{"internal/host", "internal/http1", "proxy", "services"}, 5, "IDNA in internal/host; what HTTP says of fields and trailers in proxy, of their compression in proxy/wire"},
 	{"golang.org/x/sync", []string{"certs", "credentials", "proxy"}, 2, "one mint or one certificate at a time per key"},
 	{"golang.org/x/sys", []string{"internal", "admin", "sandbox", "config", "server", "cmd/sallyport", "credentials", "proxy", "audit"}, 4, "what the standard library does not offer: peer credentials, locks, process groups, free space"},
 	{"github.com/hanwen/go-fuse/v2", []string{"test/slowfs"}, 1, "a disk that hangs or fails on demand, for tests only: the kernel's own file systems do not"},

@@ -2,7 +2,6 @@ package upstream_test
 
 import (
 	"crypto/x509"
-	"errors"
 	"net/http"
 	"net/netip"
 	"testing"
@@ -94,6 +93,6 @@ func TestAnotherNamesCertificateIsNotBelieved(t *testing.T) {
 	defer transport.CloseIdleConnections()
 	_, err = transport.RoundTrip(request(t, "https://other.test/")) //nolint:bodyclose // there is none
 	var wrong x509.HostnameError
-	require.True(t, errors.As(err, &wrong), "%v", err)
+	require.ErrorAs(t, err, &wrong)
 	assert.Equal(t, "tls_certificate_error", upstream.FailureOf(err).ProxyError)
 }

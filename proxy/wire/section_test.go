@@ -1,4 +1,4 @@
-package proxy_test
+package wire_test
 
 import (
 	"bytes"
@@ -16,7 +16,7 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
-	"sallyport/proxy"
+	"sallyport/proxy/wire"
 )
 
 // letThrough asks a real HTTP/2 server whether a request of these fields reaches
@@ -126,6 +126,6 @@ func FuzzSection(f *testing.F) {
 		if len(text) > 64<<10 || len(fields) > 1000 {
 			return // more than one frame
 		}
-		require.Equal(t, letThrough(t, fields), proxy.Judge(fields) == "", "%q: %s", text[:min(len(text), 500)], proxy.Judge(fields))
+		require.Equal(t, letThrough(t, fields), wire.Judge(fields) == "", "%q: %s", text[:min(len(text), 500)], wire.Judge(fields))
 	})
 }

@@ -1,8 +1,9 @@
-package proxy
+package wire
 
 import (
 	"encoding/binary"
 	"net"
+	"strings"
 
 	"golang.org/x/net/http2/hpack"
 )
@@ -14,8 +15,8 @@ import (
 // is one of the server's own: FuzzSection holds them equal.
 type sectionReader struct {
 	net.Conn
-	session *session
-	refuse  func(*session, *section)
+	session *Session
+	tunnels Tunnels // that are told of what is refused
 
 	preface int // bytes of the client's preface that are still to come
 	head    [frameHeadLen]byte
@@ -49,15 +50,15 @@ const (
 	keptBlock      = 4 << 10 // capacity that is kept between frames
 )
 
-func newSectionReader(conn net.Conn, s *session, refuse func(*session, *section)) *sectionReader {
-	r := &sectionReader{Conn: conn, session: s, refuse: refuse, preface: prefaceLen}
+func newSectionReader(conn net.Conn, s *Session, tunnels Tunnels) *sectionReader {
+	r := &sectionReader{Conn: conn, session: s, tunnels: tunnels, preface: prefaceLen}
 	r.fields = hpack.NewDecoder(hpackTableSize, func(f hpack.HeaderField) { r.section.add(f) })
 	r.fields.SetMaxStringLength(maxSectionSize)
 	return r
 }
 
 // Close ends the tunnel, and waits no longer than farewell does.
-func (r *sectionReader) Close() error { return farewell(r.Conn, r.session.tunnel.cut) }
+func (r *sectionReader) Close() error { return farewell(r.Conn, r.session.Tunnel.Cut) }
 
 // Read is called by one goroutine at a time, as net/http does.
 func (r *sectionReader) Read(b []byte) (int, error) {
@@ -150,7 +151,7 @@ func (r *sectionReader) unpad(block []byte) (fragment []byte, ok bool) {
 		block = block[priorityLen:]
 	}
 	if padding > len(block) {
-		r.refuse(r.session, &section{fault: "a frame's padding is longer than the frame"})
+		r.refuse(&section{fault: "a frame's padding is longer than the frame"})
 		r.stream = 0 // a CONTINUATION would be an error
 		return nil, false
 	}
@@ -179,7 +180,7 @@ func (r *sectionReader) decode(fragment []byte) {
 	}
 	r.highest = r.stream
 	if s.end(); s.fault != "" {
-		r.refuse(r.session, s)
+		r.refuse(s)
 	}
 }
 
@@ -187,5 +188,11 @@ func (r *sectionReader) decode(fragment []byte) {
 func (r *sectionReader) lose(why string) {
 	r.lost = true
 	r.section.fault, r.section.status = why, 0
-	r.refuse(r.session, &r.section)
+	r.refuse(&r.section)
+}
+
+// refuse tells of a request that the server does not let through.
+func (r *sectionReader) refuse(s *section) {
+	path, _, _ := strings.Cut(s.path, "?")
+	_ = r.tunnels.Unparsed(r.session, Unparsed{Method: s.method, Path: path, HTTP2: true, Why: s.fault, Status: s.status}) //nolint:bodyclose // its body is in memory
 }

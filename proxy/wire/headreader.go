@@ -1,4 +1,4 @@
-package proxy
+package wire
 
 import (
 	"bytes"
@@ -16,8 +16,8 @@ import (
 // requests that it cannot parse into refusals, which have a row.
 type headReader struct {
 	net.Conn
-	session *session
-	refuse  func(s *session, head []byte, status int) []byte // answers what net/http could not parse
+	session *Session
+	tunnels Tunnels // that answer what net/http could not parse
 
 	mu       sync.Mutex
 	head     []byte
@@ -33,8 +33,8 @@ const (
 	headBody                     // a body is arriving: pass it on
 )
 
-func newHeadReader(c net.Conn, s *session) *headReader {
-	h := &headReader{Conn: c, session: s, unparsed: true}
+func newHeadReader(c net.Conn, s *Session, tunnels Tunnels) *headReader {
+	h := &headReader{Conn: c, session: s, tunnels: tunnels, unparsed: true}
 	s.head = h
 	return h
 }
@@ -50,10 +50,6 @@ func (h *headReader) Read(b []byte) (int, error) {
 	}
 	return n, err
 }
-
-// lingerTime is how long a connection that ends with an answer is still read, so
-// that the answer is not lost to a reset while the agent still sends.
-const lingerTime = 500 * time.Millisecond
 
 // linger ends all reading soon. The server's own deadlines cannot put it off: it
 // clears them when the handler returns, and then waits for the rest of the body.
@@ -87,23 +83,33 @@ func (h *headReader) Write(b []byte) (int, error) {
 	h.mu.Lock()
 	unparsed := h.unparsed
 	h.mu.Unlock()
-	if !unparsed || h.refuse == nil {
+	if !unparsed {
 		return h.Conn.Write(b)
 	}
 	h.mu.Lock()
 	h.unparsed = false
 	head := h.head
 	h.mu.Unlock()
-	if _, err := h.Conn.Write(h.refuse(h.session, head, statusOf(b))); err != nil {
+	if err := h.refuse(head, statusOf(b)); err != nil {
 		return 0, err
 	}
 	return len(b), nil
 }
 
+// refuse answers a request that net/http could not parse.
+func (h *headReader) refuse(head []byte, status int) error {
+	u := Unparsed{Why: http.StatusText(status), Status: status}
+	u.Method, u.Path = requestLine(head)
+	var answer bytes.Buffer
+	_ = h.tunnels.Unparsed(h.session, u).Write(&answer) //nolint:bodyclose // its body is in memory, and a buffer takes everything
+	_, err := h.Conn.Write(answer.Bytes())
+	return err
+}
+
 // Close is called by the server while a handler waits for it.
 func (h *headReader) Close() error {
-	if h.session.tunnel != nil {
-		return farewell(h.Conn, h.session.tunnel.cut)
+	if h.session.Tunnel != nil {
+		return farewell(h.Conn, h.session.Tunnel.Cut)
 	}
 	return farewell(h.Conn, rawConn(h.Conn).Close)
 }
@@ -117,19 +123,10 @@ func (h *headReader) CloseWrite() error {
 	return nil
 }
 
-// framing is what the bytes of a header section say beside what net/http made of
-// them. When the section was not kept whole (the request was sent before the one
-// before it was answered, in one packet with that one's body), known is false.
-type framing struct {
-	known bool
-	host  string // the Host field
-	err   error  // what is ambiguous
-}
-
 // check looks at the header section of the request that a handler has just been
 // given. It must be the handler's first step: what is written before it is taken
 // for the server's answer to a request that it could not parse.
-func (h *headReader) check(r *http.Request) framing {
+func (h *headReader) check(r *http.Request) Framing {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.unparsed = false
@@ -141,18 +138,18 @@ func (h *headReader) check(r *http.Request) framing {
 	}
 	if !kept {
 		h.head = h.head[:0]
-		return framing{}
+		return Framing{}
 	}
 	section := bytes.TrimLeft(h.head, "\r\n")
 	end := headEnd(section)
 	if end < 0 || !startsWith(section, r) {
 		h.head = h.head[:0]
-		return framing{}
+		return Framing{}
 	}
 	hostField, err := checkHead(section[:end], !r.ProtoAtLeast(1, 1))
 	// What is left is the next request, sent before this one was answered.
 	h.head = h.head[:copy(h.head, section[end:])]
-	return framing{known: true, host: hostField, err: err}
+	return Framing{known: true, host: hostField, err: err}
 }
 
 // startsWith reports whether the section begins with the request line of r, and

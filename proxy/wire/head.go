@@ -1,9 +1,11 @@
-package proxy
+package wire
 
 import (
 	"bytes"
 	"errors"
 	"strings"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // errFraming and its kin are what makes a header section ambiguous: two parsers
@@ -69,7 +71,7 @@ func requestLine(head []byte) (method, target string) {
 	if len(fields) < 2 {
 		return "", ""
 	}
-	if method = fields[0]; len(method) > longestMethod || !isToken(method) {
+	if method = fields[0]; len(method) > longestMethod || !httpguts.ValidHeaderFieldName(method) {
 		return "", "" // not a request line, but perhaps a secret that stands in its place
 	}
 	return method, plainPath(fields[1])

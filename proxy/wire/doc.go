@@ -1,0 +1,21 @@
+// Package wire is an agent's side of the proxy, as far as it is bytes: the listener's
+// TLS, CONNECT, tunnels and the TLS inside them, and HTTP/1.1 and HTTP/2 as they were
+// sent. Whatever comes in, on the listener or out of a tunnel, reaches one http.Handler,
+// with the Session that it came on.
+//
+// It promises: nobody is heard who has no verified client certificate; a tunnel carries
+// TLS for the name that its CONNECT gave, and nothing else; what net/http repairs before
+// a handler sees it is found out from the bytes as sent (Framing); what a server refuses
+// by itself is told to the Tunnels, so that it can be recorded; every wait for a peer has
+// a deadline (limits.go).
+//
+// It knows no exchange, policy, registry or trail. Who may connect, which tunnel may be
+// opened and how a refusal is worded it asks through Gate, Caller and Tunnels.
+//
+// Where to look:
+//
+//   - a connection on the listener: server.go, greet.go
+//   - CONNECT, and the TLS that follows: connect.go, tunnel.go; cork.go spares system calls
+//   - the bytes of requests: headreader.go, head.go and framing.go for HTTP/1.1,
+//     sectionreader.go and section.go for HTTP/2
+package wire

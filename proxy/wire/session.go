@@ -1,0 +1,85 @@
+package wire
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+)
+
+// Gate decides who may connect. Its methods are called from many goroutines at once.
+type Gate interface {
+	// Verify is asked in every handshake on the listener, those of resumed sessions
+	// included. An error ends the handshake.
+	Verify(state tls.ConnectionState) error
+	// Caller says who has opened a connection whose handshake is done. An error closes
+	// it.
+	Caller(state tls.ConnectionState) (Caller, error)
+}
+
+// Caller is one connection on the listener, as the Gate knows it.
+type Caller interface {
+	// Enter is called before anything is read of the connection's first request. An
+	// error closes the connection. From then on conn may be closed from anywhere.
+	Enter(conn *Conn) error
+	// Leave is called once when the connection is closed, if it had entered.
+	Leave()
+}
+
+// Session is one authenticated connection: who is calling, fixed at the handshake.
+// Requests on the listener have no tunnel; those that come out of a CONNECT have the
+// tunnel's. Its fields are not changed; its methods are for the handler of the request
+// that is being served.
+type Session struct {
+	Caller Caller
+	Client string  // the agent's network address
+	Tunnel *Tunnel // nil on the listener
+
+	head *headReader // nil for HTTP/2
+}
+
+type sessionKey struct{}
+
+// SessionOf returns the session that a request came on; nil if it came from no Server.
+func SessionOf(r *http.Request) *Session {
+	s, _ := r.Context().Value(sessionKey{}).(*Session)
+	return s
+}
+
+// connContext gives every request of a connection its session.
+func connContext(ctx context.Context, c net.Conn) context.Context {
+	switch c := c.(type) {
+	case *headReader:
+		return context.WithValue(ctx, sessionKey{}, c.session)
+	case *sectionReader:
+		return context.WithValue(ctx, sessionKey{}, c.session)
+	}
+	return ctx
+}
+
+// Framing looks at the header section of a request as it was sent. It must be the
+// handler's first step, and be taken once: what is written before it is taken for the
+// server's answer to a request that it could not parse.
+func (s *Session) Framing(r *http.Request) Framing {
+	if s.head == nil {
+		return Framing{http2: true}
+	}
+	return s.head.check(r)
+}
+
+// BodyRead must be called when the body of a request has been read to its end, and once:
+// whatever comes then is the next request.
+func (s *Session) BodyRead() {
+	if s.head != nil {
+		s.head.bodyRead()
+	}
+}
+
+// Linger ends all reading from an HTTP/1.1 connection soon, when it ends with this
+// answer: the rest of a body that nobody wants is not waited for. HTTP/2 has no need of
+// it.
+func (s *Session) Linger() {
+	if s.head != nil {
+		s.head.linger()
+	}
+}
