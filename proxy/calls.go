@@ -134,7 +134,7 @@ func (x *exchange) recordEvent(kind, key string, list []any) *refusal {
 	payload := map[string]any{key: list}
 	x.agent.wrote(x.started, eventBase+weightOf(payload), false)
 	event := audit.Event{Type: kind, Exchange: x.id, Payload: payload}
-	if err := x.p.trail.Record(context.WithoutCancel(x.ctx), event); err != nil {
+	if err := x.p.trail.Record(context.WithoutCancel(x.flow.Context()), event); err != nil {
 		return x.p.clerk.unrecorded(x.id, err)
 	}
 	return nil

@@ -118,8 +118,8 @@ func (x *exchange) refusalFor(f *refusal, exchange string) *services.Refusal {
 			f.header(h)
 		},
 		Reason: func(m *policy.Meaning, call int) string { return x.rejection(f, m, call) },
-		Body:   &requestBody{x: x, from: x.r.Body},
-		ReadBy: x.readBy,
+		Body:   x.flow.Body(x.r.Body, nil),
+		ReadBy: x.flow.ReadBy,
 	}
 }
 

@@ -41,7 +41,7 @@ func (p *Proxy) cut(id uuid.UUID) string {
 	exchanges, tunnels := p.agents.open(id)
 	cause := &cutError{refusal: refusal}
 	for _, x := range exchanges {
-		x.abort(cause)
+		x.flow.Cut(cause)
 	}
 	p.agents.forget(id) // what an exchange keeps after it, that exchange drops
 	for _, t := range tunnels {
@@ -61,7 +61,7 @@ func (p *Proxy) cutCertificates(id uuid.UUID) {
 	now, n := p.now(), 0
 	for _, x := range exchanges {
 		if refusal := unusable(p.registry.CertificateState(x.caller.peer.Serial, now)); refusal != nil {
-			x.abort(&cutError{refusal: refusal})
+			x.flow.Cut(&cutError{refusal: refusal})
 			n++
 		}
 	}
@@ -73,7 +73,7 @@ func (p *Proxy) cutCertificates(id uuid.UUID) {
 	}
 	for _, c := range p.agents.connections(id) {
 		if unusable(p.registry.CertificateState(c.peer.Serial, now)) != nil && !c.doomed.Swap(true) {
-			time.AfterFunc(abortGrace, func() { _ = c.conn.Close() }) // an answer on it may say why
+			time.AfterFunc(wire.CutGrace, func() { _ = c.conn.Close() }) // an answer on it may say why
 			n++
 		}
 	}
@@ -127,7 +127,7 @@ func (p *Proxy) Recheck() {
 		for _, x := range exchanges {
 			// One that is not confirmed yet looks at the configuration itself.
 			if x.confirmed.Load() && x.generation != g && !x.allowedBy(g) {
-				x.abort(cause)
+				x.flow.Cut(cause)
 			}
 		}
 	}
@@ -170,8 +170,8 @@ func (p *Proxy) cutStalled() {
 	for _, a := range p.agents.all() {
 		exchanges, _ := a.open()
 		for _, x := range exchanges {
-			if time.Since(x.started)-time.Duration(x.progress.Load()) > p.stallTimeout {
-				x.abort(errStalled)
+			if x.flow.Quiet() > p.stallTimeout {
+				x.flow.Cut(errStalled)
 			}
 		}
 	}

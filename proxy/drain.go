@@ -69,7 +69,7 @@ func (p *Proxy) cutAll() {
 	for _, a := range p.agents.all() {
 		exchanges, _ := a.open()
 		for _, x := range exchanges {
-			x.abort(errStopping)
+			x.flow.Cut(errStopping)
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,7 +26,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := p.open(w, r)
 	defer x.close()
 	if p.wire.Easing() && r.Header.Get("Upgrade") == "" {
-		x.closeAfter() // the agent's next request goes to the process that accepts now
+		x.flow.CloseAfter() // the agent's next request goes to the process that accepts now
 	}
 	if refusal := x.authorize(); refusal != nil {
 		x.refuse(refusal)
@@ -56,12 +55,10 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 type exchange struct {
 	p       *Proxy
 	w       http.ResponseWriter
-	control *http.ResponseController
 	r       *http.Request
 	session *wire.Session
-	caller  *caller         // of the session
-	ctx     context.Context //nolint:containedctx // an exchange is the scope of its context; abort needs it from outside
-	cancel  context.CancelCauseFunc
+	caller  *caller    // of the session
+	flow    *wire.Flow // its bytes; who cuts the exchange cuts this
 
 	id         uuid.UUID
 	started    time.Time
@@ -88,20 +85,7 @@ type exchange struct {
 	intent  audit.Intent
 	outcome audit.Outcome
 
-	sent, received atomic.Int64
-	progress       atomic.Int64 // nanoseconds since started at which a byte last moved
-	bodyEnded      atomic.Bool  // the agent's body has been read to its end
-	bodyFailed     atomic.Pointer[bodyError]
-	confirmed      atomic.Bool // what decide has found is final; others may read it
-
-	// Held while a 1xx answer is written, which waits for the agent.
-	interim  sync.Mutex
-	hints    int  // 1xx answers so far
-	answered bool // the transport has returned; no more 1xx answers
-
-	// Held by abort, which must not wait for anybody.
-	mu   sync.Mutex
-	done bool // the handler is about to return; its deadlines must not be touched
+	confirmed atomic.Bool // what decide has found is final; others may read it
 }
 
 // The causes with which an exchange is cut.
@@ -120,10 +104,8 @@ func (e *cutError) Error() string { return e.refusal.detail }
 // reads the mark, so that none slips through.
 func (p *Proxy) open(w http.ResponseWriter, r *http.Request) *exchange {
 	s := wire.SessionOf(r)
-	ctx, cancel := context.WithCancelCause(r.Context())
 	x := &exchange{
-		p: p, w: w, r: r, session: s, caller: callerOf(s), control: http.NewResponseController(w),
-		ctx: ctx, cancel: cancel,
+		p: p, w: w, r: r, session: s, caller: callerOf(s), flow: wire.NewFlow(w, r),
 		id: audit.NewID(), started: p.now(), generation: p.generation(),
 	}
 	x.framing = s.Framing(r)
@@ -135,10 +117,7 @@ func (p *Proxy) open(w http.ResponseWriter, r *http.Request) *exchange {
 }
 
 func (x *exchange) close() {
-	x.mu.Lock()
-	x.done = true
-	x.mu.Unlock()
-	x.cancel(nil)
+	x.flow.Close()
 	x.turn.Done()
 	if x.lease != nil {
 		x.lease.End()
@@ -242,7 +221,7 @@ func (x *exchange) retrieve() *refusal {
 		return nil
 	}
 	start := time.Now()
-	injection, err := credential.Retrieve(x.ctx, use)
+	injection, err := credential.Retrieve(x.flow.Context(), use)
 	x.intent.CredentialMS = milliseconds(time.Since(start))
 	if err != nil {
 		return x.notRetrieved(err)
@@ -314,7 +293,7 @@ func (x *exchange) begin() *refusal {
 	start := time.Now()
 	x.fillIntent()
 	x.agent.wrote(x.started, rowWeight(&x.intent, nil), false)
-	err := x.p.trail.Begin(context.WithoutCancel(x.ctx), &x.intent)
+	err := x.p.trail.Begin(context.WithoutCancel(x.flow.Context()), &x.intent)
 	x.outcome.Timings.Audit = milliseconds(time.Since(start))
 	if err != nil {
 		x.p.metrics.Exchange(x.intent.Decision, audit.OutcomeRefused, time.Since(x.started))
@@ -343,24 +322,6 @@ func (x *exchange) allowedBy(g *Generation) bool {
 	decision := x.judge(g)
 	return decision.Effect == policy.Allow && decision.Credential == x.decision.Credential && decision.Scope.Equal(x.decision.Scope)
 }
-
-// abort breaks the exchange off from outside its handler.
-func (x *exchange) abort(cause error) {
-	x.cancel(cause)
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.done {
-		return
-	}
-	// A handler that is blocked on the agent does not see its context.
-	_ = x.control.SetReadDeadline(time.Unix(1, 0))
-	_ = x.control.SetWriteDeadline(time.Now().Add(abortGrace))
-}
-
-// abortGrace is how long an answer that says why may take.
-const abortGrace = 500 * time.Millisecond
-
-func (x *exchange) moved() { x.progress.Store(int64(time.Since(x.started))) }
 
 func (x *exchange) sinceStart() float64 { return milliseconds(time.Since(x.started)) }
 

@@ -3,13 +3,11 @@ package proxy
 import (
 	"context"
 	"errors"
-	"io"
 	"maps"
 	"net/http"
 	"net/textproto"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"sallyport/audit"
@@ -93,7 +91,7 @@ func (x *exchange) outbound() (*http.Request, *refusal) {
 		Proto:         "HTTP/1.1",
 		ProtoMajor:    1,
 		ProtoMinor:    1,
-	}).WithContext(x.ctx)
+	}).WithContext(x.flow.Context())
 	if x.r.Body != http.NoBody && x.r.ContentLength != 0 {
 		x.attachBody(out)
 	}
@@ -170,28 +168,29 @@ func (t *target) hostField() string {
 
 // attachBody hands the agent's body on, with its trailers.
 func (x *exchange) attachBody(out *http.Request) {
-	body := &requestBody{x: x, from: x.r.Body}
-	if len(x.r.Trailer) > 0 {
-		body.trailer = make(http.Header, len(x.r.Trailer))
-		for name := range x.r.Trailer {
+	var ended func()
+	if r := x.r; len(r.Trailer) > 0 {
+		trailer := make(http.Header, len(r.Trailer))
+		for name := range r.Trailer {
 			if x.passesTrailer(name) {
-				body.trailer[name] = nil
+				trailer[name] = nil
 			}
 		}
-		out.Trailer = body.trailer
+		out.Trailer = trailer
+		ended = func() {
+			for name := range trailer {
+				trailer[name] = r.Trailer[name]
+			}
+		}
 	}
-	out.Body = body
-	if x.r.ProtoMajor == 1 {
-		_ = x.control.EnableFullDuplex() // the answer may begin before the body ends
-	}
+	out.Body = x.flow.Body(x.r.Body, ended)
+	x.flow.Duplex()
 }
 
 // roundTrip sends the request and holds 1xx answers back once it has returned.
 func (x *exchange) roundTrip(out *http.Request) (*http.Response, error) {
 	response, err := x.agent.transport(x.p.ways, x.generation.Upstream).RoundTrip(out, x, x.r.ProtoMajor == 2)
-	x.interim.Lock()
-	x.answered = true
-	x.interim.Unlock()
+	x.flow.Answered()
 	return response, err
 }
 
@@ -205,53 +204,34 @@ func (x *exchange) Connected(address string, took time.Duration) {
 
 // FirstByte tells that the upstream begins to answer.
 func (x *exchange) FirstByte() {
-	x.interim.Lock()
-	defer x.interim.Unlock()
-	if !x.answered {
-		x.outcome.Timings.FirstByte = x.sinceStart()
-	}
+	x.flow.BeforeAnswer(func() { x.outcome.Timings.FirstByte = x.sinceStart() })
 }
-
-// maxHints bounds the 1xx answers to one request; net/http leaves that to us.
-const maxHints = 32
-
-var errHints = errors.New("the upstream sends too many informational answers")
 
 // Informational passes 103 and its like on, though not beside a 100 that the
 // agent expects: the server writes that one by itself, at the same time.
 func (x *exchange) Informational(code int, header textproto.MIMEHeader) error {
-	x.interim.Lock()
-	defer x.interim.Unlock()
-	if x.answered {
-		return nil
-	}
-	if x.hints++; x.hints > maxHints {
-		return errHints
-	}
 	if code == http.StatusContinue || !x.r.ProtoAtLeast(1, 1) || x.r.Header.Get("Expect") != "" {
-		return nil
+		return x.flow.Hint(code, nil)
 	}
-	h := x.w.Header()
-	maps.Copy(h, header)
-	stripHopByHop(h)
-	delete(h, "Content-Length") // of an answer that is none yet
-	if x.injection != nil {
-		x.scrub(h)
-	}
-	x.stripCookies(h)
-	x.w.WriteHeader(code)
-	clear(h)
-	return nil
+	return x.flow.Hint(code, func(h http.Header) {
+		maps.Copy(h, header)
+		stripHopByHop(h)
+		delete(h, "Content-Length") // of an answer that is none yet
+		if x.injection != nil {
+			x.scrub(h)
+		}
+		x.stripCookies(h)
+	})
 }
 
 // fail answers for an upstream that gave no answer.
 func (x *exchange) fail(err error) {
 	err = x.clean(err)
-	if cause := context.Cause(x.ctx); cause != nil {
+	if cause := context.Cause(x.flow.Context()); cause != nil {
 		x.interrupted(cause, err)
 		return
 	}
-	if failed := x.bodyFailed.Load(); failed != nil {
+	if failed := x.flow.BodyFailed(); failed != nil {
 		x.answer(malformedRequest.causedBy("The request's body could not be read.", failed))
 		x.outcome.Outcome = audit.OutcomeClientGone
 		return
@@ -302,53 +282,3 @@ func upstreamFailure(err error) *refusal {
 	f.proxy = why.ProxyError
 	return f
 }
-
-// bodyError is a failure to read the agent's body, as opposed to the upstream's.
-type bodyError struct{ err error }
-
-func (e *bodyError) Error() string { return "request body: " + e.err.Error() }
-
-// requestBody is the agent's body on its way out.
-type requestBody struct {
-	x       *exchange
-	from    io.ReadCloser
-	trailer http.Header // announced names, filled in at the end
-}
-
-func (b *requestBody) Read(p []byte) (int, error) {
-	n, err := b.from.Read(p)
-	if n > 0 {
-		b.x.sent.Add(int64(n))
-		b.x.moved()
-	}
-	switch {
-	case err == nil:
-	case errors.Is(err, io.EOF):
-		for name := range b.trailer {
-			b.trailer[name] = b.x.r.Trailer[name]
-		}
-		b.x.endBody()
-	default:
-		b.x.bodyFailed.Store(&bodyError{err})
-	}
-	return n, err
-}
-
-// endBody is called when the agent's body has been read to its end, and once only
-// does something: what comes after is the next request.
-func (x *exchange) endBody() {
-	if x.bodyEnded.Load() {
-		return
-	}
-	x.session.BodyRead()
-	x.bodyEnded.Store(true) // after it: the handler may return now, and the next request be read
-}
-
-// Close does not close the agent's body: the server does when the handler
-// returns, and until then a read may be under way.
-func (b *requestBody) Close() error { return nil }
-
-// buffers are what answers are copied through.
-var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
-
-const bufferSize = 64 << 10

@@ -59,7 +59,7 @@ func (x *exchange) keep(to host.Authority, target, authorization string, life ti
 	}
 	handle := placeholderPrefix + strings.ToLower(rand.Text())
 	x.agent.hold(handle, &kept{injection: injection, to: to, target: target, until: x.p.now().Add(life)}, x.p.now())
-	if _, cut := errors.AsType[*cutError](context.Cause(x.ctx)); cut {
+	if _, cut := errors.AsType[*cutError](context.Cause(x.flow.Context())); cut {
 		x.agent.forget() // perhaps after what it had was dropped
 	}
 	return handle

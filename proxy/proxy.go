@@ -59,7 +59,6 @@ type Proxy struct {
 
 	tokens     *credentials.Tokens
 	budgets    *budget.Budgets[credentials.Account] // of GitHub's installations
-	learned    sync.Map                             // operations to the permissions that GitHub said they need
 	life       context.Context                      //nolint:containedctx // of what runs beside exchanges; ends with Shutdown
 	end        context.CancelFunc                   // of life
 	background sync.WaitGroup                       // of what has life

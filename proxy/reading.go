@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"io"
 	"os"
@@ -37,11 +36,11 @@ type reading struct {
 // read begins to read the body; the caller calls done when enough was read, with how much
 // memory stays in use beside what was taken.
 func (x *exchange) read(weight int64) *reading {
-	return &reading{x: x, from: x.r.Body, weight: weight, until: time.Now().Add(x.p.readingMost)}
+	return &reading{x: x, from: x.flow.Ahead(x.r.Body), weight: weight, until: time.Now().Add(x.p.readingMost)}
 }
 
 func (b *reading) done(beside int64) {
-	b.x.readBy(time.Time{})
+	b.x.flow.ReadBy(time.Time{})
 	b.x.memory().Keep(b.taken + beside)
 }
 
@@ -52,15 +51,11 @@ func (b *reading) Read(p []byte) (int, error) {
 		if deadline.After(b.until) {
 			deadline = b.until
 		}
-		b.x.readBy(deadline)
+		b.x.flow.ReadBy(deadline)
 	}
 	n, err := b.from.Read(p)
-	b.x.moved()
 	b.taken += int64(n)
-	switch {
-	case errors.Is(err, io.EOF):
-		b.x.endBody()
-	case errors.Is(err, os.ErrDeadlineExceeded) && !b.x.aborted():
+	if errors.Is(err, os.ErrDeadlineExceeded) && !b.x.flow.IsCut() {
 		b.x.unread = slowBody.because("What the request does is in its body, which did not come within " + b.x.p.readingIdle.String() + " without a pause, and " + b.x.p.readingMost.String() + " in all.")
 	}
 	if !b.x.room(int64(n) * b.weight) {
@@ -101,23 +96,6 @@ func (x *exchange) memoryFor(c *credentials.Credential) func(n int64) bool {
 		lease.Give(-n)
 		return n <= 0 || lease.Take(n)
 	}
-}
-
-// readBy sets when reading from the agent ends; the zero time is never. What has cut the
-// exchange has set it for good.
-func (x *exchange) readBy(deadline time.Time) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if !x.aborted() {
-		_ = x.control.SetReadDeadline(deadline)
-	}
-}
-
-// aborted reports whether the exchange was cut from outside. What the server finds out by
-// itself, such as a deadline, cancels it without a cause of ours.
-func (x *exchange) aborted() bool {
-	cause := context.Cause(x.ctx)
-	return cause != nil && !errors.Is(cause, context.Canceled)
 }
 
 // deniedUnread asks the policy what it answers whatever the body says, and denies what is

@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"io"
 	"maps"
 	"net/http"
 	"strings"
@@ -12,6 +11,7 @@ import (
 
 	"sallyport/audit"
 	"sallyport/credentials"
+	"sallyport/proxy/wire"
 	"sallyport/services"
 )
 
@@ -26,8 +26,8 @@ func (x *exchange) respond(response *http.Response) {
 	}
 	h := x.w.Header()
 	announced := x.copyHeader(h, response)
-	if x.bodyOpen() {
-		x.closeAfter() // what is still to come of the body must not be taken for a request
+	if x.flow.BodyOpen() {
+		x.flow.CloseAfter() // what is still to come of the body must not be taken for a request
 	}
 	x.w.WriteHeader(response.StatusCode)
 	if hasNoBody(x.r.Method, response.StatusCode) {
@@ -39,7 +39,7 @@ func (x *exchange) respond(response *http.Response) {
 	if v, ok := x.visit.(services.Watcher); ok {
 		x.watch = v.Watch(response, x.turn != nil)
 	}
-	err := x.copyBody(response)
+	err := x.flow.Copy(response.Body, isLive(response), x.watch)
 	x.watched()
 	if err != nil {
 		x.brokenOff(err)
@@ -80,67 +80,23 @@ func (x *exchange) scrub(h http.Header) {
 // could not parse, and an upstream decides what that is.
 func (x *exchange) clean(err error) error { return credentials.CleanError(err, x.injection.Scrub) }
 
-// copyBody streams. What comes without a length is passed on as it comes; the
-// rest is batched by the server's buffer.
-func (x *exchange) copyBody(response *http.Response) error {
-	buffer := buffers.Get().(*[bufferSize]byte)
-	defer buffers.Put(buffer)
-	live := response.ContentLength < 0 || strings.HasPrefix(response.Header.Get("Content-Type"), "text/event-stream")
-	if live && !isReady(response.Body) {
-		if err := x.control.Flush(); err != nil {
-			return &writeError{err}
-		}
-	}
-	for {
-		n, readErr := response.Body.Read(buffer[:])
-		if n > 0 {
-			x.received.Add(int64(n))
-			x.moved()
-			if x.watch != nil {
-				_, _ = x.watch.Write(buffer[:n]) // it never fails
-			}
-			if _, err := x.w.Write(buffer[:n]); err != nil {
-				return &writeError{err}
-			}
-		}
-		if errors.Is(readErr, io.EOF) {
-			// An upstream that we cut off may still end its answer properly.
-			return context.Cause(x.ctx)
-		}
-		if readErr != nil {
-			return readErr
-		}
-		if live {
-			if err := x.control.Flush(); err != nil {
-				return &writeError{err}
-			}
-		}
-	}
+// isLive reports whether an answer is passed on as it comes: one without a length, or a
+// stream of events.
+func isLive(response *http.Response) bool {
+	return response.ContentLength < 0 || strings.HasPrefix(response.Header.Get("Content-Type"), "text/event-stream")
 }
-
-// isReady reports whether the first piece of a body is there, so that the header
-// need not go ahead of it.
-func isReady(body io.Reader) bool {
-	b, ok := body.(interface{ Ready() bool })
-	return ok && b.Ready()
-}
-
-// writeError is a failure to write to the agent, as opposed to reading upstream.
-type writeError struct{ err error }
-
-func (e *writeError) Error() string { return "write to agent: " + e.err.Error() }
 
 // brokenOff ends an answer that was cut short so that the agent cannot take it
 // for whole: the stream is reset, the connection closed.
 func (x *exchange) brokenOff(err error) {
 	x.outcome.Error = x.clean(err).Error()
-	var write *writeError
-	if errors.As(err, &write) || context.Cause(x.ctx) != nil {
+	var write *wire.WriteError
+	if errors.As(err, &write) || context.Cause(x.flow.Context()) != nil {
 		x.outcome.Outcome = audit.OutcomeClientGone
 	} else {
 		x.outcome.Outcome = audit.OutcomeUpstreamFailed
 	}
-	_ = x.control.Flush() // what did arrive is the agent's
+	_ = x.flow.Flush() // what did arrive is the agent's
 	panic(http.ErrAbortHandler)
 }
 
@@ -160,7 +116,7 @@ func (x *exchange) copyTrailer(h, trailer http.Header, announced int) {
 		}
 	}
 	if !late && announced > 0 {
-		_ = x.control.Flush() // forces chunked, which alone can carry trailers
+		_ = x.flow.Flush() // forces chunked, which alone can carry trailers
 	}
 	for name, values := range trailer {
 		if late {
@@ -184,15 +140,7 @@ func (x *exchange) completed() {
 	if x.outcome.Outcome == "" { // the answer itself may say otherwise
 		x.outcome.Outcome = audit.OutcomeCompleted
 	}
-	if x.bodyOpen() {
-		x.session.Linger()
-	}
-}
-
-// bodyOpen reports whether more of the request's body may come, on a connection
-// that carries one request after the other.
-func (x *exchange) bodyOpen() bool {
-	return x.r.ProtoMajor == 1 && x.r.Body != http.NoBody && !x.bodyEnded.Load()
+	x.flow.GiveUpBody()
 }
 
 // requestIDs are the fields in which anybody names a request.

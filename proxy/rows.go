@@ -89,7 +89,7 @@ func (x *exchange) refuse(f *refusal) {
 	x.outcome.Timings.Total = x.sinceStart()
 	x.agent.wrote(x.started, rowWeight(&x.intent, &x.outcome), true)
 	// The row does not depend on the agent waiting for it.
-	if err := x.p.trail.Refused(context.WithoutCancel(x.ctx), &x.intent, &x.outcome); err != nil {
+	if err := x.p.trail.Refused(context.WithoutCancel(x.flow.Context()), &x.intent, &x.outcome); err != nil {
 		f = x.p.clerk.unrecorded(x.id, err)
 	}
 	x.p.metrics.Exchange(x.intent.Decision, audit.OutcomeRefused, time.Since(x.started))
@@ -123,18 +123,18 @@ func (x *exchange) write(f *refusal, id uuid.UUID) {
 
 // endConnection ends a connection on which more of the body may come.
 func (x *exchange) endConnection() {
-	if x.bodyOpen() {
-		x.closeAfter()
-		x.session.Linger()
+	if x.flow.BodyOpen() {
+		x.flow.CloseAfter()
+		x.flow.GiveUpBody()
 	}
 }
 
 // end records the outcome, whatever way out was taken. It does not wait.
 func (x *exchange) end() {
 	out := &x.outcome
-	x.settle(context.Cause(x.ctx))
+	x.settle(context.Cause(x.flow.Context()))
 	out.EndedAt = x.p.now()
-	out.BytesSent, out.BytesReceived = x.sent.Load(), x.received.Load()
+	out.BytesSent, out.BytesReceived = x.flow.Sent(), x.flow.Received()
 	out.Timings.Authorize, out.Timings.Credential = x.intent.AuthorizeMS, x.intent.CredentialMS
 	out.Timings.Total = x.sinceStart()
 	x.agent.wrote(x.started, outcomeWeight(out), false)

@@ -94,14 +94,10 @@ func (x *exchange) checkFraming() (hostField string, _ *refusal) {
 		return hostField, nil
 	}
 	if fault.Ends {
-		x.closeAfter()
+		x.flow.CloseAfter()
 	}
 	return "", malformed(fault)
 }
-
-// closeAfter ends the connection after the answer, as when what follows on it cannot
-// be trusted to be a request.
-func (x *exchange) closeAfter() { x.w.Header().Set("Connection", "close") }
 
 // checkAuthority holds the request to its tunnel: the authority, the Host field
 // and (in the handshake) the SNI must all name what CONNECT named.

@@ -64,13 +64,13 @@ func refuseDial(context.Context, string, string) (net.Conn, error) {
 type connectWriter struct{ http.ResponseWriter }
 
 func (w *connectWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return TakeOver(http.NewResponseController(w.ResponseWriter))
+	return takeOver(http.NewResponseController(w.ResponseWriter))
 }
 
-// TakeOver takes the connection of an HTTP/1.1 request from its server, with the bytes
+// takeOver takes the connection of an HTTP/1.1 request from its server, with the bytes
 // that were read already in front. What is left in the writer is the server's; the caller
 // flushes it before it writes to the connection, and closes the connection.
-func TakeOver(control *http.ResponseController) (net.Conn, *bufio.ReadWriter, error) {
+func takeOver(control *http.ResponseController) (net.Conn, *bufio.ReadWriter, error) {
 	conn, buffered, err := control.Hijack()
 	if err != nil {
 		return nil, nil, fmt.Errorf("take over connection: %w", err)

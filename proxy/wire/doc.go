@@ -18,4 +18,5 @@
 //   - CONNECT, and the TLS that follows: connect.go, tunnel.go; cork.go spares system calls
 //   - the bytes of requests: headreader.go, head.go and framing.go for HTTP/1.1,
 //     sectionreader.go and section.go for HTTP/2
+//   - what passes for one request, and how it is cut: flow.go, body.go, relay.go
 package wire

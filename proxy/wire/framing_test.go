@@ -12,16 +12,16 @@ import (
 
 // hosts answers with the Host field as sent, or with what is ambiguous.
 func hosts(w http.ResponseWriter, r *http.Request) {
-	s := wire.SessionOf(r)
-	field, fault := s.Framing(r).Host(r)
+	field, fault := wire.SessionOf(r).Framing(r).Host(r)
+	f := wire.NewFlow(w, r)
+	defer f.Close()
 	if fault != nil {
-		w.Header().Set("Connection", "close")
+		f.CloseAfter()
 		w.WriteHeader(http.StatusBadRequest)
 		_, _ = io.WriteString(w, fault.Detail)
 		return
 	}
-	_, _ = io.Copy(io.Discard, r.Body)
-	s.BodyRead()
+	_, _ = io.Copy(io.Discard, f.Ahead(r.Body))
 	_, _ = io.WriteString(w, field)
 }
 

@@ -28,8 +28,7 @@ type Caller interface {
 
 // Session is one authenticated connection: who is calling, fixed at the handshake.
 // Requests on the listener have no tunnel; those that come out of a CONNECT have the
-// tunnel's. Its fields are not changed; its methods are for the handler of the request
-// that is being served.
+// tunnel's. Its fields are not changed.
 type Session struct {
 	Caller Caller
 	Client string  // the agent's network address
@@ -67,19 +66,10 @@ func (s *Session) Framing(r *http.Request) Framing {
 	return s.head.check(r)
 }
 
-// BodyRead must be called when the body of a request has been read to its end, and once:
+// bodyRead is called when the body of a request has been read to its end, and once:
 // whatever comes then is the next request.
-func (s *Session) BodyRead() {
+func (s *Session) bodyRead() {
 	if s.head != nil {
 		s.head.bodyRead()
-	}
-}
-
-// Linger ends all reading from an HTTP/1.1 connection soon, when it ends with this
-// answer: the rest of a body that nobody wants is not waited for. HTTP/2 has no need of
-// it.
-func (s *Session) Linger() {
-	if s.head != nil {
-		s.head.linger()
 	}
 }
