@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sallyport/internal/yamldoc"
 	"sallyport/policy"
 )
 
@@ -59,7 +60,7 @@ func FuzzParse(f *testing.F) {
 
 func checkErrors(t *testing.T, err error) {
 	t.Helper()
-	var list policy.Errors
+	var list yamldoc.Errors
 	require.ErrorAs(t, err, &list)
 	require.NotEmpty(t, list)
 	for i, e := range list {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"sallyport/internal/yamldoc"
 )
 
 const maxNamePattern = 1024
@@ -19,11 +21,11 @@ func parseRepoPattern(s string) (repoPattern, error) {
 	case s == "*":
 		return repoPattern{"*", "*"}, nil
 	case !found || owner == "" || name == "" || strings.Contains(name, "/"):
-		return repoPattern{}, fmt.Errorf("%s is not a repository; write OWNER/NAME, as in acme/web or acme/*", quoteOdd(s))
+		return repoPattern{}, fmt.Errorf("%s is not a repository; write OWNER/NAME, as in acme/web or acme/*", yamldoc.Quote(s))
 	case len(s) > maxNamePattern:
 		return repoPattern{}, errors.New("is too long for the name of a repository")
 	case strings.ContainsFunc(owner+name, func(c rune) bool { return !isRepoRune(c) && c != '*' }):
-		return repoPattern{}, fmt.Errorf("%s holds a character that no repository has in its name", quoteOdd(s))
+		return repoPattern{}, fmt.Errorf("%s holds a character that no repository has in its name", yamldoc.Quote(s))
 	case strings.HasSuffix(name, ".git"):
 		return repoPattern{}, fmt.Errorf("%s: leave .git out; it is the same repository", s)
 	}
@@ -76,11 +78,11 @@ func parseRefPattern(s string) (refPattern, error) {
 	p := refPattern{raw: s, segments: strings.Split(s, "/")}
 	switch {
 	case p.segments[0] != "refs" && !strings.HasPrefix(s, "**"):
-		return p, fmt.Errorf("%s is not the full name of a ref; write %s", quoteOdd(s), fullRef(s))
+		return p, fmt.Errorf("%s is not the full name of a ref; write %s", yamldoc.Quote(s), fullRef(s))
 	case len(s) > maxNamePattern:
 		return p, errors.New("is too long for the name of a ref")
 	case strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c == 0x7f || strings.ContainsRune(`?[]\:^~{}`, c) }):
-		return p, fmt.Errorf("%s holds a character that no ref has in its name; only * and ** are patterns", quoteOdd(s))
+		return p, fmt.Errorf("%s holds a character that no ref has in its name; only * and ** are patterns", yamldoc.Quote(s))
 	}
 	for _, segment := range p.segments {
 		switch {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+
+	"sallyport/internal/yamldoc"
 )
 
 // Warnings returns what is legal but likely a mistake: two rules of one effect
@@ -11,8 +13,8 @@ import (
 // decides which one is used; cookies without a credential, which do nothing;
 // what has no name under a credential; operations that their rule can never match; and
 // ways to write a ref that refs do not bound.
-func (p *Policy) Warnings() []Error {
-	var warnings []Error
+func (p *Policy) Warnings() []yamldoc.Error {
+	var warnings []yamldoc.Error
 	for j := range p.rules {
 		r := &p.rules[j]
 		if r.cookies && r.credential == "" {
@@ -27,22 +29,22 @@ func (p *Policy) Warnings() []Error {
 			warnings = append(warnings, p.overlapWarning(&p.rules[i], r))
 		}
 	}
-	slices.SortStableFunc(warnings, func(a, b Error) int { return cmp.Compare(a.Line, b.Line) })
+	slices.SortStableFunc(warnings, func(a, b yamldoc.Error) int { return cmp.Compare(a.Line, b.Line) })
 	return warnings
 }
 
-func (p *Policy) warning(r *rule, label, msg string) Error {
-	return Error{File: p.file, Line: r.line, Key: "rules[" + r.name + "]." + label, Msg: msg}
+func (p *Policy) warning(r *rule, label, msg string) yamldoc.Error {
+	return yamldoc.Error{File: p.file, Line: r.line, Key: "rules[" + r.name + "]." + label, Msg: msg}
 }
 
-func (p *Policy) unnamedWarning(r *rule) Error {
+func (p *Policy) unnamedWarning(r *rule) yamldoc.Error {
 	if r.credential == "" {
 		return p.warning(r, "unnamed", "has no effect without a credential: what has no name is kept from credentials alone; remove it")
 	}
 	return p.warning(r, "unnamed", "lets credential "+r.credential+" onto requests of which nobody can say what they do, so that no access, operations, refs or resources bound them; give those that have a name a rule about operations")
 }
 
-func (p *Policy) overlapWarning(a, b *rule) Error {
+func (p *Policy) overlapWarning(a, b *rule) yamldoc.Error {
 	if a.line > b.line {
 		a, b = b, a
 	}

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"sallyport/policy"
+	"sallyport/internal/yamldoc"
 )
 
 func TestOverlapsThatDifferInCredential(t *testing.T) {
@@ -97,5 +97,5 @@ rules:
 		"test.yaml:5: rules[c].credential: rule a on line 3 can match the same requests with no credential instead of credential two; the first in the file decides, narrow one of them",
 		"test.yaml:6: rules[d].cookies: has no effect without a credential: only credentialed answers lose their cookies; remove it",
 	}, "\n"), strings.Join(lines, "\n"))
-	assert.IsType(t, []policy.Error{}, warnings)
+	assert.IsType(t, []yamldoc.Error{}, warnings)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sallyport/internal/host"
+	"sallyport/internal/yamldoc"
 	"sallyport/policy"
 )
 
@@ -38,7 +39,7 @@ func TestBadFiles(t *testing.T) {
 			require.Error(t, err)
 			assert.Nil(t, p)
 			assert.Equal(t, want, strings.Split(err.Error(), "\n"))
-			var list policy.Errors
+			var list yamldoc.Errors
 			require.ErrorAs(t, err, &list)
 			for _, e := range list {
 				assert.Equal(t, filepath.Base(file), e.File)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"sallyport/internal/authfield"
+	"sallyport/internal/yamldoc"
 )
 
 // Record lists what the trail keeps of a rule's exchanges beside what it always
@@ -53,39 +54,39 @@ func secretParameters() []string {
 }
 
 // record reads what the trail is to keep.
-func (c *compiler) record(n *node, r *rule) {
-	f := n.field("record")
-	if f == nil || !c.mapping(f, "query", "headers") {
+func (c *compiler) record(n *yamldoc.Node, r *rule) {
+	f := n.Field("record")
+	if f == nil || !f.Mapping("query", "headers") {
 		return
 	}
-	r.recordLine = f.line
+	r.recordLine = f.Line
 	r.record = &Record{
-		Query:   c.recorded(f.field("query"), "write the names of query parameters, as in [page]", c.recordedParameter),
-		Headers: c.recorded(f.field("headers"), "write the names of header fields, as in [x-request-id]", c.recordedHeader),
+		Query:   c.recorded(f.Field("query"), "write the names of query parameters, as in [page]", c.recordedParameter),
+		Headers: c.recorded(f.Field("headers"), "write the names of header fields, as in [x-request-id]", c.recordedHeader),
 	}
-	if len(f.below) == 0 {
-		c.failAt(f, "lists nothing; write for example record: {query: [page], headers: [x-request-id]}")
+	if len(f.Below) == 0 {
+		f.Fail("lists nothing; write for example record: {query: [page], headers: [x-request-id]}")
 	}
 }
 
-func (c *compiler) recorded(n *node, hint string, read func(*node, string) string) []string {
+func (c *compiler) recorded(n *yamldoc.Node, hint string, read func(*yamldoc.Node, string) string) []string {
 	if n == nil {
 		return nil
 	}
-	items, ok := c.list(n, hint)
+	items, ok := n.Items(hint)
 	if ok && len(items) > maxRecorded {
-		c.failAt(n, "lists %d names; at most %d may be recorded", len(items), maxRecorded)
+		n.Fail("lists %d names; at most %d may be recorded", len(items), maxRecorded)
 		return nil
 	}
 	var names []string
 	for _, item := range items {
-		text, ok := c.word(item, hint)
+		text, ok := item.Word(hint)
 		if !ok {
 			continue
 		}
 		name := read(item, text)
 		if name != "" && slices.Contains(names, name) {
-			c.failAt(item, "%s is listed twice", quoteOdd(name))
+			item.Fail("%s is listed twice", yamldoc.Quote(name))
 		}
 		names = append(names, name)
 	}
@@ -94,22 +95,22 @@ func (c *compiler) recorded(n *node, hint string, read func(*node, string) strin
 
 const neverKept = "%s is where services take secrets, and the trail never keeps one; remove it"
 
-func (c *compiler) recordedParameter(n *node, name string) string {
+func (c *compiler) recordedParameter(n *yamldoc.Node, name string) string {
 	switch {
 	case len(name) > maxIdentifier:
-		c.failAt(n, "is longer than %d bytes", maxIdentifier)
+		n.Fail("is longer than %d bytes", maxIdentifier)
 	case slices.Contains(secretParameters(), authfield.Fold(name)), authfield.New(nil, nil).Parameter("", name):
-		c.failAt(n, neverKept, quoteOdd(name))
+		n.Fail(neverKept, yamldoc.Quote(name))
 	}
 	return name
 }
 
-func (c *compiler) recordedHeader(n *node, name string) string {
+func (c *compiler) recordedHeader(n *yamldoc.Node, name string) string {
 	switch {
 	case len(name) > maxIdentifier || !isToken(name):
-		c.failAt(n, "%s is not the name of a header field (RFC 9110 section 5.1), or longer than %d bytes", quoteOdd(name), maxIdentifier)
+		n.Fail("%s is not the name of a header field (RFC 9110 section 5.1), or longer than %d bytes", yamldoc.Quote(name), maxIdentifier)
 	case slices.Contains(secretHeaders(), authfield.Fold(name)), authfield.New(nil, nil).Header(textproto.CanonicalMIMEHeaderKey(name)):
-		c.failAt(n, neverKept, quoteOdd(name))
+		n.Fail(neverKept, yamldoc.Quote(name))
 	}
 	return textproto.CanonicalMIMEHeaderKey(name)
 }

@@ -3,6 +3,8 @@ package policy
 import (
 	"fmt"
 	"slices"
+
+	"sallyport/internal/yamldoc"
 )
 
 // refBound is what a rule with refs or updates says of the repositories that it names:
@@ -114,12 +116,12 @@ func (b *refBound) explain(c *Call) string {
 
 // passing warns of a rule that names what writes a ref past the bound of another rule, or
 // past its own.
-func (p *Policy) passing(r *rule) []Error {
+func (p *Policy) passing(r *rule) []yamldoc.Error {
 	m, ok := r.matcher.(*serviceRule)
 	if !ok || m.effect != Allow || m.meets == nil || m.service.Reach == nil {
 		return nil
 	}
-	var warnings []Error
+	var warnings []yamldoc.Error
 	for _, o := range m.operations {
 		if !o.Exact() {
 			continue // which allows nothing of the kind
@@ -135,7 +137,7 @@ func (p *Policy) passing(r *rule) []Error {
 	return warnings
 }
 
-func (p *Policy) passingWarning(r *rule, m *serviceRule, what string, b *refBound, hint string) Error {
+func (p *Policy) passingWarning(r *rule, m *serviceRule, what string, b *refBound, hint string) yamldoc.Error {
 	return p.warning(r, "allow."+m.service.Key+".operations", fmt.Sprintf("%s, which the refs and updates of rule %s on line %d do not bound; %s", what, b.rule, b.line, hint))
 }
 

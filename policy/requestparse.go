@@ -6,6 +6,7 @@ import (
 
 	"sallyport/internal/authfield"
 	"sallyport/internal/host"
+	"sallyport/internal/yamldoc"
 )
 
 const (
@@ -14,52 +15,52 @@ const (
 )
 
 // request compiles what stands under allow, ask or deny.
-func (c *compiler) request(n *node, r *rule) matcher {
-	if !c.mapping(n, append([]string{"host", "scheme", "methods", "path", "case", "query"}, c.serviceKeys()...)...) {
+func (c *compiler) request(n *yamldoc.Node, r *rule) matcher {
+	if !n.Mapping(append([]string{"host", "scheme", "methods", "path", "case", "query"}, c.serviceKeys()...)...) {
 		return nil
 	}
-	if len(n.below) == 0 {
-		c.failAt(n, `says nothing and would match every request; write {host: "*"} if that is meant`)
+	if len(n.Below) == 0 {
+		n.Fail(`says nothing and would match every request; write {host: "*"} if that is meant`)
 		return nil
 	}
 	m := &request{anyHost: true, credential: r.credential, unnamed: r.unnamed, signed: r.effect != Deny && c.signs(r.credential)}
 	c.scheme(n, r, m)
-	if f := n.field("host"); f != nil {
+	if f := n.Field("host"); f != nil {
 		m.anyHost = false
 		m.host = c.host(f)
 	} else if r.credential != "" {
-		c.fail(n.line, join(n.key(), "host"), "missing; a rule with a credential names the host that may get it")
+		c.doc.Fail(n.Line, n.Sub("host"), "missing; a rule with a credential names the host that may get it")
 	}
-	if f := n.field("methods"); f != nil {
+	if f := n.Field("methods"); f != nil {
 		m.methods = c.methods(f, r.effect)
 	}
-	if f := n.field("path"); f != nil {
-		if text, ok := c.word(f, "write path: /v1/**"); ok {
+	if f := n.Field("path"); f != nil {
+		if text, ok := f.Word("write path: /v1/**"); ok {
 			pattern, err := parsePathPattern(text, c.fold(n, r))
 			if err != nil {
-				c.failAt(f, "%v", err)
+				f.Fail("%v", err)
 			}
 			m.path = pattern
 		}
-	} else if f := n.field("case"); f != nil {
-		c.failAt(f, "is about path, and the rule has none; remove it")
+	} else if f := n.Field("case"); f != nil {
+		f.Fail("is about path, and the rule has none; remove it")
 	}
-	if f := n.field("query"); f != nil {
+	if f := n.Field("query"); f != nil {
 		m.query = c.query(f)
 	}
 	return m
 }
 
 // fold reads case: ignore, which only makes a rule wider.
-func (c *compiler) fold(n *node, r *rule) bool {
-	f := n.field("case")
+func (c *compiler) fold(n *yamldoc.Node, r *rule) bool {
+	f := n.Field("case")
 	switch {
 	case f == nil:
 		return false
 	case r.effect == Allow:
-		c.failAt(f, "is for deny and ask; an allow means the path as it is written")
-	case f.kind != scalarNode || f.text != "ignore":
-		c.failAt(f, "must be ignore; leave the key out where case matters")
+		f.Fail("is for deny and ask; an allow means the path as it is written")
+	case f.Kind != yamldoc.Scalar || f.Text != "ignore":
+		f.Fail("must be ignore; leave the key out where case matters")
 	}
 	return true
 }
@@ -70,32 +71,32 @@ func (c *compiler) signs(credential string) bool {
 
 // scheme fixes the scheme and the port that goes with it. Deny is wide where
 // nothing is written, allow and ask are narrow.
-func (c *compiler) scheme(n *node, r *rule, m *request) {
+func (c *compiler) scheme(n *yamldoc.Node, r *rule, m *request) {
 	if r.effect != Deny {
 		m.scheme, m.defaultPort = "https", httpsPort
 	}
-	f := n.field("scheme")
+	f := n.Field("scheme")
 	if f == nil {
 		return
 	}
 	switch {
-	case f.kind == scalarNode && f.text == "https":
+	case f.Kind == yamldoc.Scalar && f.Text == "https":
 		m.scheme = "https"
-	case f.kind == scalarNode && f.text == "http":
+	case f.Kind == yamldoc.Scalar && f.Text == "http":
 		m.scheme = "http"
 		if r.effect != Deny {
 			m.defaultPort = httpPort
 		}
 		if r.credential != "" && r.effect != Deny {
-			c.failAt(f, "no credential is ever applied in clear text; use https, or remove the credential")
+			f.Fail("no credential is ever applied in clear text; use https, or remove the credential")
 		}
 	default:
-		c.failAt(f, "must be https or http")
+		f.Fail("must be https or http")
 	}
 }
 
-func (c *compiler) host(n *node) host.Pattern {
-	text, ok := c.word(n, `write one pattern, as in host: "*.example.com"`)
+func (c *compiler) host(n *yamldoc.Node) host.Pattern {
+	text, ok := n.Word(`write one pattern, as in host: "*.example.com"`)
 	if !ok {
 		return host.Pattern{}
 	}
@@ -103,29 +104,29 @@ func (c *compiler) host(n *node) host.Pattern {
 	switch {
 	case err == nil:
 	case strings.ContainsAny(text, "/ "):
-		c.failAt(n, "%q is not a host; write the host alone, and what follows it under path", text)
+		n.Fail("%q is not a host; write the host alone, and what follows it under path", text)
 	default:
-		c.failAt(n, "%v", err)
+		n.Fail("%v", err)
 	}
 	return pattern
 }
 
-func (c *compiler) methods(n *node, effect Effect) []string {
-	items, ok := c.list(n, "write methods: [GET, HEAD], or leave the key out for any method")
+func (c *compiler) methods(n *yamldoc.Node, effect Effect) []string {
+	items, ok := n.Items("write methods: [GET, HEAD], or leave the key out for any method")
 	if !ok {
 		return nil
 	}
 	methods := make([]string, 0, len(items))
 	for _, item := range items {
-		method, ok := c.word(item, "write methods: [GET, HEAD]")
+		method, ok := item.Word("write methods: [GET, HEAD]")
 		switch {
 		case !ok:
 		case !isMethod(method):
-			c.failAt(item, "%s is not a method; methods are upper-case words such as GET, or %s for an upgrade", quoteOdd(method), Upgrade)
+			item.Fail("%s is not a method; methods are upper-case words such as GET, or %s for an upgrade", yamldoc.Quote(method), Upgrade)
 		case effect != Deny && (method == "CONNECT" || method == "TRACE"):
-			c.failAt(item, "%s is always refused, so no rule can grant it; remove it", method)
+			item.Fail("%s is always refused, so no rule can grant it; remove it", method)
 		case slices.Contains(methods, method):
-			c.failAt(item, "%s is listed twice; remove one", method)
+			item.Fail("%s is listed twice; remove one", method)
 		default:
 			methods = append(methods, method)
 		}
@@ -145,23 +146,23 @@ func isMethod(s string) bool {
 	return s != "" && 'A' <= s[0] && s[0] <= 'Z'
 }
 
-func (c *compiler) query(n *node) []parameter {
-	if n.kind != mapNode || len(n.below) == 0 {
-		c.failKind(n, "must be a mapping of names to lists of values, as in query: {state: [open]}")
+func (c *compiler) query(n *yamldoc.Node) []parameter {
+	if n.Kind != yamldoc.Map || len(n.Below) == 0 {
+		n.Fail("must be a mapping of names to lists of values, as in query: {state: [open]}")
 		return nil
 	}
-	parameters := make([]parameter, 0, len(n.below))
-	for _, f := range n.below {
-		p := parameter{name: f.label, folded: authfield.Fold(f.label)}
-		items, _ := c.list(f, "write query: {state: [open, closed]}")
+	parameters := make([]parameter, 0, len(n.Below))
+	for _, f := range n.Below {
+		p := parameter{name: f.Label, folded: authfield.Fold(f.Label)}
+		items, _ := f.Items("write query: {state: [open, closed]}")
 		for _, item := range items {
 			switch {
-			case item.kind != scalarNode: // the empty value is a value: quoted
-				c.failKind(item, `must be a single value; quote an empty one, as in [""]`)
-			case slices.Contains(p.values, item.text):
-				c.failAt(item, "%s is listed twice; remove one", quoteOdd(item.text))
+			case item.Kind != yamldoc.Scalar: // the empty value is a value: quoted
+				item.Fail(`must be a single value; quote an empty one, as in [""]`)
+			case slices.Contains(p.values, item.Text):
+				item.Fail("%s is listed twice; remove one", yamldoc.Quote(item.Text))
 			default:
-				p.values = append(p.values, item.text)
+				p.values = append(p.values, item.Text)
 			}
 		}
 		parameters = append(parameters, p)

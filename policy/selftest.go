@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"sallyport/internal/host"
+	"sallyport/internal/yamldoc"
 )
 
 // test is one entry of a file's own tests.
@@ -18,8 +19,8 @@ type test struct {
 	rule     string // "" for any
 }
 
-func (c *compiler) tests(n *node, rules []rule) []test {
-	items, ok := c.list(n, "write - request: GET https://example.com/ and expect: deny")
+func (c *compiler) tests(n *yamldoc.Node, rules []rule) []test {
+	items, ok := n.Items("write - request: GET https://example.com/ and expect: deny")
 	if !ok {
 		return nil
 	}
@@ -34,15 +35,15 @@ func (c *compiler) tests(n *node, rules []rule) []test {
 	return tests
 }
 
-func (c *compiler) test(n *node, rules map[string]bool) test {
-	t := test{line: n.line}
-	if !c.mapping(n, "request", "expect") {
+func (c *compiler) test(n *yamldoc.Node, rules map[string]bool) test {
+	t := test{line: n.Line}
+	if !n.Mapping("request", "expect") {
 		return t
 	}
-	if f := c.required(n, "request", "write request: POST https://api.example.com/v1/messages"); f != nil {
+	if f := n.Required("request", "write request: POST https://api.example.com/v1/messages"); f != nil {
 		c.testRequest(f, &t)
 	}
-	if f := c.required(n, "expect", "write expect: allow, deny or ask, and by RULE if it matters"); f != nil {
+	if f := n.Required("expect", "write expect: allow, deny or ask, and by RULE if it matters"); f != nil {
 		c.expectation(f, rules, &t)
 	}
 	return t
@@ -50,15 +51,15 @@ func (c *compiler) test(n *node, rules map[string]bool) test {
 
 // testRequest reads "METHOD URL" or, for an upgrade, "GET URL websocket", or a
 // question in a service's own words.
-func (c *compiler) testRequest(n *node, t *test) {
+func (c *compiler) testRequest(n *yamldoc.Node, t *test) {
 	const form = "write METHOD URL, as in POST https://api.example.com/v1/messages, and websocket after it for an upgrade"
-	text, ok := c.word(n, form)
+	text, ok := n.Word(form)
 	if !ok {
 		return
 	}
 	if query, ok, err := parseQuestion(text, c.servers, c.services); ok {
 		if err != nil {
-			c.failAt(n, "%v", err)
+			n.Fail("%v", err)
 		}
 		t.request, t.query = text, query
 		return
@@ -66,26 +67,26 @@ func (c *compiler) testRequest(n *node, t *test) {
 	words := strings.Fields(text)
 	upgrade := len(words) == 3 && strings.EqualFold(words[2], Upgrade)
 	if len(words) != 2 && !upgrade {
-		c.failAt(n, "%q is not a request; %s", text, form)
+		n.Fail("%q is not a request; %s", text, form)
 		return
 	}
 	if upgrade {
 		if words[0] != "GET" && words[0] != Upgrade {
-			c.failAt(n, "%q: a WebSocket handshake is a GET", text)
+			n.Fail("%q: a WebSocket handshake is a GET", text)
 			return
 		}
 		words[0] = Upgrade
 	}
 	query, err := ParseRequest(words[0], words[1])
 	if err != nil {
-		c.failAt(n, "%v", err)
+		n.Fail("%v", err)
 	}
 	t.request, t.query = text, classify(query, c.servers, c.services)
 }
 
-func (c *compiler) expectation(n *node, rules map[string]bool, t *test) {
+func (c *compiler) expectation(n *yamldoc.Node, rules map[string]bool, t *test) {
 	const form = "write allow, deny or ask, and by RULE if it matters, as in allow by docs"
-	text, ok := c.word(n, form)
+	text, ok := n.Word(form)
 	if !ok {
 		return
 	}
@@ -99,14 +100,14 @@ func (c *compiler) expectation(n *node, rules map[string]bool, t *test) {
 	case known && words[0] == "deny":
 		t.effect = Deny
 	default:
-		c.failAt(n, "%q is not an outcome; %s", text, form)
+		n.Fail("%q is not an outcome; %s", text, form)
 		return
 	}
 	t.expected = text
 	if len(words) == 3 {
 		t.rule = words[2]
 		if !rules[t.rule] {
-			c.failAt(n, "there is no rule %s in this policy", quoteOdd(t.rule))
+			n.Fail("there is no rule %s in this policy", yamldoc.Quote(t.rule))
 		}
 	}
 }

@@ -4,14 +4,16 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"sallyport/internal/yamldoc"
 )
 
 // matcher compiles what stands under allow, ask or deny: a service rule, or else
 // a rule about hosts.
-func (c *compiler) matcher(n *node, r *rule) matcher {
-	if n.kind == mapNode {
+func (c *compiler) matcher(n *yamldoc.Node, r *rule) matcher {
+	if n.Kind == yamldoc.Map {
 		for i := range c.services {
-			if f := n.field(c.services[i].Key); f != nil {
+			if f := n.Field(c.services[i].Key); f != nil {
 				return c.serviceRule(n, f, &c.services[i], r)
 			}
 		}
@@ -27,40 +29,40 @@ func (c *compiler) serviceKeys() []string {
 	return keys
 }
 
-func (c *compiler) serviceRule(above, n *node, s *Service, r *rule) matcher {
-	if len(above.below) > 1 {
-		c.failAt(above, "%s stands alone: it names hosts and paths by itself; make it two rules", s.Key)
+func (c *compiler) serviceRule(above, n *yamldoc.Node, s *Service, r *rule) matcher {
+	if len(above.Below) > 1 {
+		above.Fail("%s stands alone: it names hosts and paths by itself; make it two rules", s.Key)
 	}
-	unknown := func(f *node) bool { return !slices.Contains(s.Keys, f.label) }
-	if !c.mapping(n, s.Keys...) || slices.ContainsFunc(n.below, unknown) {
+	unknown := func(f *yamldoc.Node) bool { return !slices.Contains(s.Keys, f.Label) }
+	if !n.Mapping(s.Keys...) || slices.ContainsFunc(n.Below, unknown) {
 		return nil
 	}
-	if len(n.below) == 0 {
-		c.failAt(n, "says nothing and would match every request to %s; write %s", s.Title, s.Example)
+	if len(n.Below) == 0 {
+		n.Fail("says nothing and would match every request to %s; write %s", s.Title, s.Example)
 		return nil
 	}
 	if r.unnamed {
-		c.failAt(above, "a rule about operations allows only what it names, so that unnamed does nothing here; remove it, or give it a rule about a host")
+		above.Fail("a rule about operations allows only what it names, so that unnamed does nothing here; remove it, or give it a rule about a host")
 	}
 	if s.Signed && r.effect != Deny && r.credential == "" {
-		c.failAt(above, "nothing goes to %s unsigned; give the rule a credential", s.Title)
+		above.Fail("nothing goes to %s unsigned; give the rule a credential", s.Title)
 	}
 	m := &serviceRule{service: s, effect: r.effect, server: s.Default}
 	if r.effect == Deny {
 		m.server = "" // wide where nothing is written, as in rules about hosts
 	}
-	if f := n.field("host"); f != nil {
+	if f := n.Field("host"); f != nil {
 		m.server = c.server(f, s)
 	}
-	for _, f := range c.items(n.field("repos"), "write repos: [acme/web], or [acme/*]") {
-		if p, err := parseRepoPattern(f.text); err != nil {
-			c.failAt(f, "%v", err)
+	for _, f := range n.Field("repos").Words("write repos: [acme/web], or [acme/*]") {
+		if p, err := parseRepoPattern(f.Text); err != nil {
+			f.Fail("%v", err)
 		} else {
 			m.repos = append(m.repos, p)
 		}
 	}
 	c.operations(n, m)
-	if f := n.field("access"); f != nil {
+	if f := n.Field("access"); f != nil {
 		m.access = c.access(f)
 	}
 	c.resources(n, m)
@@ -80,14 +82,14 @@ func (m *serviceRule) covers(s *Scope) bool {
 	return s.Pinned() && !slices.ContainsFunc(s.Repositories, func(repo string) bool { return m.matchName(repo) != matched })
 }
 
-func (c *compiler) server(n *node, s *Service) string {
-	text, ok := c.word(n, "write host: "+s.Default)
+func (c *compiler) server(n *yamldoc.Node, s *Service) string {
+	text, ok := n.Word("write host: " + s.Default)
 	if !ok {
 		return ""
 	}
 	server, err := s.Server(text)
 	if err != nil {
-		c.failAt(n, "%v", err)
+		n.Fail("%v", err)
 	}
 	c.serve(s, server)
 	return server
@@ -101,22 +103,22 @@ func (c *compiler) serve(s *Service, server string) {
 }
 
 // items reads a list of words without repetition; a missing key has none.
-func (c *compiler) items(n *node, hint string) []*node {
+func (c *compiler) items(n *yamldoc.Node, hint string) []*yamldoc.Node {
 	if n == nil {
 		return nil
 	}
-	all, ok := c.list(n, hint)
+	all, ok := n.Items(hint)
 	if !ok {
 		return nil
 	}
-	var words []*node
+	var words []*yamldoc.Node
 	seen := map[string]bool{}
 	for _, item := range all {
-		text, ok := c.word(item, hint)
+		text, ok := item.Word(hint)
 		switch {
 		case !ok:
 		case seen[text]:
-			c.failAt(item, "%s is listed twice; remove one", quoteOdd(text))
+			item.Fail("%s is listed twice; remove one", yamldoc.Quote(text))
 		default:
 			seen[text] = true
 			words = append(words, item)
@@ -125,60 +127,60 @@ func (c *compiler) items(n *node, hint string) []*node {
 	return words
 }
 
-func (c *compiler) access(n *node) Access {
+func (c *compiler) access(n *yamldoc.Node) Access {
 	for _, a := range []Access{Read, Write, Admin} {
-		if n.kind == scalarNode && n.text == a.String() {
+		if n.Kind == yamldoc.Scalar && n.Text == a.String() {
 			return a
 		}
 	}
-	c.failKind(n, "must be read, write or admin")
+	n.Fail("must be read, write or admin")
 	return 0
 }
 
-func (c *compiler) pushes(n *node, m *serviceRule) {
-	for _, f := range c.items(n.field("refs"), "write refs: [refs/heads/agent/**]") {
-		if p, err := parseRefPattern(f.text); err != nil {
-			c.failAt(f, "%v", err)
+func (c *compiler) pushes(n *yamldoc.Node, m *serviceRule) {
+	for _, f := range n.Field("refs").Words("write refs: [refs/heads/agent/**]") {
+		if p, err := parseRefPattern(f.Text); err != nil {
+			f.Fail("%v", err)
 		} else {
 			m.refs = append(m.refs, p)
 		}
 	}
-	for _, f := range c.items(n.field("updates"), "write updates: [create, update]") {
-		if !slices.Contains([]string{"create", "update", "delete"}, f.text) {
-			c.failAt(f, "must be create, update or delete")
+	for _, f := range n.Field("updates").Words("write updates: [create, update]") {
+		if !slices.Contains([]string{"create", "update", "delete"}, f.Text) {
+			f.Fail("must be create, update or delete")
 		}
-		m.updates = append(m.updates, f.text)
+		m.updates = append(m.updates, f.Text)
 	}
 	if len(m.refs)+len(m.updates) == 0 || len(m.operations) == 0 {
 		return
 	}
 	if !slices.ContainsFunc(m.operations, func(o Operations) bool { return o.Matches("git/push") }) {
-		c.failAt(n, "refs and updates speak of pushes, and operations do not include git/push; add it, or remove them")
+		n.Fail("refs and updates speak of pushes, and operations do not include git/push; add it, or remove them")
 	}
 }
 
 // scope reads what a rule says of the token that is minted for it.
-func (c *compiler) scope(n *node, r *rule) *Scope {
-	repositories, permissions, shared := n.field("repositories"), n.field("permissions"), n.field("shared")
+func (c *compiler) scope(n *yamldoc.Node, r *rule) *Scope {
+	repositories, permissions, shared := n.Field("repositories"), n.Field("permissions"), n.Field("shared")
 	if repositories == nil && permissions == nil && shared == nil {
 		return nil
 	}
 	s := &Scope{Shared: c.shared(shared)}
 	if r.credential == "" {
-		c.failAt(n, "repositories, permissions and shared speak of a credential's token, and the rule has no credential; add one, or remove them")
+		n.Fail("repositories, permissions and shared speak of a credential's token, and the rule has no credential; add one, or remove them")
 	}
 	if repositories == nil || permissions == nil {
-		c.failAt(n, "a token is pinned by repositories and permissions together; add what is missing")
+		n.Fail("a token is pinned by repositories and permissions together; add what is missing")
 	}
-	for _, f := range c.items(repositories, "write repositories: [acme/web]") {
-		p, err := parseRepoPattern(f.text)
+	for _, f := range repositories.Words("write repositories: [acme/web]") {
+		p, err := parseRepoPattern(f.Text)
 		switch {
 		case err != nil:
-			c.failAt(f, "%v", err)
+			f.Fail("%v", err)
 		case !p.exact():
-			c.failAt(f, "%s is a pattern; a token is pinned to repositories by their names", f.text)
+			f.Fail("%s is a pattern; a token is pinned to repositories by their names", f.Text)
 		case len(s.Repositories) > 0 && !strings.HasPrefix(s.Repositories[0], p.owner+"/"):
-			c.failAt(f, "%s has another owner than %s; one token reaches one owner's repositories", f.text, s.Repositories[0])
+			f.Fail("%s has another owner than %s; one token reaches one owner's repositories", f.Text, s.Repositories[0])
 		default:
 			s.Repositories = append(s.Repositories, p.String())
 		}
@@ -187,31 +189,31 @@ func (c *compiler) scope(n *node, r *rule) *Scope {
 	return s
 }
 
-func (c *compiler) shared(n *node) bool {
+func (c *compiler) shared(n *yamldoc.Node) bool {
 	if n == nil {
 		return false
 	}
-	if n.kind != scalarNode || n.text != "true" {
-		c.failKind(n, "the only value is true; leave the key out otherwise")
+	if n.Kind != yamldoc.Scalar || n.Text != "true" {
+		n.Fail("the only value is true; leave the key out otherwise")
 	}
 	return true
 }
 
-func (c *compiler) permissions(n *node) []Permission {
+func (c *compiler) permissions(n *yamldoc.Node) []Permission {
 	if n == nil {
 		return nil
 	}
-	if n.kind != mapNode || len(n.below) == 0 {
-		c.failKind(n, "must be a mapping of names to read, write or admin, as in permissions: {contents: read}")
+	if n.Kind != yamldoc.Map || len(n.Below) == 0 {
+		n.Fail("must be a mapping of names to read, write or admin, as in permissions: {contents: read}")
 		return nil
 	}
 	found := map[string]Access{}
-	for _, f := range n.below {
-		if strings.ContainsFunc(f.label, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_' }) {
-			c.fail(f.line, n.key(), "%s is not the name of a permission; write it as GitHub's API does, as in pull_requests", quoteOdd(f.label))
+	for _, f := range n.Below {
+		if strings.ContainsFunc(f.Label, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_' }) {
+			c.doc.Fail(f.Line, n.Key(), "%s is not the name of a permission; write it as GitHub's API does, as in pull_requests", yamldoc.Quote(f.Label))
 			continue
 		}
-		found[f.label] = c.access(f)
+		found[f.Label] = c.access(f)
 	}
 	var all []Permission
 	for _, name := range slices.Sorted(maps.Keys(found)) {

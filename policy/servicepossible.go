@@ -3,6 +3,8 @@ package policy
 import (
 	"fmt"
 	"strings"
+
+	"sallyport/internal/yamldoc"
 )
 
 // Reach is what the operations of a pattern have in common.
@@ -16,12 +18,12 @@ type Reach struct {
 
 // impossible warns of a rule, or of a part of one, that no request can match: whoever
 // wrote it meant something else.
-func (p *Policy) impossible(r *rule) []Error {
+func (p *Policy) impossible(r *rule) []yamldoc.Error {
 	m, ok := r.matcher.(*serviceRule)
 	if !ok {
 		return nil
 	}
-	var warnings []Error
+	var warnings []yamldoc.Error
 	label := r.effect.String() + "." + m.service.Key
 	if len(m.refs)+len(m.updates) > 0 && m.effect == Allow && m.access == Read {
 		warnings = append(warnings, p.warning(r, label, "refs and updates speak of pushes, which access read does not include; remove them, or write access: write"))

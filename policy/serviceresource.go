@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"sallyport/internal/host"
+	"sallyport/internal/yamldoc"
 )
 
 // servedBy reports whether the rule means requests to this host.
@@ -88,54 +89,54 @@ func shares[T any](a, b []T, meet func(a, b T) bool) bool {
 
 // operations reads service and operations. With service, operations are written
 // without it.
-func (c *compiler) operations(n *node, m *serviceRule) {
+func (c *compiler) operations(n *yamldoc.Node, m *serviceRule) {
 	s, part := m.service, ""
-	if f := n.field("service"); f != nil {
-		text, ok := c.word(f, "write service: s3")
+	if f := n.Field("service"); f != nil {
+		text, ok := f.Word("write service: s3")
 		if !ok {
 			return
 		}
 		var err error
 		if part, err = s.Part(text); err != nil {
-			c.failAt(f, "%v", err)
+			f.Fail("%v", err)
 			return
 		}
 		part += "/"
 	}
-	for _, f := range c.items(n.field("operations"), "as in "+s.Example) {
-		if part != "" && strings.Contains(f.text, "/") {
-			c.failAt(f, "the rule names its service already; write the operation alone, as in %s", f.text[strings.LastIndexByte(f.text, '/')+1:])
+	for _, f := range n.Field("operations").Words("as in " + s.Example) {
+		if part != "" && strings.Contains(f.Text, "/") {
+			f.Fail("the rule names its service already; write the operation alone, as in %s", f.Text[strings.LastIndexByte(f.Text, '/')+1:])
 			continue
 		}
-		c.operation(f, part+f.text, m)
+		c.operation(f, part+f.Text, m)
 	}
-	if part != "" && n.field("operations") == nil {
+	if part != "" && n.Field("operations") == nil {
 		c.operation(n, part+"*", m)
 	}
 }
 
-func (c *compiler) operation(n *node, pattern string, m *serviceRule) {
+func (c *compiler) operation(n *yamldoc.Node, pattern string, m *serviceRule) {
 	o, err := m.service.Operations(pattern)
 	if err != nil {
-		c.failAt(n, "%v", err)
+		n.Fail("%v", err)
 		return
 	}
 	m.operations = append(m.operations, o)
 }
 
 // resources reads resources and regions, once operations are known.
-func (c *compiler) resources(n *node, m *serviceRule) {
-	for _, f := range c.items(n.field("resources"), "as in "+m.service.Example) {
-		if p, err := m.service.Resources(f.text, m.operations); err != nil {
-			c.failAt(f, "%v", err)
+func (c *compiler) resources(n *yamldoc.Node, m *serviceRule) {
+	for _, f := range n.Field("resources").Words("as in " + m.service.Example) {
+		if p, err := m.service.Resources(f.Text, m.operations); err != nil {
+			f.Fail("%v", err)
 		} else {
 			m.resources = append(m.resources, p)
 		}
 	}
-	for _, f := range c.items(n.field("regions"), "write regions: [eu-west-1]") {
-		if err := m.service.Region(f.text); err != nil {
-			c.failAt(f, "%v", err)
+	for _, f := range n.Field("regions").Words("write regions: [eu-west-1]") {
+		if err := m.service.Region(f.Text); err != nil {
+			f.Fail("%v", err)
 		}
-		m.regions = append(m.regions, f.text)
+		m.regions = append(m.regions, f.Text)
 	}
 }
