@@ -4,8 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
+
+	"sallyport/internal/yamldoc"
 )
 
 // Key is one key of an entry to add, with its value as YAML writes it.
@@ -20,10 +21,9 @@ func Add(file string, data []byte, name string, entry []Key) ([]byte, error) {
 	if !nameForm.MatchString(name) {
 		return nil, fmt.Errorf("name %q: use lower-case letters, digits and . _ -, beginning with a letter or digit", name)
 	}
-	p := &parser{file: file}
-	root := p.parseNode(data)
-	if len(p.errors) > 0 {
-		return nil, p.errors
+	doc, root := yamldoc.Read(file, data, fileOptions())
+	if err := doc.Err(); err != nil {
+		return nil, err
 	}
 	text := string(data)
 	if text != "" && !strings.HasSuffix(text, "\n") {
@@ -35,14 +35,14 @@ func Add(file string, data []byte, name string, entry []Key) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	case entries == nil:
 		text += "credentials:\n"
-	case len(entries.pairs) == 0:
-		text = emptied(text, entries.line)
+	case len(entries.Below) == 0:
+		text = emptied(text, entries.KeyLine)
 	default:
-		if slices.ContainsFunc(entries.pairs, func(one pair) bool { return one.key == name }) {
+		if entries.Field(name) != nil {
 			return nil, fmt.Errorf("%s has a credential %q already; change it there", file, name)
 		}
 		var err error
-		if indent, err = indentOf(text, entries.pairs[0]); err != nil {
+		if indent, err = indentOf(text, entries.Below[0]); err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
 	}
@@ -56,14 +56,14 @@ func Add(file string, data []byte, name string, entry []Key) ([]byte, error) {
 }
 
 // entriesOf finds the value of the file's one key; nil if the key is not there.
-func entriesOf(root *node) (*node, error) {
+func entriesOf(root *yamldoc.Node) (*yamldoc.Node, error) {
 	switch {
-	case root == nil || root.shape == null:
+	case root == nil || root.Kind == yamldoc.Empty:
 		return nil, nil //nolint:nilnil // there is no key yet, which is no error
-	case root.shape != mapping || len(root.pairs) != 1 || root.pairs[0].key != "credentials":
+	case root.Kind != yamldoc.Map || len(root.Below) != 1 || root.Below[0].Label != "credentials":
 		return nil, errors.New("its one key must be credentials")
 	}
-	return &node{line: root.pairs[0].line, shape: root.pairs[0].value.shape, pairs: root.pairs[0].value.pairs}, nil
+	return root.Below[0], nil
 }
 
 // emptied turns "credentials: {}" into "credentials:".
@@ -75,10 +75,10 @@ func emptied(text string, line int) string {
 }
 
 // indentOf is the white space before the entries that are there.
-func indentOf(text string, first pair) (string, error) {
-	line := strings.Split(text, "\n")[first.line-1]
+func indentOf(text string, first *yamldoc.Node) (string, error) {
+	line := strings.Split(text, "\n")[first.KeyLine-1]
 	key := strings.TrimLeft(line, " ")
-	if !strings.HasPrefix(key, first.key) && !strings.HasPrefix(key, `"`) && !strings.HasPrefix(key, "'") {
+	if !strings.HasPrefix(key, first.Label) && !strings.HasPrefix(key, `"`) && !strings.HasPrefix(key, "'") {
 		return "", errors.New("its entries are written in one line; put each on lines of its own first")
 	}
 	return line[:len(line)-len(key)], nil

@@ -34,28 +34,28 @@ type app struct {
 
 var account = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`)
 
-func decodeGitHubApp(s *section, c *Credential) {
+func decodeGitHubApp(s *Section, c *Credential) {
 	a := &app{name: c.name, server: s.gitHubServer(), tokens: s.options.Tokens, now: s.options.Now}
 	a.id = s.number("app_id", "12345")
 	a.key = s.source("private_key")
 	s.lookAtKey(a.key)
-	for _, item := range s.texts("owners", "[acme]") {
-		owner := strings.ToLower(item.text)
+	for _, item := range s.Texts("owners", "[acme]") {
+		owner := strings.ToLower(item.Text)
 		switch {
 		case !account.MatchString(owner):
-			s.fail(item.line, s.sub("owners"), "%s is not the name of an account; write owners: [acme]", show(owner))
+			s.WrongAt(item, "owners", "%s is not the name of an account; write owners: [acme]", s.doc.Shown(owner))
 		case slices.Contains(a.owners, owner):
-			s.fail(item.line, s.sub("owners"), "%s is there twice; keep one", owner)
+			s.WrongAt(item, "owners", "%s is there twice; keep one", owner)
 		default:
 			a.owners = append(a.owners, owner)
 		}
 	}
-	if s.has("installation") {
-		if text, _ := s.text("installation", "auto"); text != "auto" {
+	if s.Has("installation") {
+		if text, _ := s.Text("installation", "auto"); text != "auto" {
 			a.installation = s.number("installation", "auto")
 		}
 		if a.installation != 0 && len(a.owners) > 1 {
-			s.wrong("installation", "an installation is one owner's, and there are %d owners; write installation: auto", len(a.owners))
+			s.Wrong("installation", "an installation is one owner's, and there are %d owners; write installation: auto", len(a.owners))
 		}
 	}
 	c.server, c.maker, c.app = a.server, a, a
@@ -65,7 +65,7 @@ func decodeGitHubApp(s *section, c *Credential) {
 }
 
 // lookAtKey warns of a key that cannot be one. A command is not run for that.
-func (s *section) lookAtKey(from source) {
+func (s *Section) lookAtKey(from source) {
 	if _, ok := from.(*command); ok || from == nil {
 		return
 	}
@@ -74,19 +74,19 @@ func (s *section) lookAtKey(from source) {
 		return // which is warned of already
 	}
 	if _, err := parseKey(held.secret.bytes()); err != nil {
-		s.caution("private_key", "%v; download the App's key from GitHub, and give the .pem as it is; until then requests that need it are refused", err)
+		s.Caution("private_key", "%v; download the App's key from GitHub, and give the .pem as it is; until then requests that need it are refused", err)
 	}
 }
 
 // number reads a positive whole number; 0 if it is none, which is reported.
-func (s *section) number(key, example string) int64 {
-	text, ok := s.text(key, example)
+func (s *Section) number(key, example string) int64 {
+	text, ok := s.Text(key, example)
 	if !ok {
 		return 0
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n <= 0 {
-		s.wrong(key, "must be a number above 0; write %s: %s", key, example)
+		s.Wrong(key, "must be a number above 0; write %s: %s", key, example)
 		return 0
 	}
 	return n

@@ -30,23 +30,23 @@ var (
 )
 
 // awsAccounts reads the accounts whose buckets the credential is for.
-func (s *section) awsAccounts(a *aws) {
-	if !s.has("accounts") {
+func (s *Section) awsAccounts(a *aws) {
+	if !s.Has("accounts") {
 		return
 	}
 	const example = `["123456789012"]`
-	for _, item := range s.texts("accounts", example) {
+	for _, item := range s.Texts("accounts", example) {
 		switch {
-		case !accountID.MatchString(item.text):
-			s.fail(item.line, s.sub("accounts"), "every value must be the 12 digits of an account's id; write accounts: %s", example)
-		case slices.Contains(a.accounts, item.text):
-			s.fail(item.line, s.sub("accounts"), "%s is there twice; keep one", item.text)
+		case !accountID.MatchString(item.Text):
+			s.WrongAt(item, "accounts", "every value must be the 12 digits of an account's id; write accounts: %s", example)
+		case slices.Contains(a.accounts, item.Text):
+			s.WrongAt(item, "accounts", "%s is there twice; keep one", item.Text)
 		default:
-			a.accounts = append(a.accounts, item.text)
+			a.accounts = append(a.accounts, item.Text)
 		}
 	}
 	if !allOfAWS(a.Credential) {
-		s.wrong("accounts", "are AWS's, and a host of this credential is not; give stores of others a credential of their own")
+		s.Wrong("accounts", "are AWS's, and a host of this credential is not; give stores of others a credential of their own")
 	}
 }
 

@@ -29,23 +29,23 @@ var (
 	awsRegion   = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
 )
 
-func decodeAWSKeys(s *section, c *Credential) {
+func decodeAWSKeys(s *Section, c *Credential) {
 	k := &awsKeys{aws: s.aws(c)}
 	k.secret = s.source("secret")
-	if s.has("session_token") {
+	if s.Has("session_token") {
 		k.token = s.source("session_token")
 	}
 	var ok bool
-	if k.accessKeyID, ok = s.text("access_key_id", "AKIAIOSFODNN7EXAMPLE"); ok && !accessKeyID.MatchString(k.accessKeyID) {
-		s.wrong("access_key_id", "is not the id of an access key; the secret belongs in secret")
+	if k.accessKeyID, ok = s.Text("access_key_id", "AKIAIOSFODNN7EXAMPLE"); ok && !accessKeyID.MatchString(k.accessKeyID) {
+		s.Wrong("access_key_id", "is not the id of an access key; the secret belongs in secret")
 	}
 	c.hosts = s.hosts()
-	if s.has("region") {
-		if k.region, ok = s.text("region", "eu-west-1"); ok && !awsRegion.MatchString(k.region) {
-			s.wrong("region", "is not the name of a region; write region: eu-west-1")
+	if s.Has("region") {
+		if k.region, ok = s.Text("region", "eu-west-1"); ok && !awsRegion.MatchString(k.region) {
+			s.Wrong("region", "is not the name of a region; write region: eu-west-1")
 		}
 	} else if !allOfAWS(c) {
-		s.fail(s.line, s.key, `key "region" is missing, and the hosts do not tell it; write the region that clients of this store use, such as region: us-east-1`)
+		s.Missing(`key "region" is missing, and the hosts do not tell it; write the region that clients of this store use, such as region: us-east-1`)
 	}
 	s.awsAccounts(&k.aws)
 	k.options.Agree = k.agree

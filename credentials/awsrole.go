@@ -43,47 +43,47 @@ var (
 	policyARN = regexp.MustCompile(`^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[\w+=,.@/-]+$`)
 )
 
-func decodeAWSRole(s *section, c *Credential) {
+func decodeAWSRole(s *Section, c *Credential) {
 	r := &awsRole{aws: s.aws(c), duration: time.Hour, tokens: s.options.Tokens}
 	c.maker = r
 	var ok bool
-	if r.arn, ok = s.text("role_arn", "arn:aws:iam::123456789012:role/agents"); ok {
+	if r.arn, ok = s.Text("role_arn", "arn:aws:iam::123456789012:role/agents"); ok {
 		if m := roleARN.FindStringSubmatch(r.arn); m != nil {
 			r.partition = m[1]
 		} else {
-			s.wrong("role_arn", "is not the ARN of a role; write role_arn: arn:aws:iam::123456789012:role/agents")
+			s.Wrong("role_arn", "is not the ARN of a role; write role_arn: arn:aws:iam::123456789012:role/agents")
 		}
 	}
-	if r.region, ok = s.text("region", "eu-west-1"); ok && !awsRegion.MatchString(r.region) {
-		s.wrong("region", "is not the name of a region; write region: eu-west-1")
+	if r.region, ok = s.Text("region", "eu-west-1"); ok && !awsRegion.MatchString(r.region) {
+		s.Wrong("region", "is not the name of a region; write region: eu-west-1")
 	}
 	s.roleHosts(r)
 	s.awsAccounts(&r.aws)
 	r.accountsByPolicy = true
 	s.roleEndpoint(r)
 	s.rolePolicy(r)
-	if s.has("duration") {
-		text, _ := s.text("duration", "1h")
+	if s.Has("duration") {
+		text, _ := s.Text("duration", "1h")
 		var err error
 		if r.duration, err = time.ParseDuration(text); err != nil || r.duration < minDuration || r.duration > maxDuration || r.duration%time.Second != 0 {
-			s.wrong("duration", "must be from 15m to 12h; write duration: 1h")
+			s.Wrong("duration", "must be from 15m to 12h; write duration: 1h")
 		}
 	}
-	if s.has("metadata") {
-		text, _ := s.text("metadata", "true")
+	if s.Has("metadata") {
+		text, _ := s.Text("metadata", "true")
 		if r.metadata = text == "true"; !r.metadata {
-			s.wrong("metadata", "the only value is true; leave the key out otherwise")
+			s.Wrong("metadata", "the only value is true; leave the key out otherwise")
 		}
 	}
-	if s.has("base") {
+	if s.Has("base") {
 		s.roleBase(r)
 	}
 }
 
 // roleHosts binds the role to AWS's own domains in its partition, unless the file says
 // to which hosts.
-func (s *section) roleHosts(r *awsRole) {
-	if s.has("hosts") {
+func (s *Section) roleHosts(r *awsRole) {
+	if s.Has("hosts") {
 		r.hosts = s.hosts()
 	} else {
 		for _, suffix := range sigv4.DomainsOf(r.partition) {
@@ -108,12 +108,12 @@ func (r *awsRole) agree(name, service, region string) error {
 }
 
 // roleEndpoint is the regional endpoint of STS, unless the file names another.
-func (s *section) roleEndpoint(r *awsRole) {
-	if s.has("sts_endpoint") {
-		text, _ := s.text("sts_endpoint", "https://sts.eu-west-1.amazonaws.com")
+func (s *Section) roleEndpoint(r *awsRole) {
+	if s.Has("sts_endpoint") {
+		text, _ := s.Text("sts_endpoint", "https://sts.eu-west-1.amazonaws.com")
 		authority, ok := strings.CutPrefix(strings.TrimSuffix(text, "/"), "https://")
 		if _, err := host.ParseAuthority(authority, httpsPort); !ok || err != nil {
-			s.wrong("sts_endpoint", "must be the address of an STS over https, without a path; write sts_endpoint: https://sts.eu-west-1.amazonaws.com")
+			s.Wrong("sts_endpoint", "must be the address of an STS over https, without a path; write sts_endpoint: https://sts.eu-west-1.amazonaws.com")
 		}
 		r.endpoint = "https://" + authority
 		return
@@ -123,40 +123,40 @@ func (s *section) roleEndpoint(r *awsRole) {
 	switch {
 	case r.partition == "" || r.region == "":
 	case !known:
-		s.wrong("role_arn", "partition %s is not known here; give sts_endpoint", r.partition)
+		s.Wrong("role_arn", "partition %s is not known here; give sts_endpoint", r.partition)
 	case sigv4.Partition(r.region) != r.partition:
-		s.wrong("region", "%s is a region of partition %s, and the role is of %s; write one of the role's", r.region, sigv4.Partition(r.region), r.partition)
+		s.Wrong("region", "%s is a region of partition %s, and the role is of %s; write one of the role's", r.region, sigv4.Partition(r.region), r.partition)
 	}
 }
 
 // rolePolicy reads what bounds the sessions in place of the agents' rules.
-func (s *section) rolePolicy(r *awsRole) {
-	if s.has("policy_arns") {
-		for _, item := range s.texts("policy_arns", "[arn:aws:iam::aws:policy/ReadOnlyAccess]") {
-			if !policyARN.MatchString(item.text) {
-				s.fail(item.line, s.sub("policy_arns"), "is not the ARN of a managed policy; write policy_arns: [arn:aws:iam::aws:policy/ReadOnlyAccess]")
+func (s *Section) rolePolicy(r *awsRole) {
+	if s.Has("policy_arns") {
+		for _, item := range s.Texts("policy_arns", "[arn:aws:iam::aws:policy/ReadOnlyAccess]") {
+			if !policyARN.MatchString(item.Text) {
+				s.WrongAt(item, "policy_arns", "is not the ARN of a managed policy; write policy_arns: [arn:aws:iam::aws:policy/ReadOnlyAccess]")
 			}
-			r.policies = append(r.policies, item.text)
+			r.policies = append(r.policies, item.Text)
 		}
 		if len(r.policies) > maxPolicyARNs {
-			s.wrong("policy_arns", "there are %d; STS takes %d at most", len(r.policies), maxPolicyARNs)
+			s.Wrong("policy_arns", "there are %d; STS takes %d at most", len(r.policies), maxPolicyARNs)
 		}
 	}
-	if !s.has("session_policy") {
+	if !s.Has("session_policy") {
 		return
 	}
-	text, _ := s.text("session_policy", `'{"Version": "2012-10-17", "Statement": [...]}'`)
+	text, _ := s.Text("session_policy", `'{"Version": "2012-10-17", "Statement": [...]}'`)
 	var document struct {
 		Version   string
 		Statement json.RawMessage
 	}
 	if err := json.Unmarshal([]byte(text), &document); err != nil || document.Version == "" || len(document.Statement) == 0 {
-		s.wrong("session_policy", `must be an IAM policy in JSON, with Version and Statement; write it as a text in quotes, or after "session_policy: |"`)
+		s.Wrong("session_policy", `must be an IAM policy in JSON, with Version and Statement; write it as a text in quotes, or after "session_policy: |"`)
 		return
 	}
 	r.policy = compactJSON(text)
 	if bound, err := boundToAccounts(r.policy, r.accounts); err != nil || len(bound) > MaxSessionPolicy {
-		s.wrong("session_policy", "has %d characters without white space and with accounts, and STS takes %d; shorten it, or give policy_arns", len(bound), MaxSessionPolicy)
+		s.Wrong("session_policy", "has %d characters without white space and with accounts, and STS takes %d; shorten it, or give policy_arns", len(bound), MaxSessionPolicy)
 	}
 }
 
@@ -169,28 +169,28 @@ func compactJSON(text string) string {
 }
 
 // roleBase finds the credential that STS is asked with, once all are read.
-func (s *section) roleBase(r *awsRole) {
-	name, ok := s.text("base", "acme-keys")
+func (s *Section) roleBase(r *awsRole) {
+	name, ok := s.Text("base", "acme-keys")
 	if !ok {
 		return
 	}
 	s.later = append(s.later, func(all map[string]*Credential) {
 		r.base = all[name]
 		if r.metadata {
-			s.wrong("metadata", "is for the default chain, and the credential has a base; remove one of them")
+			s.Wrong("metadata", "is for the default chain, and the credential has a base; remove one of them")
 		}
 		switch r.base.Kind() {
 		case "aws_keys":
 		case "aws_role":
 			if r.duration > chainedDuration {
-				s.wrong("duration", "a session that is asked for with another role's session lives 1h at most; write duration: 1h")
+				s.Wrong("duration", "a session that is asked for with another role's session lives 1h at most; write duration: 1h")
 			}
 			if r.chains(map[*awsRole]bool{}) {
-				s.wrong("base", "leads back to this credential; remove it from one of them")
+				s.Wrong("base", "leads back to this credential; remove it from one of them")
 				r.base = nil
 			}
 		default:
-			s.wrong("base", "%s is not a credential of kind aws_keys or aws_role; name one, or leave base out for AWS's default chain", show(name))
+			s.Wrong("base", "%s is not a credential of kind aws_keys or aws_role; name one, or leave base out for AWS's default chain", s.doc.Shown(name))
 			r.base = nil
 		}
 	})

@@ -151,7 +151,7 @@ func (g Group) open(path string) (*os.File, fs.FileInfo, error) {
 // checkOwnFile refuses a credentials.yaml that others can write: who can change the
 // hosts of a credential has the credential.
 func (p *parser) checkOwnFile() {
-	path := p.file
+	path := p.doc.File()
 	if !filepath.IsAbs(path) {
 		if p.options.Home == "" {
 			return
@@ -162,11 +162,11 @@ func (p *parser) checkOwnFile() {
 	var untrusted *untrustedError
 	switch {
 	case errors.As(err, &untrusted):
-		p.fail(0, "", "%v", err)
+		p.doc.Fail(0, "", "%v", err)
 	case err == nil:
 		_ = opened.Close()
 		if p.options.TrustGroup.readableByOthers(info) {
-			p.warn(0, "", "can be read by others; run chmod go-r on it")
+			p.doc.Warn(0, "", "can be read by others; run chmod go-r on it")
 		}
 	}
 }

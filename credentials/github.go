@@ -10,7 +10,7 @@ import (
 
 // decodeGitHubToken reads a fixed GitHub token, for those without an App. Where it may
 // go and in what form is GitHub's own matter, so hosts may be left out.
-func decodeGitHubToken(s *section, c *Credential) {
+func decodeGitHubToken(s *Section, c *Credential) {
 	c.source = s.source("secret")
 	c.place = placement{header: "Authorization", form: gitHubToken}
 	c.server = s.gitHubServer()
@@ -18,15 +18,15 @@ func decodeGitHubToken(s *section, c *Credential) {
 }
 
 // gitHubHosts binds the credential to its server's hosts, or to those that are given.
-func (s *section) gitHubHosts(c *Credential) {
-	if s.has("hosts") {
+func (s *Section) gitHubHosts(c *Credential) {
+	if s.Has("hosts") {
 		c.hosts = s.hosts()
 		return
 	}
 	for _, text := range gitHubHosts(c.server) {
 		pattern, err := host.ParsePattern(text)
 		if err != nil {
-			s.wrong("base_url", "is not the URL of a GitHub server: %v", err)
+			s.Wrong("base_url", "is not the URL of a GitHub server: %v", err)
 			return
 		}
 		c.hosts = append(c.hosts, pattern)
@@ -34,20 +34,20 @@ func (s *section) gitHubHosts(c *Credential) {
 }
 
 // gitHubServer reads base_url: the web address of GitHub or of an Enterprise Server.
-func (s *section) gitHubServer() string {
+func (s *Section) gitHubServer() string {
 	const public = "github.com"
-	if !s.has("base_url") {
+	if !s.Has("base_url") {
 		return public
 	}
-	text, _ := s.text("base_url", "https://github.example.com")
+	text, _ := s.Text("base_url", "https://github.example.com")
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-		s.wrong("base_url", "must be https:// and a host; write base_url: https://github.example.com")
+		s.Wrong("base_url", "must be https:// and a host; write base_url: https://github.example.com")
 		return public
 	}
 	server := strings.ToLower(u.Host)
 	if slices.Contains(gitHubHosts(public), server) && server != public {
-		s.wrong("base_url", "%s belongs to github.com; write base_url: https://github.com, or leave it out", server)
+		s.Wrong("base_url", "%s belongs to github.com; write base_url: https://github.com, or leave it out", server)
 		return public
 	}
 	return server

@@ -13,7 +13,7 @@ import (
 // decode reports what is wrong through the section and leaves c half done then.
 type kind struct {
 	keys   []string
-	decode func(s *section, c *Credential)
+	decode func(s *Section, c *Credential)
 }
 
 // kinds is the one list of them.
@@ -48,43 +48,43 @@ func fixed(written string) form {
 	return func(*url.URL) string { return written }
 }
 
-func decodeHeader(s *section, c *Credential) {
-	name, ok := s.text("header", "x-api-key")
+func decodeHeader(s *Section, c *Credential) {
+	name, ok := s.Text("header", "x-api-key")
 	name = textproto.CanonicalMIMEHeaderKey(name)
 	if ok && !validToken(name) {
-		s.wrong("header", "is not a header name; write header: x-api-key")
+		s.Wrong("header", "is not a header name; write header: x-api-key")
 	}
 	if ok && slices.Contains(framing(), name) {
-		s.wrong("header", "%s frames or routes the message and cannot hold a secret; name the header that the service reads its key from", name)
+		s.Wrong("header", "%s frames or routes the message and cannot hold a secret; name the header that the service reads its key from", name)
 	}
 	prefix := ""
-	if s.has("prefix") {
-		if prefix, ok = s.text("prefix", `"Token "`); ok && !validValue(prefix) {
-			s.wrong("prefix", "holds a byte that no header value may have")
+	if s.Has("prefix") {
+		if prefix, ok = s.Text("prefix", `"Token "`); ok && !validValue(prefix) {
+			s.Wrong("prefix", "holds a byte that no header value may have")
 		}
 	}
 	s.decodePlaced(c, placement{header: name, form: prefixed(prefix)})
 }
 
-func decodeBearer(s *section, c *Credential) {
+func decodeBearer(s *Section, c *Credential) {
 	s.decodePlaced(c, placement{header: "Authorization", form: prefixed("Bearer ")})
 }
 
-func decodeBasic(s *section, c *Credential) {
-	username, ok := s.text("username", "x-access-token")
+func decodeBasic(s *Section, c *Credential) {
+	username, ok := s.Text("username", "x-access-token")
 	if ok && (strings.Contains(username, ":") || !validValue(username)) {
 		// RFC 7617 section 2: the first colon ends the user-id.
-		s.wrong("username", "holds a colon or a control character, which Basic authentication cannot carry")
+		s.Wrong("username", "holds a colon or a control character, which Basic authentication cannot carry")
 	}
 	s.decodePlaced(c, placement{header: "Authorization", form: func(secret string) (form, error) {
 		return fixed(basic(username, secret)), nil
 	}})
 }
 
-func decodeQuery(s *section, c *Credential) {
-	name, ok := s.text("parameter", "key")
+func decodeQuery(s *Section, c *Credential) {
+	name, ok := s.Text("parameter", "key")
 	if ok && (name == "" || !validValue(name)) {
-		s.wrong("parameter", "is not the name of a query parameter; write parameter: key")
+		s.Wrong("parameter", "is not the name of a query parameter; write parameter: key")
 	}
 	s.decodePlaced(c, placement{parameter: name, form: func(secret string) (form, error) {
 		return fixed(escape(secret)), nil
@@ -92,7 +92,7 @@ func decodeQuery(s *section, c *Credential) {
 }
 
 // decodePlaced reads what every kind with one secret in one place has.
-func (s *section) decodePlaced(c *Credential, place placement) {
+func (s *Section) decodePlaced(c *Credential, place placement) {
 	c.place = place
 	c.source = s.source("secret")
 	c.hosts = s.hosts()

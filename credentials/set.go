@@ -9,6 +9,7 @@ import (
 
 	"sallyport/internal/authfield"
 	"sallyport/internal/host"
+	"sallyport/internal/yamldoc"
 )
 
 // maxFile is far above any list of credentials that people keep in order.
@@ -34,7 +35,7 @@ type Set struct {
 	files       []string
 }
 
-// Parse reads credentials.yaml. The error is an [Errors] that lists everything wrong.
+// Parse reads credentials.yaml. The error is a [yamldoc.Errors] that lists everything wrong.
 //
 // file names the file in errors. If it exists (a relative name is looked for in
 // Home), it must not be writable by others. Secrets from the environment are read
@@ -49,38 +50,33 @@ func Parse(file string, data []byte, options Options) (*Set, error) {
 	if options.Tokens == nil {
 		options.Tokens = NewTokens(options.Now)
 	}
-	p := &parser{file: file, options: options}
+	doc, root := yamldoc.Read(file, data, fileOptions())
+	p := &parser{doc: doc, options: options}
 	p.checkOwnFile()
-	set := &Set{credentials: p.parse(data)}
-	if len(p.errors) > 0 {
-		slices.SortStableFunc(p.errors, func(a, b Error) int { return a.Line - b.Line })
-		return nil, p.errors
+	set := &Set{credentials: p.parse(root)}
+	if err := doc.Err(); err != nil {
+		return nil, err
 	}
 	slices.Sort(p.env)
 	slices.Sort(p.files)
-	set.warnings, set.env, set.files = p.warnings, slices.Compact(p.env), slices.Compact(p.files)
+	set.warnings, set.env, set.files = doc.Warnings(), slices.Compact(p.env), slices.Compact(p.files)
 	return set, nil
 }
 
-func (p *parser) parse(data []byte) map[string]*Credential {
-	if len(data) > maxFile {
-		p.fail(0, "", "larger than %d bytes; that is no list of credentials", maxFile)
+func (p *parser) parse(root *yamldoc.Node) map[string]*Credential {
+	if root == nil || root.Kind == yamldoc.Empty || root.Kind == yamldoc.Broken {
 		return nil
 	}
-	root := p.parseNode(data)
-	if root == nil || root.shape == null {
-		return nil
-	}
-	top, ok := p.section(root, "", []string{"credentials"})
+	top, ok := p.section(root, []string{"credentials"})
 	if !ok {
 		return nil
 	}
-	list := top.pairs["credentials"].value
-	if list == nil || list.shape == null {
+	list := root.Field("credentials")
+	switch {
+	case list == nil || list.Kind == yamldoc.Empty || list.Kind == yamldoc.Broken:
 		return nil
-	}
-	if list.shape != mapping {
-		top.wrong("credentials", "must be a mapping from names to credentials")
+	case list.Kind != yamldoc.Map:
+		top.Wrong("credentials", "must be a mapping from names to credentials")
 		return nil
 	}
 	return p.credentials(list)
@@ -89,19 +85,15 @@ func (p *parser) parse(data []byte) map[string]*Credential {
 // credentialName keeps names fit for a policy, a log line and a shell.
 var credentialName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
-func (p *parser) credentials(list *node) map[string]*Credential {
+func (p *parser) credentials(list *yamldoc.Node) map[string]*Credential {
 	found := map[string]*Credential{}
 	kinds := kinds()
-	for _, pair := range list.pairs {
-		if !credentialName.MatchString(pair.key) {
-			p.fail(pair.line, "credentials", "a name is 1 to 64 letters, digits, dots, dashes and underscores, and starts with a letter or digit")
+	for _, entry := range list.Below {
+		if !credentialName.MatchString(entry.Label) {
+			p.doc.Fail(entry.KeyLine, "credentials", "a name is 1 to 64 letters, digits, dots, dashes and underscores, and starts with a letter or digit")
 			continue
 		}
-		if _, twice := found[pair.key]; twice {
-			p.fail(pair.line, "credentials."+pair.key, "is there twice; keep one")
-			continue
-		}
-		found[pair.key] = p.credential(pair, kinds)
+		found[entry.Label] = p.credential(entry, kinds)
 	}
 	for _, finish := range p.later {
 		finish(found)
@@ -110,26 +102,22 @@ func (p *parser) credentials(list *node) map[string]*Credential {
 }
 
 // credential reads one entry. Its kind says which keys it may have.
-func (p *parser) credential(entry pair, kinds map[string]kind) *Credential {
-	c := &Credential{name: entry.key, fingerprintKey: p.options.FingerprintKey}
-	key := "credentials." + entry.key
+func (p *parser) credential(entry *yamldoc.Node, kinds map[string]kind) *Credential {
+	c := &Credential{name: entry.Label, fingerprintKey: p.options.FingerprintKey}
 	known := strings.Join(slices.Sorted(maps.Keys(kinds)), ", ")
-	for _, pair := range entry.value.pairs {
-		if pair.key == "kind" {
-			c.kind = pair.value.text
-		}
+	if f := entry.Field("kind"); f != nil {
+		c.kind = f.Text
 	}
 	kind, ok := kinds[c.kind]
 	switch {
 	case c.kind == "":
-		p.fail(entry.line, key, "key %q is missing; the kinds are %s", "kind", known)
+		p.doc.Fail(entry.KeyLine, entry.Key(), "key %q is missing; the kinds are %s", "kind", known)
 		return c
 	case !ok:
-		p.fail(entry.line, key+".kind", "unknown kind %s; the kinds are %s", show(c.kind), known)
+		p.doc.Fail(entry.KeyLine, entry.Sub("kind"), "unknown kind %s; the kinds are %s", p.doc.Shown(c.kind), known)
 		return c
 	}
-	s, _ := p.section(entry.value, key, append([]string{"kind"}, kind.keys...))
-	s.line = entry.line
+	s, _ := p.section(entry, append([]string{"kind"}, kind.keys...))
 	p.sources = nil
 	kind.decode(s, c)
 	c.sources = p.sources
@@ -198,17 +186,17 @@ func (s *Set) Files() []string {
 }
 
 // hosts reads the patterns that a credential is bound to.
-func (s *section) hosts() []host.Pattern {
+func (s *Section) hosts() []host.Pattern {
 	const example = "[api.example.com]"
 	var patterns []host.Pattern
-	for _, item := range s.texts("hosts", example) {
-		pattern, err := host.ParsePattern(item.text)
+	for _, item := range s.Texts("hosts", example) {
+		pattern, err := host.ParsePattern(item.Text)
 		if err != nil {
-			s.fail(item.line, s.sub("hosts"), "%v; write hosts: %s", err, example)
+			s.WrongAt(item, "hosts", "%v; write hosts: %s", err, example)
 			continue
 		}
 		if text := pattern.String(); text == "*" || strings.HasPrefix(text, "*:") {
-			s.fail(item.line, s.sub("hosts"), "%q would give the secret to every host; name the hosts that need it", text)
+			s.WrongAt(item, "hosts", "%q would give the secret to every host; name the hosts that need it", text)
 			continue
 		}
 		patterns = append(patterns, pattern)

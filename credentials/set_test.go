@@ -12,6 +12,7 @@ import (
 
 	"sallyport/credentials"
 	"sallyport/internal/host"
+	"sallyport/internal/yamldoc"
 )
 
 func environment(pairs ...string) func(string) string {
@@ -141,7 +142,7 @@ func TestParseRefuses(t *testing.T) {
 			set, err := credentials.Parse("c.yaml", data, options(t))
 			require.Error(t, err)
 			assert.Nil(t, set)
-			var all credentials.Errors
+			var all yamldoc.Errors
 			assert.ErrorAs(t, err, &all)
 			assert.Equal(t, strings.Join(want, "\n"), err.Error())
 		})

@@ -19,7 +19,7 @@ type aws struct {
 	accountsByPolicy bool     // the session policy says so too
 }
 
-func (s *section) aws(c *Credential) aws {
+func (s *Section) aws(c *Credential) aws {
 	return aws{Credential: c, options: sigv4.Options{Clock: &sigv4.Clock{Now: s.options.Now}, Spool: s.options.Tokens.spool}}
 }
 

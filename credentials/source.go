@@ -10,6 +10,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"sallyport/internal/yamldoc"
 )
 
 // maxSecret is the most that any source may give.
@@ -83,7 +85,7 @@ const sourceForms = "{env: NAME}, {file: PATH} or {exec: [CMD, ARG]}"
 
 // source reads the reference to a secret at key: exactly one source, never the
 // secret itself.
-func (s *section) source(key string) source {
+func (s *Section) source(key string) source {
 	found := s.reference(key)
 	if found != nil {
 		s.parser.sources = append(s.parser.sources, found)
@@ -91,66 +93,67 @@ func (s *section) source(key string) source {
 	return found
 }
 
-func (s *section) reference(key string) source {
-	pair, ok := s.pairs[key]
+func (s *Section) reference(key string) source {
+	f := s.node.Field(key)
+	switch {
+	case f == nil:
+		s.Missing("key %q is missing; write %s: %s", key, key, sourceForms)
+		return nil
+	case f.Kind == yamldoc.Broken:
+		return nil
+	case f.Kind == yamldoc.Scalar:
+		s.Wrong(key, "a secret is never written in this file; refer to it as %s, and replace it, since it has been in a file", sourceForms)
+		return nil
+	}
+	from, ok := s.section(f, []string{"env", "file", "exec", "refresh"})
 	if !ok {
-		s.fail(s.line, s.key, "key %q is missing; write %s: %s", key, key, sourceForms)
 		return nil
 	}
-	if pair.value.shape == scalar {
-		s.wrong(key, "a secret is never written in this file; refer to it as %s, and replace it, since it has been in a file", sourceForms)
-		return nil
-	}
-	from, ok := s.section(pair.value, s.sub(key), []string{"env", "file", "exec", "refresh"})
-	if !ok {
-		return nil
-	}
-	from.line = pair.line
 	count := 0
 	for _, form := range []string{"env", "file", "exec"} {
-		if from.has(form) {
+		if from.Has(form) {
 			count++
 		}
 	}
 	if count != 1 {
-		s.wrong(key, "needs exactly one source; write %s", sourceForms)
+		s.Wrong(key, "needs exactly one source; write %s", sourceForms)
 		return nil
 	}
-	if from.has("refresh") && !from.has("exec") {
-		from.wrong("refresh", "belongs to exec only; leave it out: env is read once, a file when it changes")
+	if from.Has("refresh") && !from.Has("exec") {
+		from.Wrong("refresh", "belongs to exec only; leave it out: env is read once, a file when it changes")
 	}
 	switch {
-	case from.has("env"):
+	case from.Has("env"):
 		return from.environ()
-	case from.has("file"):
+	case from.Has("file"):
 		return from.secretFile()
 	default:
 		return from.command()
 	}
 }
 
-func (s *section) environ() source {
-	name, ok := s.text("env", "ANTHROPIC_API_KEY")
+func (s *Section) environ() source {
+	name, ok := s.Text("env", "ANTHROPIC_API_KEY")
 	if !ok {
 		return nil
 	}
 	if !variable.MatchString(name) {
-		s.wrong("env", "is not the name of an environment variable; a secret itself must not stand here")
+		s.Wrong("env", "is not the name of an environment variable; a secret itself must not stand here")
 		return nil
 	}
 	s.parser.env = append(s.parser.env, name)
 	e := &environ{name: name}
 	if e.value, e.err = newReading([]byte(s.options.Getenv(name))); e.err != nil {
 		e.err = fmt.Errorf("read environment variable %s: %w", name, e.err)
-		s.caution("env", "%v; until it is set, requests that need it are refused", e.err)
+		s.Caution("env", "%v; until it is set, requests that need it are refused", e.err)
 	}
 	return e
 }
 
-func (s *section) secretFile() source {
-	path, ok := s.text("file", "acme.key")
+func (s *Section) secretFile() source {
+	path, ok := s.Text("file", "acme.key")
 	if !ok || path == "" {
-		s.wrong("file", "must be a path, relative to the home folder")
+		s.Wrong("file", "must be a path, relative to the home folder")
 		return nil
 	}
 	if !filepath.IsAbs(path) {
@@ -162,26 +165,26 @@ func (s *section) secretFile() source {
 	var untrusted *untrustedError
 	switch {
 	case errors.As(err, &untrusted):
-		s.wrong("file", "%v", err)
+		s.Wrong("file", "%v", err)
 	case err != nil:
-		s.caution("file", "%v; until that is mended, requests that need it are refused", err)
+		s.Caution("file", "%v; until that is mended, requests that need it are refused", err)
 	case loose:
-		s.caution("file", "%s can be read by others; run chmod go-r on it", path)
+		s.Caution("file", "%s can be read by others; run chmod go-r on it", path)
 	}
 	return f
 }
 
-func (s *section) command() source {
+func (s *Section) command() source {
 	var argv []string
-	for _, item := range s.texts("exec", "[vault, read, -field=key, secret/acme]") {
-		argv = append(argv, item.text)
+	for _, item := range s.Texts("exec", "[vault, read, -field=key, secret/acme]") {
+		argv = append(argv, item.Text)
 	}
 	refresh := 5 * time.Minute
-	if s.has("refresh") {
-		text, _ := s.text("refresh", "5m")
+	if s.Has("refresh") {
+		text, _ := s.Text("refresh", "5m")
 		var err error
 		if refresh, err = time.ParseDuration(text); err != nil || refresh < time.Second {
-			s.wrong("refresh", "must be a duration of at least 1s; write refresh: 5m")
+			s.Wrong("refresh", "must be a duration of at least 1s; write refresh: 5m")
 		}
 	}
 	if len(argv) == 0 || argv[0] == "" {

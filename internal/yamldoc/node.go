@@ -60,16 +60,9 @@ func (n *Node) Key() string {
 		}
 		return above + "[" + label + "]"
 	}
-	return join(above, n.doc.label(n.Label))
+	return join(above, n.Label)
 }
 
-// label is a key as paths show it.
-func (d *Doc) label(s string) string {
-	if strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c == 0x7f }) {
-		return Quote(s)
-	}
-	return s
-}
 
 func join(above, label string) string {
 	if above == "" {
@@ -140,7 +133,7 @@ func (n *Node) Known(known ...string) (ok bool) {
 		if slip, meant := nearest.Slip(f.Label, known); meant {
 			hint = "; did you mean " + slip + "?"
 		}
-		n.doc.Fail(f.KeyLine, n.Sub(n.doc.shown(f.Label)), "unknown key; known here are %s%s", strings.Join(known, ", "), hint)
+		n.doc.Fail(f.KeyLine, n.Sub(n.doc.shownKey(f.Label)), "unknown key; known here are %s%s", strings.Join(known, ", "), hint)
 	}
 	return ok
 }
@@ -193,7 +186,7 @@ func (n *Node) Words(hint string) []*Node {
 		switch {
 		case !ok:
 		case seen[text]:
-			item.Fail("%s is listed twice; remove one", n.doc.shown(text))
+			item.Fail("%s is listed twice; remove one", n.doc.Shown(text))
 		default:
 			seen[text] = true
 			words = append(words, item)

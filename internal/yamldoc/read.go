@@ -154,7 +154,7 @@ func (d *Doc) convert(from *yaml.Node, parent *Node, label string, index int) *N
 		n.Fail("anchors and aliases (& and *) are not accepted; write the value out, or quote it")
 		return n.broken()
 	case from.Style&yaml.TaggedStyle != 0:
-		n.Fail("tags (%s) are not accepted; remove it", d.shown(from.Tag))
+		n.Fail("tags (%s) are not accepted; remove it", d.Shown(from.Tag))
 		return n.broken()
 	}
 	switch from.Kind {
@@ -188,7 +188,7 @@ func (d *Doc) convertMapping(from *yaml.Node, n *Node) {
 			d.Fail(key.Line, n.Key(), "merge keys (<<) are not accepted; write the values out")
 			continue
 		case lines[key.Value] != 0:
-			d.Fail(key.Line, join(n.Key(), d.shown(key.Value)), "the key is given twice, first on line %d; remove one", lines[key.Value])
+			d.Fail(key.Line, join(n.Key(), d.shownKey(key.Value)), "the key is given twice, first on line %d; remove one", lines[key.Value])
 			continue
 		}
 		lines[key.Value] = key.Line
@@ -204,13 +204,26 @@ func (d *Doc) convertMapping(from *yaml.Node, n *Node) {
 // word is what may be repeated of a file that refers to secrets.
 var word = regexp.MustCompile(`^[a-z][a-z_-]{0,19}$`)
 
-// shown is text of the file as an error may repeat it.
-func (d *Doc) shown(s string) string {
+// Shown is text of the file as an error may repeat it.
+func (d *Doc) Shown(s string) string {
+	switch {
+	case !d.secret:
+		return Quote(s)
+	case word.MatchString(s):
+		return strconv.Quote(s)
+	}
+	return notShown
+}
+
+// shownKey is a key as a path may repeat it.
+func (d *Doc) shownKey(s string) string {
 	if d.secret && !word.MatchString(s) {
-		return "(not shown)"
+		return notShown
 	}
 	return Quote(s)
 }
+
+const notShown = "(not shown)"
 
 // Quote quotes text that could not stand in a message as it is.
 func Quote(s string) string {
