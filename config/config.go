@@ -10,6 +10,7 @@ import (
 
 	"sallyport/credentials"
 	"sallyport/internal/host"
+	"sallyport/internal/yamldoc"
 )
 
 // defaultListen is where agents and sidecars connect unless the file says otherwise.
@@ -98,20 +99,20 @@ func unspecified(listenHost string) bool {
 	return listenHost == "" || err == nil && addr.IsUnspecified()
 }
 
-// parseConfig reads sallyport.yaml and adds what is wrong with it to p.
-func parseConfig(data []byte, home string, checkTrustDomain func(string) error, p *problems) *Config {
+// parseConfig reads sallyport.yaml; doc says what is wrong with it.
+func parseConfig(file string, data []byte, home string, checkTrustDomain func(string) error) (*Config, *yamldoc.Doc) {
 	c := &Config{Listen: defaultListen, OwnersGrace: defaultOwnersGrace}
-	root := parseYAML(data, p)
-	if root.node == nil {
-		return c
+	doc, root := yamldoc.Read(file, data, yamldoc.Options{})
+	if root == nil {
+		root = doc.New()
 	}
-	root.fields(map[string]func(value){
+	value{root}.fields(map[string]func(value){
 		"trust_domain": func(v value) {
 			if c.TrustDomain, _ = v.text(); c.TrustDomain == "" {
 				return
 			}
 			if err := checkTrustDomain(c.TrustDomain); err != nil {
-				v.fail("%v", err)
+				v.Fail("%v", err)
 			}
 		},
 		"listen": func(v value) { c.Listen = v.listen() },
@@ -127,16 +128,16 @@ func parseConfig(data []byte, home string, checkTrustDomain func(string) error, 
 		},
 		"limits": func(v value) { v.fields(map[string]func(value){"per_agent": c.Limits.parse}) },
 	})
-	if c.TrustDomain == "" && len(p.errs) == 0 {
-		p.add(0, "trust_domain", "is missing; write for example trust_domain: agents.example.com")
+	if c.TrustDomain == "" && doc.Count() == 0 {
+		doc.Fail(0, "trust_domain", "is missing; write for example trust_domain: agents.example.com")
 	}
-	return c
+	return c, doc
 }
 
 func (c *Config) parseDurability(v value) {
 	s, ok := v.text()
 	if ok && s != "commit" && s != "fsync" {
-		v.fail("%q is unknown; write commit (survives a crash of the process) or fsync (survives power loss)", s)
+		v.Fail("%q is unknown; write commit (survives a crash of the process) or fsync (survives power loss)", s)
 	}
 	c.Durability = s
 }
@@ -161,7 +162,7 @@ func (v value) listen() string {
 		return ""
 	}
 	if err := checkListen(s); err != nil {
-		v.fail("%v; write for example 127.0.0.1:8443, or :8443 for every address", err)
+		v.Fail("%v; write for example 127.0.0.1:8443, or :8443 for every address", err)
 	}
 	return s
 }
@@ -191,9 +192,9 @@ func (v value) appendName(names []host.Name) []host.Name {
 	n, err := host.ParseName(s)
 	switch {
 	case err != nil:
-		v.fail("%v", err)
+		v.Fail("%v", err)
 	case slices.Contains(names, n):
-		v.fail("%s is listed twice", n)
+		v.Fail("%s is listed twice", n)
 	default:
 		return append(names, n)
 	}

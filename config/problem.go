@@ -1,10 +1,7 @@
 package config
 
 import (
-	"cmp"
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -32,24 +29,4 @@ func (p *fileError) Error() string {
 		b.WriteString("; " + p.Hint)
 	}
 	return b.String()
-}
-
-// problems collects everything wrong with one file.
-type problems struct {
-	file string
-	errs []*fileError
-}
-
-func (p *problems) add(line int, key, format string, args ...any) {
-	p.errs = append(p.errs, &fileError{File: p.file, Line: line, Key: key, Msg: fmt.Sprintf(format, args...)})
-}
-
-// err returns all problems in the order of their lines.
-func (p *problems) err() error {
-	slices.SortStableFunc(p.errs, func(a, b *fileError) int { return cmp.Compare(a.Line, b.Line) })
-	var errs []error
-	for _, one := range p.errs {
-		errs = append(errs, one)
-	}
-	return errors.Join(errs...)
 }

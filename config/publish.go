@@ -26,7 +26,7 @@ func (c *Config) parseAudit(v value, home string) {
 		"max_unpublished": func(v value) { c.MaxUnpublished = v.duration(leastUnpublished, "1h") },
 	})
 	if c.MaxUnpublished != 0 && len(c.Publish) == 0 {
-		v.fail("max_unpublished means nothing without publish")
+		v.Fail("max_unpublished means nothing without publish")
 	}
 }
 
@@ -61,7 +61,7 @@ func (c *Config) parsePlace(v value, home string) {
 		},
 	})
 	if given != 1 {
-		v.fail("must have one of file, command, url and s3")
+		v.Fail("must have one of file, command, url and s3")
 		return
 	}
 	c.Publish = append(c.Publish, p)
@@ -76,7 +76,7 @@ func (v value) address() string {
 	}
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "" {
-		v.fail("must be an https:// URL without user, password and fragment")
+		v.Fail("must be an https:// URL without user, password and fragment")
 	}
 	return s
 }

@@ -25,7 +25,7 @@ type S3Place struct {
 const leastRetained = 24 * time.Hour
 
 func (c *Config) parseS3(v value) *S3Place {
-	s := &S3Place{line: v.node.Line}
+	s := &S3Place{line: v.Line}
 	var bucket, endpoint string
 	v.fields(map[string]func(value){
 		"bucket":   func(v value) { bucket = v.matching(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`, "the name of a bucket") },
@@ -41,13 +41,13 @@ func (c *Config) parseS3(v value) *S3Place {
 		"retain": func(v value) { s.Retain = v.duration(leastRetained, "8760h") },
 	})
 	if bucket == "" || s.Region == "" || s.Credential == "" {
-		v.fail("needs bucket, region and credential")
+		v.Fail("needs bucket, region and credential")
 	}
 	if (s.Lock == "") != (s.Retain == 0) {
-		v.fail("lock and retain go together; without both, the bucket's own default holds")
+		v.Fail("lock and retain go together; without both, the bucket's own default holds")
 	}
 	if strings.Contains("/"+s.Prefix+"/", "/../") || strings.Contains("/"+s.Prefix+"/", "/./") {
-		v.fail("prefix has a dot segment")
+		v.Fail("prefix has a dot segment")
 	}
 	s.Address = bucketAddress(bucket, s.Region, endpoint)
 	return s
@@ -72,7 +72,7 @@ func bucketAddress(bucket, region, endpoint string) string {
 func (v value) matching(pattern, what string) string {
 	s, ok := v.text()
 	if ok && !regexp.MustCompile(pattern).MatchString(s) {
-		v.fail("%q is not %s", s, what)
+		v.Fail("%q is not %s", s, what)
 	}
 	return s
 }
@@ -84,7 +84,7 @@ func (v value) duration(least time.Duration, example string) time.Duration {
 	}
 	d, err := time.ParseDuration(s)
 	if err != nil || d < least {
-		v.fail("%q is not a time of at least %s; write for example %s", s, least, example)
+		v.Fail("%q is not a time of at least %s; write for example %s", s, least, example)
 	}
 	return d
 }

@@ -102,8 +102,7 @@ func LoadConfig(l Layout) (*Config, error) {
 // parseConfig reads sallyport.yaml and the root files it names, because their
 // bytes belong to the set: a changed root file is a changed configuration.
 func (s *snapshot) parseConfig(l Layout) (*Config, error) {
-	p := &problems{file: s.config.path}
-	c := parseConfig(s.config.data, l.Dir, identity.ValidateTrustDomain, p)
+	c, doc := parseConfig(s.config.path, s.config.data, l.Dir, identity.ValidateTrustDomain)
 	for i := range c.Upstream.Roots {
 		r := &c.Upstream.Roots[i]
 		data, _, err := readFile(r.File)
@@ -112,11 +111,11 @@ func (s *snapshot) parseConfig(l Layout) (*Config, error) {
 			err = checkPEM(data)
 		}
 		if err != nil {
-			p.add(r.line, r.key, "%s: %v", r.File, reason(err))
+			doc.Fail(r.line, r.key, "%s: %v", r.File, reason(err))
 		}
 		r.PEM = data
 	}
-	return c, p.err()
+	return c, doc.Err()
 }
 
 // parse reads the other files. A file that could not be read was reported

@@ -13,20 +13,20 @@ import (
 func (v value) group() credentials.Group {
 	text, ok := v.plain()
 	if !ok {
-		v.fail("must be the number or the name of a group; write for example trust_group: 2000")
+		v.Fail("must be the number or the name of a group; write for example trust_group: 2000")
 		return credentials.Group{}
 	}
 	number, err := strconv.ParseUint(text, 10, 32)
 	if err != nil {
 		found, unknown := user.LookupGroup(text)
 		if unknown != nil {
-			v.fail("%q is no group of this machine; write its number, as in trust_group: 2000", text)
+			v.Fail("%q is no group of this machine; write its number, as in trust_group: 2000", text)
 			return credentials.Group{}
 		}
 		number, err = strconv.ParseUint(found.Gid, 10, 32)
 	}
 	if err != nil {
-		v.fail("%q has no number", text)
+		v.Fail("%q has no number", text)
 		return credentials.Group{}
 	}
 	return credentials.TrustedGroup(uint32(number))

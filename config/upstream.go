@@ -43,7 +43,7 @@ func (u *Upstream) parse(v value, home string) {
 }
 
 func (u *Upstream) parseRoots(v value, home string) {
-	r := Roots{line: v.node.Line, key: v.key}
+	r := Roots{line: v.Line, key: v.Key()}
 	r.Hosts = v.scoped("file", func(v value) {
 		if file, ok := v.text(); ok {
 			r.File = file
@@ -63,7 +63,7 @@ func (u *Upstream) parseNetwork(v value) {
 		if s, ok := v.text(); ok {
 			prefix, err := parseNetwork(s)
 			if err != nil {
-				v.fail("%v", err)
+				v.Fail("%v", err)
 			}
 			n.Prefix = prefix
 		}
@@ -99,15 +99,15 @@ func (v value) scoped(main string, read func(value)) []host.Pattern {
 	v.fields(map[string]func(value){
 		main: func(v value) { found = true; read(v) },
 		"hosts": func(v value) {
-			before := len(v.to.errs)
+			before := v.Doc().Count()
 			v.list(func(v value) { hosts = v.appendPattern(hosts) })
-			if len(hosts) == 0 && len(v.to.errs) == before {
-				v.fail("is empty; list patterns, or leave it out to mean all hosts")
+			if len(hosts) == 0 && v.Doc().Count() == before {
+				v.Fail("is empty; list patterns, or leave it out to mean all hosts")
 			}
 		},
 	})
 	if !found {
-		v.fail("has no %s", main)
+		v.Fail("has no %s", main)
 	}
 	return hosts
 }
@@ -119,7 +119,7 @@ func (v value) appendPattern(patterns []host.Pattern) []host.Pattern {
 	}
 	p, err := host.ParsePattern(s)
 	if err != nil {
-		v.fail("%v", err)
+		v.Fail("%v", err)
 		return patterns
 	}
 	return append(patterns, p)
@@ -127,10 +127,10 @@ func (v value) appendPattern(patterns []host.Pattern) []host.Pattern {
 
 func (u *Upstream) parseResolve(v value) {
 	u.Resolve = map[host.Authority]host.Authority{}
-	v.entries(func(name string, key, val value) {
+	v.entries(func(name string, val value) {
 		from, err := host.ParseAuthority(name, 0)
 		if err != nil {
-			key.fail("%v", err)
+			val.Fail("%v", err)
 			return
 		}
 		s, ok := val.text()
@@ -139,11 +139,11 @@ func (u *Upstream) parseResolve(v value) {
 		}
 		to, err := host.ParseAuthority(s, 0)
 		if err != nil {
-			val.fail("%v", err)
+			val.Fail("%v", err)
 			return
 		}
 		if _, twice := u.Resolve[from]; twice {
-			key.fail("%s is given twice", from)
+			val.Fail("%s is given twice", from)
 			return
 		}
 		u.Resolve[from] = to

@@ -1,153 +1,90 @@
 package config
 
 import (
-	"errors"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"sallyport/internal/yamldoc"
 )
 
-// value is one place of a YAML file: it reads strictly and reports what is
-// wrong there, by line and key. A zero node is an absent value.
-type value struct {
-	node *yaml.Node
-	key  string
-	to   *problems
-}
-
-// parseYAML returns the root of the only document in data; an empty document
-// is an empty mapping.
-func parseYAML(data []byte, to *problems) value {
-	dec := yaml.NewDecoder(strings.NewReader(string(data)))
-	var doc, second yaml.Node
-	switch err := dec.Decode(&doc); {
-	case errors.Is(err, io.EOF):
-		return value{node: &yaml.Node{Kind: yaml.MappingNode}, to: to}
-	case err != nil:
-		to.yamlError(err)
-		return value{to: to}
-	}
-	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
-		to.add(second.Line, "", "more than one document; remove the `---`")
-	}
-	return value{node: doc.Content[0], to: to}
-}
-
-// yamlError takes the line out of the parser's own text.
-func (p *problems) yamlError(err error) {
-	msg := strings.TrimPrefix(err.Error(), "yaml: ")
-	var line int
-	if rest, ok := strings.CutPrefix(msg, "line "); ok {
-		if number, text, ok := strings.Cut(rest, ": "); ok {
-			if n, err := strconv.Atoi(number); err == nil {
-				line, msg = n, text
-			}
-		}
-	}
-	p.add(line, "", "not YAML: %s", msg)
-}
-
-func (v value) fail(format string, args ...any) {
-	v.to.add(v.node.Line, v.key, format, args...)
-}
-
-func (v value) child(name string, node *yaml.Node) value {
-	key := name
-	if v.key != "" {
-		key = v.key + "." + name
-	}
-	return value{node: node, key: key, to: v.to}
-}
-
-func (v value) null() bool { return v.node.Kind == yaml.ScalarNode && v.node.Tag == "!!null" }
+// value is one place of sallyport.yaml. A missing value counts as empty, so that the file may
+// keep a heading whose lines are all commented out.
+type value struct{ *yamldoc.Node }
 
 // fields reads a mapping of known keys, each with its own reader.
 func (v value) fields(known map[string]func(value)) {
-	names := slices.Sorted(maps.Keys(known))
-	v.entries(func(name string, key, val value) {
-		read, ok := known[name]
-		if !ok {
-			key.fail("unknown key; known here: %s", strings.Join(names, ", "))
-			return
-		}
-		read(val)
-	})
-}
-
-// entries reads a mapping of any keys. A missing value counts as empty, so that
-// a file may keep a heading whose lines are all commented out.
-func (v value) entries(each func(name string, key, val value)) {
-	if v.node == nil || v.null() {
+	if !v.isMapping() {
 		return
 	}
-	if v.node.Kind != yaml.MappingNode {
-		v.fail("must be a mapping of keys to values")
-		return
-	}
-	seen := map[string]int{}
-	for i := 0; i+1 < len(v.node.Content); i += 2 {
-		k, val := v.node.Content[i], v.node.Content[i+1]
-		key := v.child(k.Value, k)
-		switch {
-		case k.Kind != yaml.ScalarNode:
-			key.fail("a key must be plain text")
-		case seen[k.Value] != 0:
-			key.fail("given twice, first on line %d", seen[k.Value])
-		case val.Kind == yaml.AliasNode || val.Anchor != "":
-			key.fail("anchors and aliases are not read; write the value out")
-		default:
-			seen[k.Value] = k.Line
-			each(k.Value, key, v.child(k.Value, val))
+	v.Known(slices.Sorted(maps.Keys(known))...)
+	for _, f := range v.Below {
+		if read, ok := known[f.Label]; ok && f.Kind != yamldoc.Broken {
+			read(value{f})
 		}
 	}
 }
 
-// list reads a sequence.
+// entries reads a mapping of any keys.
+func (v value) entries(each func(name string, val value)) {
+	if !v.isMapping() {
+		return
+	}
+	for _, f := range v.Below {
+		if f.Kind != yamldoc.Broken {
+			each(f.Label, value{f})
+		}
+	}
+}
+
+func (v value) isMapping() bool {
+	if v.Kind == yamldoc.Empty {
+		return false
+	}
+	if v.Kind != yamldoc.Map {
+		v.Fail("must be a mapping of keys to values")
+	}
+	return v.Kind == yamldoc.Map
+}
+
+// list reads a list.
 func (v value) list(each func(value)) {
-	if v.null() {
-		return
-	}
-	if v.node.Kind != yaml.SequenceNode {
-		v.fail("must be a list: [one, two]")
-		return
-	}
-	for i, item := range v.node.Content {
-		entry := value{node: item, key: v.key + "[" + strconv.Itoa(i) + "]", to: v.to}
-		if item.Kind == yaml.AliasNode || item.Anchor != "" {
-			entry.fail("anchors and aliases are not read; write the value out")
-			continue
+	switch v.Kind {
+	case yamldoc.Empty, yamldoc.Broken:
+	case yamldoc.List:
+		for _, item := range v.Below {
+			if item.Kind != yamldoc.Broken {
+				each(value{item})
+			}
 		}
-		each(entry)
+	case yamldoc.Scalar, yamldoc.Map:
+		v.Fail("must be a list: [one, two]")
 	}
 }
 
 // isText tells the short form of an entry from its long one.
-func (v value) isText() bool { return v.node.Kind == yaml.ScalarNode && !v.null() }
+func (v value) isText() bool { return v.Kind == yamldoc.Scalar }
 
 // text reads a string that is not empty; ok is false after a failure.
 func (v value) text() (s string, ok bool) {
-	if v.node.Kind != yaml.ScalarNode || v.node.Tag != "!!str" || v.node.Value == "" {
-		v.fail("must be text; put it in quotes if it looks like something else")
+	if !v.Plain("!!str") || v.Text == "" {
+		v.Fail("must be text; put it in quotes if it looks like something else")
 		return "", false
 	}
-	return v.node.Value, true
+	return v.Text, true
 }
 
 // plain reads a scalar of any type as it is written.
-func (v value) plain() (s string, ok bool) {
-	return v.node.Value, v.isText() && v.node.Value != ""
-}
+func (v value) plain() (s string, ok bool) { return v.Text, v.isText() && v.Text != "" }
 
 // number reads a number from above 0 to most.
 func (v value) number(most float64) float64 {
-	n, err := strconv.ParseFloat(v.node.Value, 64)
-	numeric := v.node.Tag == "!!int" || v.node.Tag == "!!float"
-	if v.node.Kind != yaml.ScalarNode || !numeric || err != nil || !(n > 0 && n <= most) {
-		v.fail("must be a number above 0, at most %.0f", most)
+	n, err := strconv.ParseFloat(v.Text, 64)
+	if !v.Plain("!!int", "!!float") || err != nil || !(n > 0 && n <= most) {
+		v.Fail("must be a number above 0, at most %.0f", most)
 		return 0
 	}
 	return n
@@ -155,9 +92,9 @@ func (v value) number(most float64) float64 {
 
 // count reads a whole number from 1 to most.
 func (v value) count(most int) int {
-	n, err := strconv.Atoi(v.node.Value)
-	if v.node.Kind != yaml.ScalarNode || v.node.Tag != "!!int" || err != nil || n < 1 || n > most {
-		v.fail("must be a whole number from 1 to %d", most)
+	n, err := strconv.Atoi(v.Text)
+	if !v.Plain("!!int") || err != nil || n < 1 || n > most {
+		v.Fail("must be a whole number from 1 to %d", most)
 		return 0
 	}
 	return n

@@ -76,8 +76,8 @@ func (d *Doc) at(line int, key, format string, args ...any) Error {
 	return Error{File: d.file, Line: line, Key: key, Msg: fmt.Sprintf(format, args...)}
 }
 
-// Failed reports whether anything is wrong so far.
-func (d *Doc) Failed() bool { return len(d.errs) > 0 }
+// Count is how many things are wrong so far.
+func (d *Doc) Count() int { return len(d.errs) }
 
 // Err is an [Errors] with all that is wrong, nil if nothing is.
 func (d *Doc) Err() error {

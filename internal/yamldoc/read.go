@@ -137,7 +137,8 @@ func (d *Doc) failSyntax(data []byte, err error) {
 	case d.secret && strings.ContainsAny(msg, "'\"`"): // it quotes the file
 		msg = "a form that YAML does not allow"
 	}
-	d.Fail(line, "", "not valid YAML: %s", msg)
+	last := 1 + bytes.Count(bytes.TrimRight(data, "\n"), []byte("\n"))
+	d.Fail(min(line, last), "", "not valid YAML: %s", msg)
 }
 
 // convert copies a value and refuses what gives YAML a second meaning.
