@@ -8,16 +8,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sallyport/admin"
-	"sallyport/identity"
+	"sallyport/identity/owners"
 )
 
 // withOwners puts another owners.yaml in force, and says how to take the policies away.
 func (f *fixture) withOwners(t *testing.T, text string) {
 	t.Helper()
-	owners, err := identity.ParseOwners("owners.yaml", []byte(text))
+	directory, err := owners.Parse("owners.yaml", []byte(text))
 	require.NoError(t, err)
 	view := f.View()
-	view.Owners = owners
+	view.Owners = directory
 	f.Service.View = func() admin.View { return view }
 }
 

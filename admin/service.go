@@ -17,6 +17,7 @@ import (
 	"sallyport/credentials"
 	"sallyport/credentials/budget"
 	"sallyport/identity"
+	"sallyport/identity/owners"
 	"sallyport/internal/nearest"
 	"sallyport/policy"
 )
@@ -30,7 +31,7 @@ type Recorder interface {
 type View struct {
 	TrustDomain string
 	Policies    map[string]*policy.Policy
-	Owners      *identity.Owners
+	Owners      *owners.Directory
 	Credentials *credentials.Set
 }
 

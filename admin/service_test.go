@@ -22,6 +22,7 @@ import (
 	"sallyport/credentials"
 	"sallyport/credentials/budget"
 	"sallyport/identity"
+	"sallyport/identity/owners"
 	"sallyport/policy"
 )
 
@@ -89,7 +90,7 @@ func newFixture(t *testing.T) *fixture {
 
 func newView(t *testing.T) admin.View {
 	t.Helper()
-	owners, err := identity.ParseOwners("owners.yaml", []byte("people: {dana: {name: Dana}}\nteams: {ops: {members: [dana]}}\n"))
+	directory, err := owners.Parse("owners.yaml", []byte("people: {dana: {name: Dana}}\nteams: {ops: {members: [dana]}}\n"))
 	require.NoError(t, err)
 	p, err := policy.Parse("p.yaml", []byte("policy: p\nrules:\n  - {name: r, allow: {host: a.example}, credential: key}\n"))
 	require.NoError(t, err)
@@ -101,7 +102,7 @@ func newView(t *testing.T) admin.View {
 		Getenv: func(name string) string { return map[string]string{"KEY": "canary"}[name] },
 	})
 	require.NoError(t, err)
-	return admin.View{TrustDomain: domain, Policies: map[string]*policy.Policy{"p": p}, Owners: owners, Credentials: set}
+	return admin.View{TrustDomain: domain, Policies: map[string]*policy.Policy{"p": p}, Owners: directory, Credentials: set}
 }
 
 func (f *fixture) session() *admin.Session {

@@ -12,6 +12,7 @@ import (
 
 	"sallyport/credentials"
 	"sallyport/identity"
+	"sallyport/identity/owners"
 	"sallyport/internal/host"
 	"sallyport/policy"
 	"sallyport/services"
@@ -22,7 +23,7 @@ import (
 type Set struct {
 	Number      uint64 // 1 for the first set a store puts in force, then counting
 	Config      *Config
-	Owners      *identity.Owners
+	Owners      *owners.Directory
 	Credentials *credentials.Set
 	Policies    map[string]*policy.Policy // by name
 	Files       []File                    // sorted by path
@@ -123,7 +124,7 @@ func (s *snapshot) parseConfig(l Layout) (*Config, error) {
 func (set *Set) parse(snap *snapshot, l Layout, o Options) error {
 	var ownersErr, credentialsErr, usesErr error
 	if snap.owners.path != "" {
-		set.Owners, ownersErr = identity.ParseOwners(snap.owners.path, snap.owners.data)
+		set.Owners, ownersErr = owners.Parse(snap.owners.path, snap.owners.data)
 		for _, w := range set.Owners.Warnings() {
 			set.Warnings = append(set.Warnings, snap.owners.path+": "+w)
 		}

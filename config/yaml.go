@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
-
 	"sallyport/internal/yamldoc"
 )
 
@@ -103,22 +101,22 @@ func (v value) count(most int) int {
 // RuleText returns the lines of one rule in the text of a policy, as they were
 // written, or "" if it cannot be found there.
 func RuleText(policy []byte, rule string) string {
-	var doc yaml.Node
-	if err := yaml.Unmarshal(policy, &doc); err != nil || len(doc.Content) == 0 {
+	_, root := yamldoc.Read("", policy, yamldoc.Options{})
+	if root == nil || root.Kind != yamldoc.Map {
 		return ""
 	}
 	lines := strings.Split(string(policy), "\n")
-	rules, end := member(doc.Content[0], "rules", len(lines)+1)
-	if rules == nil || rules.Kind != yaml.SequenceNode {
+	rules, end := member(root, "rules", len(lines)+1)
+	if rules == nil || rules.Kind != yamldoc.List {
 		return ""
 	}
-	for i, item := range rules.Content {
-		name, _ := member(item, "name", 0)
-		if name == nil || name.Value != rule {
+	for i, item := range rules.Below {
+		name := item.Field("name")
+		if name == nil || name.Text != rule {
 			continue
 		}
-		if i+1 < len(rules.Content) {
-			end = rules.Content[i+1].Line
+		if i+1 < len(rules.Below) {
+			end = rules.Below[i+1].Line
 		}
 		if item.Line < 1 || end > len(lines)+1 || end <= item.Line {
 			return strings.TrimSpace(lines[item.Line-1]) // several on one line
@@ -129,18 +127,15 @@ func RuleText(policy []byte, rule string) string {
 }
 
 // member returns the value of a key and the line of the key after it, or last.
-func member(mapping *yaml.Node, key string, last int) (value *yaml.Node, next int) {
-	if mapping.Kind != yaml.MappingNode {
-		return nil, last
-	}
-	for i := 0; i+1 < len(mapping.Content); i += 2 {
-		if mapping.Content[i].Value != key {
+func member(mapping *yamldoc.Node, key string, last int) (value *yamldoc.Node, next int) {
+	for i, f := range mapping.Below {
+		if f.Label != key {
 			continue
 		}
-		if i+2 < len(mapping.Content) {
-			last = mapping.Content[i+2].Line
+		if i+1 < len(mapping.Below) {
+			last = mapping.Below[i+1].KeyLine
 		}
-		return mapping.Content[i+1], last
+		return f, last
 	}
 	return nil, last
 }
@@ -148,29 +143,26 @@ func member(mapping *yaml.Node, key string, last int) (value *yaml.Node, next in
 // eachText calls visit for every text in a file, with the keys that lead to it. Nothing
 // else of the file need be right.
 func (s source) eachText(visit func(keys []string, text string)) error {
-	var doc yaml.Node
-	if err := yaml.Unmarshal(s.data, &doc); err != nil {
-		return &fileError{File: s.path, Msg: "what it refers to is not known: " + err.Error(), Hint: "mend it, or put back what is in force"}
+	doc, root := yamldoc.Read(s.path, s.data, yamldoc.Options{Secret: true})
+	if root == nil && doc.Err() != nil {
+		return &fileError{File: s.path, Msg: "what it refers to is not known: " + doc.Err().Error(), Hint: "mend it, or put back what is in force"}
 	}
-	walkTexts(&doc, nil, visit)
+	walkTexts(root, nil, visit)
 	return nil
 }
 
-// walkTexts does not follow aliases: what they stand for is visited where it is written.
-func walkTexts(n *yaml.Node, keys []string, visit func(keys []string, text string)) {
-	switch n.Kind {
-	case yaml.MappingNode:
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			walkTexts(n.Content[i+1], append(slices.Clip(keys), n.Content[i].Value), visit)
+func walkTexts(n *yamldoc.Node, keys []string, visit func(keys []string, text string)) {
+	if n == nil {
+		return
+	}
+	if len(keys) > 0 && n.Text != "" {
+		visit(keys, n.Text)
+	}
+	for _, child := range n.Below {
+		below := keys
+		if child.Label != "" {
+			below = append(slices.Clip(keys), child.Label)
 		}
-	case yaml.ScalarNode:
-		if len(keys) > 0 && n.Value != "" {
-			visit(keys, n.Value)
-		}
-	case yaml.DocumentNode, yaml.SequenceNode:
-		for _, child := range n.Content {
-			walkTexts(child, keys, visit)
-		}
-	case yaml.AliasNode:
+		walkTexts(child, below, visit)
 	}
 }

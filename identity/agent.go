@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/uuid"
+
+	"sallyport/identity/owners"
 )
 
 // Status is what people decided about an agent. That its time has run out is
@@ -69,22 +71,21 @@ type Certificate struct {
 // Limits of what people type. They keep a row, and every event that quotes
 // it, small.
 const (
-	maxNameLength   = 128
 	maxReasonLength = 1024
 )
 
 // checkNew says what keeps a from being registered at now.
 func checkNew(a Agent, now time.Time) error {
 	var errs []error
-	if err := checkName(a.Name); err != nil {
+	if err := owners.CheckName(a.Name); err != nil {
 		errs = append(errs, fmt.Errorf("name %w", err))
 	} else if _, err := uuid.Parse(a.Name); err == nil {
 		errs = append(errs, fmt.Errorf("name %q could be taken for an agent's id; choose one that is not a UUID", a.Name))
 	}
-	if err := checkName(a.Policy); err != nil {
+	if err := owners.CheckName(a.Policy); err != nil {
 		errs = append(errs, fmt.Errorf("policy %w", err))
 	}
-	if err := checkOwner(a.Owner); err != nil {
+	if err := owners.CheckRef(a.Owner); err != nil {
 		errs = append(errs, err)
 	}
 	if a.Status != Active {
@@ -107,45 +108,6 @@ func checkExpiry(t, now time.Time) error {
 		return fmt.Errorf("expiry %s is not in the future", formatTime(t))
 	case t.UTC().Year() > 9999:
 		return errors.New("expiry is later than the year 9999")
-	}
-	return nil
-}
-
-// checkName accepts [a-z0-9][a-z0-9._-]*, the form of the names of agents,
-// policies, people and teams.
-func checkName(s string) error {
-	if s == "" {
-		return errors.New("is empty")
-	}
-	if len(s) > maxNameLength {
-		return fmt.Errorf("%.20q... is longer than %d characters", s, maxNameLength)
-	}
-	for i := range len(s) {
-		c := s[i]
-		alphanumeric := 'a' <= c && c <= 'z' || '0' <= c && c <= '9'
-		if !alphanumeric && (i == 0 || c != '.' && c != '_' && c != '-') {
-			return fmt.Errorf("%q: use lower-case letters, digits and . _ -, beginning with a letter or digit", s)
-		}
-	}
-	return nil
-}
-
-// Prefixes of a reference to an owner.
-const (
-	personPrefix = "person:"
-	teamPrefix   = "team:"
-)
-
-func checkOwner(ref string) error {
-	name, isPerson := strings.CutPrefix(ref, personPrefix)
-	if !isPerson {
-		var isTeam bool
-		if name, isTeam = strings.CutPrefix(ref, teamPrefix); !isTeam {
-			return fmt.Errorf("owner %q: write person:NAME or team:NAME", ref)
-		}
-	}
-	if err := checkName(name); err != nil {
-		return fmt.Errorf("owner %w", err)
 	}
 	return nil
 }

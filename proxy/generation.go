@@ -6,7 +6,7 @@ import (
 	"sync"
 
 	"sallyport/credentials"
-	"sallyport/identity"
+	"sallyport/identity/owners"
 	"sallyport/internal/authfield"
 	"sallyport/policy"
 	"sallyport/proxy/upstream"
@@ -21,7 +21,7 @@ type Generation struct {
 	TrustDomain string
 	Policies    map[string]*policy.Policy // by name; a missing one denies
 	Credentials *credentials.Set
-	Owners      *identity.Owners
+	Owners      *owners.Directory
 	Upstream    *upstream.Settings
 	Limits      Limits
 	Services    []services.Service // that requests may go to; the first that finds one has it

@@ -26,6 +26,7 @@ import (
 	"sallyport/certs"
 	"sallyport/credentials"
 	"sallyport/identity"
+	"sallyport/identity/owners"
 	"sallyport/internal/host"
 	"sallyport/internal/metrics"
 	"sallyport/policy"
@@ -223,14 +224,14 @@ func (r *rig) configure(text string) {
 	require.NoError(t, err)
 	p, err := policy.Parse("operator.yaml", []byte(text), services.Languages(r.services, set.Lookup)...)
 	require.NoError(t, err)
-	owners, err := identity.ParseOwners("owners.yaml", []byte(rigOwners))
+	directory, err := owners.Parse("owners.yaml", []byte(rigOwners))
 	require.NoError(t, err)
 	settings, err := upstream.NewSettings([]upstream.RootSet{{Certificates: []*x509.Certificate{r.originCA.Certificate()}}}, r.resolve, r.networks)
 	require.NoError(t, err)
 	r.number++
 	r.current.Store(&proxy.Generation{
 		Number: r.number, TrustDomain: trustDomain, Policies: map[string]*policy.Policy{"operator": p},
-		Credentials: set, Owners: owners, Upstream: settings, Limits: r.limits, Services: r.services,
+		Credentials: set, Owners: directory, Upstream: settings, Limits: r.limits, Services: r.services,
 	})
 }
 

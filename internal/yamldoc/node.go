@@ -28,6 +28,7 @@ type Node struct {
 	Text    string  // of a scalar, as it was written
 	Label   string  // key in a mapping; in a list "", or a better name than the index
 	Below   []*Node // values of a mapping, items of a list
+	Lost    bool    // of a mapping: keys are not in Below, for they were reported
 
 	doc    *Doc
 	parent *Node
@@ -62,7 +63,6 @@ func (n *Node) Key() string {
 	}
 	return join(above, n.Label)
 }
-
 
 func join(above, label string) string {
 	if above == "" {

@@ -153,7 +153,7 @@ func (d *Doc) convert(from *yaml.Node, parent *Node, label string, index int) *N
 		return n.broken()
 	case from.Kind == yaml.AliasNode || from.Anchor != "":
 		n.Fail("anchors and aliases (& and *) are not accepted; write the value out, or quote it")
-		return n.broken()
+		defer n.broken() // what is below is read for those who only look what there is
 	case from.Style&yaml.TaggedStyle != 0:
 		n.Fail("tags (%s) are not accepted; remove it", d.Shown(from.Tag))
 		return n.broken()
@@ -172,13 +172,14 @@ func (d *Doc) convert(from *yaml.Node, parent *Node, label string, index int) *N
 	case yaml.MappingNode:
 		n.Kind = Map
 		d.convertMapping(from, n)
-	case yaml.DocumentNode, yaml.AliasNode:
+	case yaml.DocumentNode, yaml.AliasNode: // an alias stands for what is read where it is written
 	}
 	return n
 }
 
 func (d *Doc) convertMapping(from *yaml.Node, n *Node) {
 	lines := make(map[string]int, len(from.Content)/2)
+	defer func() { n.Lost = len(n.Below) < len(from.Content)/2 }()
 	for i := 0; i+1 < len(from.Content); i += 2 {
 		key := from.Content[i]
 		switch {

@@ -1,4 +1,4 @@
-package identity
+package owners
 
 import (
 	"fmt"
@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Owners is who may answer for agents: the people and teams of owners.yaml. It
+// Directory is who may answer for agents: the people and teams of owners.yaml. It
 // is immutable; nil knows nobody.
-type Owners struct {
+type Directory struct {
 	people   map[string]Person
 	teams    map[string]Team
 	fallback string // the person who answers when nobody else does; "" if the file names none
@@ -24,16 +24,16 @@ type Team struct {
 }
 
 // Has says whether ref ("person:dana", "team:platform") is an owner.
-func (o *Owners) Has(ref string) bool {
-	if o == nil {
+func (d *Directory) Has(ref string) bool {
+	if d == nil {
 		return false
 	}
 	if name, ok := strings.CutPrefix(ref, personPrefix); ok {
-		_, ok = o.people[name]
+		_, ok = d.people[name]
 		return ok
 	}
 	if name, ok := strings.CutPrefix(ref, teamPrefix); ok {
-		_, ok = o.teams[name]
+		_, ok = d.teams[name]
 		return ok
 	}
 	return false
@@ -42,16 +42,16 @@ func (o *Owners) Has(ref string) bool {
 // Accountable is the person now answerable for what ref owns, "person:dana": the
 // owner, the team's fallback, or the file's where the team has none or ref is not
 // there any more. It is "" if there is no such person either.
-func (o *Owners) Accountable(ref string) string {
-	if o == nil {
+func (d *Directory) Accountable(ref string) string {
+	if d == nil {
 		return ""
 	}
-	if strings.HasPrefix(ref, personPrefix) && o.Has(ref) {
+	if strings.HasPrefix(ref, personPrefix) && d.Has(ref) {
 		return ref
 	}
-	name := o.fallback
-	if team, ok := strings.CutPrefix(ref, teamPrefix); ok && o.teams[team].Fallback != "" {
-		name = o.teams[team].Fallback
+	name := d.fallback
+	if team, ok := strings.CutPrefix(ref, teamPrefix); ok && d.teams[team].Fallback != "" {
+		name = d.teams[team].Fallback
 	}
 	if name == "" {
 		return ""
@@ -60,10 +60,10 @@ func (o *Owners) Accountable(ref string) string {
 }
 
 // Warnings name the teams for whose agents nobody answers.
-func (o *Owners) Warnings() []string {
+func (d *Directory) Warnings() []string {
 	var all []string
-	for _, ref := range o.Refs() {
-		if o.Accountable(ref) == "" {
+	for _, ref := range d.Refs() {
+		if d.Accountable(ref) == "" {
 			all = append(all, fmt.Sprintf("teams.%s has no fallback, and there is none for all: nobody answers for its agents, and their rows name no accountable person; write fallback: PERSON",
 				strings.TrimPrefix(ref, teamPrefix)))
 		}
@@ -72,15 +72,15 @@ func (o *Owners) Warnings() []string {
 }
 
 // Refs returns every owner as Has takes it, people first, sorted by name.
-func (o *Owners) Refs() []string {
-	if o == nil {
+func (d *Directory) Refs() []string {
+	if d == nil {
 		return nil
 	}
 	var people, teams []string
-	for name := range o.people {
+	for name := range d.people {
 		people = append(people, personPrefix+name)
 	}
-	for name := range o.teams {
+	for name := range d.teams {
 		teams = append(teams, teamPrefix+name)
 	}
 	slices.Sort(people)

@@ -1,4 +1,4 @@
-package identity_test
+package owners_test
 
 import (
 	"os"
@@ -9,10 +9,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"sallyport/identity"
+	"sallyport/identity/owners"
+	"sallyport/internal/yamldoc"
 )
 
-const owners = `
+const directory = `
 people:
   dana: {name: Dana Ito, email: dana@example.com}
   kim.lee-2: {name: "Kim Lee"}
@@ -24,7 +25,7 @@ teams:
 
 func TestParseOwners(t *testing.T) {
 	t.Parallel()
-	o, err := identity.ParseOwners("owners.yaml", []byte(owners))
+	o, err := owners.Parse("owners.yaml", []byte(directory))
 	require.NoError(t, err)
 	for ref, accountable := range map[string]string{
 		"person:dana": "person:dana", "person:kim.lee-2": "person:kim.lee-2", "person:007": "person:007",
@@ -40,7 +41,7 @@ func TestParseOwners(t *testing.T) {
 		assert.False(t, o.Has(ref), "%q", ref)
 		assert.Empty(t, o.Accountable(ref), "%q", ref)
 	}
-	var nobody *identity.Owners
+	var nobody *owners.Directory
 	assert.False(t, nobody.Has("person:dana"))
 	assert.Empty(t, nobody.Accountable("person:dana"))
 }
@@ -50,7 +51,7 @@ func TestParseOwners(t *testing.T) {
 func TestSomebodyAnswers(t *testing.T) {
 	t.Parallel()
 	people := "people: {dana: {name: Dana}, kim: {name: Kim}}\nteams:\n  ops: {members: [dana], fallback: dana}\n  web: {members: [dana]}\n"
-	without, err := identity.ParseOwners("owners.yaml", []byte(people))
+	without, err := owners.Parse("owners.yaml", []byte(people))
 	require.NoError(t, err)
 	assert.Equal(t, "person:dana", without.Accountable("team:ops"))
 	assert.Empty(t, without.Accountable("team:web"))
@@ -58,7 +59,7 @@ func TestSomebodyAnswers(t *testing.T) {
 	require.Len(t, without.Warnings(), 1)
 	assert.Contains(t, without.Warnings()[0], "teams.web has no fallback")
 
-	with, err := identity.ParseOwners("owners.yaml", []byte(people+"fallback: kim\n"))
+	with, err := owners.Parse("owners.yaml", []byte(people+"fallback: kim\n"))
 	require.NoError(t, err)
 	for ref, accountable := range map[string]string{
 		"person:dana": "person:dana", "team:ops": "person:dana", "team:web": "person:kim", "team:gone": "person:kim", "person:gone": "person:kim",
@@ -71,7 +72,7 @@ func TestSomebodyAnswers(t *testing.T) {
 // Each file says in its first lines what its errors begin with.
 func TestParseOwnersNamesWhatIsWrong(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("testdata/owners/*.yaml")
+	files, err := filepath.Glob("testdata/bad/*.yaml")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
 	for _, file := range files {
@@ -79,10 +80,10 @@ func TestParseOwnersNamesWhatIsWrong(t *testing.T) {
 			t.Parallel()
 			data, err := os.ReadFile(file)
 			require.NoError(t, err)
-			o, err := identity.ParseOwners("HOME/owners.yaml", data)
+			o, err := owners.Parse("HOME/owners.yaml", data)
 			require.Error(t, err)
 			assert.Nil(t, o)
-			var all identity.Errors
+			var all yamldoc.Errors
 			require.ErrorAs(t, err, &all)
 			var wants int
 			for line := range strings.Lines(string(data)) {
@@ -103,16 +104,16 @@ func TestParseOwnersNamesWhatIsWrong(t *testing.T) {
 
 func TestParseOwnersRefusesHugeFiles(t *testing.T) {
 	t.Parallel()
-	_, err := identity.ParseOwners("owners.yaml", make([]byte, 5<<20))
+	_, err := owners.Parse("owners.yaml", make([]byte, 5<<20))
 	assert.ErrorContains(t, err, "larger")
-	_, err = identity.ParseOwners("owners.yaml", []byte(strings.Repeat("[", 100_000)))
+	_, err = owners.Parse("owners.yaml", []byte(strings.Repeat("[", 100_000)))
 	assert.Error(t, err)
 }
 
 func TestErrorsCanBeTakenApart(t *testing.T) {
 	t.Parallel()
-	_, err := identity.ParseOwners("f", []byte("people: {dana: {name: 1}}"))
-	var one identity.Error
+	_, err := owners.Parse("f", []byte("people: {dana: {name: 1}}"))
+	var one yamldoc.Error
 	require.ErrorAs(t, err, &one)
-	assert.Equal(t, identity.Error{File: "f", Line: 1, Key: "people.dana.name", Msg: "1 is not text; put it in quotes"}, one)
+	assert.Equal(t, yamldoc.Error{File: "f", Line: 1, Key: "people.dana.name", Msg: "1 is not text; put it in quotes"}, one)
 }
