@@ -3,7 +3,7 @@ package proxy
 import (
 	"time"
 
-	"sallyport/audit"
+	"golang.org/x/time/rate"
 )
 
 // What rows and figures call the bounds on one agent.
@@ -28,13 +28,107 @@ func limitNames() []string {
 // atLimitFor is how long an agent that met a bound counts as one that is at it.
 const atLimitFor = time.Minute
 
+// bounds are what one agent may take, and how much of it is left. Whoever uses them holds
+// the agent's lock.
+type bounds struct {
+	limits   Limits
+	requests *rate.Limiter
+	newHosts *rate.Limiter
+	opening  *rate.Limiter       // of tunnels
+	hosts    map[string]struct{} // hosts met, at most maxKnownHosts
+
+	trailBytes, refusedBytes byteBudget
+	atLimit                  map[string]time.Time // when a bound was last met, by its name
+}
+
+const maxKnownHosts = 1024
+
+// follow takes the limits of the configuration in force.
+func (b *bounds) follow(l Limits) {
+	l = l.withDefaults()
+	if b.limits == l {
+		return
+	}
+	b.limits = l
+	b.requests = rate.NewLimiter(rate.Limit(l.RequestsPerSecond), max(1, int(l.RequestsPerSecond)))
+	b.opening = rate.NewLimiter(rate.Limit(l.TunnelsPerSecond), max(1, int(l.TunnelsPerSecond)))
+	b.trailBytes, b.refusedBytes = newByteBudget(l.TrailBytesPerMinute), newByteBudget(l.RefusedBytesPerMinute)
+	b.newHosts = rate.NewLimiter(rate.Limit(float64(l.NewHostsPerMinute)/60), l.NewHostsPerMinute)
+}
+
+// admitConnection reports whether there is room beside so many connections: each tunnel
+// and each plain exchange is one.
+func (b *bounds) admitConnection(open int) bool { return open < b.limits.Tunnels+b.limits.Exchanges }
+
+// admit takes one request, with which so many exchanges are open. It
+// returns which limit is exceeded and when to try again, or "".
+func (b *bounds) admit(open int, now time.Time) (limit string, retryAfter time.Duration) {
+	if open > b.limits.Exchanges {
+		return limitExchanges, time.Second
+	}
+	if !b.requests.AllowN(now, 1) {
+		return limitRequests, time.Second
+	}
+	if !b.trailBytes.left(now) {
+		return limitTrailBytes, 5 * time.Second
+	}
+	return "", 0
+}
+
+// admitTunnel is admit for a tunnel beside those that are open, which costs a certificate
+// and a handshake.
+func (b *bounds) admitTunnel(open int, now time.Time) (limit string) {
+	if open >= b.limits.Tunnels {
+		return limitTunnels
+	}
+	if !b.opening.AllowN(now, 1) {
+		return limitTunnelRate
+	}
+	return ""
+}
+
+// meet is admit for the host of a request.
+func (b *bounds) meet(host string, now time.Time) (limit string, retryAfter time.Duration) {
+	if _, met := b.hosts[host]; met {
+		return "", 0
+	}
+	if !b.newHosts.AllowN(now, 1) {
+		return limitNewHosts, time.Minute/time.Duration(b.limits.NewHostsPerMinute) + time.Second
+	}
+	if len(b.hosts) >= maxKnownHosts {
+		clear(b.hosts) // meeting them again costs new_hosts_per_minute, never more memory
+	}
+	b.hosts[host] = struct{}{}
+	return "", 0
+}
+
+// met notes that the agent has met a bound.
+func (b *bounds) met(limit string, now time.Time) {
+	if b.atLimit == nil {
+		b.atLimit = map[string]time.Time{}
+	}
+	b.atLimit[limit] = now
+}
+
+// byteBudget is one of the trail's bytes, which are known only once they are written: it
+// may be overdrawn by one row, and then nothing more is taken until that has been made up.
+type byteBudget struct{ limiter *rate.Limiter }
+
+func newByteBudget(perMinute int) byteBudget {
+	return byteBudget{rate.NewLimiter(rate.Limit(float64(perMinute)/60), perMinute)}
+}
+
+func (b byteBudget) left(now time.Time) bool { return b.limiter.TokensAt(now) > 0 }
+
+func (b byteBudget) take(now time.Time, n int) { b.limiter.ReserveN(now, min(n, b.limiter.Burst())) }
+
 // wrote takes what was written to the trail from the agent's budgets.
 func (a *agent) wrote(now time.Time, n int, refused bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.trailBytes.take(now, n)
+	a.bounds.trailBytes.take(now, n)
 	if refused {
-		a.refusedBytes.take(now, n)
+		a.bounds.refusedBytes.take(now, n)
 	}
 }
 
@@ -42,10 +136,10 @@ func (a *agent) wrote(now time.Time, n int, refused bool) {
 func (a *agent) mayWriteRefusal(now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.refusedBytes.left(now) {
+	if a.bounds.refusedBytes.left(now) {
 		return true
 	}
-	a.met(limitRefusedBytes, now)
+	a.bounds.met(limitRefusedBytes, now)
 	return false
 }
 
@@ -53,73 +147,7 @@ func (a *agent) mayWriteRefusal(now time.Time) bool {
 func (a *agent) meets(limit string, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.met(limit, now)
-}
-
-// met is meets for a caller that holds a.mu.
-func (a *agent) met(limit string, now time.Time) {
-	if a.atLimit == nil {
-		a.atLimit = map[string]time.Time{}
-	}
-	a.atLimit[limit] = now
-}
-
-// atLimit counts the agents that have met a bound within the last minute.
-func (p *Proxy) atLimit(limit string) float64 {
-	n, after := 0, p.now().Add(-atLimitFor)
-	for _, a := range p.agents.all() {
-		a.mu.Lock()
-		if a.atLimit[limit].After(after) {
-			n++
-		}
-		a.mu.Unlock()
-	}
-	return float64(n)
-}
-
-// rowBase is what a row takes of the trail beside its texts: two events, their hashes, what
-// every row says, and the row of the index.
-const rowBase = 700
-
-// eventBase is what an event beside a row takes, beside its list.
-const eventBase = rowBase / 2
-
-// longestStored is at which length a path is cut before it is stored.
-const longestStored = 2 << 10
-
-// rowWeight is about how many bytes an exchange takes in the trail, whose texts are indexed
-// too.
-func rowWeight(in *audit.Intent, out *audit.Outcome) int {
-	n := rowBase + 2*min(len(in.Path), longestStored) + 2*len(in.Resource) + weightOf(in.Details)
-	if out != nil {
-		n += outcomeWeight(out)
-	}
-	return n
-}
-
-// outcomeWeight is what the texts of an outcome add to that.
-func outcomeWeight(out *audit.Outcome) int { return 2*len(out.Error) + weightOf(out.Details) }
-
-// weightOf is about how many bytes a value of a row's details takes.
-func weightOf(value any) int {
-	n := 4
-	switch value := value.(type) {
-	case string:
-		n += len(value)
-	case []string:
-		for _, one := range value {
-			n += len(one) + 2
-		}
-	case []any:
-		for _, one := range value {
-			n += weightOf(one)
-		}
-	case map[string]any:
-		for key, one := range value {
-			n += len(key) + weightOf(one)
-		}
-	}
-	return n
+	a.bounds.met(limit, now)
 }
 
 // sums reports whether a refusal shares a row with others: for excess, or because refused

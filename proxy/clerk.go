@@ -57,10 +57,10 @@ func (c *clerk) refuse(in *audit.Intent, f *refusal) (*refusal, uuid.UUID) {
 	c.metrics.Exchange("", audit.OutcomeRefused, 0)
 	a := c.agents.get(in.Agent)
 	if limit, ok := in.Details["limit"].(string); ok {
-		a.met(limit, in.StartedAt)
+		a.bounds.met(limit, in.StartedAt)
 	}
-	a.setLimits(c.generation().Limits)
-	if f.word != overLimit.word && !a.requests.AllowN(in.StartedAt, 1) {
+	a.bounds.follow(c.generation().Limits)
+	if f.word != overLimit.word && !a.bounds.requests.AllowN(in.StartedAt, 1) {
 		f = exceeded(limitRequests, time.Second)
 		in.Details = map[string]any{"limit": limitRequests}
 	}

@@ -2,8 +2,7 @@ package proxy
 
 import (
 	"context"
-	"maps"
-	"slices"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -11,24 +10,34 @@ import (
 	"sallyport/proxy/wire"
 )
 
-// Bounds of the sweep over open exchanges.
+// Bounds of the rounds over open exchanges.
 const (
 	sweepInterval = 250 * time.Millisecond
 	stallTimeout  = 10 * time.Minute // without a byte in either direction
 )
 
-// Cut breaks off everything that the agent has open if it is no longer active, and
-// revokes what was minted for it if it is gone for good. Of an agent that is active it
-// breaks off what was opened with a certificate that is not valid any more. Call it after
-// the registry has been changed.
-func (p *Proxy) Cut(id uuid.UUID) {
+// patrol cuts what may not go on: at once when it is told of a change, and on its rounds
+// what no command announces.
+type patrol struct {
+	standing
+	agents  *agents
+	errands *errands
+	log     *slog.Logger
+
+	every   time.Duration // between two rounds
+	stalled time.Duration // without a byte, after which an exchange is cut
+}
+
+// changed breaks off what an agent has open and may not have any more, and disowns it if
+// it is gone for good.
+func (p *patrol) changed(id uuid.UUID) {
 	if p.cut(id) == agentRevoked.word {
-		p.disown(id)
+		p.errands.disown(id)
 	}
 }
 
 // cut returns why the agent is no longer active, as a word of refusals, or "".
-func (p *Proxy) cut(id uuid.UUID) string {
+func (p *patrol) cut(id uuid.UUID) string {
 	record, found := p.registry.Lookup(id)
 	refusal := unknownIdentity.because("The agent is gone.")
 	if found {
@@ -56,7 +65,7 @@ func (p *Proxy) cut(id uuid.UUID) string {
 // cutCertificates breaks off what an agent has opened with certificates that are revoked,
 // or at their end without a newer one. Its idle connections go too: whoever holds a stolen
 // certificate could keep them until there is no room for the agent itself.
-func (p *Proxy) cutCertificates(id uuid.UUID) {
+func (p *patrol) cutCertificates(id uuid.UUID) {
 	exchanges, tunnels := p.agents.open(id)
 	now, n := p.now(), 0
 	for _, x := range exchanges {
@@ -82,44 +91,9 @@ func (p *Proxy) cutCertificates(id uuid.UUID) {
 	}
 }
 
-func (a *agents) connections(id uuid.UUID) []*caller {
-	a.mu.RLock()
-	one := a.at[id]
-	a.mu.RUnlock()
-	if one == nil {
-		return nil
-	}
-	one.mu.Lock()
-	defer one.mu.Unlock()
-	return slices.Collect(maps.Keys(one.conns))
-}
-
-func (a *agents) open(id uuid.UUID) (exchanges []*exchange, tunnels []*wire.Tunnel) {
-	a.mu.RLock()
-	one := a.at[id]
-	a.mu.RUnlock()
-	if one == nil {
-		return nil, nil
-	}
-	return one.open()
-}
-
-// open lists what the agent has open. What registers after it reads the mark.
-func (a *agent) open() (exchanges []*exchange, tunnels []*wire.Tunnel) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for x := range a.exchanges {
-		exchanges = append(exchanges, x)
-	}
-	for t := range a.tunnels {
-		tunnels = append(tunnels, t)
-	}
-	return exchanges, tunnels
-}
-
-// Recheck cuts every open exchange that the configuration now in force would not
-// allow. Call it after the configuration has been swapped.
-func (p *Proxy) Recheck() {
+// recheck cuts every open exchange that the configuration now in force would not
+// allow.
+func (p *patrol) recheck() {
 	g := p.generation()
 	cause := &cutError{refusal: deniedByPolicy.because("The configuration has changed and no longer allows this exchange.")}
 	for _, a := range p.agents.all() {
@@ -133,9 +107,9 @@ func (p *Proxy) Recheck() {
 	}
 }
 
-// sweep looks after what no request looks after, until ctx ends. It never waits.
-func (p *Proxy) sweep(ctx context.Context) {
-	every(ctx, p.sweepEvery, func() {
+// rounds looks after what no request looks after, until ctx ends. It never waits.
+func (p *patrol) rounds(ctx context.Context) {
+	every(ctx, p.every, func() {
 		p.cutInactive()
 		p.cutStalled()
 		p.evictIdle()
@@ -157,27 +131,27 @@ func every(ctx context.Context, interval time.Duration, do func()) {
 
 // cutInactive cuts agents whose time is over, which no command announces. It
 // finds a status that was changed in another way, too.
-func (p *Proxy) cutInactive() {
+func (p *patrol) cutInactive() {
 	for _, a := range p.agents.all() {
 		// Its tokens once only: the agent stays at work here until it has been idle.
 		if p.cut(a.id) == agentRevoked.word && !a.disowned.Swap(true) {
-			p.disown(a.id)
+			p.errands.disown(a.id)
 		}
 	}
 }
 
-func (p *Proxy) cutStalled() {
+func (p *patrol) cutStalled() {
 	for _, a := range p.agents.all() {
 		exchanges, _ := a.open()
 		for _, x := range exchanges {
-			if x.flow.Quiet() > p.stallTimeout {
+			if x.flow.Quiet() > p.stalled {
 				x.flow.Cut(errStalled)
 			}
 		}
 	}
 }
 
-func (p *Proxy) evictIdle() {
+func (p *patrol) evictIdle() {
 	before := p.now().Add(-agentIdle)
 	for _, a := range p.agents.all() {
 		a.mu.Lock()

@@ -33,7 +33,9 @@
 //     which addresses are dialled, and how: package upstream
 //   - what is told: rows.go and record.go to the trail, and what belongs to no
 //     exchange clerk.go and excess.go; refusal.go to the agent
-//   - what ends it early: agent.go (what each has open, and its limits), cut.go
+//   - what each agent has open, and its limits: agent.go, agents.go, bounds.go; what
+//     ends it early: cut.go
+//   - what Sallyport asks by itself: errand.go, errands.go
 //   - the configuration: generation.go; the whole of it: proxy.go
 //
 // It promises: no row, no request; no verdict, no request; a credential goes

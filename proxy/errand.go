@@ -13,8 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
-
 	"sallyport/audit"
 	"sallyport/credentials"
 	"sallyport/internal/host"
@@ -36,7 +34,7 @@ var (
 // intent is committed before a name is looked up for it. What it does and what its
 // answer tells, the request says itself (credentials.Call); an errand knows no service.
 type errand struct {
-	p          *Proxy
+	by         *errands
 	generation *Generation
 	bound      bool         // refused once the agent of the intent is not active
 	agent      *agent       // whose budget of the trail its rows are taken from; nil for nobody's
@@ -45,7 +43,7 @@ type errand struct {
 
 // errand is for the exchange's credential. What it mints, only an active agent gets.
 func (x *exchange) errand() *errand {
-	e := x.p.newErrand(x.generation, x.credential)
+	e := x.p.errands.errand(x.generation, x.credential)
 	in := &e.intent
 	in.Agent, in.AgentName, in.Owner, in.Policy = x.agent.id, x.record.Name, x.record.Owner, x.record.Policy
 	in.Accountable = x.generation.Owners.Accountable(x.record.Owner)
@@ -70,16 +68,6 @@ func (u unbound) RoundTrip(r *http.Request) (*http.Response, error) {
 	return e.RoundTrip(r)
 }
 
-func (p *Proxy) newErrand(g *Generation, credential string) *errand {
-	return &errand{p: p, generation: g, intent: audit.Intent{Credential: credential}}
-}
-
-// Errand returns a transport for requests that the operator asks for, such as to try
-// a credential. Each is recorded before it leaves.
-func (p *Proxy) Errand(credential string) http.RoundTripper {
-	return p.newErrand(p.generation(), credential)
-}
-
 // RoundTrip reads the whole answer, so that its row is complete when it returns.
 func (e *errand) RoundTrip(r *http.Request) (*http.Response, error) {
 	in, err := e.begin(r)
@@ -89,17 +77,17 @@ func (e *errand) RoundTrip(r *http.Request) (*http.Response, error) {
 	run := &run{started: time.Now(), call: credentials.CallOf(r), clean: credentials.RequestScrubber(r)}
 	ctx, cancel := context.WithCancel(httptrace.WithClientTrace(r.Context(), run.trace()))
 	defer cancel()
-	defer context.AfterFunc(e.p.life, cancel)()
+	defer context.AfterFunc(e.by.life, cancel)()
 	response, body, err := e.send(r.WithContext(ctx))
 	outcome := run.outcome(response, body, err)
 	if response != nil {
 		outcome.UpstreamRequestID = e.generation.requestID(serviceOf(run.call.Operation), response.Header)
 	}
-	outcome.EndedAt = e.p.now()
+	outcome.EndedAt = e.by.now()
 	outcome.BytesSent = max(r.ContentLength, 0)
 	e.wrote(in.StartedAt, outcomeWeight(outcome))
-	e.p.trail.End(in.ID, outcome)
-	e.p.metrics.Exchange(in.Decision, outcome.Outcome, time.Since(run.started))
+	e.by.clerk.trail.End(in.ID, outcome)
+	e.by.clerk.metrics.Exchange(in.Decision, outcome.Outcome, time.Since(run.started))
 	if err != nil {
 		return nil, err
 	}
@@ -110,8 +98,8 @@ func (e *errand) RoundTrip(r *http.Request) (*http.Response, error) {
 // begin commits the intent.
 func (e *errand) begin(r *http.Request) (*audit.Intent, error) {
 	if e.bound {
-		record, found := e.p.registry.Lookup(e.intent.Agent)
-		if !found || inactive(record.State(e.p.now())) != nil {
+		record, found := e.by.registry.Lookup(e.intent.Agent)
+		if !found || inactive(record.State(e.by.now())) != nil {
 			return nil, errInactive
 		}
 	}
@@ -120,14 +108,14 @@ func (e *errand) begin(r *http.Request) (*audit.Intent, error) {
 		return nil, fmt.Errorf("%s is not an address over https", r.URL.Redacted())
 	}
 	in := e.intent
-	in.ID, in.StartedAt = audit.NewID(), e.p.now()
+	in.ID, in.StartedAt = audit.NewID(), e.by.now()
 	in.Method, in.Scheme, in.Host, in.Port, in.Path = r.Method, "https", authority.Name.String(), authority.Port, r.URL.EscapedPath()
 	in.HTTPVersion = "1.1"
 	call := credentials.CallOf(r)
 	in.Operation, in.Resource = call.Operation, call.Resource
 	e.wrote(in.StartedAt, rowWeight(&in, nil))
-	if err := e.p.trail.Begin(context.WithoutCancel(r.Context()), &in); err != nil {
-		_ = e.p.clerk.unrecorded(in.ID, err)
+	if err := e.by.clerk.trail.Begin(context.WithoutCancel(r.Context()), &in); err != nil {
+		_ = e.by.clerk.unrecorded(in.ID, err)
 		return nil, errUnrecorded
 	}
 	return &in, nil
@@ -141,7 +129,7 @@ func (e *errand) wrote(now time.Time, n int) {
 }
 
 func (e *errand) send(r *http.Request) (*http.Response, []byte, error) {
-	response, err := e.p.ways.Errands(e.generation.Upstream).RoundTrip(r)
+	response, err := e.by.ways.Errands(e.generation.Upstream).RoundTrip(r)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -205,40 +193,6 @@ func (r *run) outcome(response *http.Response, body []byte, err error) *audit.Ou
 		out.Outcome = audit.OutcomeTimedOut
 	}
 	return out
-}
-
-// disown revokes the tokens that were minted for an agent which is gone for good. What
-// is being minted meanwhile is revoked by whoever mints it: see errand.begin.
-func (p *Proxy) disown(id uuid.UUID) {
-	if p.tokens == nil {
-		return
-	}
-	p.inBackground(func() {
-		g := p.generation()
-		e := p.newErrand(g, "")
-		e.intent.Agent = id
-		if record, found := p.registry.Lookup(id); found {
-			e.intent.AgentName, e.intent.Owner, e.intent.Policy = record.Name, record.Owner, record.Policy
-			e.intent.Accountable = g.Owners.Accountable(record.Owner)
-		}
-		e.intent.Details = map[string]any{"for": "revocation of the agent"}
-		revoked, err := p.tokens.Revoke(p.life, id.String(), e)
-		if err != nil {
-			p.log.Warn("a token of a revoked agent could not be revoked; it ends by itself within the hour", "agent", id, "error", err)
-		}
-		if revoked > 0 {
-			p.log.Info("tokens revoked", "agent", id, "tokens", revoked)
-		}
-	})
-}
-
-// inBackground runs something beside exchanges, unless Shutdown no longer waits for it.
-func (p *Proxy) inBackground(do func()) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.life.Err() == nil {
-		p.background.Go(do)
-	}
 }
 
 // serviceOf is the service of an operation: what stands before the colon.

@@ -111,7 +111,7 @@ func (p *Proxy) open(w http.ResponseWriter, r *http.Request) *exchange {
 	x.framing = s.Framing(r)
 	x.agent = p.agents.get(x.caller.peer.Agent)
 	x.agent.exchanges[x] = struct{}{}
-	x.agent.setLimits(x.generation.Limits)
+	x.agent.bounds.follow(x.generation.Limits)
 	x.agent.mu.Unlock()
 	return x
 }
@@ -162,9 +162,9 @@ func (x *exchange) identify() (refusal *refusal) {
 // admit takes the request, and the host if there is one, from the agent's limits.
 func (x *exchange) admit(located bool) *refusal {
 	x.agent.mu.Lock()
-	limit, retryAfter := x.agent.admit(x.started)
+	limit, retryAfter := x.agent.bounds.admit(len(x.agent.exchanges), x.started)
 	if limit == "" && located {
-		limit, retryAfter = x.agent.meet(x.target.authority.Name.String(), x.started)
+		limit, retryAfter = x.agent.bounds.meet(x.target.authority.Name.String(), x.started)
 	}
 	x.agent.mu.Unlock()
 	if limit == "" {

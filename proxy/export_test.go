@@ -4,10 +4,10 @@ import "time"
 
 // SweepEvery replaces the interval at which the proxy looks for what is to be cut.
 // Call it before Serve.
-func (p *Proxy) SweepEvery(d time.Duration) { p.sweepEvery = d }
+func (p *Proxy) SweepEvery(d time.Duration) { p.patrol.every = d }
 
 // ReadWithin replaces the time for what is read of bodies. Call it before Serve.
-func (p *Proxy) ReadWithin(idle, most time.Duration) { p.readingIdle, p.readingMost = idle, most }
+func (p *Proxy) ReadWithin(idle, most time.Duration) { p.ahead.idle, p.ahead.most = idle, most }
 
 // BodyMemory is how much memory bodies take.
-func (p *Proxy) BodyMemory() int64 { return p.bodies.Used() }
+func (p *Proxy) BodyMemory() int64 { return p.ahead.memory.Used() }

@@ -124,8 +124,8 @@ func (g *guard) admit(t *wire.Tunnel, fault *wire.Fault) (closed func(), limit s
 	}
 	c := callerOf(t.Session)
 	a := g.agents.get(c.peer.Agent)
-	a.setLimits(g.generation().Limits)
-	if limit = a.admitTunnel(g.now()); limit == "" {
+	a.bounds.follow(g.generation().Limits)
+	if limit = a.bounds.admitTunnel(len(a.tunnels), g.now()); limit == "" {
 		a.tunnels[t] = struct{}{}
 	}
 	a.mu.Unlock()

@@ -7,9 +7,12 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/google/uuid"
 
 	"sallyport/audit"
 	"sallyport/certs"
@@ -17,7 +20,6 @@ import (
 	"sallyport/credentials/budget"
 	"sallyport/identity"
 	"sallyport/internal/metrics"
-	"sallyport/internal/share"
 	"sallyport/proxy/upstream"
 	"sallyport/proxy/wire"
 )
@@ -45,30 +47,22 @@ type Config struct {
 
 // Proxy carries the exchanges of all agents. It owns its servers, the open
 // tunnels and every upstream connection; the registry, the trail and the rest of
-// Config stay its caller's.
+// Config stay its caller's. It is safe for concurrent use.
 type Proxy struct {
 	standing
-	trail        *audit.Trail
-	metrics      *metrics.Metrics
-	log          *slog.Logger
-	stallTimeout time.Duration
-	sweepEvery   time.Duration
-
-	bodies                   *share.Pool // memory for what is read ahead of requests
-	readingIdle, readingMost time.Duration
-
-	tokens     *credentials.Tokens
-	budgets    *budget.Budgets[credentials.Account] // of GitHub's installations
-	life       context.Context                      //nolint:containedctx // of what runs beside exchanges; ends with Shutdown
-	end        context.CancelFunc                   // of life
-	background sync.WaitGroup                       // of what has life
+	trail   *audit.Trail
+	metrics *metrics.Metrics
+	log     *slog.Logger
 
 	agents  *agents
 	clerk   *clerk
-	wire    *wire.Server   // the agents' side
-	ways    *upstream.Ways // out
-	stopped chan struct{}  // closed when Shutdown is done
-	mu      sync.Mutex     // held to start what has life, and to end it
+	errands *errands
+	patrol  *patrol
+	ahead   ahead
+	budgets *budget.Budgets[credentials.Account] // of the services' accounts
+	wire    *wire.Server                         // the agents' side
+	ways    *upstream.Ways                       // out
+	stopped chan struct{}                        // closed when Shutdown is done
 }
 
 // New checks the configuration and returns a Proxy that is ready to serve.
@@ -85,17 +79,10 @@ func New(c Config) (*Proxy, error) {
 	}
 	p := &Proxy{
 		standing: standing{registry: c.Registry, generation: c.Generation, now: c.Now},
-		trail:    c.Trail, metrics: c.Metrics, log: c.Log, stallTimeout: c.StallTimeout,
-		sweepEvery:  sweepInterval,
-		bodies:      share.NewPool(keptByAll, keptByAgent),
-		readingIdle: readingIdle,
-		readingMost: readingMost,
-		tokens:      c.Tokens,
-		budgets:     budget.New[credentials.Account](c.Now),
-		agents:      newAgents(),
-		stopped:     make(chan struct{}),
+		trail:    c.Trail, metrics: c.Metrics, log: c.Log,
+		agents: newAgents(), ahead: newAhead(), budgets: budget.New[credentials.Account](c.Now),
+		stopped: make(chan struct{}),
 	}
-	p.life, p.end = context.WithCancel(context.Background())
 	p.clerk = &clerk{standing: p.standing, agents: p.agents, trail: p.trail, metrics: p.metrics, log: p.log}
 	gate := &guard{standing: p.standing, agents: p.agents, clerk: p.clerk}
 	var err error
@@ -107,28 +94,32 @@ func New(c Config) (*Proxy, error) {
 		return nil, err
 	}
 	p.ways = upstream.NewWays(ownListeners(p.wire, c.OwnListeners))
-	p.metrics.Watch("sallyport_tunnels_open", "Open tunnels.", func() float64 { _, n := p.count(); return float64(n) })
-	p.metrics.WatchBy("sallyport_agents_at_limit", "Agents that met a bound on one agent within the last minute.", "limit", limitNames(), p.atLimit)
-	p.metrics.Watch("sallyport_body_memory_bytes", "Memory that bodies take which are read to judge or sign their requests.", func() float64 { return float64(p.bodies.Used()) })
-	p.metrics.Watch("sallyport_exchanges_open", "Open exchanges.", func() float64 { n, _ := p.count(); return float64(n) })
+	p.errands = newErrands(p.clerk, p.ways, c.Tokens)
+	p.patrol = &patrol{
+		standing: p.standing, agents: p.agents, errands: p.errands, log: p.log,
+		every: sweepInterval, stalled: c.StallTimeout,
+	}
+	p.watch()
 	return p, nil
 }
 
-func (p *Proxy) count() (exchanges, tunnels int) {
-	for _, a := range p.agents.all() {
-		a.mu.Lock()
-		exchanges += len(a.exchanges)
-		tunnels += len(a.tunnels)
-		a.mu.Unlock()
-	}
-	return exchanges, tunnels
+// watch has the figures follow what the agents have open.
+func (p *Proxy) watch() {
+	p.metrics.Watch("sallyport_tunnels_open", "Open tunnels.", func() float64 { _, n := p.agents.count(); return float64(n) })
+	p.metrics.WatchBy("sallyport_agents_at_limit", "Agents that met a bound on one agent within the last minute.", "limit", limitNames(), func(limit string) float64 {
+		return float64(p.agents.atLimit(limit, p.now().Add(-atLimitFor)))
+	})
+	p.metrics.Watch("sallyport_body_memory_bytes", "Memory that bodies take which are read to judge or sign their requests.", func() float64 { return float64(p.ahead.memory.Used()) })
+	p.metrics.Watch("sallyport_exchanges_open", "Open exchanges.", func() float64 { n, _ := p.agents.count(); return float64(n) })
 }
 
-// Serve accepts agents on the listener until Shutdown, then returns nil.
+// Serve accepts agents on the listener until Shutdown has ended, then returns nil. It may
+// be called once. An error says why accepting failed for good; it, too, is returned after
+// Shutdown.
 func (p *Proxy) Serve(ln net.Listener) error {
 	ctx, stop := context.WithCancel(context.Background())
 	var group sync.WaitGroup
-	group.Go(func() { p.sweep(ctx) })
+	group.Go(func() { p.patrol.rounds(ctx) })
 	group.Go(func() { p.clerk.sumUpWindows(ctx) })
 	err := p.wire.Serve(ln, p.stopped)
 	stop()
@@ -148,4 +139,48 @@ func ownListeners(server *wire.Server, others func() []netip.AddrPort) func() []
 		}
 		return own
 	}
+}
+
+// Shutdown stops accepting and lets open exchanges end; when ctx ends it cuts
+// what is left. Every exchange has its outcome recorded when it returns, as far
+// as the trail can be written. Its error is that of closing the listener.
+func (p *Proxy) Shutdown(ctx context.Context) error {
+	serving, err := p.wire.Drain(ctx)
+	if !serving {
+		return nil
+	}
+	if !p.agents.drained(ctx) {
+		p.agents.cutExchanges(errStopping)
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), cutGrace)
+		defer cancel()
+		p.agents.drained(grace)
+	}
+	p.agents.cutTunnels()
+	p.wire.Close()
+	p.agents.shut()
+	p.errands.close()
+	close(p.stopped)
+	return err
+}
+
+// Ease stops accepting, because another process accepts on the same socket from
+// now on, and lets agents go over to it: whoever has connected is still served, and
+// its connection ends with the next answer. It returns when no agent is connected
+// any more, or when ctx ends. Shutdown comes after it.
+func (p *Proxy) Ease(ctx context.Context) { p.wire.Ease(ctx) }
+
+// Cut breaks off everything that the agent has open if it is no longer active, and
+// revokes what was minted for it if it is gone for good. Of an agent that is active it
+// breaks off what was opened with a certificate that is not valid any more. Call it after
+// the registry has been changed. It waits for nobody.
+func (p *Proxy) Cut(id uuid.UUID) { p.patrol.changed(id) }
+
+// Recheck cuts every open exchange that the configuration now in force would not
+// allow. Call it after the configuration has been swapped.
+func (p *Proxy) Recheck() { p.patrol.recheck() }
+
+// Errand returns a transport for requests that the operator asks for, such as to try
+// a credential. Each is recorded before it leaves.
+func (p *Proxy) Errand(credential string) http.RoundTripper {
+	return p.errands.errand(p.generation(), credential)
 }

@@ -21,6 +21,17 @@ const (
 	readingMost = 30 * time.Second // for all that has to be read
 )
 
+// ahead bounds what is read of bodies before their requests leave.
+type ahead struct {
+	memory *share.Pool // of all agents
+	idle   time.Duration
+	most   time.Duration
+}
+
+func newAhead() ahead {
+	return ahead{memory: share.NewPool(keptByAll, keptByAgent), idle: readingIdle, most: readingMost}
+}
+
 // reading is the beginning of a body, as it is read to classify its request: within a time,
 // and into memory that counts against its agent's share. What ends it for a reason of ours is
 // the exchange's refusal.
@@ -36,7 +47,7 @@ type reading struct {
 // read begins to read the body; the caller calls done when enough was read, with how much
 // memory stays in use beside what was taken.
 func (x *exchange) read(weight int64) *reading {
-	return &reading{x: x, from: x.flow.Ahead(x.r.Body), weight: weight, until: time.Now().Add(x.p.readingMost)}
+	return &reading{x: x, from: x.flow.Ahead(x.r.Body), weight: weight, until: time.Now().Add(x.p.ahead.most)}
 }
 
 func (b *reading) done(beside int64) {
@@ -46,8 +57,8 @@ func (b *reading) done(beside int64) {
 
 func (b *reading) Read(p []byte) (int, error) {
 	if now := time.Now(); now.After(b.next) {
-		b.next = now.Add(b.x.p.readingIdle / 10)
-		deadline := now.Add(b.x.p.readingIdle)
+		b.next = now.Add(b.x.p.ahead.idle / 10)
+		deadline := now.Add(b.x.p.ahead.idle)
 		if deadline.After(b.until) {
 			deadline = b.until
 		}
@@ -56,7 +67,7 @@ func (b *reading) Read(p []byte) (int, error) {
 	n, err := b.from.Read(p)
 	b.taken += int64(n)
 	if errors.Is(err, os.ErrDeadlineExceeded) && !b.x.flow.IsCut() {
-		b.x.unread = slowBody.because("What the request does is in its body, which did not come within " + b.x.p.readingIdle.String() + " without a pause, and " + b.x.p.readingMost.String() + " in all.")
+		b.x.unread = slowBody.because("What the request does is in its body, which did not come within " + b.x.p.ahead.idle.String() + " without a pause, and " + b.x.p.ahead.most.String() + " in all.")
 	}
 	if !b.x.room(int64(n) * b.weight) {
 		return 0, errNoRoom
@@ -80,7 +91,7 @@ func (x *exchange) room(n int64) bool {
 // memory is what the exchange holds of its body; close gives it back.
 func (x *exchange) memory() *share.Lease {
 	if x.lease == nil {
-		x.lease = x.p.bodies.Lease(x.agent.key)
+		x.lease = x.p.ahead.memory.Lease(x.agent.key)
 	}
 	return x.lease
 }

@@ -16,7 +16,7 @@ type section struct {
 	method, scheme, authority, path string
 	host                            string // the first Host field
 	sent                            [4]bool
-	protocol, answer                bool // :protocol, :status
+	misplaced                       bool // :protocol or :status, which are not for requests
 	regular                         bool // an ordinary field has been seen
 	size                            int
 	codings                         int    // TE fields
@@ -70,9 +70,9 @@ func (s *section) addPseudo(f hpack.HeaderField) {
 	case which >= 0:
 		*values[which], s.sent[which] = f.Value, true
 	case f.Name == ":protocol":
-		s.protocol = s.protocol || f.Value != ""
+		s.misplaced = s.misplaced || f.Value != ""
 	case f.Name == ":status":
-		s.answer = true
+		s.misplaced = true
 	default:
 		s.fault = "a pseudo-header field is not known"
 	}
@@ -104,7 +104,7 @@ func (s *section) end() {
 	case s.fault != "":
 	case s.circular:
 		s.fault = "its stream depends on itself"
-	case s.answer, s.protocol:
+	case s.misplaced:
 		s.fault = "a pseudo-header field has no place in a request"
 	case connect && (s.path != "" || s.scheme != "" || s.authority == ""):
 		s.fault = "CONNECT has an authority and nothing else"
