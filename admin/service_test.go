@@ -98,7 +98,8 @@ func newView(t *testing.T) admin.View {
 		"  key: {kind: bearer, secret: {env: KEY}, hosts: [a.example]}\n"+
 		"  app: {kind: github_app, app_id: 7, private_key: {env: KEY}, owners: [acme], installation: auto}\n"+
 		"  none: {kind: bearer, secret: {env: NONE}, hosts: [a.example]}\n"), credentials.Options{
-		Home: t.TempDir(), FingerprintKey: make([]byte, 32), Now: time.Now,
+		Kinds: []credentials.Kind{credentials.GitHubApp()},
+		Home:  t.TempDir(), FingerprintKey: make([]byte, 32), Now: time.Now,
 		Getenv: func(name string) string { return map[string]string{"KEY": "canary"}[name] },
 	})
 	require.NoError(t, err)

@@ -165,6 +165,7 @@ func (set *Set) parseCredentials(s source, l Layout, o Options) error {
 	}
 	parsed, err := credentials.Parse(s.path, s.data, credentials.Options{
 		Home: l.Dir, Getenv: o.Getenv, FingerprintKey: o.FingerprintKey, Now: o.Now, Tokens: o.Tokens, TrustGroup: set.Config.TrustGroup,
+		Kinds: services.Kinds(set.Services),
 	})
 	if err != nil {
 		return err
@@ -269,8 +270,8 @@ func (set *Set) checkUse(file string, p *policy.Policy, use policy.CredentialUse
 // unfit says why a credential cannot serve a rule, other than by its hosts.
 func (set *Set) unfit(c *credentials.Credential, p *policy.Policy, use policy.CredentialUse) (what, hint string) {
 	for _, service := range set.Services {
-		if use.Service == service.Key() && !slices.Contains(service.Kinds(), c.Kind()) {
-			return fmt.Sprintf("a rule that says %s: takes a credential of kind %s, and %q is of kind %s", use.Service, strings.Join(service.Kinds(), " or "), use.Credential, c.Kind()),
+		if use.Service == service.Key() && !services.Owns(service, c.Kind()) {
+			return fmt.Sprintf("a rule that says %s: takes a credential of kind %s, and %q is of kind %s", use.Service, kindNames(service), use.Credential, c.Kind()),
 				"use one of those, or write a host: rule, under which a credential goes to what has a name only, unless it says unnamed: allow"
 		}
 	}
@@ -284,6 +285,14 @@ func (set *Set) unfit(c *credentials.Credential, p *policy.Policy, use policy.Cr
 		}
 	}
 	return "", ""
+}
+
+func kindNames(s services.Service) string {
+	var names []string
+	for _, kind := range s.Kinds() {
+		names = append(names, kind.Name)
+	}
+	return strings.Join(names, " or ")
 }
 
 func patterns(list []host.Pattern) string {

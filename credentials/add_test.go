@@ -30,7 +30,8 @@ func TestAddLeavesTheRestAsItIs(t *testing.T) {
 		require.NoError(t, err, name)
 		assert.Equal(t, c.after, string(got), name)
 		set, err := credentials.Parse("credentials.yaml", got, credentials.Options{
-			Home: t.TempDir(), Getenv: func(string) string { return "canary" }, FingerprintKey: make([]byte, 32), Now: time.Now,
+			Kinds: kinds(),
+			Home:  t.TempDir(), Getenv: func(string) string { return "canary" }, FingerprintKey: make([]byte, 32), Now: time.Now,
 		})
 		require.NoError(t, err, name)
 		assert.Contains(t, set.Names(), "new", name)

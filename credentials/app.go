@@ -146,7 +146,7 @@ func (b bound) permissionsText() string {
 }
 
 // retrieve returns a token for one use, minted or kept.
-func (a *app) retrieve(ctx context.Context, use Use) (*Injection, error) {
+func (a *app) Retrieve(ctx context.Context, use Use) (*Injection, error) {
 	b, err := a.bind(use)
 	if err != nil {
 		return nil, err
@@ -199,7 +199,7 @@ func (a *app) appName() appName { return appName{a.server, a.id} }
 
 // check mints a token for each owner, which can do no more than every token can, and
 // revokes it; the error names each owner for whom that fails.
-func (a *app) check(ctx context.Context, via http.RoundTripper) (*Injection, error) {
+func (a *app) Check(ctx context.Context, via http.RoundTripper) (*Injection, error) {
 	if via == nil {
 		return nil, errors.New("tokens are minted by a running server only; start one, and try again")
 	}

@@ -179,7 +179,8 @@ func newApp(t *testing.T, now func() time.Time, keys string) *app {
 	text := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
 	a := &app{hub: &gitHub{key: &key.PublicKey}, tokens: credentials.NewTokens(now)}
 	set, err := credentials.Parse("credentials.yaml", []byte("credentials:\n  app: {kind: github_app, app_id: 4711, private_key: {env: KEY}, owners: [acme], "+keys+"}\n"), credentials.Options{
-		Home: t.TempDir(), Getenv: func(string) string { return string(text) }, Now: now, Tokens: a.tokens,
+		Kinds: kinds(),
+		Home:  t.TempDir(), Getenv: func(string) string { return string(text) }, Now: now, Tokens: a.tokens,
 	})
 	require.NoError(t, err)
 	a.Credential = set.Lookup("app")

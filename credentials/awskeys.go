@@ -39,7 +39,7 @@ func decodeAWSKeys(s *Section, c *Credential) {
 	if k.accessKeyID, ok = s.Text("access_key_id", "AKIAIOSFODNN7EXAMPLE"); ok && !accessKeyID.MatchString(k.accessKeyID) {
 		s.Wrong("access_key_id", "is not the id of an access key; the secret belongs in secret")
 	}
-	c.hosts = s.hosts()
+	c.hosts = s.Hosts()
 	if s.Has("region") {
 		if k.region, ok = s.Text("region", "eu-west-1"); ok && !awsRegion.MatchString(k.region) {
 			s.Wrong("region", "is not the name of a region; write region: eu-west-1")
@@ -100,7 +100,7 @@ func (k *awsKeys) raw(ctx context.Context) (*awsSecrets, error) {
 	return newAWSSecrets(k.accessKeyID, string(secret.secret.bytes()), token, time.Time{}), nil
 }
 
-func (k *awsKeys) retrieve(ctx context.Context, use Use) (*Injection, error) {
+func (k *awsKeys) Retrieve(ctx context.Context, use Use) (*Injection, error) {
 	in, err := k.claim(use)
 	if err != nil {
 		return nil, err
@@ -114,7 +114,7 @@ func (k *awsKeys) retrieve(ctx context.Context, use Use) (*Injection, error) {
 
 // check finds out whether the keys can be read and, where they are for AWS, whether it
 // takes them: it is asked whose they are.
-func (k *awsKeys) check(ctx context.Context, via http.RoundTripper) (*Injection, error) {
+func (k *awsKeys) Check(ctx context.Context, via http.RoundTripper) (*Injection, error) {
 	keys, err := k.keys(ctx)
 	if err != nil {
 		return nil, err

@@ -84,7 +84,7 @@ func decodeAWSRole(s *Section, c *Credential) {
 // to which hosts.
 func (s *Section) roleHosts(r *awsRole) {
 	if s.Has("hosts") {
-		r.hosts = s.hosts()
+		r.hosts = s.Hosts()
 	} else {
 		for _, suffix := range sigv4.DomainsOf(r.partition) {
 			if p, err := host.ParsePattern("*" + suffix); err == nil {

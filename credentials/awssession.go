@@ -81,7 +81,7 @@ func (s *awsSession) signing(r *awsRole) (*signingKeys, error) {
 	return keys, nil
 }
 
-func (r *awsRole) retrieve(ctx context.Context, use Use) (*Injection, error) {
+func (r *awsRole) Retrieve(ctx context.Context, use Use) (*Injection, error) {
 	in, err := r.claim(use)
 	if err != nil {
 		return nil, err
@@ -196,7 +196,7 @@ func (r *awsRole) baseKeys(ctx context.Context, use Use) (*awsSecrets, error) {
 }
 
 // check mints a session that may do nothing.
-func (r *awsRole) check(ctx context.Context, via http.RoundTripper) (*Injection, error) {
+func (r *awsRole) Check(ctx context.Context, via http.RoundTripper) (*Injection, error) {
 	if via == nil {
 		return nil, errNoServer
 	}

@@ -12,7 +12,7 @@ import (
 
 func benchSet(b *testing.B, entry string) *credentials.Set {
 	b.Helper()
-	o := credentials.Options{Home: b.TempDir(), Getenv: environment("A", "sk-ant-api03-"+strings.Repeat("Ab1_", 24)), FingerprintKey: []byte("key")}
+	o := credentials.Options{Home: b.TempDir(), Getenv: environment("A", "sk-ant-api03-"+strings.Repeat("Ab1_", 24)), FingerprintKey: []byte("key"), Kinds: kinds()}
 	set, err := credentials.Parse("credentials.yaml", []byte("credentials: {a: {secret: {env: A}, "+entry+"}}"), o)
 	require.NoError(b, err)
 	return set

@@ -8,8 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/textproto"
 	"net/url"
 	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
 
 	"sallyport/internal/host"
@@ -25,18 +28,38 @@ type Credential struct {
 	source         source
 	sources        []source // every one that it reads, the only one of most kinds
 	place          placement
-	maker          maker // in place of source and place
+	maker          Maker // in place of source and place
 	app            *app  // the maker, where that is a GitHub App
 	fingerprintKey []byte
 
 	current atomic.Pointer[Injection] // of the last reading
 }
 
-// maker makes what is not the same for every request: it is minted for a use, or signed.
-type maker interface {
-	retrieve(ctx context.Context, use Use) (*Injection, error)
-	// check makes one that is for no request, to see whether that works.
-	check(ctx context.Context, via http.RoundTripper) (*Injection, error)
+// Maker makes what is not the same for every request: it is minted for a use, or signed. It is
+// safe for concurrent use, and its errors hold nothing of a secret.
+type Maker interface {
+	Retrieve(ctx context.Context, use Use) (*Injection, error)
+	// Check makes one that is for no request, to see whether that works. via records what it
+	// asks; nil where nothing can be asked.
+	Check(ctx context.Context, via http.RoundTripper) (*Injection, error)
+}
+
+// Made has the credential made by m, and bound to these hosts: what a [Kind] finds in an entry
+// whose secret is not the same for every request.
+func (c *Credential) Made(m Maker, hosts []host.Pattern) { c.maker, c.hosts = m, hosts }
+
+// Injection is a value for a header that was made for a use of the credential, with what the
+// trail is told of it. secret is what of the value is looked for in answers.
+func (c *Credential) Injection(header, value, secret string, details map[string]any) (*Injection, error) {
+	if !validValue(value) || secret == "" || !strings.Contains(value, secret) {
+		return nil, errors.New("what was made for it cannot stand in a header")
+	}
+	sum := sha256.Sum256([]byte(secret))
+	return &Injection{
+		name: c.name, hosts: c.hosts, place: placement{header: textproto.CanonicalMIMEHeaderKey(header)},
+		written: func(*url.URL) string { return value }, details: details, fingerprint: hex.EncodeToString(sum[:]),
+		scrubber: sync.OnceValue(func() *scrubber { return newScrubber(secret, value) }), shortest: len(secret),
+	}, nil
 }
 
 // Check retrieves the credential once, to see whether it works now: neither what is kept
@@ -46,7 +69,7 @@ func (c *Credential) Check(ctx context.Context, via http.RoundTripper) (*Injecti
 	if c == nil || c.maker == nil {
 		return c.Retrieve(ctx, Use{})
 	}
-	checked, err := c.maker.check(ctx, via)
+	checked, err := c.maker.Check(ctx, via)
 	if err != nil {
 		return nil, fmt.Errorf("credential %s: %w", c.name, err)
 	}
@@ -113,7 +136,7 @@ func (c *Credential) Retrieve(ctx context.Context, use Use) (*Injection, error) 
 		return nil, errors.New("no such credential")
 	}
 	if c.maker != nil {
-		made, err := c.maker.retrieve(ctx, use)
+		made, err := c.maker.Retrieve(ctx, use)
 		if err != nil {
 			return nil, fmt.Errorf("credential %s: %w", c.name, err)
 		}

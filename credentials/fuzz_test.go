@@ -29,7 +29,7 @@ func FuzzParse(f *testing.F) {
 		if strings.Contains(text, "file") {
 			t.Skip("reads the machine's own files")
 		}
-		set, err := credentials.Parse("c.yaml", []byte(text), credentials.Options{Getenv: environment("KEY", canary)})
+		set, err := credentials.Parse("c.yaml", []byte(text), credentials.Options{Getenv: environment("KEY", canary), Kinds: kinds()})
 		if err != nil {
 			require.Nil(t, set)
 			for line := range strings.Lines(err.Error()) {

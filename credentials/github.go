@@ -20,7 +20,7 @@ func decodeGitHubToken(s *Section, c *Credential) {
 // gitHubHosts binds the credential to its server's hosts, or to those that are given.
 func (s *Section) gitHubHosts(c *Credential) {
 	if s.Has("hosts") {
-		c.hosts = s.hosts()
+		c.hosts = s.Hosts()
 		return
 	}
 	for _, text := range gitHubHosts(c.server) {

@@ -9,27 +9,43 @@ import (
 	"strings"
 )
 
-// kind is one way to apply a secret: the keys its entries have, and how they are read.
-// decode reports what is wrong through the section and leaves c half done then.
-type kind struct {
-	keys   []string
-	decode func(s *Section, c *Credential)
+// Kind is one way to make a credential of an entry of credentials.yaml.
+type Kind struct {
+	Name string
+	Keys []string // that its entries have, beside kind
+	// Decode reads an entry. What is wrong it reports through the section, and leaves the
+	// credential half done then.
+	Decode func(s *Section, c *Credential)
 }
 
-// kinds is the one list of them.
-func kinds() map[string]kind {
-	return map[string]kind{
-		"header": {[]string{"header", "prefix", "secret", "hosts"}, decodeHeader},
-		"bearer": {[]string{"secret", "hosts"}, decodeBearer},
-		"basic":  {[]string{"username", "secret", "hosts"}, decodeBasic},
-		"query":  {[]string{"parameter", "secret", "hosts"}, decodeQuery},
-
-		"github_app": {[]string{"app_id", "private_key", "owners", "installation", "base_url", "hosts"}, decodeGitHubApp},
-		"aws_role":   {[]string{"role_arn", "region", "base", "duration", "session_policy", "policy_arns", "sts_endpoint", "metadata", "accounts", "hosts"}, decodeAWSRole},
-		"aws_keys":   {[]string{"access_key_id", "secret", "session_token", "region", "accounts", "hosts"}, decodeAWSKeys},
-
-		"github_token": {[]string{"secret", "base_url", "hosts"}, decodeGitHubToken},
+// generic are the kinds that know no service: one secret, written in one place.
+func generic() []Kind {
+	return []Kind{
+		{"header", []string{"header", "prefix", "secret", "hosts"}, decodeHeader},
+		{"bearer", []string{"secret", "hosts"}, decodeBearer},
+		{"basic", []string{"username", "secret", "hosts"}, decodeBasic},
+		{"query", []string{"parameter", "secret", "hosts"}, decodeQuery},
 	}
+}
+
+// GitHubApp is the kind whose tokens are minted for what is done with them.
+func GitHubApp() Kind {
+	return Kind{"github_app", []string{"app_id", "private_key", "owners", "installation", "base_url", "hosts"}, decodeGitHubApp}
+}
+
+// GitHubToken is the kind of a fixed token of GitHub's.
+func GitHubToken() Kind {
+	return Kind{"github_token", []string{"secret", "base_url", "hosts"}, decodeGitHubToken}
+}
+
+// AWSRole is the kind whose sessions are minted for each agent.
+func AWSRole() Kind {
+	return Kind{"aws_role", []string{"role_arn", "region", "base", "duration", "session_policy", "policy_arns", "sts_endpoint", "metadata", "accounts", "hosts"}, decodeAWSRole}
+}
+
+// AWSKeys is the kind of fixed keys that sign.
+func AWSKeys() Kind {
+	return Kind{"aws_keys", []string{"access_key_id", "secret", "session_token", "region", "accounts", "hosts"}, decodeAWSKeys}
 }
 
 // placement is where a secret is written, and in what form.
@@ -95,7 +111,7 @@ func decodeQuery(s *Section, c *Credential) {
 func (s *Section) decodePlaced(c *Credential, place placement) {
 	c.place = place
 	c.source = s.source("secret")
-	c.hosts = s.hosts()
+	c.hosts = s.Hosts()
 }
 
 // prefixed writes the secret as it is. White space at its ends would not survive:

@@ -22,6 +22,7 @@ type Options struct {
 	FingerprintKey []byte              // the per-home key of fingerprints; without one there are none
 	Now            func() time.Time    // time.Now if nil
 	Tokens         *Tokens             // what is minted, kept across reloads; the set's own if nil
+	Kinds          []Kind              // of services, beside those that know none
 	TrustGroup     Group               // whose members may write what secrets are in; nobody's if zero
 }
 
@@ -87,7 +88,10 @@ var credentialName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 func (p *parser) credentials(list *yamldoc.Node) map[string]*Credential {
 	found := map[string]*Credential{}
-	kinds := kinds()
+	kinds := map[string]Kind{}
+	for _, kind := range append(generic(), p.options.Kinds...) {
+		kinds[kind.Name] = kind
+	}
 	for _, entry := range list.Below {
 		if !credentialName.MatchString(entry.Label) {
 			p.doc.Fail(entry.KeyLine, "credentials", "a name is 1 to 64 letters, digits, dots, dashes and underscores, and starts with a letter or digit")
@@ -102,7 +106,7 @@ func (p *parser) credentials(list *yamldoc.Node) map[string]*Credential {
 }
 
 // credential reads one entry. Its kind says which keys it may have.
-func (p *parser) credential(entry *yamldoc.Node, kinds map[string]kind) *Credential {
+func (p *parser) credential(entry *yamldoc.Node, kinds map[string]Kind) *Credential {
 	c := &Credential{name: entry.Label, fingerprintKey: p.options.FingerprintKey}
 	known := strings.Join(slices.Sorted(maps.Keys(kinds)), ", ")
 	if f := entry.Field("kind"); f != nil {
@@ -117,9 +121,9 @@ func (p *parser) credential(entry *yamldoc.Node, kinds map[string]kind) *Credent
 		p.doc.Fail(entry.KeyLine, entry.Sub("kind"), "unknown kind %s; the kinds are %s", p.doc.Shown(c.kind), known)
 		return c
 	}
-	s, _ := p.section(entry, append([]string{"kind"}, kind.keys...))
+	s, _ := p.section(entry, append([]string{"kind"}, kind.Keys...))
 	p.sources = nil
-	kind.decode(s, c)
+	kind.Decode(s, c)
 	c.sources = p.sources
 	return c
 }
@@ -185,8 +189,8 @@ func (s *Set) Files() []string {
 	return slices.Clone(s.files)
 }
 
-// hosts reads the patterns that a credential is bound to.
-func (s *Section) hosts() []host.Pattern {
+// Hosts reads the patterns that a credential is bound to.
+func (s *Section) Hosts() []host.Pattern {
 	const example = "[api.example.com]"
 	var patterns []host.Pattern
 	for _, item := range s.Texts("hosts", example) {

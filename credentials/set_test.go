@@ -29,7 +29,12 @@ func environment(pairs ...string) func(string) string {
 func options(t testing.TB, env ...string) credentials.Options {
 	t.Helper()
 	env = append(env, "PATH", os.Getenv("PATH"))
-	return credentials.Options{Home: t.TempDir(), Getenv: environment(env...), FingerprintKey: []byte("key")}
+	return credentials.Options{Home: t.TempDir(), Getenv: environment(env...), FingerprintKey: []byte("key"), Kinds: kinds()}
+}
+
+// kinds are those of the services that are built in.
+func kinds() []credentials.Kind {
+	return []credentials.Kind{credentials.GitHubApp(), credentials.GitHubToken(), credentials.AWSRole(), credentials.AWSKeys()}
 }
 
 func parse(t testing.TB, text string, o credentials.Options) *credentials.Set {

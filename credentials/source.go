@@ -93,6 +93,24 @@ func (s *Section) source(key string) source {
 	return found
 }
 
+// Source is where a secret is read from.
+type Source struct{ from source }
+
+// Source reads the reference to a secret at a key that must be there.
+func (s *Section) Source(key string) Source { return Source{s.source(key)} }
+
+// Read returns the secret as it is now.
+func (s Source) Read(ctx context.Context) (Secret, error) {
+	if s.from == nil {
+		return Secret{}, errors.New("there is no secret")
+	}
+	now, err := s.from.read(ctx)
+	if err != nil {
+		return Secret{}, err
+	}
+	return now.secret, nil
+}
+
 func (s *Section) reference(key string) source {
 	f := s.node.Field(key)
 	switch {

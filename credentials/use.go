@@ -28,6 +28,10 @@ type Use struct {
 	// this access ("read" or "write").
 	Documents string
 
+	// For is what the request's service says that the credential is needed for, in words that
+	// its own kinds understand; nil for nothing.
+	For any
+
 	// Session is what an AWS session is for, beside its agent.
 	Session Session
 	anew    bool // what is kept does not count: for a check
@@ -71,6 +75,9 @@ type Call struct {
 }
 
 type callKey struct{}
+
+// In is ctx for a request that says so of itself.
+func (c Call) In(ctx context.Context) context.Context { return c.in(ctx) }
 
 func (c Call) in(ctx context.Context) context.Context { return context.WithValue(ctx, callKey{}, c) }
 

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"math"
-	"slices"
 	"sync"
 
 	"sallyport/credentials"
@@ -29,6 +28,7 @@ type Generation struct {
 	once  sync.Once
 	auth  *authfield.Table
 	sites []services.Sites // of each of Services
+	kinds map[string]int   // of credentials, to the place of their service in Services and 1
 }
 
 // find returns the visit that a request is to the first service that finds it; nil for none.
@@ -51,7 +51,8 @@ func (g *Generation) owner(kind string) services.Service {
 }
 
 func (g *Generation) ownerAt(kind string) int {
-	return slices.IndexFunc(g.Services, func(s services.Service) bool { return slices.Contains(s.Kinds(), kind) })
+	g.prepare()
+	return g.kinds[kind] - 1
 }
 
 // narrower narrows credentials of a kind; nil for those that are the same for every request.
@@ -73,9 +74,13 @@ func (g *Generation) authFields() *authfield.Table {
 // prepare derives, once, what every exchange asks of the files.
 func (g *Generation) prepare() {
 	g.once.Do(func() {
+		g.kinds = map[string]int{}
 		files := services.Files{Policies: g.Policies, Credentials: g.Credentials}
 		for _, s := range g.Services {
 			g.sites = append(g.sites, s.Sites(files))
+			for _, kind := range s.Kinds() {
+				g.kinds[kind.Name] = len(g.sites)
+			}
 		}
 		g.auth = g.Credentials.AuthFields()
 	})

@@ -220,6 +220,7 @@ func (r *rig) configure(text string) {
 	}
 	set, err := credentials.Parse("credentials.yaml", []byte(r.credentials), credentials.Options{
 		Home: r.dir, Getenv: r.getenv, FingerprintKey: []byte("rig"), Now: time.Now, Tokens: r.tokens,
+		Kinds: services.Kinds(r.services),
 	})
 	require.NoError(t, err)
 	p, err := policy.Parse("operator.yaml", []byte(text), services.Languages(r.services, set.Lookup)...)

@@ -3,6 +3,7 @@ package services
 import (
 	"io"
 	"net/http"
+	"slices"
 
 	"sallyport/credentials"
 	"sallyport/policy"
@@ -17,7 +18,7 @@ type Service interface {
 	// that rules name; nil if they are not known.
 	Language(lookup func(name string) *credentials.Credential) policy.Service
 	// Kinds are the kinds of credentials that are the service's own.
-	Kinds() []string
+	Kinds() []credentials.Kind
 	// Sites are the servers that one generation of files speaks of.
 	Sites(Files) Sites
 }
@@ -90,4 +91,17 @@ func Languages(all []Service, lookup func(name string) *credentials.Credential) 
 		languages[i] = s.Language(lookup)
 	}
 	return languages
+}
+
+// Kinds are the kinds of credentials of all services.
+func Kinds(all []Service) (kinds []credentials.Kind) {
+	for _, s := range all {
+		kinds = append(kinds, s.Kinds()...)
+	}
+	return kinds
+}
+
+// Owns reports whether a kind of credential is the service's own.
+func Owns(s Service, kind string) bool {
+	return slices.ContainsFunc(s.Kinds(), func(k credentials.Kind) bool { return k.Name == kind })
 }

@@ -8,6 +8,8 @@ import (
 	"sallyport/credentials"
 	"sallyport/internal/hint"
 	"sallyport/sandbox/environment"
+	"sallyport/server"
+	"sallyport/services"
 )
 
 // passed are the variables that a command gets from this environment unasked:
@@ -53,7 +55,7 @@ func (a *app) secrets() (*credentials.Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find out which variables and files hold secrets: %w", err)
 	}
-	set, err := credentials.Parse(l.Credentials(), data, credentials.Options{Home: l.Dir})
+	set, err := credentials.Parse(l.Credentials(), data, credentials.Options{Home: l.Dir, Kinds: services.Kinds(server.Services())})
 	if err != nil {
 		return nil, fmt.Errorf("find out which variables and files hold secrets: %w", err)
 	}

@@ -3,6 +3,7 @@ package aws
 import (
 	"sync"
 
+	"sallyport/credentials"
 	"sallyport/internal/host"
 	"sallyport/services"
 )
@@ -10,11 +11,8 @@ import (
 // Key is what policies and the trail call AWS, and whoever speaks its protocols.
 const Key = "aws"
 
-// The kinds of credentials for what speaks AWS's protocols.
-const (
-	keysKind = "aws_keys"
-	roleKind = "aws_role"
-)
+// roleKind is the kind of credential whose sessions are minted.
+const roleKind = "aws_role"
 
 // Service is AWS. It keeps nothing.
 type Service struct{}
@@ -26,7 +24,9 @@ func New() *Service { return &Service{} }
 func (*Service) Key() string { return Key }
 
 // Kinds implements [services.Service].
-func (*Service) Kinds() []string { return []string{roleKind, keysKind} }
+func (*Service) Kinds() []credentials.Kind {
+	return []credentials.Kind{credentials.AWSRole(), credentials.AWSKeys()}
+}
 
 // RequestIDs implements [services.Namer].
 func (*Service) RequestIDs() []string { return []string{"X-Amzn-Requestid", "X-Amz-Request-Id"} }

@@ -36,7 +36,9 @@ func New() *Service { return &Service{} }
 func (*Service) Key() string { return Key }
 
 // Kinds implements [services.Service].
-func (*Service) Kinds() []string { return []string{mintedKind, fixedKind} }
+func (*Service) Kinds() []credentials.Kind {
+	return []credentials.Kind{credentials.GitHubApp(), credentials.GitHubToken()}
+}
 
 // Sites implements [services.Service].
 func (s *Service) Sites(f services.Files) services.Sites {
