@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"sallyport/internal/host"
+	"sallyport/services"
 )
 
 // S3Place is a bucket, best one with object lock.
@@ -109,9 +111,9 @@ func (set *Set) checkPlaces(file string) error {
 		switch {
 		case c == nil:
 			problem.Msg = fmt.Sprintf("credentials.yaml has no credential %q", p.S3.Credential)
-		case !strings.HasPrefix(c.Kind(), "aws_"):
+		case !c.Signs():
 			problem.Msg = fmt.Sprintf("credential %q is of kind %s, which signs nothing", p.S3.Credential, c.Kind())
-			problem.Hint = "name one of kind aws_keys or aws_role"
+			problem.Hint = "name one of kind " + set.signingKinds()
 		case !c.Covers(bucket):
 			problem.Msg = fmt.Sprintf("credential %q must not go to %s (it is bound to %s)", p.S3.Credential, at.Host, patterns(c.Hosts()))
 			problem.Hint = "add the host to the credential's hosts"
@@ -121,4 +123,16 @@ func (set *Set) checkPlaces(file string) error {
 		return problem
 	}
 	return nil
+}
+
+// signingKinds are the kinds whose credentials sign.
+func (set *Set) signingKinds() string {
+	var names []string
+	for _, kind := range services.Kinds(set.Services) {
+		if kind.Signs {
+			names = append(names, kind.Name)
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, " or ")
 }

@@ -24,6 +24,7 @@ import (
 type Credential struct {
 	name, kind     string
 	server         string // the GitHub that it is for, if it is for one
+	signs          bool   // requests as a whole
 	hosts          []host.Pattern
 	source         source
 	sources        []source // every one that it reads, the only one of most kinds

@@ -13,6 +13,8 @@ import (
 type Kind struct {
 	Name string
 	Keys []string // that its entries have, beside kind
+	// Signs: its credentials sign requests as a whole, and are never sent.
+	Signs bool
 	// Decode reads an entry. What is wrong it reports through the section, and leaves the
 	// credential half done then.
 	Decode func(s *Section, c *Credential)
@@ -21,31 +23,31 @@ type Kind struct {
 // generic are the kinds that know no service: one secret, written in one place.
 func generic() []Kind {
 	return []Kind{
-		{"header", []string{"header", "prefix", "secret", "hosts"}, decodeHeader},
-		{"bearer", []string{"secret", "hosts"}, decodeBearer},
-		{"basic", []string{"username", "secret", "hosts"}, decodeBasic},
-		{"query", []string{"parameter", "secret", "hosts"}, decodeQuery},
+		{Name: "header", Keys: []string{"header", "prefix", "secret", "hosts"}, Decode: decodeHeader},
+		{Name: "bearer", Keys: []string{"secret", "hosts"}, Decode: decodeBearer},
+		{Name: "basic", Keys: []string{"username", "secret", "hosts"}, Decode: decodeBasic},
+		{Name: "query", Keys: []string{"parameter", "secret", "hosts"}, Decode: decodeQuery},
 	}
 }
 
 // GitHubApp is the kind whose tokens are minted for what is done with them.
 func GitHubApp() Kind {
-	return Kind{"github_app", []string{"app_id", "private_key", "owners", "installation", "base_url", "hosts"}, decodeGitHubApp}
+	return Kind{Name: "github_app", Keys: []string{"app_id", "private_key", "owners", "installation", "base_url", "hosts"}, Decode: decodeGitHubApp}
 }
 
 // GitHubToken is the kind of a fixed token of GitHub's.
 func GitHubToken() Kind {
-	return Kind{"github_token", []string{"secret", "base_url", "hosts"}, decodeGitHubToken}
+	return Kind{Name: "github_token", Keys: []string{"secret", "base_url", "hosts"}, Decode: decodeGitHubToken}
 }
 
 // AWSRole is the kind whose sessions are minted for each agent.
 func AWSRole() Kind {
-	return Kind{"aws_role", []string{"role_arn", "region", "base", "duration", "session_policy", "policy_arns", "sts_endpoint", "metadata", "accounts", "hosts"}, decodeAWSRole}
+	return Kind{Name: "aws_role", Keys: []string{"role_arn", "region", "base", "duration", "session_policy", "policy_arns", "sts_endpoint", "metadata", "accounts", "hosts"}, Decode: decodeAWSRole, Signs: true}
 }
 
 // AWSKeys is the kind of fixed keys that sign.
 func AWSKeys() Kind {
-	return Kind{"aws_keys", []string{"access_key_id", "secret", "session_token", "region", "accounts", "hosts"}, decodeAWSKeys}
+	return Kind{Name: "aws_keys", Keys: []string{"access_key_id", "secret", "session_token", "region", "accounts", "hosts"}, Decode: decodeAWSKeys, Signs: true}
 }
 
 // placement is where a secret is written, and in what form.

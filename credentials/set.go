@@ -123,6 +123,7 @@ func (p *parser) credential(entry *yamldoc.Node, kinds map[string]Kind) *Credent
 	}
 	s, _ := p.section(entry, append([]string{"kind"}, kind.Keys...))
 	p.sources = nil
+	c.signs = kind.Signs
 	kind.Decode(s, c)
 	c.sources = p.sources
 	return c

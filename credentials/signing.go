@@ -88,17 +88,24 @@ type signature struct {
 // Signs reports whether the injection signs the request as a whole, body included.
 func (i *Injection) Signs() bool { return i != nil && i.signature != nil }
 
-// Signs reports whether the credential signs requests as a whole.
-func (c *Credential) Signs() bool {
-	if c == nil {
-		return false
-	}
-	switch c.maker.(type) {
-	case *awsKeys, *awsRole:
-		return true
-	}
-	return false
+// Unsignable is why a request cannot be signed as it is, which is for its sender to mend.
+type Unsignable struct {
+	Detail  string // a sentence without its full stop
+	Busy    bool   // there is no room for its body now
+	Foreign bool   // it is about what the credential is not for
 }
+
+// AsUnsignable finds out whether an error says that a request cannot be signed.
+func AsUnsignable(err error) (Unsignable, bool) {
+	refused, ok := errors.AsType[*sigv4.Refusal](err)
+	if !ok {
+		return Unsignable{}, false
+	}
+	return Unsignable{Detail: refused.Detail, Busy: refused.Reason == sigv4.Busy, Foreign: refused.Reason == sigv4.AccountMismatch}, true
+}
+
+// Signs reports whether the credential signs requests as a whole.
+func (c *Credential) Signs() bool { return c != nil && c.signs }
 
 // Sent returns path and query in the form in which r leaves with the credential, for a request
 // that came with these. They are as they came for a credential that does not sign, and for a

@@ -16,7 +16,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"sallyport/credentials/sigv4"
+	"sallyport/credentials"
 	"sallyport/proxy/upstream"
 	"sallyport/services"
 )
@@ -342,16 +342,15 @@ func refusalOf(err error) *refusal {
 // unsigned finds out whether the request cannot be signed as it is, which is for the
 // agent to mend.
 func unsigned(err error) *refusal {
-	var refused *sigv4.Refusal
-	if !errors.As(err, &refused) {
+	refused, ok := credentials.AsUnsignable(err)
+	switch {
+	case !ok:
 		return nil
-	}
-	if refused.Reason == sigv4.Busy {
+	case refused.Busy:
 		full := overLimit.causedBy(sentence(refused.Detail), err)
 		full.retryAfter = 5 * time.Second
 		return full
-	}
-	if refused.Reason == sigv4.AccountMismatch {
+	case refused.Foreign:
 		return credentialRefused.causedBy(sentence(refused.Detail), err)
 	}
 	return unsignable.causedBy(sentence(refused.Detail), err)

@@ -13,6 +13,7 @@ import (
 	"sallyport/credentials"
 	"sallyport/internal/hint"
 	"sallyport/sandbox/veil"
+	"sallyport/services"
 )
 
 // Environment is what a process takes from the outside world.
@@ -22,6 +23,9 @@ type Environment struct {
 	Now    func() time.Time
 
 	Version, Revision string // of this binary, for the trail
+
+	// Services makes those that policies, credentials and the proxy know; [Services] if nil.
+	Services func() []services.Service
 }
 
 // Layout names the files of HOME, or says that there is none, or half of one.
@@ -57,7 +61,14 @@ func (e Environment) Options(l config.Layout) (config.Options, error) {
 // CheckOptions is what reading files needs that are only to be checked: fingerprints of
 // their secrets mean nothing.
 func (e Environment) CheckOptions() config.Options {
-	return config.Options{Getenv: e.Getenv, FingerprintKey: make([]byte, FingerprintKeySize), Now: e.Now, Services: Services()}
+	return config.Options{Getenv: e.Getenv, FingerprintKey: make([]byte, FingerprintKeySize), Now: e.Now, Services: e.services()}
+}
+
+func (e Environment) services() []services.Service {
+	if e.Services == nil {
+		return Services()
+	}
+	return e.Services()
 }
 
 // Patience is how long a command waits for a process that holds the lock and does not
