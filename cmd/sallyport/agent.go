@@ -56,7 +56,7 @@ agent.json. The key exists nowhere else.`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r.TTL = admin.Duration(ttl)
-			return a.createAgent(cmd.Context(), r, out, force)
+			return createAgent(cmd.Context(), a, r, out, force)
 		},
 	}
 	flags := cmd.Flags()
@@ -70,7 +70,7 @@ agent.json. The key exists nowhere else.`,
 	return cmd
 }
 
-func (a *app) createAgent(ctx context.Context, r admin.CreateRequest, out string, force bool) error {
+func createAgent(ctx context.Context, a *app, r admin.CreateRequest, out string, force bool) error {
 	if r.Name == "" {
 		suffix := make([]byte, 4)
 		_, _ = rand.Read(suffix) // never fails (crypto/rand.Read)
@@ -99,7 +99,7 @@ func (a *app) createAgent(ctx context.Context, r admin.CreateRequest, out string
 			_, undo := agents.RevokeAgent(context.WithoutCancel(ctx), revoke)
 			return errors.Join(err, undo)
 		}
-		return a.printEnrolment(e, folder, "created")
+		return printEnrolment(a, e, folder, "created")
 	})
 }
 
@@ -119,7 +119,7 @@ that reads the folder connects anew by itself, and whoever holds a copy of the o
 		Example: "  sallyport agent renew builder --out ./builder --ttl 8h",
 		Args:    oneArg("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.renewAgent(cmd.Context(), admin.RenewRequest{ID: args[0], TTL: admin.Duration(ttl)}, out, replace)
+			return renewAgent(cmd.Context(), a, admin.RenewRequest{ID: args[0], TTL: admin.Duration(ttl)}, out, replace)
 		},
 	}
 	cmd.Flags().DurationVar(&ttl, "ttl", defaultTTL, "lifetime from now on")
@@ -129,7 +129,7 @@ that reads the folder connects anew by itself, and whoever holds a copy of the o
 	return cmd
 }
 
-func (a *app) renewAgent(ctx context.Context, r admin.RenewRequest, out string, replace bool) error {
+func renewAgent(ctx context.Context, a *app, r admin.RenewRequest, out string, replace bool) error {
 	return a.administer(ctx, func(agents server.Administration) error {
 		agent, err := agents.Agent(ctx, r.ID)
 		if err != nil {
@@ -159,7 +159,7 @@ func (a *app) renewAgent(ctx context.Context, r admin.RenewRequest, out string, 
 				return fmt.Errorf("%s holds a new certificate, but the earlier ones are not revoked: %w", folder.shown, err)
 			}
 		}
-		return a.printEnrolment(e, folder, "renewed")
+		return printEnrolment(a, e, folder, "renewed")
 	})
 }
 
@@ -182,7 +182,7 @@ type created struct {
 	Files     identityFiles `json:"files"`
 }
 
-func (a *app) printEnrolment(e admin.Enrolment, folder *identityFolder, done string) error {
+func printEnrolment(a *app, e admin.Enrolment, folder *identityFolder, done string) error {
 	agent := e.Agent
 	if a.json() {
 		return writeJSON(a.stdout, created{
@@ -212,13 +212,13 @@ func newAgentListCommand(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.printAgents(list)
+				return printAgents(a, list)
 			})
 		},
 	}
 }
 
-func (a *app) printAgents(list []admin.Agent) error {
+func printAgents(a *app, list []admin.Agent) error {
 	if a.json() {
 		return writeJSON(a.stdout, list)
 	}
@@ -245,13 +245,13 @@ func newAgentShowCommand(a *app) *cobra.Command {
 				if a.json() {
 					return writeJSON(a.stdout, agent)
 				}
-				return a.printAgent(agent)
+				return printAgent(a, agent)
 			})
 		},
 	}
 }
 
-func (a *app) printAgent(g admin.AgentDetail) error {
+func printAgent(a *app, g admin.AgentDetail) error {
 	err := fields(a.stdout,
 		"id", g.ID.String(),
 		"name", g.Name,

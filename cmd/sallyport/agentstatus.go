@@ -19,7 +19,7 @@ func newAgentSuspendCommand(a *app) *cobra.Command {
 		Example: "  sallyport agent suspend builder --reason 'talks to strange hosts'",
 		Args:    oneArg("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.changeStatus(cmd.Context(), server.Administration.SuspendAgent, args[0], reason)
+			return changeStatus(cmd.Context(), a, server.Administration.SuspendAgent, args[0], reason)
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the trail and whoever looks at the agent")
@@ -33,7 +33,7 @@ func newAgentResumeCommand(a *app) *cobra.Command {
 		Example: "  sallyport agent resume builder",
 		Args:    oneArg("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.changeStatus(cmd.Context(), server.Administration.ResumeAgent, args[0], "")
+			return changeStatus(cmd.Context(), a, server.Administration.ResumeAgent, args[0], "")
 		},
 	}
 }
@@ -47,7 +47,7 @@ func newAgentRevokeCommand(a *app) *cobra.Command {
 		Example: "  sallyport agent revoke builder --reason 'job done'",
 		Args:    oneArg("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.changeStatus(cmd.Context(), server.Administration.RevokeAgent, args[0], reason)
+			return changeStatus(cmd.Context(), a, server.Administration.RevokeAgent, args[0], reason)
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the trail and whoever looks at the agent")
@@ -65,14 +65,14 @@ issued by agent renew.`,
 		Example: "  sallyport agent revoke-certificate 2cd6ccdb887214f25c1d5fcabad3262a --reason 'found in an image'",
 		Args:    oneArg("SERIAL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.revokeCertificate(cmd.Context(), admin.CertificateRequest{Serial: args[0], Reason: reason})
+			return revokeCertificate(cmd.Context(), a, admin.CertificateRequest{Serial: args[0], Reason: reason})
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the trail")
 	return cmd
 }
 
-func (a *app) revokeCertificate(ctx context.Context, r admin.CertificateRequest) error {
+func revokeCertificate(ctx context.Context, a *app, r admin.CertificateRequest) error {
 	return a.administer(ctx, func(agents server.Administration) error {
 		done, err := agents.RevokeCertificate(ctx, r)
 		if err != nil {
@@ -93,7 +93,7 @@ func (a *app) revokeCertificate(ctx context.Context, r admin.CertificateRequest)
 
 type statusChange func(server.Administration, context.Context, admin.StatusRequest) (admin.Agent, error)
 
-func (a *app) changeStatus(ctx context.Context, change statusChange, id, reason string) error {
+func changeStatus(ctx context.Context, a *app, change statusChange, id, reason string) error {
 	return a.administer(ctx, func(agents server.Administration) error {
 		agent, err := change(agents, ctx, admin.StatusRequest{ID: id, Reason: reason})
 		if err != nil {

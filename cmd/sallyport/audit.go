@@ -65,7 +65,7 @@ func (a *app) readTrail(read func(*audit.Reader) error) error {
 // searchTrail is readTrail for a search, whose names somebody must have.
 func (a *app) searchTrail(ctx context.Context, f *auditFlags, read func(*audit.Reader) error) error {
 	return a.readTrail(func(r *audit.Reader) error {
-		if err := a.checkNames(ctx, r, f); err != nil {
+		if err := checkNames(ctx, a, r, f); err != nil {
 			return err
 		}
 		return read(r)
@@ -97,13 +97,13 @@ and the seq of the last exchange of this one, which -o json has in its last elem
 			}
 			return a.searchTrail(cmd.Context(), &f, func(r *audit.Reader) error {
 				if a.json() {
-					return a.streamExchanges(cmd.Context(), r, filter)
+					return streamExchanges(cmd.Context(), a, r, filter)
 				}
 				list, err := r.List(cmd.Context(), filter)
 				if err != nil {
 					return err
 				}
-				if err := a.printExchanges(list); err != nil || f.limit == 0 || len(list) < f.limit {
+				if err := printExchanges(a, list); err != nil || f.limit == 0 || len(list) < f.limit {
 					return err
 				}
 				_, err = fmt.Fprintf(a.stderr, "there may be more: --before %d\n", list[len(list)-1].Seq)
@@ -193,7 +193,7 @@ func parseMoment(flag, s string, now time.Time) (time.Time, error) {
 }
 
 // streamExchanges prints one array without holding it.
-func (a *app) streamExchanges(ctx context.Context, r *audit.Reader, f audit.Filter) error {
+func streamExchanges(ctx context.Context, a *app, r *audit.Reader, f audit.Filter) error {
 	array := newJSONArray(a.stdout)
 	if err := r.Each(ctx, f, func(x *audit.Exchange) error { return array.add(x.AppendJSON(nil)) }); err != nil {
 		return err
@@ -201,7 +201,7 @@ func (a *app) streamExchanges(ctx context.Context, r *audit.Reader, f audit.Filt
 	return array.end()
 }
 
-func (a *app) printExchanges(list []audit.Exchange) error {
+func printExchanges(a *app, list []audit.Exchange) error {
 	rows := make([][]string, 0, len(list))
 	for i := range list {
 		rows = append(rows, exchangeRow(&list[i]))

@@ -68,9 +68,9 @@ every record in exactly one of the two. An exchange that is still open is in non
 			defer stop()
 			return a.searchTrail(ctx, &f.auditFlags, func(r *audit.Reader) error {
 				if f.format == formatSQLite {
-					return a.exportTables(ctx, r, f, filter)
+					return exportTables(ctx, a, r, f, filter)
 				}
-				return a.export(ctx, r, f, filter, heading, encode)
+				return exportTrail(ctx, a, r, f, filter, heading, encode)
 			})
 		},
 	}
@@ -133,9 +133,9 @@ type sink struct {
 	end func() error
 }
 
-// export writes lines.
-func (a *app) export(ctx context.Context, r *audit.Reader, f exportFlags, filter audit.Filter, heading string, encode encoder) (err error) {
-	to, finish, err := a.exportTo(f)
+// exportTrail writes lines.
+func exportTrail(ctx context.Context, a *app, r *audit.Reader, f exportFlags, filter audit.Filter, heading string, encode encoder) (err error) {
+	to, finish, err := exportTo(a, f)
 	if err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func (a *app) export(ctx context.Context, r *audit.Reader, f exportFlags, filter
 		return err
 	}
 	var line []byte
-	return a.records(ctx, r, f, filter, sink{end: w.Flush, add: func(x audit.Record) (err error) {
+	return exportRecords(ctx, a, r, f, filter, sink{end: w.Flush, add: func(x audit.Record) (err error) {
 		if line, err = encode(line[:0], x); err != nil {
 			return fmt.Errorf("%s %s: %w", x.Type(), x.ID(), err)
 		}
@@ -155,7 +155,7 @@ func (a *app) export(ctx context.Context, r *audit.Reader, f exportFlags, filter
 }
 
 // exportTables writes a database.
-func (a *app) exportTables(ctx context.Context, r *audit.Reader, f exportFlags, filter audit.Filter) (err error) {
+func exportTables(ctx context.Context, a *app, r *audit.Reader, f exportFlags, filter audit.Filter) (err error) {
 	if err := f.mayWrite(); err != nil {
 		return err
 	}
@@ -171,11 +171,11 @@ func (a *app) exportTables(ctx context.Context, r *audit.Reader, f exportFlags, 
 		err = errors.Join(err, tables.Close())
 		err = errors.Join(err, f.place(path, err))
 	}()
-	return a.records(ctx, r, f, filter, sink{add: tables.Add, end: func() error { return nil }})
+	return exportRecords(ctx, a, r, f, filter, sink{add: tables.Add, end: func() error { return nil }})
 }
 
-// records puts what matches into a sink, and says where it has got to.
-func (a *app) records(ctx context.Context, r *audit.Reader, f exportFlags, filter audit.Filter, to sink) error {
+// exportRecords puts what matches into a sink, and says where it has got to.
+func exportRecords(ctx context.Context, a *app, r *audit.Reader, f exportFlags, filter audit.Filter, to sink) error {
 	kinds, err := kindsOf(f.only)
 	if err != nil {
 		return err
@@ -208,14 +208,14 @@ func (a *app) records(ctx context.Context, r *audit.Reader, f exportFlags, filte
 			}
 			last = x.Seq()
 			if count++; count == f.limit {
-				return errors.Join(to.end(), a.exported(count, last))
+				return errors.Join(to.end(), tellExported(a, count, last))
 			}
 		}
 	}
-	return errors.Join(to.end(), a.exported(count, max(last, from.After())))
+	return errors.Join(to.end(), tellExported(a, count, max(last, from.After())))
 }
 
-func (a *app) exported(count int, last uint64) error {
+func tellExported(a *app, count int, last uint64) error {
 	_, err := fmt.Fprintf(a.stderr, "%d records; to go on later: --after %d\n", count, last)
 	return err
 }
@@ -230,7 +230,7 @@ func (f exportFlags) stopped(count int, last uint64) error {
 
 // exportTo opens where to; finish closes it. A file is written beside its place and moved
 // there when it is whole.
-func (a *app) exportTo(f exportFlags) (w io.Writer, finish func(error) error, err error) {
+func exportTo(a *app, f exportFlags) (w io.Writer, finish func(error) error, err error) {
 	if f.out == "" {
 		return a.stdout, func(error) error { return nil }, nil
 	}
@@ -275,7 +275,7 @@ func (f exportFlags) mayWrite() error {
 	return nil
 }
 
-func (a *app) writeJSONLine(x *audit.Exchange) error {
+func writeJSONLine(a *app, x *audit.Exchange) error {
 	_, err := a.stdout.Write(append(x.AppendJSON(nil), '\n'))
 	return err
 }

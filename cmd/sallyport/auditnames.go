@@ -19,7 +19,7 @@ import (
 
 // checkNames refuses a filter by a name that nobody has now or had before: it would be
 // answered with nothing, which reads as if nothing had been done.
-func (a *app) checkNames(ctx context.Context, r *audit.Reader, f *auditFlags) error {
+func checkNames(ctx context.Context, a *app, r *audit.Reader, f *auditFlags) error {
 	configured := a.configuredNames()
 	agent := f.agent
 	if id, err := uuid.Parse(agent); err == nil {

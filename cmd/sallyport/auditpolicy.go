@@ -46,13 +46,13 @@ credentials and settings said, with who put them in force. With --diff, how thos
 					return err
 				}
 				if diff == "" {
-					return a.printInForce(was)
+					return printInForce(a, was)
 				}
 				is, err := inForce(cmd.Context(), r, to, policy)
 				if err != nil {
 					return err
 				}
-				return a.printChanges(was, is)
+				return printChanges(a, was, is)
 			})
 		},
 	}
@@ -164,7 +164,7 @@ func filesOf(ctx context.Context, r *audit.Reader, loaded *audit.EventRow) (map[
 	return all, err
 }
 
-func (a *app) printInForce(c *configurationThen) error {
+func printInForce(a *app, c *configurationThen) error {
 	if a.json() {
 		return writeJSON(a.stdout, c)
 	}
@@ -236,7 +236,7 @@ func changesOf(was, is *configurationThen) []fileChange {
 	return changes
 }
 
-func (a *app) printChanges(was, is *configurationThen) error {
+func printChanges(a *app, was, is *configurationThen) error {
 	changes := changesOf(was, is)
 	if a.json() {
 		return writeJSON(a.stdout, map[string]any{"from": was.head(), "to": is.head(), "changed": changes})

@@ -33,7 +33,7 @@ its intent or with --outcome its outcome, or the sequence number of any event.`,
 				if err != nil {
 					return err
 				}
-				return a.prove(cmd.Context(), r, seq, out)
+				return proveEvent(cmd.Context(), a, r, seq, out)
 			})
 		},
 	}
@@ -62,7 +62,7 @@ func provenEvent(ctx context.Context, r *audit.Reader, id string, outcome bool) 
 	return x.OutcomeSeq, nil
 }
 
-func (a *app) prove(ctx context.Context, r *audit.Reader, seq uint64, out string) error {
+func proveEvent(ctx context.Context, a *app, r *audit.Reader, seq uint64, out string) error {
 	proof, err := r.Prove(ctx, seq)
 	if errors.Is(err, audit.ErrNoCheckpoint) {
 		return hint.With(err, "a running server signs one within a second; try again")
@@ -107,7 +107,7 @@ Exit code 1 if the proof is worth nothing.`,
 			if err != nil {
 				return fmt.Errorf("%s, with the key in %s: %w", args[0], key, err)
 			}
-			return a.printProven(event, checkpoint)
+			return printProven(a, event, checkpoint)
 		},
 	}
 	cmd.Flags().StringVar(&key, "key", "", "file of the public key (required)")
@@ -115,7 +115,7 @@ Exit code 1 if the proof is worth nothing.`,
 	return cmd
 }
 
-func (a *app) printProven(e audit.EventRow, c audit.Checkpoint) error {
+func printProven(a *app, e audit.EventRow, c audit.Checkpoint) error {
 	if a.json() {
 		return writeJSON(a.stdout, map[string]any{
 			"ok": true, "event": e,

@@ -28,11 +28,11 @@ does not shrink. Where the exchanges may be asked for later, archive them instea
 		Example: "  sallyport audit prune --before 2160h",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			t, err := a.pastMoment(before)
+			t, err := pastMoment(a, before)
 			if err != nil {
 				return err
 			}
-			pruned, err := a.prune(cmd.Context(), admin.PruneRequest{Before: t})
+			pruned, err := pruneTrail(cmd.Context(), a, admin.PruneRequest{Before: t})
 			if err != nil {
 				return err
 			}
@@ -48,7 +48,7 @@ does not shrink. Where the exchanges may be asked for later, archive them instea
 	return cmd
 }
 
-func (a *app) pastMoment(s string) (time.Time, error) {
+func pastMoment(a *app, s string) (time.Time, error) {
 	t, err := parseMoment("--before", s, a.now())
 	switch {
 	case err != nil:
@@ -59,8 +59,8 @@ func (a *app) pastMoment(s string) (time.Time, error) {
 	return t, nil
 }
 
-// prune asks until all is done: the running server does a bounded part each time.
-func (a *app) prune(ctx context.Context, r admin.PruneRequest) (audit.Pruned, error) {
+// pruneTrail asks until all is done: the running server does a bounded part each time.
+func pruneTrail(ctx context.Context, a *app, r admin.PruneRequest) (audit.Pruned, error) {
 	var total audit.Pruned
 	err := a.administer(ctx, func(trail server.Administration) error {
 		for !total.Done {
@@ -90,17 +90,17 @@ read and verified anywhere: audit verify --db FILE.`,
 			"  sallyport audit verify --db trail-2025.db --checkpoint trail-2025.db.checkpoint",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			t, err := a.pastMoment(before)
+			t, err := pastMoment(a, before)
 			if err != nil {
 				return err
 			}
-			archived, err := a.archive(cmd.Context(), t, out)
+			archived, err := archiveTrail(cmd.Context(), a, t, out)
 			if err != nil {
 				return err
 			}
 			var pruned audit.Pruned
 			if !keep {
-				if pruned, err = a.prune(cmd.Context(), admin.PruneRequest{Before: t, UpTo: archived.Events}); err != nil {
+				if pruned, err = pruneTrail(cmd.Context(), a, admin.PruneRequest{Before: t, UpTo: archived.Events}); err != nil {
 					return fmt.Errorf("%s is written, but: %w", out, err)
 				}
 			}
@@ -119,8 +119,8 @@ read and verified anywhere: audit verify --db FILE.`,
 	return cmd
 }
 
-// archive writes the three files and verifies them as a stranger would.
-func (a *app) archive(ctx context.Context, before time.Time, out string) (audit.Archived, error) {
+// archiveTrail writes the three files and verifies them as a stranger would.
+func archiveTrail(ctx context.Context, a *app, before time.Time, out string) (audit.Archived, error) {
 	var archived audit.Archived
 	l, err := a.env().Layout()
 	if err != nil {

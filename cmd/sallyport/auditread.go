@@ -31,7 +31,7 @@ func plain(raw []byte) string {
 	return string(raw)
 }
 
-func (a *app) printEvents(events []audit.EventRow) error {
+func printEvents(a *app, events []audit.EventRow) error {
 	rows := make([][]string, 0, len(events))
 	for _, e := range events {
 		payload, err := eventPayload(e)
@@ -69,7 +69,7 @@ func newAuditTailCommand(a *app) *cobra.Command {
 			defer stop()
 			asText := cmd.Flags().Changed("output") && !a.json()
 			return a.readTrail(func(r *audit.Reader) error {
-				return r.Tail(ctx, follow, func(x audit.Exchange) error { return a.printLine(x, asText) })
+				return r.Tail(ctx, follow, func(x audit.Exchange) error { return printLine(a, x, asText) })
 			})
 		},
 	}
@@ -77,9 +77,9 @@ func newAuditTailCommand(a *app) *cobra.Command {
 	return cmd
 }
 
-func (a *app) printLine(x audit.Exchange, asText bool) error {
+func printLine(a *app, x audit.Exchange, asText bool) error {
 	if !asText {
-		return a.writeJSONLine(&x)
+		return writeJSONLine(a, &x)
 	}
 	cells := exchangeRow(&x)
 	for i, c := range cells {
@@ -103,7 +103,7 @@ agents created and revoked, configuration loaded, starts and stops. With -o json
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.readTrail(func(r *audit.Reader) error {
 				if a.json() {
-					return a.streamEvents(cmd, r, f)
+					return streamEvents(a, cmd, r, f)
 				}
 				return r.Events(cmd.Context(), f, func(e audit.EventRow) error {
 					payload, err := eventPayload(e)
@@ -122,7 +122,7 @@ agents created and revoked, configuration loaded, starts and stops. With -o json
 	return cmd
 }
 
-func (a *app) streamEvents(cmd *cobra.Command, r *audit.Reader, f audit.EventFilter) error {
+func streamEvents(a *app, cmd *cobra.Command, r *audit.Reader, f audit.EventFilter) error {
 	array := newJSONArray(a.stdout)
 	err := r.Events(cmd.Context(), f, func(e audit.EventRow) error {
 		data, err := json.Marshal(e)

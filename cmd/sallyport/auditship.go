@@ -52,7 +52,7 @@ secret is never written in a flag: --authorization names the variable or the fil
 		Example: `  sallyport audit ship --to otlp+https://collector.example --authorization file:/run/secrets/otlp
   sallyport audit ship --name siem --to syslog+tls://siem.example:6514 --format ocsf --decision deny`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.ship(cmd, &f) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return shipTrail(a, cmd, &f) },
 	}
 	f.define(cmd)
 	flags := cmd.Flags()
@@ -74,7 +74,7 @@ secret is never written in a flag: --authorization names the variable or the fil
 
 var shipName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,40}$`)
 
-func (a *app) ship(cmd *cobra.Command, f *shipFlags) error {
+func shipTrail(a *app, cmd *cobra.Command, f *shipFlags) error {
 	filter, err := f.filter(a.now())
 	if err != nil {
 		return err

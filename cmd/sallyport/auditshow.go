@@ -37,9 +37,9 @@ credential, what came back, how long it took, and where it stands in the log.`,
 					return err
 				}
 				if a.json() {
-					return a.writeStory(s)
+					return writeStory(a, s)
 				}
-				return a.tellStory(s)
+				return tellStory(a, s)
 			})
 		},
 	}
@@ -101,7 +101,7 @@ func readStory(ctx context.Context, r *audit.Reader, id uuid.UUID) (*story, erro
 }
 
 // writeStory adds to the exchange's own keys.
-func (a *app) writeStory(s *story) error {
+func writeStory(a *app, s *story) error {
 	more := map[string]any{"events": append([]audit.EventRow{}, s.events...), "rule_text": nil, "checkpoint": nil}
 	if s.rule != "" {
 		more["rule_text"] = s.rule
@@ -117,7 +117,7 @@ func (a *app) writeStory(s *story) error {
 	return writeJSON(a.stdout, json.RawMessage(string(data[:len(data)-1])+","+string(rest[1:])))
 }
 
-func (a *app) tellStory(s *story) error {
+func tellStory(a *app, s *story) error {
 	x := &s.exchange
 	if err := fields(a.stdout, storyFields(s)...); err != nil {
 		return err
@@ -129,7 +129,7 @@ func (a *app) tellStory(s *story) error {
 		}
 	}
 	fmt.Fprintln(a.stdout)
-	return a.printEvents(s.events)
+	return printEvents(a, s.events)
 }
 
 func storyFields(s *story) []string {

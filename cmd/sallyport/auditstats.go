@@ -31,7 +31,7 @@ func newAuditStatsCommand(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.printCounts(by, counts)
+				return printCounts(a, by, counts)
 			})
 		},
 	}
@@ -48,7 +48,7 @@ func groupNames(separator string) string {
 	return strings.Join(names, separator)
 }
 
-func (a *app) printCounts(by string, counts []audit.Count) error {
+func printCounts(a *app, by string, counts []audit.Count) error {
 	if a.json() {
 		return writeJSON(a.stdout, counts)
 	}

@@ -41,7 +41,7 @@ public key is read from FILE.pub unless --key names one.`,
 		Example: "  sallyport audit verify --checkpoint /mnt/elsewhere/checkpoint\n" +
 			"  sallyport audit verify --db trail-2026-01.db --key trail.key.pub",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.verify(cmd.Context(), f) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return verifyTrail(cmd.Context(), a, f) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.checkpoint, "checkpoint", "", "signed checkpoint that was kept elsewhere")
@@ -50,8 +50,8 @@ public key is read from FILE.pub unless --key names one.`,
 	return cmd
 }
 
-func (a *app) verify(ctx context.Context, f verifyFlags) error {
-	options, err := a.verifyOptions(f)
+func verifyTrail(ctx context.Context, a *app, f verifyFlags) error {
+	options, err := verifyOptions(a, f)
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func (a *app) verify(ctx context.Context, f verifyFlags) error {
 	if err != nil {
 		return err
 	}
-	return a.printReport(report, f, options.PublicKey != "")
+	return printReport(a, report, f, options.PublicKey != "")
 }
 
 func readTrailAt(path string, read func(*audit.Reader) error) error {
@@ -81,7 +81,7 @@ func readTrailAt(path string, read func(*audit.Reader) error) error {
 
 // verifyOptions reads the public key and the checkpoint. A key that is not
 // there by default is no error as long as nothing needs it.
-func (a *app) verifyOptions(f verifyFlags) (audit.VerifyOptions, error) {
+func verifyOptions(a *app, f verifyFlags) (audit.VerifyOptions, error) {
 	o := audit.VerifyOptions{Progress: a.progress("verified")}
 	key, needed := f.key, f.key != "" || f.checkpoint != ""
 	if key == "" {
@@ -164,7 +164,7 @@ func verdict(s audit.State) string {
 	return "the trail is DAMAGED"
 }
 
-func (a *app) printReport(r audit.Report, f verifyFlags, keyed bool) error {
+func printReport(a *app, r audit.Report, f verifyFlags, keyed bool) error {
 	if a.json() {
 		if err := writeJSON(a.stdout, r); err != nil {
 			return err

@@ -44,7 +44,7 @@ has them, a commit in between is found too.`,
   sallyport audit whodid --event event.json
   sallyport audit whodid --repo ~/src/web 7fd1a60b01f91b314f59955a4e4d4e80d8edf11d`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.whodid(cmd, f, args) },
+		RunE: func(cmd *cobra.Command, args []string) error { return whoDid(a, cmd, f, args) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.event, "event", "", "read an event of CloudTrail or GitHub's audit log from this file; - for standard input")
@@ -55,7 +55,7 @@ has them, a commit in between is found too.`,
 	return cmd
 }
 
-func (a *app) whodid(cmd *cobra.Command, f whodidFlags, args []string) error {
+func whoDid(a *app, cmd *cobra.Command, f whodidFlags, args []string) error {
 	if (len(args) == 1) == (f.event != "") {
 		return usagef("give either a value or --event FILE")
 	}
@@ -99,7 +99,7 @@ func (a *app) whodid(cmd *cobra.Command, f whodidFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	return a.tellAnswers(answers, f.event == "")
+	return tellAnswers(a, answers, f.event == "")
 }
 
 // maxEvents bounds a file of events.
@@ -189,7 +189,7 @@ func (q *inquiry) follow(ctx context.Context, c *clue) (*answer, error) {
 
 var errNobody = errors.New("the trail names nobody")
 
-func (a *app) tellAnswers(answers []*answer, one bool) error {
+func tellAnswers(a *app, answers []*answer, one bool) error {
 	for _, found := range answers {
 		found.Candidates = append([]audit.Candidate{}, found.Candidates...)
 		found.Exchanges = append([]audit.Exchange{}, found.Exchanges...)
@@ -205,7 +205,7 @@ func (a *app) tellAnswers(answers []*answer, one bool) error {
 			if i > 0 {
 				fmt.Fprintln(a.stdout)
 			}
-			err = errors.Join(err, a.tellAnswer(found))
+			err = errors.Join(err, tellAnswer(a, found))
 		}
 	}
 	for _, found := range answers {
@@ -216,7 +216,7 @@ func (a *app) tellAnswers(answers []*answer, one bool) error {
 	return err
 }
 
-func (a *app) tellAnswer(found *answer) error {
+func tellAnswer(a *app, found *answer) error {
 	if found.Clue != nil {
 		fmt.Fprintf(a.stdout, "%s %s\n", found.Clue.Kind, printable(found.Clue.Value))
 	}
@@ -240,5 +240,5 @@ func (a *app) tellAnswer(found *answer) error {
 	if uint64(len(found.Exchanges)) < total {
 		fmt.Fprintf(a.stdout, "the newest %d of %d exchanges:\n", len(found.Exchanges), total)
 	}
-	return errors.Join(err, a.printExchanges(found.Exchanges))
+	return errors.Join(err, printExchanges(a, found.Exchanges))
 }

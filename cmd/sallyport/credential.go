@@ -45,14 +45,14 @@ func newCredentialListCommand(a *app) *cobra.Command {
 				if err := table(a.stdout, []string{"NAME", "KIND", "HOSTS", "POLICIES"}, rows); err != nil {
 					return err
 				}
-				return a.writeRateLimits(list)
+				return writeRateLimits(a, list)
 			})
 		},
 	}
 }
 
 // writeRateLimits writes a second table, if GitHub has said anything yet.
-func (a *app) writeRateLimits(list []admin.Credential) error {
+func writeRateLimits(a *app, list []admin.Credential) error {
 	var rows [][]string
 	for _, c := range list {
 		for _, l := range c.RateLimits {
@@ -88,13 +88,13 @@ never shown.`,
 		Args:    oneArg("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.administer(cmd.Context(), func(admin server.Administration) error {
-				return a.checkCredential(cmd.Context(), admin, args[0])
+				return checkCredential(cmd.Context(), a, admin, args[0])
 			})
 		},
 	}
 }
 
-func (a *app) checkCredential(ctx context.Context, admin server.Administration, name string) error {
+func checkCredential(ctx context.Context, a *app, admin server.Administration, name string) error {
 	check, err := admin.CheckCredential(ctx, name)
 	if err != nil {
 		return err

@@ -36,7 +36,7 @@ hold a secret (private_key, session_token) a SOURCE. docs/configuration.md has e
 		Args: oneArg("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.name = args[0]
-			return a.addCredential(cmd.Context(), &o)
+			return addCredential(cmd.Context(), a, &o)
 		},
 	}
 	flags := cmd.Flags()
@@ -54,7 +54,7 @@ type credentialEntry struct {
 	hosts, set         []string
 }
 
-func (a *app) addCredential(ctx context.Context, o *credentialEntry) error {
+func addCredential(ctx context.Context, a *app, o *credentialEntry) error {
 	l, err := a.env().Layout()
 	if err != nil {
 		return err
@@ -71,11 +71,11 @@ func (a *app) addCredential(ctx context.Context, o *credentialEntry) error {
 	if err != nil {
 		return err
 	}
-	kept, err := a.keepSecret(l, o)
+	kept, err := keepSecret(a, l, o)
 	if err != nil {
 		return err
 	}
-	if err := a.replaceCredentials(ctx, l, o, after); err != nil {
+	if err := replaceCredentials(ctx, a, l, o, after); err != nil {
 		return errors.Join(err, removeKept(kept))
 	}
 	if a.json() {
@@ -169,7 +169,7 @@ func scalarText(s string) string {
 
 // keepSecret writes a secret from standard input into a file of its own, and says
 // where; "" if there is none.
-func (a *app) keepSecret(l config.Layout, o *credentialEntry) (string, error) {
+func keepSecret(a *app, l config.Layout, o *credentialEntry) (string, error) {
 	if o.secret != "-" {
 		return "", nil
 	}
@@ -203,7 +203,7 @@ func removeKept(file string) error {
 
 // replaceCredentials puts the text in place of the file if the whole home is right
 // with it, and otherwise changes nothing.
-func (a *app) replaceCredentials(ctx context.Context, l config.Layout, o *credentialEntry, text []byte) error {
+func replaceCredentials(ctx context.Context, a *app, l config.Layout, o *credentialEntry, text []byte) error {
 	info, err := os.Stat(l.Credentials())
 	if err != nil {
 		return err

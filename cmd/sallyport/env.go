@@ -38,7 +38,7 @@ present a certificate to a proxy are able to use: curl (with flags), git, Claude
 			default:
 				return usagef("unknown format %q: use shell, dotenv or json", format)
 			}
-			variables, err := a.variables(cmd.Context(), file, proxy, identity)
+			variables, err := variablesFor(cmd.Context(), a, file, proxy, identity)
 			if err != nil {
 				return err
 			}
@@ -55,16 +55,16 @@ present a certificate to a proxy are able to use: curl (with flags), git, Claude
 	return cmd
 }
 
-// variables are those of a sidecar's file, or of a proxy URL and an identity.
-func (a *app) variables(ctx context.Context, file, proxy, identity string) ([]environment.Variable, error) {
+// variablesFor are those of a sidecar's file, or of a proxy URL and an identity.
+func variablesFor(ctx context.Context, a *app, file, proxy, identity string) ([]environment.Variable, error) {
 	if file != "" {
 		return awaitEnvFile(ctx, file)
 	}
-	return a.environment(proxy, identity)
+	return environmentOf(a, proxy, identity)
 }
 
-// environment lists the variables for the identity in dir.
-func (a *app) environment(proxy, dir string) ([]environment.Variable, error) {
+// environmentOf lists the variables for the identity in dir.
+func environmentOf(a *app, proxy, dir string) ([]environment.Variable, error) {
 	d, err := readDescription(dir)
 	if err != nil {
 		return nil, err

@@ -150,7 +150,7 @@ func homePath(flag string, getenv func(string) string) (string, error) {
 	if dir == "" {
 		user, err := os.UserHomeDir()
 		if err != nil {
-			return "", nil //nolint:nilerr // sidecar and env work without HOME; the others say what is missing
+			return "", nil //nolint:nilerr // serveSidecar and env work without HOME; the others say what is missing
 		}
 		dir = filepath.Join(user, ".sallyport")
 	}

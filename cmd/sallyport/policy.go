@@ -45,12 +45,12 @@ would not be there any more.`,
 			if withAgents && len(args) > 0 {
 				return usagef("--agents goes with a whole home, not with single files")
 			}
-			c, err := a.checkPolicies(cmd.Context(), args, withAgents)
+			c, err := checkPolicies(cmd.Context(), a, args, withAgents)
 			if err != nil {
 				c.Errors = strings.Split(err.Error(), "\n")
 			}
 			c.OK = len(c.Errors)+len(c.Failures) == 0
-			return a.printPolicyCheck(c)
+			return printPolicyCheck(a, c)
 		},
 	}
 	cmd.Flags().BoolVar(&withAgents, "agents", false, "look at the agents too when no server runs")
@@ -59,7 +59,7 @@ would not be there any more.`,
 
 // orphanWarnings are about live agents that these files leave without an owner or
 // a policy. Without a server they are asked for only if that is wanted.
-func (a *app) orphanWarnings(ctx context.Context, set *config.Set, wanted bool) ([]string, error) {
+func orphanWarnings(ctx context.Context, a *app, set *config.Set, wanted bool) ([]string, error) {
 	var agents []admin.Agent
 	list := func(is server.Administration) (err error) {
 		agents, err = is.Agents(ctx)
@@ -106,7 +106,7 @@ type testFailure struct {
 	Reason   string  `json:"reason"`
 }
 
-func (a *app) checkPolicies(ctx context.Context, files []string, withAgents bool) (policyCheck, error) {
+func checkPolicies(ctx context.Context, a *app, files []string, withAgents bool) (policyCheck, error) {
 	c := policyCheck{Errors: []string{}, Warnings: []string{}, Failures: []testFailure{}, Policies: []checkedPolicy{}}
 	if len(files) == 0 {
 		set, err := a.loadHome()
@@ -117,7 +117,7 @@ func (a *app) checkPolicies(ctx context.Context, files []string, withAgents bool
 		for _, name := range slices.Sorted(maps.Keys(set.Policies)) {
 			c.add(set.Policies[name])
 		}
-		orphaned, err := a.orphanWarnings(ctx, set, withAgents)
+		orphaned, err := orphanWarnings(ctx, a, set, withAgents)
 		c.Warnings = append(c.Warnings, orphaned...)
 		return c, err
 	}
@@ -156,7 +156,7 @@ func (c *policyCheck) add(p *policy.Policy) {
 	}
 }
 
-func (a *app) printPolicyCheck(c policyCheck) error {
+func printPolicyCheck(a *app, c policyCheck) error {
 	if a.json() {
 		if err := writeJSON(a.stdout, c); err != nil {
 			return err

@@ -44,7 +44,7 @@ and what it touches. Exit code 0 whatever the decision.`,
 			if err := q.classify(p); err != nil {
 				return err
 			}
-			return a.explain(p, q)
+			return explainAll(a, p, q)
 		},
 	}
 	cmd.Flags().StringVar(&name, "policy", "", "name of the policy (required)")
@@ -142,11 +142,11 @@ type explainedRule struct {
 	Why     string `json:"why"`
 }
 
-func (a *app) explain(p *policy.Policy, q question) error {
+func explainAll(a *app, p *policy.Policy, q question) error {
 	x := explained{Policy: p.Name(), Method: q.method, URL: q.url, Operations: q.operations(), Decision: policy.Deny.String(), Rules: []explainedRule{}}
 	if q.refused != "" {
 		x.Reason = "refused before any rule is asked: " + q.refused
-		return a.printExplained(x)
+		return printExplained(a, x)
 	}
 	e := p.Explain(q.query)
 	d := e.Decision
@@ -166,10 +166,10 @@ func (a *app) explain(p *policy.Policy, q question) error {
 			Rule: r.Rule, Effect: r.Effect.String(), Line: r.Line, Matched: r.Matched, Decides: r.Decides, Why: r.Why,
 		})
 	}
-	return a.printExplained(x)
+	return printExplained(a, x)
 }
 
-func (a *app) printExplained(x explained) error {
+func printExplained(a *app, x explained) error {
 	if a.json() {
 		return writeJSON(a.stdout, x)
 	}

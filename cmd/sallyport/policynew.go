@@ -72,11 +72,11 @@ credential that is not there yet; then the command that adds it is told.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			switch {
 			case list && len(args) == 0:
-				return a.listTemplates()
+				return listTemplates(a)
 			case len(args) != 1 || from == "":
 				return usagef("give a NAME and --from TEMPLATE; `sallyport policy new --list` shows the templates")
 			}
-			return a.newPolicy(args[0], from)
+			return newPolicy(a, args[0], from)
 		},
 	}
 	cmd.Flags().StringVar(&from, "from", "", "the template")
@@ -84,7 +84,7 @@ credential that is not there yet; then the command that adds it is told.`,
 	return cmd
 }
 
-func (a *app) listTemplates() error {
+func listTemplates(a *app) error {
 	all := templates()
 	names := slices.Sorted(maps.Keys(all))
 	if a.json() {
@@ -101,7 +101,7 @@ func (a *app) listTemplates() error {
 	return table(a.stdout, []string{"TEMPLATE", "WHAT"}, rows)
 }
 
-func (a *app) newPolicy(name, from string) error {
+func newPolicy(a *app, name, from string) error {
 	t, ok := templates()[from]
 	if !ok {
 		return admin.UnknownName("template", from, slices.Sorted(maps.Keys(templates())), "there are none")
@@ -126,7 +126,7 @@ func (a *app) newPolicy(name, from string) error {
 				"add it first, with your own values: %s", strings.Join(t.Needs, "; "))
 		}
 	}
-	if err := a.placePolicy(l, file, text); err != nil {
+	if err := placePolicy(a, l, file, text); err != nil {
 		return err
 	}
 	if a.json() {
@@ -137,7 +137,7 @@ func (a *app) newPolicy(name, from string) error {
 }
 
 // placePolicy writes the file, and takes it back if the home is not right with it.
-func (a *app) placePolicy(l config.Layout, file, text string) error {
+func placePolicy(a *app, l config.Layout, file, text string) error {
 	err := writeDurably(file, []byte(text), 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return hint.With(fmt.Errorf("%s is there already", file), "choose another name, or edit it")

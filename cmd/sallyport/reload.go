@@ -32,12 +32,12 @@ files change, and on SIGHUP.`,
 			if err != nil {
 				return err
 			}
-			return a.printConfiguration(c)
+			return printConfiguration(a, c)
 		},
 	}
 }
 
-func (a *app) printConfiguration(c admin.Configuration) error {
+func printConfiguration(a *app, c admin.Configuration) error {
 	if a.json() {
 		return writeJSON(a.stdout, c)
 	}

@@ -62,7 +62,7 @@ and nothing but good will makes it use the proxy.`,
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return a.runCommand(cmd.Context(), o, args) },
+		RunE: func(cmd *cobra.Command, args []string) error { return runCommand(cmd.Context(), a, o, args) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.create.Policy, "policy", "", "policy that the command is under (required)")
@@ -84,33 +84,33 @@ type runOptions struct {
 
 // runCommand creates whatever the command needs, in order, and takes it back in
 // reverse order on every way out.
-func (a *app) runCommand(ctx context.Context, o runOptions, argv []string) error {
+func runCommand(ctx context.Context, a *app, o runOptions, argv []string) error {
 	path, err := exec.LookPath(argv[0])
 	if err != nil {
 		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
-			return a.notRun(argv[0], exitNotFound, errors.New("command not found"))
+			return notRun(a, argv[0], exitNotFound, errors.New("command not found"))
 		}
-		return a.notRun(argv[0], exitCannotRun, err)
+		return notRun(a, argv[0], exitCannotRun, err)
 	}
-	secrets, err := a.secrets()
+	secrets, err := homeSecrets(a)
 	if err != nil {
 		return err
 	}
-	environ, err := a.inherited(o.pass, secrets.EnvNames())
+	environ, err := inheritedVariables(a, o.pass, secrets.EnvNames())
 	if err != nil {
 		return err
 	}
 	// From here on a signal must not end this process before the agent is revoked.
 	signals := catchSignals()
 	defer signals.stop()
-	client, err := a.connectSoon(ctx)
+	client, err := connectSoon(ctx, a)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
 	// Before this process holds the agent's key and hides its memory, which also
 	// keeps it from setting up namespaces.
-	child, err := a.behindVeil(o.hide, path, secrets.Files())
+	child, err := behindVeil(a, o.hide, path, secrets.Files())
 	if err != nil {
 		return err
 	}
@@ -118,11 +118,11 @@ func (a *app) runCommand(ctx context.Context, o runOptions, argv []string) error
 	if err := hideMemory(); err != nil {
 		return fmt.Errorf("protect the agent's key from the command: %w", err)
 	}
-	return a.runAgent(ctx, o, client, func(agent admin.Agent, variables []environment.Variable) error {
+	return runAgent(ctx, a, o, client, func(agent admin.Agent, variables []environment.Variable) error {
 		fmt.Fprintf(a.stderr, "sallyport: agent %s (%s) under policy %s; this is no sandbox: the command runs as you and could go around the proxy; %s\n",
-			printable(agent.Name), agent.ID, printable(agent.Policy), a.kept(child))
+			printable(agent.Name), agent.ID, printable(agent.Policy), whatIsKept(a, child))
 		if err := child.Exec(path, argv, environment.Apply(environ, variables)); err != nil {
-			return a.notRun(argv[0], exitCannotRun, err)
+			return notRun(a, argv[0], exitCannotRun, err)
 		}
 		signals.forward(child.Process)
 		return ended(child.Wait())
@@ -131,25 +131,25 @@ func (a *app) runCommand(ctx context.Context, o runOptions, argv []string) error
 
 // runAgent calls do with a new agent and the variables that make its sidecar
 // used; the agent ends with do.
-func (a *app) runAgent(ctx context.Context, o runOptions, client *admin.Client, do func(admin.Agent, []environment.Variable) error) error {
+func runAgent(ctx context.Context, a *app, o runOptions, client *admin.Client, do func(admin.Agent, []environment.Variable) error) error {
 	o.create.TTL = admin.Duration(o.ttl)
 	enrolment, err := client.CreateAgent(ctx, o.create)
 	if err != nil {
 		return err
 	}
-	defer a.revoke(ctx, client, enrolment.Agent)
+	defer revokeAgent(ctx, a, client, enrolment.Agent)
 
 	folder, err := publicFolder(enrolment)
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(folder)
-	url, stop, err := a.startSidecar(ctx, enrolment)
+	url, stop, err := startSidecar(ctx, a, enrolment)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	variables, err := a.environment(url, folder)
+	variables, err := environmentOf(a, url, folder)
 	if err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func (a *app) runAgent(ctx context.Context, o runOptions, client *admin.Client, 
 }
 
 // connectSoon waits a moment for a server that was started just before.
-func (a *app) connectSoon(ctx context.Context) (*admin.Client, error) {
+func connectSoon(ctx context.Context, a *app) (*admin.Client, error) {
 	for deadline := time.Now().Add(startTime); ; {
 		client, err := a.env().Connect(ctx)
 		switch {
@@ -175,7 +175,7 @@ func (a *app) connectSoon(ctx context.Context) (*admin.Client, error) {
 }
 
 // notRun says why a command was not run, with the exit codes of shells.
-func (a *app) notRun(name string, code exitCode, err error) error {
+func notRun(a *app, name string, code exitCode, err error) error {
 	fmt.Fprintf(a.stderr, "sallyport: run %s: %s\n", printable(name), printable(err.Error()))
 	return code
 }
@@ -193,9 +193,9 @@ func ended(e veil.Ended, err error) error {
 	return nil
 }
 
-// revoke ends the agent for good. The server may be gone by now; then the agent
+// revokeAgent ends the agent for good. The server may be gone by now; then the agent
 // is left without a key, and somebody has to be told.
-func (a *app) revoke(ctx context.Context, client *admin.Client, agent admin.Agent) {
+func revokeAgent(ctx context.Context, a *app, client *admin.Client, agent admin.Agent) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), revokeTimeout)
 	defer cancel()
 	_, err := client.RevokeAgent(ctx, admin.StatusRequest{ID: agent.ID.String(), Reason: "its run ended"})
@@ -207,7 +207,7 @@ func (a *app) revoke(ctx context.Context, client *admin.Client, agent admin.Agen
 
 // startSidecar serves the new agent, whose key it holds in memory only. stop cuts
 // what is open and waits.
-func (a *app) startSidecar(ctx context.Context, e admin.Enrolment) (url string, stop func(), err error) {
+func startSidecar(ctx context.Context, a *app, e admin.Enrolment) (url string, stop func(), err error) {
 	identity, err := sidecar.ParseIdentity(e.Certificate, e.Key, e.CA)
 	if err != nil {
 		return "", nil, err

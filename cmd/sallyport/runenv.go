@@ -20,8 +20,8 @@ var passed = append([]string{ //nolint:gochecknoglobals // a constant list
 	"LC_MONETARY", "LC_NAME", "LC_NUMERIC", "LC_PAPER", "LC_TELEPHONE", "LC_TIME",
 }, passedBySystem...)
 
-// inherited is the part of this process's environment that the command gets.
-func (a *app) inherited(pass, secret []string) ([]string, error) {
+// inheritedVariables is the part of this process's environment that the command gets.
+func inheritedVariables(a *app, pass, secret []string) ([]string, error) {
 	for _, name := range pass {
 		switch {
 		case name == "" || slices.Contains([]byte(name), '='):
@@ -44,9 +44,9 @@ func (a *app) inherited(pass, secret []string) ([]string, error) {
 	return slices.Compact(environ), nil
 }
 
-// secrets tells which variables and files secrets are read from. If
+// homeSecrets tells which variables and files secrets are read from. If
 // credentials.yaml does not say, nobody can tell which they are, so that is an error.
-func (a *app) secrets() (*credentials.Set, error) {
+func homeSecrets(a *app) (*credentials.Set, error) {
 	l, err := a.env().Layout()
 	if err != nil {
 		return nil, err

@@ -36,7 +36,7 @@ func newVeilCommand() *cobra.Command {
 
 // behindVeil starts what becomes the command, before there is an agent: what
 // cannot be hidden is known before anything exists that it matters to.
-func (a *app) behindVeil(hide, path string, secretFiles []string) (*veil.Process, error) {
+func behindVeil(a *app, hide, path string, secretFiles []string) (*veil.Process, error) {
 	l, err := a.env().Layout()
 	if err != nil {
 		return nil, err
@@ -87,8 +87,8 @@ func changesUser(path string) bool {
 	return err == nil && info.Mode()&os.ModeSetuid != 0 && os.Geteuid() != 0
 }
 
-// kept says, in one line, what the command is kept from and what not.
-func (a *app) kept(p *veil.Process) string {
+// whatIsKept says, in one line, what the command is kept from and what not.
+func whatIsKept(a *app, p *veil.Process) string {
 	const others = "your other files, and what programs elsewhere do for you (tmux, cron, docker, systemd --user)"
 	var kept, not, more []string
 	if veil.Marks {

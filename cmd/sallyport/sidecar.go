@@ -46,7 +46,7 @@ down, and follows a renewed certificate.`,
 			defer stop()
 			// A second signal ends the process at once.
 			defer context.AfterFunc(ctx, stop)()
-			return a.sidecar(ctx, o)
+			return serveSidecar(ctx, a, o)
 		},
 	}
 	flags := cmd.Flags()
@@ -65,7 +65,7 @@ type sidecarOptions struct {
 	file                    envFile
 }
 
-func (a *app) sidecar(ctx context.Context, o sidecarOptions) error {
+func serveSidecar(ctx context.Context, a *app, o sidecarOptions) error {
 	log := slog.New(slog.NewTextHandler(a.stderr, nil))
 	if err := coredump.Forbid(); err != nil {
 		log.Warn("core dumps could not be forbidden", "error", err)
@@ -103,17 +103,17 @@ func (a *app) sidecar(ctx context.Context, o sidecarOptions) error {
 		}
 		log.Warn("other hosts can reach the sidecar, and its password travels in clear text", "listen", l.Addr().String())
 	}
-	if err := a.announce(&o, sidecar.URL(l.Addr(), config.Password)); err != nil {
+	if err := announceSidecar(a, &o, sidecar.URL(l.Addr(), config.Password)); err != nil {
 		return errors.Join(err, l.Close())
 	}
 	log.Info("sidecar ready", "listen", l.Addr().String(), "proxy", o.proxy, "agent", source.Identity().String(), "not_after", source.Identity().NotAfter())
 	return errors.Join(s.Serve(ctx, l), o.file.remove())
 }
 
-// announce tells the sandbox how to reach the sidecar, which listens by now.
-func (a *app) announce(o *sidecarOptions, url string) error {
+// announceSidecar tells the sandbox how to reach the sidecar, which listens by now.
+func announceSidecar(a *app, o *sidecarOptions, url string) error {
 	if o.file.path != "" {
-		variables, err := a.environment(url, o.identity)
+		variables, err := environmentOf(a, url, o.identity)
 		if err != nil {
 			return err
 		}
