@@ -14,13 +14,15 @@ import (
 
 // agents are all agents at work. They are safe for concurrent use.
 type agents struct {
-	mu sync.RWMutex
-	at map[uuid.UUID]*agent
+	now func() time.Time
+	mu  sync.RWMutex
+	at  map[uuid.UUID]*agent
 }
 
-func newAgents() *agents { return &agents{at: map[uuid.UUID]*agent{}} }
+func newAgents(now func() time.Time) *agents { return &agents{now: now, at: map[uuid.UUID]*agent{}} }
 
-// get returns the agent's state, locked; the caller unlocks it.
+// get returns the agent's state, locked; the caller unlocks it. Whoever asks uses it: what an
+// agent has left of its bounds must not be forgotten between two connections.
 func (a *agents) get(id uuid.UUID) *agent {
 	for {
 		a.mu.RLock()
@@ -31,6 +33,7 @@ func (a *agents) get(id uuid.UUID) *agent {
 		}
 		found.mu.Lock()
 		if !found.gone {
+			found.used = a.now()
 			return found
 		}
 		found.mu.Unlock()

@@ -125,6 +125,27 @@ func TestTunnelsPerSecond(t *testing.T) {
 	r.assertSummed(a, refused, "tunnels_per_second")
 }
 
+// An agent that is at rest between two tunnels keeps what it has used of its bounds.
+func TestTunnelsPerSecondAreCountedOverPauses(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, limited(proxy.Limits{TunnelsPerSecond: 0.01}), func(r *rig) { r.sweep = time.Millisecond })
+	a := r.agent("a")
+	opened := 0
+	for range 20 {
+		conn := r.dial(a)
+		require.NoError(t, conn.SetDeadline(time.Now().Add(within)))
+		_, err := io.WriteString(conn, "CONNECT api.test:443 HTTP/1.1\r\nHost: api.test:443\r\n\r\n")
+		require.NoError(t, err)
+		response, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: http.MethodConnect})
+		require.NoError(t, err)
+		if response.StatusCode == http.StatusOK {
+			opened++
+		}
+		require.NoError(t, conn.Close())
+	}
+	assert.Equal(t, 1, opened)
+}
+
 // TestListsBesideRowsCountAgainstTheBudget: what a row has no room for lies beside it, in
 // events that are as long as the agent makes them.
 func TestListsBesideRowsCountAgainstTheBudget(t *testing.T) {

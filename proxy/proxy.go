@@ -80,7 +80,7 @@ func New(c Config) (*Proxy, error) {
 	p := &Proxy{
 		standing: standing{registry: c.Registry, generation: c.Generation, now: c.Now},
 		trail:    c.Trail, metrics: c.Metrics, log: c.Log,
-		agents: newAgents(), ahead: newAhead(), budgets: budget.New[credentials.Account](c.Now),
+		agents: newAgents(c.Now), ahead: newAhead(), budgets: budget.New[credentials.Account](c.Now),
 		stopped: make(chan struct{}),
 	}
 	p.clerk = &clerk{standing: p.standing, agents: p.agents, trail: p.trail, metrics: p.metrics, log: p.log}
