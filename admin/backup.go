@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"sallyport/audit"
 	"sallyport/identity"
 )
 
@@ -19,9 +20,7 @@ type BackupRequest struct {
 
 // The events of backups. A backup that is not recorded is not begun.
 const (
-	EventBackupStarted = "backup.started"
-	EventBackupMade    = "backup.made"
-	eventRestored      = "home.restored"
+	eventRestored = "home.restored"
 )
 
 // Nothing is the answer to a command that has none.
@@ -29,12 +28,12 @@ type Nothing struct{}
 
 // RecordBackup puts a backup into the trail.
 func (s *Session) RecordBackup(ctx context.Context, r BackupRequest) (Nothing, error) {
-	event, payload := EventBackupStarted, map[string]any{"dir": r.Dir, "keys": r.Keys}
+	event, payload := audit.TypeBackupStarted, map[string]any{"dir": r.Dir, "keys": r.Keys}
 	if len(r.Recipients) > 0 {
 		payload["recipients"] = r.Recipients
 	}
 	if r.Manifest != "" {
-		event = EventBackupMade
+		event = audit.TypeBackupMade
 		payload["manifest"], payload["events"] = r.Manifest, r.Events
 	}
 	return Nothing{}, s.record(ctx, event, payload)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"sallyport/audit"
 )
 
 // barredPause is how long after one refused call on record the next ones are
@@ -36,7 +38,7 @@ func (s *Session) recordBarred(ctx context.Context, call string) {
 	if !due {
 		return
 	}
-	_ = s.record(ctx, "administration.refused", map[string]any{
+	_ = s.record(ctx, audit.TypeAdministrationRefused, map[string]any{
 		"call": call, "reason": s.caller.barred.Error(), "unrecorded": unsaid,
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"sallyport/audit"
 	"sallyport/identity"
 )
 
@@ -86,7 +87,7 @@ func (s *Session) recordCertificate(ctx context.Context, view View, agent identi
 	if r.Older {
 		payload["replaced_by"] = named.Serial
 	}
-	return s.record(ctx, "certificate.revoked", payload)
+	return s.record(ctx, audit.TypeCertificateRevoked, payload)
 }
 
 // validCertificates counts those with which the agent can connect.

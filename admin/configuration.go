@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"sallyport/audit"
 	"sallyport/credentials"
 )
 
@@ -114,7 +115,7 @@ func (s *Session) CheckCredential(ctx context.Context, name string) (CredentialC
 	check := CredentialCheck{Name: name, Kind: c.Kind()}
 	payload := map[string]any{"credential": name, "kind": c.Kind()}
 	// A mint reaches out, so it is on the record before.
-	if err := s.record(ctx, "credential.checked", payload); err != nil {
+	if err := s.record(ctx, audit.TypeCredentialChecked, payload); err != nil {
 		return CredentialCheck{}, err
 	}
 	injection, err := s.try(ctx, c)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"sallyport/audit"
 	"sallyport/identity"
 )
 
@@ -135,12 +136,12 @@ func (s *Session) recordMissing(ctx context.Context, orphans Orphans, m identity
 		if accountable := s.service.View().Owners.Accountable(owner); accountable != "" {
 			payload["accountable"] = accountable
 		}
-		if err := s.record(ctx, "owner.missing", payload); err != nil {
+		if err := s.record(ctx, audit.TypeOwnerMissing, payload); err != nil {
 			return err
 		}
 	}
 	for _, owner := range m.Returned {
-		if err := s.record(ctx, "owner.returned", map[string]any{"owner": owner}); err != nil {
+		if err := s.record(ctx, audit.TypeOwnerReturned, map[string]any{"owner": owner}); err != nil {
 			return err
 		}
 	}

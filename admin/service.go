@@ -100,7 +100,7 @@ func (s *Session) CreateAgent(ctx context.Context, r CreateRequest) (Enrolment, 
 	if err != nil {
 		return Enrolment{}, err
 	}
-	enrolment, err := s.enrol(ctx, view, agent, "agent.created")
+	enrolment, err := s.enrol(ctx, view, agent, audit.TypeAgentCreated)
 	if err != nil {
 		return Enrolment{}, errors.Join(err, s.abandon(ctx, agent.ID))
 	}
@@ -124,7 +124,7 @@ func (s *Session) RenewAgent(ctx context.Context, r RenewRequest) (Enrolment, er
 	if err != nil {
 		return Enrolment{}, err
 	}
-	enrolment, err := s.enrol(ctx, s.service.View(), agent, "agent.renewed")
+	enrolment, err := s.enrol(ctx, s.service.View(), agent, audit.TypeAgentRenewed)
 	if err != nil {
 		return Enrolment{}, errors.Join(err, s.restoreExpiry(ctx, agent, before))
 	}
@@ -149,7 +149,7 @@ func (s *Session) enrol(ctx context.Context, view View, agent identity.Agent, ev
 	if err := s.recordAgent(ctx, event, view, agent); err != nil {
 		return Enrolment{}, err
 	}
-	err = s.record(ctx, "certificate.issued", map[string]any{
+	err = s.record(ctx, audit.TypeCertificateIssued, map[string]any{
 		"agent": agent.ID.String(), "serial": issued.Serial, "not_after": stamp(issued.NotAfter),
 		"spiffe_id": identity.AgentURI(view.TrustDomain, agent.ID),
 	})
@@ -202,12 +202,12 @@ func (s *Session) Agent(_ context.Context, id string) (AgentDetail, error) {
 // SuspendAgent stops an agent until it is resumed. It is stopped even if the
 // trail cannot record it, which is then the error.
 func (s *Session) SuspendAgent(ctx context.Context, r StatusRequest) (Agent, error) {
-	return s.stop(ctx, "agent.suspended", r, s.service.Registry.Suspend)
+	return s.stop(ctx, audit.TypeAgentSuspended, r, s.service.Registry.Suspend)
 }
 
 // RevokeAgent stops an agent for good, on the terms of SuspendAgent.
 func (s *Session) RevokeAgent(ctx context.Context, r StatusRequest) (Agent, error) {
-	return s.stop(ctx, "agent.revoked", r, s.service.Registry.Revoke)
+	return s.stop(ctx, audit.TypeAgentRevoked, r, s.service.Registry.Revoke)
 }
 
 type transition func(ctx context.Context, id uuid.UUID, reason string) (identity.Agent, error)
@@ -261,7 +261,7 @@ func (s *Session) ResumeAgent(ctx context.Context, r StatusRequest) (Agent, erro
 	if err != nil {
 		return Agent{}, err
 	}
-	if err := s.recordAgent(ctx, "agent.resumed", view, agent); err != nil {
+	if err := s.recordAgent(ctx, audit.TypeAgentResumed, view, agent); err != nil {
 		_, undo := s.service.Registry.Suspend(context.WithoutCancel(ctx), agent.ID, before.Reason)
 		s.service.Cut(agent.ID)
 		return Agent{}, errors.Join(err, undo)

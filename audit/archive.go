@@ -63,6 +63,9 @@ func (s *snapshot) archive(ctx context.Context, size uint64, path string) error 
 	if _, checkpointErr := to.checkpoint("TRUNCATE"); err == nil {
 		err = checkpointErr
 	}
+	if err == nil { // who reads it shall leave nothing beside it
+		_, err = to.conn.ExecContext(ctx, "PRAGMA journal_mode = DELETE")
+	}
 	if err = errors.Join(err, to.close()); err != nil {
 		return err
 	}
@@ -151,7 +154,7 @@ func copyRow(rows *sql.Rows, insert *sqlite.Statement, n int) error {
 // copyDocuments copies the documents that the copied events say were stored.
 func (s *snapshot) copyDocuments(ctx context.Context, to *store) error {
 	var hashes []string
-	err := eachEvent(ctx, to.conn, selectEvents+" WHERE type = '"+typeDocument+"' AND type NOT IN ('intent', 'outcome')", nil, func(e *event) error {
+	err := eachEvent(ctx, to.conn, selectEvents+" WHERE type = '"+TypeDocumentStored+"' AND type NOT IN ('intent', 'outcome')", nil, func(e *event) error {
 		m, err := decodeMap(e.payload)
 		hash, _ := m["sha256"].(string)
 		hashes = append(hashes, hash)

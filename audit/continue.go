@@ -19,12 +19,6 @@ type Continuation struct {
 	Payload   map[string]any // why, from what and by whom, for the event
 }
 
-// typeContinued is the event with which a restored trail goes on. Its payload names the
-// identity before ("was_log", "was_key"), the newest checkpoint that it signed
-// ("checkpoint"), the events and the root at which it was copied ("events", "root"), and
-// the identity from here on ("log", "key").
-const typeContinued = "trail.continued"
-
 // continueAs commits the event. The new identity's key was made for it.
 func (w *writer) continueAs(ctx context.Context, c *Continuation) error {
 	if w.signer == nil {
@@ -51,7 +45,7 @@ func (w *writer) continueAs(ctx context.Context, c *Continuation) error {
 		"events": w.tree.size, "root": base64.StdEncoding.EncodeToString(root[:]),
 		"log": w.signer.key.Name(), "key": w.signer.public,
 	})
-	return w.recordStart(typeContinued, payload)
+	return w.recordStart(TypeTrailContinued, payload)
 }
 
 func verifierOf(publicKey string) (note.Verifier, error) {

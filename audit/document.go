@@ -10,9 +10,6 @@ import (
 	"sync"
 )
 
-// typeDocument is the event that puts a document's hash into the tree.
-const typeDocument = "document.stored"
-
 // maxDocument bounds a document's text, as the files that are kept are bounded.
 const maxDocument = 16 << 20
 
@@ -63,7 +60,7 @@ func (t *Trail) StoreDocument(ctx context.Context, hash string, text []byte) err
 	e := t.pools.entry()
 	e.n = 1
 	e.document = &document{hash: sum, text: text}
-	e.events[0].fill(typeDocument, NewID(), [16]byte{}, t.config.Now())
+	e.events[0].fill(TypeDocumentStored, NewID(), [16]byte{}, t.config.Now())
 	e.events[0].payload = append(e.events[0].payload[:0], payload...)
 	if err := t.commit(ctx, e); err != nil {
 		return err

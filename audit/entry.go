@@ -25,7 +25,7 @@ type entry struct {
 func (e *entry) list() []event { return e.events[:e.n] }
 
 // outcomeOnly reports whether e closes an exchange that was begun earlier.
-func (e *entry) outcomeOnly() bool { return e.n == 1 && e.events[0].kind == typeOutcome }
+func (e *entry) outcomeOnly() bool { return e.n == 1 && e.events[0].kind == TypeOutcome }
 
 // document is a text stored once per hash, in the commit of its entry.
 type document struct {

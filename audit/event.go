@@ -10,12 +10,6 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// Types of the two events of an exchange. Every other type is the caller's.
-const (
-	typeIntent  = "intent"
-	typeOutcome = "outcome"
-)
-
 // event is one row of the events table, apart from its hashes.
 type event struct {
 	seq      uint64
@@ -82,7 +76,7 @@ func formatTime(t time.Time) string { return t.UTC().Format(timeFormat) }
 // exchanges are, and of what stands beside their rows; these are never empty, which
 // reads as NULL does.
 func isRemoved(kind string, payload []byte) bool {
-	return payload == nil && (kind == typeIntent || kind == typeOutcome || kind == typePush || kind == typeCalls)
+	return payload == nil && (kind == TypeIntent || kind == TypeOutcome || kind == TypePushRefs || kind == TypeCalls)
 }
 
 // decodeVersion refuses a payload that a newer program wrote.

@@ -178,12 +178,12 @@ func decodeEvent(e *event) (EventRow, error) {
 	}
 	var err error
 	switch e.kind {
-	case typeIntent:
+	case TypeIntent:
 		var in Intent
 		var instance string
 		err = decodeIntent(e.payload, &in, &instance)
 		r.Payload = in.known(instance)
-	case typeOutcome:
+	case TypeOutcome:
 		var out Outcome
 		err = decodeOutcome(e.payload, &out)
 		r.Payload = out.known()

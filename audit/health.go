@@ -151,10 +151,10 @@ func (w *writer) resync() error {
 	var ghosts []uuid.UUID
 	err = w.store.each(w.tree.size, func(e *event) error {
 		switch e.kind {
-		case typeIntent:
+		case TypeIntent:
 			w.open[e.exchange] = e.seq
 			ghosts = append(ghosts, e.exchange)
-		case typeOutcome:
+		case TypeOutcome:
 			written[e.exchange] = true
 			delete(w.open, e.exchange)
 		}

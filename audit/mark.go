@@ -40,6 +40,20 @@ func hasLog(path string) bool {
 	return err == nil && fi.Size() > 0
 }
 
+// LacksLog reports whether the end of the trail is missing: its main file says that it was being
+// written, and neither its write-ahead log nor a process that writes it is there.
+func (r *Reader) LacksLog(ctx context.Context) (bool, error) {
+	if hasLog(r.path) {
+		return false, nil
+	}
+	mark, err := readMark(ctx, r.db)
+	if err != nil || mark != markOpen {
+		return false, err
+	}
+	running, err := isLocked(r.path + lockSuffix)
+	return err == nil && !running && !hasLog(r.path), err // a process may have started meanwhile
+}
+
 // markOpen marks the database as open, in the main file too: from there on a copy of that
 // file alone tells what it lacks. A reader can keep it out of the main file for a moment;
 // moved is false then, and the next checkpoint brings it there.
@@ -65,7 +79,3 @@ func (w *writer) mark(ctx context.Context, logged bool) (lost bool, err error) {
 	}
 	return before == markOpen && !logged, err
 }
-
-// typeLogMissing is the event of a start that found a trail without the write-ahead log in
-// which its end was: lost with the power, or left behind by who copied or moved it.
-const typeLogMissing = "trail.log_missing"

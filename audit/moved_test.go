@@ -42,7 +42,7 @@ func TestNobodyIsNamedByWhatWasRejected(t *testing.T) {
 			more := map[string]any{"refs": refs("partly-c", "partly-d")}
 			require.NoError(t, trail.Record(t.Context(), audit.Event{Type: "push.refs", Exchange: in.ID, Payload: more}))
 			rest := map[string]any{"rejected": []any{"refs/heads/partly-d"}}
-			require.NoError(t, trail.Record(t.Context(), audit.Event{Type: audit.TypeRejected, Exchange: in.ID, Payload: rest}))
+			require.NoError(t, trail.Record(t.Context(), audit.Event{Type: audit.TypePushRejected, Exchange: in.ID, Payload: rest}))
 		}
 		trail.End(in.ID, out)
 	}

@@ -85,7 +85,7 @@ func (r *EventRow) exchangeText() string {
 
 func (r *EventRow) ocsfSeverity() int {
 	switch r.Type {
-	case "agent.suspended", "agent.revoked", "authority.changed", "configuration.kept", "trail.held", typePruned:
+	case TypeAgentSuspended, TypeAgentRevoked, TypeAuthorityChanged, TypeConfigurationKept, TypeTrailHeld, TypeTrailPruned:
 		return ocsfLow
 	}
 	return ocsfInformational

@@ -32,12 +32,12 @@ func (b *projectionBatch) add(e *event, intentSeq uint64) error {
 		return nil // queries do not tell what retention has removed
 	}
 	switch e.kind {
-	case typeIntent:
+	case TypeIntent:
 		b.bySeq[e.seq], b.byID[e.exchange] = len(b.rows), len(b.rows)
 		b.rows = append(b.rows, row{seq: e.seq, id: e.exchange, started: e.at, payload: e.payload})
-	case typeOutcome:
+	case TypeOutcome:
 		return b.addOutcome(e, intentSeq)
-	case typePush:
+	case TypePushRefs:
 		return b.addPush(e)
 	}
 	return nil

@@ -10,9 +10,6 @@ import (
 	"time"
 )
 
-// typePruned is the event that announces a removal, before it begins.
-const typePruned = "trail.pruned"
-
 // pruneStep exchanges are pruned in one transaction: a commit that comes
 // meanwhile waits for no more than that.
 const pruneStep = 64
@@ -53,7 +50,7 @@ func (t *Trail) Prune(ctx context.Context, r PruneRequest) (Pruned, error) {
 			payload = map[string]any{}
 		}
 		payload["before"], payload["up_to"] = formatTime(r.Before), p.pruned.UpTo
-		if err := t.Record(ctx, Event{Type: typePruned, Payload: payload}); err != nil {
+		if err := t.Record(ctx, Event{Type: TypeTrailPruned, Payload: payload}); err != nil {
 			return p.pruned, fmt.Errorf("prune: %w", err)
 		}
 	}
@@ -97,7 +94,7 @@ func (p *pruning) plan(w *writer) (bool, error) {
 		return true, err
 	}
 	p.pruned.UpTo, p.announce = upTo, true
-	query := selectEvents + " WHERE type = '" + typePruned + "' AND type NOT IN ('intent', 'outcome') ORDER BY seq DESC LIMIT 1"
+	query := selectEvents + " WHERE type = '" + TypeTrailPruned + "' AND type NOT IN ('intent', 'outcome') ORDER BY seq DESC LIMIT 1"
 	err = eachEvent(ctx, w.store.conn, query, nil, func(e *event) error {
 		m, err := decodeMap(e.payload)
 		if last, ok := m["up_to"].(int64); ok && uint64(last) >= upTo {
@@ -217,7 +214,7 @@ func removePair(ctx context.Context, conn execQuerier, pair [2]int64) error {
 // besideRow are the events beside the row of an exchange.
 func besideRow(ctx context.Context, q querier, intentSeq int64) (seqs []int64, err error) {
 	rows, err := q.QueryContext(ctx, `SELECT seq FROM events WHERE exchange = (SELECT exchange FROM events WHERE seq = ?) AND exchange IS NOT NULL
-		AND type NOT IN ('intent', 'outcome') AND type IN ('`+typePush+`', '`+typeCalls+`') AND payload IS NOT NULL`, intentSeq)
+		AND type NOT IN ('intent', 'outcome') AND type IN ('`+TypePushRefs+`', '`+TypeCalls+`') AND payload IS NOT NULL`, intentSeq)
 	if err != nil {
 		return nil, err
 	}

@@ -127,7 +127,7 @@ func (r *Reader) Events(ctx context.Context, f EventFilter, fn func(EventRow) er
 func (r *Reader) eventPage(ctx context.Context, f EventFilter, n int) ([]*event, error) {
 	c := condition{}
 	c.add("seq > ?", int64(f.After))
-	if f.Type != "" && f.Type != typeIntent && f.Type != typeOutcome {
+	if f.Type != "" && f.Type != TypeIntent && f.Type != TypeOutcome {
 		c.add("type NOT IN ('intent', 'outcome')") // the index is of these
 	}
 	c.text("type", f.Type)

@@ -242,7 +242,7 @@ func (r *relay) settle(e *entry, err error) {
 	}
 	heard := e.waiter.answer(err)
 	// An intent whose caller sends nothing may be on record all the same.
-	if e.n == 1 && e.events[0].kind == typeIntent && (err != nil || !heard) {
+	if e.n == 1 && e.events[0].kind == TypeIntent && (err != nil || !heard) {
 		r.kept = append(r.kept, r.trail.writer().abandoned(e.events[0].exchange))
 	}
 	e.waiter = nil

@@ -146,15 +146,8 @@ func readSegment(ctx context.Context, q querier, s *segment, first, last, cursor
 	return readPushes(ctx, q, s, pushes)
 }
 
-// A large push has this detail, and events of this type for what its row has
-// no room for.
-const (
-	refsTotal = "refs_total"
-	typePush  = "push.refs"
-)
-
-// typeCalls is the type of events for the operations that a row has no room for.
-const typeCalls = "request.calls"
+// refsTotal is a detail of a push that has more refs than its row.
+const refsTotal = "refs_total"
 
 // readPushes adds what was recorded beside the exchanges of s that are pushes.
 func readPushes(ctx context.Context, q querier, s *segment, pushes map[int64]uuid.UUID) error {
@@ -174,4 +167,4 @@ func readPushes(ctx context.Context, q querier, s *segment, pushes map[int64]uui
 	return nil
 }
 
-const selectPushes = selectEvents + " WHERE exchange = ? AND exchange IS NOT NULL AND type NOT IN ('intent', 'outcome') AND type IN ('" + typePush + "', '" + TypeRejected + "')"
+const selectPushes = selectEvents + " WHERE exchange = ? AND exchange IS NOT NULL AND type NOT IN ('intent', 'outcome') AND type IN ('" + TypePushRefs + "', '" + TypePushRejected + "')"

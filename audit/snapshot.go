@@ -55,14 +55,14 @@ func (s *snapshot) load(ctx context.Context) error {
 	}
 	return eachEvent(ctx, s.conn, selectEvents+" WHERE seq > ? ORDER BY seq", []any{s.cursor}, func(e *event) error {
 		switch e.kind {
-		case typeIntent:
+		case TypeIntent:
 			x := new(Exchange)
 			if err := x.fromIntent(e); err != nil {
 				return err
 			}
 			s.fresh = append(s.fresh, x)
 			s.byID[x.ID] = x
-		case typeOutcome:
+		case TypeOutcome:
 			if x := s.byID[e.exchange]; x != nil && !x.Ended {
 				return x.fromOutcome(e)
 			}

@@ -72,7 +72,7 @@ func (w *writer) start(ctx context.Context, c Config, logged bool) error {
 func (w *writer) recover(lost bool) error {
 	if lost {
 		w.log.Error("the trail was open and its write-ahead log is missing: the end of the trail is lost", "path", w.store.path)
-		if err := w.recordStart(typeLogMissing, map[string]any{"events": w.tree.size}); err != nil {
+		if err := w.recordStart(TypeTrailLogMissing, map[string]any{"events": w.tree.size}); err != nil {
 			return fmt.Errorf("record that the log is missing: %w", err)
 		}
 	}
@@ -84,7 +84,7 @@ func (w *writer) recover(lost bool) error {
 		return nil
 	}
 	w.log.Warn("closed exchanges that a crash left open", "exchanges", n)
-	if err := w.recordStart(typeRecovered, map[string]any{"interrupted": n}); err != nil {
+	if err := w.recordStart(TypeTrailRecovered, map[string]any{"interrupted": n}); err != nil {
 		return fmt.Errorf("record the recovery: %w", err)
 	}
 	return nil
@@ -164,9 +164,6 @@ func (w *writer) interruptOpen(why string) (int, error) {
 	}
 	return n, w.projector.run(w.store, w.tree.size, w.pools)
 }
-
-// typeRecovered is the event of a start that closed what a crash had left open.
-const typeRecovered = "trail.recovered"
 
 // recordStart commits an event before the writer runs.
 func (w *writer) recordStart(kind string, values map[string]any) error {

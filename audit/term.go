@@ -188,11 +188,9 @@ func (x *Exchange) mayHaveMoved() bool {
 	return o.Outcome != OutcomeRefused && o.Outcome != OutcomeRejected && o.Status < 300
 }
 
-// What the server said of a push of which it rejected some refs, and the type of the event
-// that lists more of them.
+// What the server said of a push of which it rejected some refs.
 const (
 	DetailRejected = "rejected"
-	TypeRejected   = "push.rejected"
 	rejectedTotal  = "rejected_total"
 )
 
@@ -227,9 +225,9 @@ func (x *Exchange) Moved(events []EventRow, move func(from, to string) bool) boo
 	all := []map[string]any{x.Details}
 	for i := range events {
 		switch events[i].Type {
-		case TypeRejected:
+		case TypePushRejected:
 			addRejected(rejected, events[i].Payload)
-		case typePush:
+		case TypePushRefs:
 			all = append(all, events[i].Payload)
 		}
 	}

@@ -235,7 +235,7 @@ func (ev *Event) check() error {
 	switch {
 	case ev.Type == "" || len(ev.Type) > maxType:
 		return fmt.Errorf("record: type %q is empty or longer than %d bytes", ev.Type, maxType)
-	case ev.Type == typeIntent || ev.Type == typeOutcome:
+	case ev.Type == TypeIntent || ev.Type == TypeOutcome:
 		return fmt.Errorf("record: type %q belongs to exchanges", ev.Type)
 	}
 	return nil
@@ -328,7 +328,7 @@ func (e *entry) intent(in *Intent, instance string, now func() time.Time) {
 		at = now()
 	}
 	// The exchange's id is also the intent's: one is made, one is stored.
-	ev.fill(typeIntent, in.ID, in.ID, at)
+	ev.fill(TypeIntent, in.ID, in.ID, at)
 	ev.payload = appendIntent(ev.payload[:0], in, instance)
 	e.n = 1
 }
@@ -340,7 +340,7 @@ func (e *entry) outcome(id uuid.UUID, now time.Time, out *Outcome) {
 	if at.IsZero() {
 		at = now
 	}
-	ev.fill(typeOutcome, NewID(), id, at)
+	ev.fill(TypeOutcome, NewID(), id, at)
 	ev.payload = appendOutcome(ev.payload[:0], out)
 	e.n++
 }

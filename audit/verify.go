@@ -286,20 +286,20 @@ func (v *verifier) checkPayload(e *event) error {
 	}
 	var err error
 	switch e.kind {
-	case typeIntent:
+	case TypeIntent:
 		var in Intent
 		var instance string
 		err = decodeIntent(e.payload, &in, &instance)
-	case typeOutcome:
+	case TypeOutcome:
 		var out Outcome
 		err = decodeOutcome(e.payload, &out)
 	default:
 		var m map[string]any
 		m, err = decodeMap(e.payload)
-		if hash, ok := m["sha256"].(string); ok && e.kind == typeDocument {
+		if hash, ok := m["sha256"].(string); ok && e.kind == TypeDocumentStored {
 			v.stored[hash] = e.seq
 		}
-		if upTo, ok := m["up_to"].(int64); ok && e.kind == typePruned {
+		if upTo, ok := m["up_to"].(int64); ok && e.kind == TypeTrailPruned {
 			v.removed.announced = max(v.removed.announced, uint64(upTo))
 		}
 	}
@@ -313,7 +313,7 @@ func (v *verifier) checkPayload(e *event) error {
 // projection.
 func (v *verifier) verifyExchange(e *event) error {
 	switch e.kind {
-	case typeIntent:
+	case TypeIntent:
 		if v.open[e.exchange] != nil {
 			return v.problem("event %d: exchange %s was begun already", e.seq, e.exchange)
 		}
@@ -323,7 +323,7 @@ func (v *verifier) verifyExchange(e *event) error {
 			return v.unreadable(err)
 		}
 		return nil
-	case typeOutcome:
+	case TypeOutcome:
 		b := v.open[e.exchange]
 		if b == nil {
 			return v.problem("event %d: outcome of exchange %s, which is not open", e.seq, e.exchange)

@@ -45,7 +45,7 @@ func readContinued(payload []byte) (c continued, err error) {
 // shows whether they are what was written.
 func (v *verifier) loadLogs(ctx context.Context) error {
 	key := v.options.PublicKey
-	query := selectEvents + " WHERE type = '" + typeContinued + "' AND type NOT IN ('intent', 'outcome') ORDER BY seq"
+	query := selectEvents + " WHERE type = '" + TypeTrailContinued + "' AND type NOT IN ('intent', 'outcome') ORDER BY seq"
 	var last continued
 	err := eachEvent(ctx, v.snapshot.conn, query, nil, func(e *event) error {
 		c, err := readContinued(e.payload)
@@ -106,7 +106,7 @@ func (v *verifier) logAt(size int64) (log, int) {
 
 // checkContinued holds what an event says of the trail before it to the trail before it.
 func (v *verifier) checkContinued(e *event) error {
-	if e.kind != typeContinued {
+	if e.kind != TypeTrailContinued {
 		return nil
 	}
 	c, err := readContinued(e.payload)
@@ -124,7 +124,7 @@ func (v *verifier) checkContinued(e *event) error {
 // number: current, unless a later one went on after a restore.
 func (r *Reader) KeyOf(ctx context.Context, events uint64, current string) (string, error) {
 	key, found := current, false
-	query := selectEvents + " WHERE type = '" + typeContinued + "' AND type NOT IN ('intent', 'outcome') AND seq > ? ORDER BY seq"
+	query := selectEvents + " WHERE type = '" + TypeTrailContinued + "' AND type NOT IN ('intent', 'outcome') AND seq > ? ORDER BY seq"
 	err := eachEvent(ctx, r.db, query, []any{int64(events)}, func(e *event) error {
 		c, err := readContinued(e.payload)
 		if err == nil && !found {

@@ -55,7 +55,7 @@ func (v *verifier) verifySegments(ctx context.Context) error {
 	var err error
 	// Asked for nearly every exchange; to parse it each time costs more than all else.
 	v.adds, err = v.snapshot.conn.PrepareContext(ctx, `SELECT EXISTS (SELECT 1 FROM events i JOIN events e ON e.exchange = i.exchange
-		WHERE i.seq = ? AND e.seq = ? AND e.type IN ('outcome', '`+typePush+`'))`)
+		WHERE i.seq = ? AND e.seq = ? AND e.type IN ('outcome', '`+TypePushRefs+`'))`)
 	if err != nil {
 		return fmt.Errorf("verify segments: %w", err)
 	}

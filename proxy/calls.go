@@ -13,12 +13,8 @@ import (
 // maxListed bounds the list in a row.
 const maxListed = 100
 
-// A request that does more than its row lists has this detail, and events of this type
-// for the rest.
-const (
-	callsTotal = "calls_total"
-	typeCalls  = "request.calls"
-)
+// callsTotal is a detail of a request that does more than its row lists.
+const callsTotal = "calls_total"
 
 // callBytes is what a call in an event takes beside its operation and resource.
 const callBytes = 40
@@ -120,7 +116,7 @@ func (x *exchange) recordBeside() *refusal {
 			}
 			list[i] = one
 		}
-		if refusal := x.recordEvent(typeCalls, "calls", list); refusal != nil {
+		if refusal := x.recordEvent(audit.TypeCalls, "calls", list); refusal != nil {
 			return refusal
 		}
 	}

@@ -22,13 +22,6 @@ type chronicle struct {
 	log    *slog.Logger
 }
 
-// The events of a server's life.
-const (
-	EventStarted = "server.started"
-	EventStopped = "server.stopped"
-	EventDrained = "server.drained" // of a server that another one had taken over from
-)
-
 // lastEnd says how the server before this one ended: by "stop" or by "crash", or there was
 // none ("").
 func (c chronicle) lastEnd(ctx context.Context) (string, error) {
@@ -36,22 +29,19 @@ func (c chronicle) lastEnd(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	last, err := r.Last(ctx, EventStarted, EventStopped)
+	last, err := r.Last(ctx, audit.TypeServerStarted, audit.TypeServerStopped)
 	err = errors.Join(err, r.Close())
 	switch {
 	case errors.Is(err, audit.ErrNotFound):
 		return "", nil
 	case err != nil:
 		return "", fmt.Errorf("look for the last stop in the audit trail: %w", err)
-	case last.Type == EventStarted:
+	case last.Type == audit.TypeServerStarted:
 		c.log.Warn("the server before this one did not stop in order", "started", last.At)
 		return "crash", nil
 	}
 	return "stop", nil
 }
-
-// EventAuthority is the event of an authority that is another than at the last start.
-const EventAuthority = "authority.changed"
 
 // recordStart puts into the trail who started the server and with which authorities.
 func (c chronicle) recordStart(ctx context.Context, started, authorities map[string]any) error {
@@ -61,7 +51,7 @@ func (c chronicle) recordStart(ctx context.Context, started, authorities map[str
 	}
 	maps.Copy(started, admin.Itself().Payload())
 	started["authorities"] = authorities
-	if err := c.trail.Record(ctx, audit.Event{Type: EventStarted, Payload: started}); err != nil {
+	if err := c.trail.Record(ctx, audit.Event{Type: audit.TypeServerStarted, Payload: started}); err != nil {
 		return fmt.Errorf("record the start in the audit trail: %w", err)
 	}
 	return c.recordAuthorities(ctx, before, authorities)
@@ -76,7 +66,7 @@ func (c chronicle) recordAuthorities(ctx context.Context, before, now map[string
 			continue
 		}
 		c.log.Warn("an authority is another than at the last start", "authority", name, "was", was, "is", now[name])
-		event := audit.Event{Type: EventAuthority, Payload: map[string]any{"authority": name, "was": was, "is": now[name]}}
+		event := audit.Event{Type: audit.TypeAuthorityChanged, Payload: map[string]any{"authority": name, "was": was, "is": now[name]}}
 		if err := c.trail.Record(ctx, event); err != nil {
 			return fmt.Errorf("record a changed authority in the audit trail: %w", err)
 		}
@@ -90,7 +80,7 @@ func (c chronicle) lastAuthorities(ctx context.Context) (map[string]any, error) 
 	if err != nil {
 		return nil, err
 	}
-	last, err := r.Last(ctx, EventStarted)
+	last, err := r.Last(ctx, audit.TypeServerStarted)
 	err = errors.Join(err, r.Close())
 	switch {
 	case errors.Is(err, audit.ErrNotFound):
@@ -115,8 +105,8 @@ func (c chronicle) recordKept(ctx context.Context, generation uint64, source str
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if err := c.trail.Record(ctx, audit.Event{Type: "configuration.kept", Payload: payload}); err != nil {
-		c.log.Warn("event not recorded", "type", "configuration.kept", "error", err)
+	if err := c.trail.Record(ctx, audit.Event{Type: audit.TypeConfigurationKept, Payload: payload}); err != nil {
+		c.log.Warn("event not recorded", "type", audit.TypeConfigurationKept, "error", err)
 	}
 }
 
@@ -145,7 +135,7 @@ func (c chronicle) recordConfiguration(ctx context.Context, set *config.Set, sou
 	if commit, ok := set.Commit(ctx, c.layout); ok {
 		payload["git"] = describeCommit(commit)
 	}
-	if err := c.trail.Record(ctx, audit.Event{Type: EventLoaded, Payload: payload}); err != nil {
+	if err := c.trail.Record(ctx, audit.Event{Type: audit.TypeConfigurationLoaded, Payload: payload}); err != nil {
 		return fmt.Errorf("record the configuration in the audit trail: %w", err)
 	}
 	return nil
@@ -164,12 +154,6 @@ func describeCommit(c config.Commit) map[string]any {
 	return m
 }
 
-// The events of what is in force, and of files that are too many for the first.
-const (
-	EventLoaded = "configuration.loaded"
-	EventFiles  = "configuration.files"
-)
-
 // filesAtOnce is how many files an event names: their paths may be long, and it has 64 KiB.
 const filesAtOnce = 200
 
@@ -180,7 +164,7 @@ func (c chronicle) recordFiles(ctx context.Context, generation uint64, files map
 		for _, path := range paths {
 			part[path] = files[path]
 		}
-		event := audit.Event{Type: EventFiles, Payload: map[string]any{"generation": int64(generation), "files": part}}
+		event := audit.Event{Type: audit.TypeConfigurationFiles, Payload: map[string]any{"generation": int64(generation), "files": part}}
 		if err := c.trail.Record(ctx, event); err != nil {
 			return fmt.Errorf("record the configuration in the audit trail: %w", err)
 		}

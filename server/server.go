@@ -261,9 +261,9 @@ func (s *server) stop(ctx context.Context) error {
 	if s.work.cancel == nil {
 		return err // it never started, and the trail does not say that it did
 	}
-	end := EventStopped
+	end := audit.TypeServerStopped
 	if s.succession.handed() {
-		end = EventDrained
+		end = audit.TypeServerDrained
 	}
 	if recordErr := s.trail.Record(last, audit.Event{Type: end, Payload: s.describe()}); recordErr != nil {
 		err = errors.Join(err, fmt.Errorf("record the stop in the audit trail: %w", recordErr))

@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"sallyport/audit"
 )
 
 // wiring is the one file that lists the services.
@@ -97,4 +99,22 @@ func isSpoken(path, word string) bool {
 		}
 	}
 	return false
+}
+
+// Event types stand in one file, from which everybody takes them.
+func TestEventTypesStandInOneFile(t *testing.T) {
+	t.Parallel()
+	types := map[string]bool{}
+	for _, name := range audit.EventTypes() {
+		types[`"`+name+`"`] = strings.Contains(name, ".")
+	}
+	for _, file := range sources(t) {
+		path := strings.TrimPrefix(file, "../")
+		if path == "audit/eventtype.go" || strings.HasSuffix(path, "_test.go") || under(path, "test") || under(path, "bench") {
+			continue
+		}
+		for _, word := range wordsOf(t, file) {
+			assert.False(t, types[word], "%s writes %s by itself; take it from audit/eventtype.go", path, word)
+		}
+	}
 }

@@ -153,9 +153,9 @@ func (p *Publisher) hold(ctx context.Context) {
 	if !changed {
 		return
 	}
-	event := audit.Event{Type: "trail.released"}
+	event := audit.Event{Type: audit.TypeTrailReleased}
 	if late != nil {
-		event = audit.Event{Type: "trail.held", Payload: map[string]any{"why": late.Error()}}
+		event = audit.Event{Type: audit.TypeTrailHeld, Payload: map[string]any{"why": late.Error()}}
 		p.Log.Error("new requests are refused", "error", late)
 	} else {
 		p.Log.Info("new requests are served again")

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/admin"
+	"sallyport/identity/owners"
 	"sallyport/internal/hint"
 	"sallyport/server"
 )
@@ -75,6 +76,8 @@ func createAgent(ctx context.Context, a *app, r admin.CreateRequest, out string,
 		suffix := make([]byte, 4)
 		_, _ = rand.Read(suffix) // never fails (crypto/rand.Read)
 		r.Name = r.Policy + "-" + hex.EncodeToString(suffix)
+	} else if err := owners.CheckName(r.Name); err != nil { // before its folder is looked at
+		return usagef("--name %v", err)
 	}
 	if out == "" {
 		out = r.Name

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,6 +59,10 @@ func (a *app) readTrail(read func(*audit.Reader) error) error {
 	r, err := audit.OpenReader(l.Trail())
 	if err != nil {
 		return err
+	}
+	if lacks, err := r.LacksLog(context.Background()); err == nil && lacks {
+		fmt.Fprintf(a.stderr, "warning: the end of the trail is missing: %s was being written, and what had not come into it yet is in %s-wal, which is not there; `sallyport audit verify` says what there is\n",
+			printable(l.Trail()), printable(filepath.Base(l.Trail())))
 	}
 	return errors.Join(read(r), r.Close())
 }

@@ -15,7 +15,6 @@ import (
 
 	"sallyport/audit"
 	"sallyport/internal/hint"
-	"sallyport/server"
 )
 
 func newAuditPolicyCommand(a *app) *cobra.Command {
@@ -84,7 +83,7 @@ type configurationThen struct {
 
 // inForce finds the configuration of a time: the last one that was loaded until then.
 func inForce(ctx context.Context, r *audit.Reader, at time.Time, policy string) (*configurationThen, error) {
-	loaded, err := lastUntil(ctx, r, at, server.EventLoaded)
+	loaded, err := lastUntil(ctx, r, at, audit.TypeConfigurationLoaded)
 	if err != nil {
 		return nil, err
 	}
@@ -93,11 +92,11 @@ func inForce(ctx context.Context, r *audit.Reader, at time.Time, policy string) 
 	}
 	c := &configurationThen{At: at.UTC(), Since: loaded.At, Seq: loaded.Seq, Loaded: loaded.Payload, Files: []fileThen{}}
 	c.Generation, _ = loaded.Payload["generation"].(int64)
-	life, err := lastUntil(ctx, r, at, server.EventStarted, server.EventStopped)
+	life, err := lastUntil(ctx, r, at, audit.TypeServerStarted, audit.TypeServerStopped)
 	if err != nil {
 		return nil, err
 	}
-	c.Running = life != nil && life.Type == server.EventStarted
+	c.Running = life != nil && life.Type == audit.TypeServerStarted
 	hashes, err := filesOf(ctx, r, loaded)
 	if err != nil {
 		return nil, err
@@ -145,7 +144,7 @@ func filesOf(ctx context.Context, r *audit.Reader, loaded *audit.EventRow) (map[
 		return files, nil
 	}
 	var parts []map[string]any
-	err := r.Events(ctx, audit.EventFilter{Type: server.EventFiles}, func(e audit.EventRow) error {
+	err := r.Events(ctx, audit.EventFilter{Type: audit.TypeConfigurationFiles}, func(e audit.EventRow) error {
 		if part, ok := e.Payload["files"].(map[string]any); ok && e.Seq < loaded.Seq && e.Payload["generation"] == loaded.Payload["generation"] {
 			parts = append(parts, part)
 		}

@@ -2,10 +2,13 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -13,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/audit"
+	"sallyport/internal/nearest"
 )
 
 // plain is a JSON value as people read it.
@@ -102,6 +106,9 @@ agents created and revoked, configuration loaded, starts and stops. With -o json
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.readTrail(func(r *audit.Reader) error {
+				if err := checkEventType(cmd.Context(), r, f.Type); err != nil {
+					return err
+				}
 				if a.json() {
 					return streamEvents(a, cmd, r, f)
 				}
@@ -120,6 +127,21 @@ agents created and revoked, configuration loaded, starts and stops. With -o json
 	cmd.Flags().Uint64Var(&f.After, "after", 0, "only events after this sequence number")
 	cmd.Flags().IntVar(&f.Limit, "limit", 0, "at most so many; 0 for all")
 	return cmd
+}
+
+// checkEventType refuses a type of which there is no event and which nobody writes.
+func checkEventType(ctx context.Context, r *audit.Reader, name string) error {
+	known := audit.EventTypes()
+	if name == "" || slices.Contains(known, name) {
+		return nil
+	}
+	if _, err := r.Last(ctx, name); !errors.Is(err, audit.ErrNotFound) {
+		return err
+	}
+	if slip, meant := nearest.Slip(name, known); meant {
+		return usagef("--type %q: there is no such event; did you mean %s?", name, slip)
+	}
+	return usagef("--type %q: there is no such event; the types are %s", name, strings.Join(known, ", "))
 }
 
 func streamEvents(a *app, cmd *cobra.Command, r *audit.Reader, f audit.EventFilter) error {

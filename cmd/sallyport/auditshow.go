@@ -64,7 +64,7 @@ func showExchange(ctx context.Context, r *audit.Reader, id uuid.UUID) (audit.Exc
 	if !errors.Is(err, audit.ErrNotFound) || id.Version() != 7 {
 		return x, events, err
 	}
-	pruned, lastErr := r.Last(ctx, "trail.pruned")
+	pruned, lastErr := r.Last(ctx, audit.TypeTrailPruned)
 	if lastErr != nil {
 		return x, events, err
 	}

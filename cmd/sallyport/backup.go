@@ -164,7 +164,7 @@ func (b *backing) fill(ctx context.Context) error {
 func (b *backing) awaitCheckpoint(ctx context.Context) error {
 	deadline := time.Now().Add(server.Patience)
 	return readTrailAt(b.layout.Trail(), func(r *audit.Reader) error {
-		begun, err := r.Last(ctx, admin.EventBackupStarted)
+		begun, err := r.Last(ctx, audit.TypeBackupStarted)
 		if err != nil {
 			return err
 		}

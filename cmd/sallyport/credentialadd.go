@@ -222,19 +222,19 @@ func replaceCredentials(ctx context.Context, a *app, l config.Layout, o *credent
 			fmt.Fprintf(a.stderr, "warning: %s\n", printable(w))
 		}
 	}
-	staged := l.Credentials() + ".new"
+	// A link is followed, so that a file in a checkout is the one that changes.
+	target, err := filepath.EvalSymlinks(l.Credentials())
+	if err != nil {
+		return fmt.Errorf("write credentials: %w", err)
+	}
+	staged := target + ".new" // on the same file system
 	if err := os.Remove(staged); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("write credentials: %w", err)
 	}
 	if err := writeDurably(staged, text, info.Mode().Perm()); err != nil {
 		return fmt.Errorf("write credentials: %w", err)
 	}
-	// A link is followed, so that a file in a checkout is the one that changes.
-	target, err := filepath.EvalSymlinks(l.Credentials())
-	if err == nil {
-		err = os.Rename(staged, target)
-	}
-	if err != nil {
+	if err := os.Rename(staged, target); err != nil {
 		return fmt.Errorf("write credentials: %w", errors.Join(err, os.Remove(staged)))
 	}
 	return nil

@@ -112,6 +112,12 @@ credential the rule names, and writes the request to an audit trail before it le
 		newVersionCommand(a),
 		newManCommand(a),
 	)
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" {
+			withUsage(c) // which would print its help for a shell that it does not know, and succeed
+		}
+	}
 	withUsage(root)
 	unknown := root.RunE
 	root.RunE = func(cmd *cobra.Command, args []string) error {

@@ -64,9 +64,9 @@ func (s *since) note(e audit.EventRow) error {
 		s.touched[id] = ""
 	}
 	switch e.Type {
-	case "agent.revoked":
+	case audit.TypeAgentRevoked:
 		s.touched[id] = "revoked after the backup, at " + moment(e.At)
-	case "certificate.revoked":
+	case audit.TypeCertificateRevoked:
 		if serial, ok := e.Payload["serial"].(string); ok {
 			s.serials = append(s.serials, serial)
 		}

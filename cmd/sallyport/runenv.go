@@ -32,6 +32,8 @@ func inheritedVariables(a *app, pass, secret []string) ([]string, error) {
 		case environment.Sets(name):
 			return nil, hint.With(fmt.Errorf("--pass %s: the agent's environment sets that variable", name),
 				"leave it out; sallyport env shows what is set")
+		case a.getenv(name) == "":
+			fmt.Fprintf(a.stderr, "warning: --pass %s: that variable is not set here\n", printable(name))
 		}
 	}
 	var environ []string

@@ -46,7 +46,7 @@ func (v *visit) Beside() (lists []services.List) {
 	for len(rest) > 0 {
 		var refs []any
 		refs, rest = listRefs(rest, services.EventBytes)
-		lists = append(lists, services.List{Type: "push.refs", Key: "refs", Items: refs})
+		lists = append(lists, services.List{Type: audit.TypePushRefs, Key: "refs", Items: refs})
 	}
 	return lists
 }
@@ -170,7 +170,7 @@ func besideRejected(refs []any) (lists []services.List) {
 			size += len(refs[n].(string)) + 8
 			n++
 		}
-		lists = append(lists, services.List{Type: audit.TypeRejected, Key: audit.DetailRejected, Items: refs[:n]})
+		lists = append(lists, services.List{Type: audit.TypePushRejected, Key: audit.DetailRejected, Items: refs[:n]})
 		refs = refs[n:]
 	}
 	return lists

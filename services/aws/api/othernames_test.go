@@ -1,10 +1,8 @@
 package api_test
 
 import (
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -149,17 +147,14 @@ func TestListsAreBounded(t *testing.T) {
 	}
 }
 
-// TestKeysWithStarsCostNoMoreThanOthers: a key that ends in a star is compared in one go,
-// 20,000 times in far less than the seconds that a table of both took.
+// TestKeysWithStarsCostNoMoreThanOthers: a key that ends in a star is compared in one go, and
+// not by a table of both, which would be allocated.
 func TestKeysWithStarsCostNoMoreThanOthers(t *testing.T) {
-	t.Parallel()
 	p, err := aws.ParseResource("arn:aws:s3:::acme-production-archive/kept/by/*/order/*")
 	require.NoError(t, err)
-	start := time.Now()
-	for i := range 20_000 {
-		assert.False(t, p.Touches("arn:aws:s3:::acme/"+strconv.Itoa(i)+strings.Repeat("a", 1000)+"*"))
-	}
-	assert.Less(t, time.Since(start), 2*time.Second)
+	long := "arn:aws:s3:::acme-production-archive/kept/" + strings.Repeat("a", 1000) + "*"
+	assert.False(t, p.Touches(long))
+	assert.Zero(t, testing.AllocsPerRun(100, func() { p.Touches(long) }))
 	assert.True(t, p.Touches("arn:aws:s3:::acme-production-archive/kept/by/me*"))
 	assert.True(t, p.Touches("arn:aws:s3:::acme-production-archive/*"))
 	assert.False(t, p.Touches("arn:aws:s3:::acme-production-archive/lost/*"))
