@@ -77,7 +77,7 @@ func createAgent(ctx context.Context, a *app, r admin.CreateRequest, out string,
 		_, _ = rand.Read(suffix) // never fails (crypto/rand.Read)
 		r.Name = r.Policy + "-" + hex.EncodeToString(suffix)
 	} else if err := owners.CheckName(r.Name); err != nil { // before its folder is looked at
-		return usagef("--name %v", err)
+		return fmt.Errorf("create agent: name %w", err)
 	}
 	if out == "" {
 		out = r.Name
