@@ -1,6 +1,9 @@
 package main
 
-import "io"
+import (
+	"context"
+	"io"
+)
 
 // Main lets scripts run the command in a process of its own.
 func Main() { main() }
@@ -16,3 +19,8 @@ func Inert(cell string) string { return inert(cell) }
 
 // Diff is how audit policy tells a change.
 func Diff(from, to string) string { return diffLines(from, to) }
+
+// Run is one command line, in this process.
+func Run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
+	return run(ctx, args, getenv, stdin, stdout, stderr)
+}
