@@ -17,7 +17,7 @@ const (
 	TypeCertificateRevoked    = "certificate.revoked"
 	TypeOwnerMissing          = "owner.missing" // owners.yaml lacks the owner of live agents
 	TypeOwnerReturned         = "owner.returned"
-	TypeCredentialChecked     = "credential.checked"     // a person tried a credential
+	TypeCredentialChecked     = "credential.checked"     //nolint:gosec // a type of events; a person tried a credential
 	TypeAdministrationRefused = "administration.refused" // a caller who may not ask
 	TypeServerStarted         = "server.started"
 	TypeServerStopped         = "server.stopped"

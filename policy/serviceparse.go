@@ -102,31 +102,6 @@ func (c *compiler) serve(s *Service, server string) {
 	}
 }
 
-// items reads a list of words without repetition; a missing key has none.
-func (c *compiler) items(n *yamldoc.Node, hint string) []*yamldoc.Node {
-	if n == nil {
-		return nil
-	}
-	all, ok := n.Items(hint)
-	if !ok {
-		return nil
-	}
-	var words []*yamldoc.Node
-	seen := map[string]bool{}
-	for _, item := range all {
-		text, ok := item.Word(hint)
-		switch {
-		case !ok:
-		case seen[text]:
-			item.Fail("%s is listed twice; remove one", yamldoc.Quote(text))
-		default:
-			seen[text] = true
-			words = append(words, item)
-		}
-	}
-	return words
-}
-
 func (c *compiler) access(n *yamldoc.Node) Access {
 	for _, a := range []Access{Read, Write, Admin} {
 		if n.Kind == yamldoc.Scalar && n.Text == a.String() {

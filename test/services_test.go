@@ -87,6 +87,7 @@ func wordsOf(t *testing.T, file string) (words []string) {
 			if !imports {
 				words = append(words, text)
 			}
+		default:
 		}
 	}
 }

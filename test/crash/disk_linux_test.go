@@ -187,7 +187,7 @@ func TestAStopOnAFullDiskHolds(t *testing.T) {
 	}
 	out, err := w.home.Run(t.Context(), "agent", "list")
 	require.NoError(t, err)
-	assert.Contains(t, string(out), "suspended")
+	assert.Contains(t, out, "suspended")
 	assert.Contains(t, ready(t, w.settings.Health), "1 agents are stopped in this server, but not on disk")
 
 	require.NoError(t, os.Remove(filler))
@@ -204,6 +204,6 @@ func TestAStopOnAFullDiskHolds(t *testing.T) {
 	srv = w.serve(t)
 	out, err = w.home.Run(t.Context(), "agent", "list")
 	require.NoError(t, err)
-	assert.Contains(t, string(out), "suspended", "it is on disk")
+	assert.Contains(t, out, "suspended", "it is on disk")
 	require.NoError(t, srv.Stop())
 }
