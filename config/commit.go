@@ -7,11 +7,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
+
+	plumbing "sallyport/internal/git"
 )
 
 // gitTime bounds each question to git: what is in force does not wait for it.
@@ -117,13 +117,12 @@ func author(ctx context.Context, dir, id string) string {
 	return ""
 }
 
-// git asks plumbing that reads objects and runs nothing: neither a hook, a filter, a pager
-// nor a signature's program.
+// git asks about HOME's repository, whoever it belongs to: what it says is told as
+// what it says, and nothing of it is run.
 func git(ctx context.Context, dir string, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, gitTime)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "git", append([]string{"--no-optional-locks", "-c", "safe.directory=*", "-C", dir}, args...)...) //nolint:gosec // fixed words
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "GIT_CONFIG_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0", "GIT_NO_REPLACE_OBJECTS=1", "LC_ALL=C"}
+	cmd := plumbing.Command(ctx, dir, []string{"GIT_CONFIG_NOSYSTEM=1"}, append([]string{"-c", "safe.directory=*"}, args...)...)
 	cmd.WaitDelay = gitTime
 	return cmd.Output()
 }

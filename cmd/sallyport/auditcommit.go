@@ -5,10 +5,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 
 	"sallyport/audit"
+	"sallyport/internal/git"
 	"sallyport/internal/hint"
 )
 
@@ -68,7 +70,9 @@ func descendants(ctx context.Context, repository, commit string) (map[string]boo
 		return nil, fmt.Errorf("--repo needs git: %w", err)
 	}
 	// The value is 40 hexadecimal digits, so it is no flag.
-	cmd := exec.CommandContext(ctx, "git", "-C", repository, "rev-list", "--all", "--reflog", "--ancestry-path", "^"+commit) //nolint:gosec // the user's own repository
+	// Whose clones may be read is what the user's configuration of git says (safe.directory).
+	own := []string{"HOME=" + os.Getenv("HOME"), "XDG_CONFIG_HOME=" + os.Getenv("XDG_CONFIG_HOME")}
+	cmd := git.Command(ctx, repository, own, "rev-list", "--all", "--reflog", "--ancestry-path", "^"+commit)
 	var problem bytes.Buffer
 	cmd.Stderr = &problem
 	out, err := cmd.Output()
