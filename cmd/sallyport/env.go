@@ -33,6 +33,9 @@ present a certificate to a proxy are able to use: curl (with flags), git, Claude
   sallyport env --proxy "$URL" --identity ./builder --format dotenv > agent.env`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if a.json() && !cmd.Flags().Changed("format") {
+				format = environment.JSON
+			}
 			switch format {
 			case environment.Shell, environment.Dotenv, environment.JSON:
 			default:

@@ -31,7 +31,7 @@ func (f *envFile) check() error {
 	if f.path == "" {
 		return nil
 	}
-	data, err := os.ReadFile(f.path)
+	data, _, err := readEnvFile(f.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
@@ -74,7 +74,7 @@ func (f *envFile) remove() error {
 	if f.written == nil {
 		return nil
 	}
-	data, err := os.ReadFile(f.path)
+	data, _, err := readEnvFile(f.path)
 	if err == nil && bytes.Equal(data, f.written) {
 		err = os.Remove(f.path)
 	}
@@ -82,6 +82,19 @@ func (f *envFile) remove() error {
 		return fmt.Errorf("remove --env-file: %w", err)
 	}
 	return nil
+}
+
+// readEnvFile reads a regular file: to open a pipe is to wait for whoever writes into it.
+func readEnvFile(path string) ([]byte, fs.FileInfo, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, nil, fmt.Errorf("%s is not a regular file", path)
+	}
+	data, err := os.ReadFile(path)
+	return data, info, err
 }
 
 // sidecarStart is how long `env --sidecar` waits for the file of a sidecar that
@@ -92,8 +105,12 @@ const sidecarStart = 10 * time.Second
 // one leaves its file behind.
 func awaitEnvFile(ctx context.Context, path string) ([]environment.Variable, error) {
 	for deadline := time.Now().Add(sidecarStart); ; {
-		data, err := os.ReadFile(path)
+		data, info, err := readEnvFile(path)
 		if err == nil {
+			// Who writes this file chooses the proxy and whom clients trust.
+			if owner, yes := foreign(info); yes {
+				return nil, hint.With(fmt.Errorf("%s belongs to another user (uid %d)", path, owner), "name the file of a sidecar of your own, or run this as that user")
+			}
 			variables, err := environment.Read(string(data))
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", path, err)

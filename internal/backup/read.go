@@ -81,12 +81,25 @@ func Open(dir, publicKey string, verify func(signed, publicKey string) (string, 
 func (b *Backup) Close() error { return b.root.Close() }
 
 func (b *Backup) small(name string) ([]byte, error) {
-	f, err := b.root.Open(name)
+	f, err := b.open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
 	return io.ReadAll(io.LimitReader(f, maxSmall))
+}
+
+// open opens a regular file. A backup has no other, and to open a pipe is to wait
+// for whoever writes into it.
+func (b *Backup) open(name string) (*os.File, error) {
+	info, err := b.root.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", name)
+	}
+	return b.root.Open(name)
 }
 
 // read returns a file of the manifest.
@@ -130,7 +143,7 @@ func (b *Backup) CopyHome(dir string) error {
 }
 
 func (b *Backup) copyHome(f *File, to *os.Root, name string) error {
-	from, err := b.root.Open(f.Path)
+	from, err := b.open(f.Path)
 	if err != nil {
 		return err
 	}
@@ -141,7 +154,7 @@ func (b *Backup) copyHome(f *File, to *os.Root, name string) error {
 	sum := sha256.New()
 	var n int64
 	err = create(to, name, func(w io.Writer) (err error) {
-		n, err = io.Copy(io.MultiWriter(w, sum), from)
+		n, err = io.Copy(io.MultiWriter(w, sum), io.LimitReader(from, f.Size+1))
 		return err
 	})
 	if err != nil {
