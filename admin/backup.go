@@ -28,6 +28,9 @@ type Nothing struct{}
 
 // RecordBackup puts a backup into the trail.
 func (s *Session) RecordBackup(ctx context.Context, r BackupRequest) (Nothing, error) {
+	if err := s.may(ctx, ActRecordBackup); err != nil {
+		return Nothing{}, err
+	}
 	event, payload := audit.TypeBackupStarted, map[string]any{"dir": r.Dir, "keys": r.Keys}
 	if len(r.Recipients) > 0 {
 		payload["recipients"] = r.Recipients

@@ -1,11 +1,8 @@
 package admin
 
 import (
-	"context"
 	"sync"
 	"time"
-
-	"sallyport/audit"
 )
 
 // barredPause is how long after one refused call on record the next ones are
@@ -29,16 +26,4 @@ func (b *barredCalls) due(now time.Time) (unsaid int, due bool) {
 	}
 	unsaid, b.unsaid, b.recorded = b.unsaid, 0, now
 	return unsaid, true
-}
-
-// recordBarred puts a call into the trail that its caller may not make. It stays
-// refused whatever happens to the trail.
-func (s *Session) recordBarred(ctx context.Context, call string) {
-	unsaid, due := s.service.barred.due(s.service.Now())
-	if !due {
-		return
-	}
-	_ = s.record(ctx, audit.TypeAdministrationRefused, map[string]any{
-		"call": call, "reason": s.caller.barred.Error(), "unrecorded": unsaid,
-	})
 }

@@ -36,6 +36,9 @@ func parseSerial(s string) string {
 // RevokeCertificate revokes certificates, and cuts what was opened with them. They are
 // revoked even if the trail cannot record it, which is then the error.
 func (s *Session) RevokeCertificate(ctx context.Context, r CertificateRequest) (RevokedCertificates, error) {
+	if err := s.may(ctx, ActRevokeCertificate); err != nil {
+		return RevokedCertificates{}, err
+	}
 	named, ok := s.service.Registry.Certificate(parseSerial(r.Serial))
 	if !ok {
 		return RevokedCertificates{}, &Error{
@@ -59,13 +62,13 @@ func (s *Session) RevokeCertificate(ctx context.Context, r CertificateRequest) (
 	s.service.Cut(named.Agent)
 	agent, _ := s.service.Registry.Lookup(named.Agent)
 	view := s.service.View()
-	answer := RevokedCertificates{Agent: s.shown(view, agent), Revoked: []Certificate{}, Valid: s.validCertificates(agent)}
+	answer := RevokedCertificates{Agent: s.service.shown(view, agent), Revoked: []Certificate{}, Valid: s.service.validCertificates(agent)}
 	for _, c := range revoked {
 		answer.Revoked = append(answer.Revoked, shownCertificate(c))
 		err := s.recordCertificate(ctx, view, agent, c, r, named)
 		switch {
 		case stopped:
-			return answer, s.notOnDisk("certificate "+c.Serial+" is revoked", errors.Join(unwritten, err))
+			return answer, s.service.notOnDisk("certificate "+c.Serial+" is revoked", errors.Join(unwritten, err))
 		case err != nil:
 			return answer, fmt.Errorf("certificate %s is revoked, but: %w", c.Serial, err)
 		}
@@ -91,9 +94,9 @@ func (s *Session) recordCertificate(ctx context.Context, view View, agent identi
 }
 
 // validCertificates counts those with which the agent can connect.
-func (s *Session) validCertificates(agent identity.Agent) int {
-	now := s.service.Now()
-	list := s.service.Registry.Certificates(agent.ID)
+func (s *Service) validCertificates(agent identity.Agent) int {
+	now := s.Now()
+	list := s.Registry.Certificates(agent.ID)
 	return len(slices.DeleteFunc(list, func(c identity.Certificate) bool { return c.Revoked || !now.Before(c.NotAfter) }))
 }
 

@@ -20,21 +20,27 @@ const checkTimeout = 20 * time.Second
 
 // Reload parses all files and puts them in force if all are right.
 func (s *Session) Reload(ctx context.Context) (Configuration, error) {
+	if err := s.may(ctx, ActReload); err != nil {
+		return Configuration{}, err
+	}
 	if s.service.Config.Reload == nil {
 		return Configuration{}, fmt.Errorf("reload: %w", ErrNoServer)
 	}
-	return s.service.Config.Reload(ctx, s.caller)
+	return s.service.Config.Reload(ctx, s.principal)
 }
 
 // Credentials lists what is configured, by name.
-func (s *Session) Credentials(context.Context) ([]Credential, error) {
+func (s *Session) Credentials(ctx context.Context) ([]Credential, error) {
+	if err := s.may(ctx, ActShowCredentials); err != nil {
+		return nil, err
+	}
 	view := s.service.View()
 	list := []Credential{}
 	for _, name := range view.Credentials.Names() {
 		c := view.Credentials.Lookup(name)
 		one := Credential{
 			Name: name, Kind: c.Kind(), Hosts: []string{}, Policies: view.policiesUsing(name),
-			Owners: append([]string{}, c.Owners()...), RateLimits: s.rateLimits(c),
+			Owners: append([]string{}, c.Owners()...), RateLimits: s.service.rateLimits(c),
 		}
 		for _, h := range c.Hosts() {
 			one.Hosts = append(one.Hosts, h.String())
@@ -45,12 +51,12 @@ func (s *Session) Credentials(context.Context) ([]Credential, error) {
 }
 
 // rateLimits lists how the credential's installations stand, by owner and budget.
-func (s *Session) rateLimits(c *credentials.Credential) []RateLimit {
+func (s *Service) rateLimits(c *credentials.Credential) []RateLimit {
 	list := []RateLimit{}
-	if s.service.RateLimits == nil {
+	if s.RateLimits == nil {
 		return list
 	}
-	for account, standings := range s.service.RateLimits(c.Has) {
+	for account, standings := range s.RateLimits(c.Has) {
 		for _, standing := range standings {
 			one := RateLimit{Server: account.Server, Installation: account.Installation, Owner: account.Owner, Agents: standing.Agents}
 			if standing.Resource != "" {
@@ -107,6 +113,9 @@ func (v View) region(policy string) string {
 // CheckCredential loads or mints a credential once and says whether it works;
 // that it does not is an answer, not an error.
 func (s *Session) CheckCredential(ctx context.Context, name string) (CredentialCheck, error) {
+	if err := s.may(ctx, ActCheckCredential); err != nil {
+		return CredentialCheck{}, err
+	}
 	view := s.service.View()
 	c := view.Credentials.Lookup(name)
 	if c == nil {
@@ -118,7 +127,7 @@ func (s *Session) CheckCredential(ctx context.Context, name string) (CredentialC
 	if err := s.record(ctx, audit.TypeCredentialChecked, payload); err != nil {
 		return CredentialCheck{}, err
 	}
-	injection, err := s.try(ctx, c)
+	injection, err := s.service.try(ctx, c)
 	if err != nil {
 		check.Error = optional(explain(err))
 		return check, nil
@@ -137,12 +146,12 @@ func explain(err error) string {
 	return err.Error() + "; it said: " + command.Said()
 }
 
-func (s *Session) try(ctx context.Context, c *credentials.Credential) (*credentials.Injection, error) {
+func (s *Service) try(ctx context.Context, c *credentials.Credential) (*credentials.Injection, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	var via http.RoundTripper
-	if s.service.Errand != nil {
-		via = s.service.Errand(c.Name())
+	if s.Errand != nil {
+		via = s.Errand(c.Name())
 	}
 	return c.Check(ctx, via)
 }

@@ -61,7 +61,7 @@ type peerListener struct {
 // peerConn is a connection whose peer is known.
 type peerConn struct {
 	*net.UnixConn
-	caller Caller
+	principal Principal
 }
 
 // Accept returns the next permitted connection.
@@ -73,7 +73,7 @@ func (l *peerListener) Accept() (net.Conn, error) {
 		}
 		uid, err := peerUID(conn)
 		if err == nil && (uid == os.Geteuid() || uid == 0) {
-			return &peerConn{UnixConn: conn, caller: onSocket(uid, conn)}, nil
+			return &peerConn{UnixConn: conn, principal: onSocket(uid, conn)}, nil
 		}
 		_ = conn.Close()
 		if err != nil {
@@ -96,13 +96,13 @@ func (l *peerListener) Close() error {
 	return err
 }
 
-// Self is the caller who works on the stores directly.
-func Self() Caller {
-	return Caller{UID: os.Geteuid(), User: userName(os.Geteuid()), Via: "direct", origin: ownOrigin()}
+// Self is the principal who works on the stores directly.
+func Self() Principal {
+	return Principal{UID: os.Geteuid(), User: userName(os.Geteuid()), Via: "direct", origin: ownOrigin()}
 }
 
-// Itself is the caller of what the running server does of its own accord.
-func Itself() Caller {
+// Itself is the principal of what the running server does of its own accord.
+func Itself() Principal {
 	c := Self()
 	c.Via = "server"
 	return c

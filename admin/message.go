@@ -135,14 +135,14 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return err
 }
 
-// Caller is the local user who asked.
-type Caller struct {
+// Principal is who asked: a local user.
+type Principal struct {
 	origin
 	UID  int
 	User string
 	Via  string // "socket" or "direct"
 
-	barred error // why this caller may administer nothing, see barred
+	barred error // why this principal may administer nothing, see barred
 }
 
 // Error is a failure with a sentence for the person who asked and what to try.

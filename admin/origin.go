@@ -11,9 +11,9 @@ type origin struct {
 	SudoUser string // as sudo told the process, which could have told otherwise; "" if it did not
 }
 
-// onSocket is the caller at the other end of conn.
-func onSocket(uid int, conn *net.UnixConn) Caller {
-	return Caller{UID: uid, User: userName(uid), Via: "socket", origin: originOf(conn), barred: barred(conn)}
+// onSocket is the principal at the other end of conn.
+func onSocket(uid int, conn *net.UnixConn) Principal {
+	return Principal{UID: uid, User: userName(uid), Via: "socket", origin: originOf(conn), barred: barred(conn)}
 }
 
 // payload adds what is known to an event.

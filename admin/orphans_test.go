@@ -30,7 +30,7 @@ func TestAnAgentWithoutItsOwnerIsSuspendedAfterTheGrace(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.withOwners(t, danaIsThere)
-	s := f.As(admin.Caller{UID: 1, User: "server", Via: "server"})
+	s := f.As(admin.Principal{UID: 1, User: "server", Via: "server"})
 	create := func(owner, name string) admin.Agent {
 		e, err := s.CreateAgent(t.Context(), admin.CreateRequest{Policy: "p", Owner: owner, Name: name, TTL: admin.Duration(240 * time.Hour)})
 		require.NoError(t, err)

@@ -19,7 +19,7 @@ func (s *Session) record(ctx context.Context, event string, payload map[string]a
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	payload = maps.Clone(payload)
-	maps.Copy(payload, s.caller.Payload())
+	maps.Copy(payload, s.principal.Payload())
 	if err := s.service.Trail.Record(ctx, audit.Event{Type: event, Payload: payload}); err != nil {
 		return fmt.Errorf("record %s in the audit trail: %w", event, err)
 	}
@@ -27,7 +27,7 @@ func (s *Session) record(ctx context.Context, event string, payload map[string]a
 }
 
 // Payload names the local user in an event.
-func (c Caller) Payload() map[string]any {
+func (c Principal) Payload() map[string]any {
 	m := map[string]any{"uid": c.UID, "user": c.User, "via": c.Via}
 	c.origin.payload(m)
 	return m

@@ -20,7 +20,7 @@ type Server struct {
 	http http.Server
 }
 
-type callerKey struct{}
+type principalKey struct{}
 
 // NewServer returns a server for service. What the service does not know by
 // path goes to other, for the health and metrics pages.
@@ -35,7 +35,7 @@ func NewServer(service *Service, other http.Handler, log *slog.Logger) *Server {
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			if p, ok := c.(*peerConn); ok {
-				return context.WithValue(ctx, callerKey{}, p.caller)
+				return context.WithValue(ctx, principalKey{}, p.principal)
 			}
 			return ctx
 		},
@@ -128,17 +128,14 @@ func ask(s *Service, do func(*Session, *http.Request) (any, error)) http.Handler
 	})
 }
 
-// identified does what the connection's peer asks for, if that one may ask.
+// identified does what the connection's peer asks for.
 func identified(s *Service, r *http.Request, do func(*Session, *http.Request) (any, error)) (any, error) {
-	caller, ok := r.Context().Value(callerKey{}).(Caller)
+	principal, ok := r.Context().Value(principalKey{}).(Principal)
 	if !ok { // a connection that nobody checked changes nothing
 		return nil, &Error{Kind: Barred, Msg: "the caller is unknown"}
 	}
-	session := s.As(caller)
-	if caller.barred != nil {
-		session.recordBarred(r.Context(), r.Method+" "+r.URL.Path)
-		return nil, caller.barred
-	}
+	session := s.As(principal)
+	session.call = r.Method + " " + r.URL.Path
 	return do(session, r)
 }
 

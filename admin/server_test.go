@@ -50,7 +50,7 @@ func dial(t *testing.T, path string) *admin.Client {
 func TestEveryCommandOverTheSocket(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	f.Reload = func(_ context.Context, by admin.Caller) (admin.Configuration, error) {
+	f.Reload = func(_ context.Context, by admin.Principal) (admin.Configuration, error) {
 		assert.Equal(t, os.Geteuid(), by.UID)
 		return admin.Configuration{}, &admin.Error{Kind: admin.Invalid, Msg: "p.yaml:1: wrong", Try: "mend it"}
 	}

@@ -47,7 +47,7 @@ type Config struct {
 	Errand         func(credential string) http.RoundTripper // by which a credential is minted to try it; nil if no server is running
 	// RateLimits tells how the accounts stand that match; nil if no server is running.
 	RateLimits func(match func(credentials.Account) bool) map[credentials.Account][]budget.Standing
-	Reload     func(context.Context, Caller) (Configuration, error) // nil if no server is running
+	Reload     func(context.Context, Principal) (Configuration, error) // nil if no server is running
 	Prune      func(context.Context, audit.PruneRequest) (audit.Pruned, error)
 	Succession Succession // nil if no server is running
 	Now        func() time.Time
@@ -67,13 +67,14 @@ func NewService(c Config) *Service {
 	return &Service{Config: c}
 }
 
-// As returns the service for one caller, whose name goes into the trail.
-func (s *Service) As(c Caller) *Session { return &Session{service: s, caller: c} }
+// As returns the service for one principal, whose name goes into the trail.
+func (s *Service) As(p Principal) *Session { return &Session{service: s, principal: p} }
 
 // Session is the service on behalf of one local user.
 type Session struct {
-	service *Service
-	caller  Caller
+	service   *Service
+	principal Principal
+	call      string // by which the transport was asked, for the trail; "" for none
 }
 
 // longestTTL keeps a typing slip from making an agent immortal.
@@ -89,6 +90,9 @@ func checkTTL(ttl time.Duration) error {
 // CreateAgent registers an agent and issues its first certificate. Nothing is
 // handed over before the trail knows of it; if that fails the agent is revoked.
 func (s *Session) CreateAgent(ctx context.Context, r CreateRequest) (Enrolment, error) {
+	if err := s.may(ctx, ActCreateAgent); err != nil {
+		return Enrolment{}, err
+	}
 	view := s.service.View()
 	if err := errors.Join(checkTTL(time.Duration(r.TTL)), view.checkPolicy(r.Policy), view.checkOwner(r.Owner)); err != nil {
 		return Enrolment{}, err
@@ -102,17 +106,20 @@ func (s *Session) CreateAgent(ctx context.Context, r CreateRequest) (Enrolment, 
 	}
 	enrolment, err := s.enrol(ctx, view, agent, audit.TypeAgentCreated)
 	if err != nil {
-		return Enrolment{}, errors.Join(err, s.abandon(ctx, agent.ID))
+		return Enrolment{}, errors.Join(err, s.service.abandon(ctx, agent.ID))
 	}
 	return enrolment, nil
 }
 
 // RenewAgent issues a new certificate and moves the agent's expiry.
 func (s *Session) RenewAgent(ctx context.Context, r RenewRequest) (Enrolment, error) {
+	if err := s.may(ctx, ActRenewAgent); err != nil {
+		return Enrolment{}, err
+	}
 	if err := checkTTL(time.Duration(r.TTL)); err != nil {
 		return Enrolment{}, err
 	}
-	agent, err := s.find(r.ID)
+	agent, err := s.service.find(r.ID)
 	if err != nil {
 		return Enrolment{}, err
 	}
@@ -126,7 +133,7 @@ func (s *Session) RenewAgent(ctx context.Context, r RenewRequest) (Enrolment, er
 	}
 	enrolment, err := s.enrol(ctx, s.service.View(), agent, audit.TypeAgentRenewed)
 	if err != nil {
-		return Enrolment{}, errors.Join(err, s.restoreExpiry(ctx, agent, before))
+		return Enrolment{}, errors.Join(err, s.service.restoreExpiry(ctx, agent, before))
 	}
 	return enrolment, nil
 }
@@ -157,42 +164,48 @@ func (s *Session) enrol(ctx context.Context, view View, agent identity.Agent, ev
 		return Enrolment{}, err
 	}
 	return Enrolment{
-		Agent: s.shown(view, agent), TrustDomain: view.TrustDomain, Proxy: s.service.Proxy(), Region: view.region(agent.Policy),
+		Agent: s.service.shown(view, agent), TrustDomain: view.TrustDomain, Proxy: s.service.Proxy(), Region: view.region(agent.Policy),
 		Serial: issued.Serial, Certificate: issued.CertPEM, Key: issued.KeyPEM, CA: s.service.AgentCA.CertificatePEM(), Bundle: bundle,
 	}, nil
 }
 
 // abandon makes sure that an agent nobody got the key of stays unusable.
-func (s *Session) abandon(ctx context.Context, id uuid.UUID) error {
-	_, err := s.service.Registry.Revoke(context.WithoutCancel(ctx), id, "its creation could not be completed")
+func (s *Service) abandon(ctx context.Context, id uuid.UUID) error {
+	_, err := s.Registry.Revoke(context.WithoutCancel(ctx), id, "its creation could not be completed")
 	return err
 }
 
-func (s *Session) restoreExpiry(ctx context.Context, agent identity.Agent, before time.Time) error {
-	if !before.After(s.service.Now()) {
+func (s *Service) restoreExpiry(ctx context.Context, agent identity.Agent, before time.Time) error {
+	if !before.After(s.Now()) {
 		return nil // it had expired; the registry keeps no past expiry, and nobody holds the new key
 	}
-	_, err := s.service.Registry.Renew(context.WithoutCancel(ctx), agent.ID, before)
+	_, err := s.Registry.Renew(context.WithoutCancel(ctx), agent.ID, before)
 	return err
 }
 
 // Agents lists all agents, oldest first.
-func (s *Session) Agents(context.Context) ([]Agent, error) {
+func (s *Session) Agents(ctx context.Context) ([]Agent, error) {
+	if err := s.may(ctx, ActShowAgents); err != nil {
+		return nil, err
+	}
 	view := s.service.View()
 	agents := []Agent{}
 	for _, a := range s.service.Registry.List() {
-		agents = append(agents, s.shown(view, a))
+		agents = append(agents, s.service.shown(view, a))
 	}
 	return agents, nil
 }
 
 // Agent returns one agent by UUID or name.
-func (s *Session) Agent(_ context.Context, id string) (AgentDetail, error) {
-	agent, err := s.find(id)
+func (s *Session) Agent(ctx context.Context, id string) (AgentDetail, error) {
+	if err := s.may(ctx, ActShowAgents); err != nil {
+		return AgentDetail{}, err
+	}
+	agent, err := s.service.find(id)
 	if err != nil {
 		return AgentDetail{}, err
 	}
-	detail := AgentDetail{Agent: s.shown(s.service.View(), agent), Certificates: []Certificate{}}
+	detail := AgentDetail{Agent: s.service.shown(s.service.View(), agent), Certificates: []Certificate{}}
 	for _, c := range slices.Backward(s.service.Registry.Certificates(agent.ID)) {
 		detail.Certificates = append(detail.Certificates, shownCertificate(c))
 	}
@@ -202,18 +215,24 @@ func (s *Session) Agent(_ context.Context, id string) (AgentDetail, error) {
 // SuspendAgent stops an agent until it is resumed. It is stopped even if the
 // trail cannot record it, which is then the error.
 func (s *Session) SuspendAgent(ctx context.Context, r StatusRequest) (Agent, error) {
+	if err := s.may(ctx, ActSuspendAgent); err != nil {
+		return Agent{}, err
+	}
 	return s.stop(ctx, audit.TypeAgentSuspended, r, s.service.Registry.Suspend)
 }
 
 // RevokeAgent stops an agent for good, on the terms of SuspendAgent.
 func (s *Session) RevokeAgent(ctx context.Context, r StatusRequest) (Agent, error) {
+	if err := s.may(ctx, ActRevokeAgent); err != nil {
+		return Agent{}, err
+	}
 	return s.stop(ctx, audit.TypeAgentRevoked, r, s.service.Registry.Revoke)
 }
 
 type transition func(ctx context.Context, id uuid.UUID, reason string) (identity.Agent, error)
 
 func (s *Session) stop(ctx context.Context, event string, r StatusRequest, apply transition) (Agent, error) {
-	agent, err := s.find(r.ID)
+	agent, err := s.service.find(r.ID)
 	if err != nil {
 		return Agent{}, err
 	}
@@ -227,17 +246,17 @@ func (s *Session) stop(ctx context.Context, event string, r StatusRequest, apply
 	err = s.recordAgent(ctx, event, view, agent)
 	switch {
 	case stopped:
-		return Agent{}, s.notOnDisk(fmt.Sprintf("agent %s is %s", agent.ID, agent.Status), errors.Join(unwritten, err))
+		return Agent{}, s.service.notOnDisk(fmt.Sprintf("agent %s is %s", agent.ID, agent.Status), errors.Join(unwritten, err))
 	case err != nil:
 		return Agent{}, fmt.Errorf("agent %s is %s, but: %w", agent.ID, agent.Status, err)
 	}
-	return s.shown(view, agent), nil
+	return s.service.shown(view, agent), nil
 }
 
 // notOnDisk says that something is stopped in the server, and no further. Without a server it
 // is stopped nowhere.
-func (s *Session) notOnDisk(what string, why error) error {
-	if s.service.Errand == nil {
+func (s *Service) notOnDisk(what string, why error) error {
+	if s.Errand == nil {
 		return why
 	}
 	return &Error{
@@ -249,7 +268,10 @@ func (s *Session) notOnDisk(what string, why error) error {
 // ResumeAgent lets a suspended agent work again. If the trail cannot record
 // it, the agent stays suspended.
 func (s *Session) ResumeAgent(ctx context.Context, r StatusRequest) (Agent, error) {
-	before, err := s.find(r.ID)
+	if err := s.may(ctx, ActResumeAgent); err != nil {
+		return Agent{}, err
+	}
+	before, err := s.service.find(r.ID)
 	if err != nil {
 		return Agent{}, err
 	}
@@ -266,11 +288,11 @@ func (s *Session) ResumeAgent(ctx context.Context, r StatusRequest) (Agent, erro
 		s.service.Cut(agent.ID)
 		return Agent{}, errors.Join(err, undo)
 	}
-	return s.shown(view, agent), nil
+	return s.service.shown(view, agent), nil
 }
 
-func (s *Session) find(id string) (identity.Agent, error) {
-	agent, err := s.service.Registry.Find(id)
+func (s *Service) find(id string) (identity.Agent, error) {
+	agent, err := s.Registry.Find(id)
 	if errors.Is(err, identity.ErrUnknownAgent) {
 		return agent, &Error{Kind: Unknown, Msg: err.Error()}
 	}
@@ -278,10 +300,10 @@ func (s *Session) find(id string) (identity.Agent, error) {
 }
 
 // shown is an agent as people see it.
-func (s *Session) shown(view View, a identity.Agent) Agent {
+func (s *Service) shown(view View, a identity.Agent) Agent {
 	shown := Agent{
 		ID: a.ID, Name: a.Name, Policy: a.Policy, Owner: a.Owner,
-		Accountable: optional(view.Owners.Accountable(a.Owner)), Status: a.State(s.service.Now()), Reason: optional(a.Reason),
+		Accountable: optional(view.Owners.Accountable(a.Owner)), Status: a.State(s.Now()), Reason: optional(a.Reason),
 		CreatedAt: a.CreatedAt.UTC(), ChangedAt: a.ChangedAt.UTC(), ExpiresAt: a.ExpiresAt.UTC(),
 		SPIFFEID: identity.AgentURI(view.TrustDomain, a.ID),
 	}

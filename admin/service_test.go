@@ -107,7 +107,7 @@ func newView(t *testing.T) admin.View {
 }
 
 func (f *fixture) session() *admin.Session {
-	return f.As(admin.Caller{UID: 1000, User: "dana", Via: "socket"})
+	return f.As(admin.Principal{UID: 1000, User: "dana", Via: "socket"})
 }
 
 func create(t *testing.T, s *admin.Session) admin.Enrolment {

@@ -115,6 +115,9 @@ func succession(s *Service, allowed func(*Session, *http.Request) error, serve f
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 		_, err := identified(s, r, func(c *Session, r *http.Request) (any, error) {
+			if err := c.may(r.Context(), ActSucceed); err != nil {
+				return nil, err
+			}
 			if s.Succession == nil {
 				return nil, ErrNoServer
 			}

@@ -15,6 +15,9 @@ const pruneTimeout = 15 * time.Second
 // PruneTrail removes the payloads of old exchanges. The trail announces it by
 // an event with the caller's name first.
 func (s *Session) PruneTrail(ctx context.Context, r PruneRequest) (audit.Pruned, error) {
+	if err := s.may(ctx, ActPruneTrail); err != nil {
+		return audit.Pruned{}, err
+	}
 	if s.service.Prune == nil {
 		return audit.Pruned{}, errors.New("this trail cannot be pruned")
 	}
@@ -23,5 +26,5 @@ func (s *Session) PruneTrail(ctx context.Context, r PruneRequest) (audit.Pruned,
 	}
 	ctx, cancel := context.WithTimeout(ctx, pruneTimeout)
 	defer cancel()
-	return s.service.Prune(ctx, audit.PruneRequest{Before: r.Before, UpTo: r.UpTo, By: s.caller.Payload()})
+	return s.service.Prune(ctx, audit.PruneRequest{Before: r.Before, UpTo: r.UpTo, By: s.principal.Payload()})
 }

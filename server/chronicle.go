@@ -95,7 +95,7 @@ func (c chronicle) lastAuthorities(ctx context.Context) (map[string]any, error) 
 // recordKept puts into the trail that files were not put in force, because they
 // are wrong or have not changed, and who asked. What is in force does not depend
 // on it.
-func (c chronicle) recordKept(ctx context.Context, generation uint64, source string, by *admin.Caller, why error) {
+func (c chronicle) recordKept(ctx context.Context, generation uint64, source string, by *admin.Principal, why error) {
 	payload := map[string]any{"generation": generation, "source": source}
 	if by != nil {
 		maps.Copy(payload, by.Payload())
@@ -113,7 +113,7 @@ func (c chronicle) recordKept(ctx context.Context, generation uint64, source str
 // recordConfiguration puts into the trail which files are about to decide, and
 // what they say, so that any row can be explained later by the policy that
 // decided it.
-func (c chronicle) recordConfiguration(ctx context.Context, set *config.Set, source string, by *admin.Caller) error {
+func (c chronicle) recordConfiguration(ctx context.Context, set *config.Set, source string, by *admin.Principal) error {
 	files := map[string]any{}
 	for _, f := range set.Files {
 		if err := c.trail.StoreDocument(ctx, f.SHA256, []byte(f.Text)); err != nil {

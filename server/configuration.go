@@ -86,7 +86,7 @@ func (f *inForce) filesChanged(ctx context.Context) {
 
 // reload puts the files in force if they are right, and says so, or what is
 // wrong, once in the log. by is the local user who asked, if one did.
-func (f *inForce) reload(ctx context.Context, source string, by *admin.Caller) (admin.Configuration, error) {
+func (f *inForce) reload(ctx context.Context, source string, by *admin.Principal) (admin.Configuration, error) {
 	r, err := f.files.Reload(func(set *config.Set) error {
 		g, err := newGeneration(set)
 		if err != nil {

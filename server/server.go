@@ -133,7 +133,7 @@ func (s *server) start(ctx context.Context) (err error) {
 	s.commands.service = admin.NewService(admin.Config{
 		Registry: s.registry, Trail: s.trail, AgentCA: s.agentCA, InterceptionCA: s.interceptionCA,
 		View: s.view, Proxy: func() string { return s.listeners.address(s.files.Current().Config) }, Cut: s.proxy.Cut, Errand: s.proxy.Errand, RateLimits: s.proxy.RateLimits, Now: s.now, Prune: s.trail.Prune,
-		Reload: func(ctx context.Context, by admin.Caller) (admin.Configuration, error) {
+		Reload: func(ctx context.Context, by admin.Principal) (admin.Configuration, error) {
 			return s.inForce.reload(ctx, "command", &by)
 		},
 		Succession: s.succession,

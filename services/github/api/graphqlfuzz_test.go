@@ -51,7 +51,7 @@ func FuzzReadGraphQL(f *testing.F) {
 		for _, o := range operations {
 			if o.Name != "graphql/repository.tempCloneToken" && o.Name != "graphql/enterpriseIdentityProvider.recoveryCodes" {
 				assert.True(t, strings.HasPrefix(o.Name, kind+"."), o.Name)
-				assert.Equal(t, kind == "graphql/mutation", o.Access == github.Write)
+				assert.Equal(t, kind == "graphql/mutation", o.Access >= github.Write, "%s", o.Name) // what administers is more
 			}
 		}
 
