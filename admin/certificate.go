@@ -77,13 +77,8 @@ func (s *Session) RevokeCertificate(ctx context.Context, r CertificateRequest) (
 }
 
 func (s *Session) recordCertificate(ctx context.Context, view View, agent identity.Agent, c identity.Certificate, r CertificateRequest, named identity.Certificate) error {
-	payload := map[string]any{
-		"agent": agent.ID.String(), "name": agent.Name, "policy": agent.Policy, "owner": agent.Owner,
-		"serial": c.Serial, "generation": c.Generation, "not_after": stamp(c.NotAfter),
-	}
-	if accountable := view.Owners.Accountable(agent.Owner); accountable != "" {
-		payload["accountable"] = accountable
-	}
+	payload := view.who(agent).Payload()
+	payload["serial"], payload["generation"], payload["not_after"] = c.Serial, c.Generation, stamp(c.NotAfter)
 	if r.Reason != "" {
 		payload["reason"] = r.Reason
 	}

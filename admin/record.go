@@ -34,17 +34,17 @@ func (c Principal) Payload() map[string]any {
 }
 
 func (s *Session) recordAgent(ctx context.Context, event string, view View, a identity.Agent) error {
-	payload := map[string]any{
-		"agent": a.ID.String(), "name": a.Name, "policy": a.Policy, "owner": a.Owner,
-		"status": string(a.Status), "expires_at": stamp(a.ExpiresAt),
-	}
-	if accountable := view.Owners.Accountable(a.Owner); accountable != "" {
-		payload["accountable"] = accountable
-	}
+	payload := view.who(a).Payload()
+	payload["status"], payload["expires_at"] = string(a.Status), stamp(a.ExpiresAt)
 	if a.Reason != "" {
 		payload["reason"] = a.Reason
 	}
 	return s.record(ctx, event, payload)
+}
+
+// who is the agent as the trail tells it.
+func (v View) who(a identity.Agent) audit.Who {
+	return audit.Who{Agent: a.ID, AgentName: a.Name, Owner: a.Owner, Policy: a.Policy}.Answering(v.Owners)
 }
 
 // stamp is a time as the trail writes it.

@@ -22,33 +22,48 @@ type Candidate struct {
 	Last        time.Time `json:"last"`
 }
 
+// Candidates are the agents behind exchanges that are added, the newest first.
+type Candidates struct {
+	list []Candidate
+	at   map[uuid.UUID]int // in list, by agent
+}
+
+// Add counts an exchange for its agent.
+func (c *Candidates) Add(x *Exchange) {
+	i, known := c.at[x.Agent]
+	if !known {
+		if c.at == nil {
+			c.at = make(map[uuid.UUID]int)
+		}
+		i = len(c.list)
+		c.at[x.Agent] = i
+		c.list = append(c.list, Candidate{Agent: x.Agent, AgentName: x.AgentName, Owner: x.Owner, Accountable: x.Accountable, Last: x.StartedAt})
+	}
+	c.list[i].Exchanges++
+	c.list[i].First = x.StartedAt
+}
+
+// List is all of them in the order in which they were added.
+func (c *Candidates) List() []Candidate { return c.list }
+
 // Candidates returns the agents of the exchanges that match, most exchanges
 // first, and the newest f.Limit of the exchanges; all of them are counted.
 func (r *Reader) Candidates(ctx context.Context, f Filter) ([]Candidate, []Exchange, error) {
 	limit := f.Limit
 	f.Limit = 0
 	var exchanges []Exchange
-	byAgent := make(map[uuid.UUID]*Candidate)
+	var agents Candidates
 	err := r.Each(ctx, f, func(x *Exchange) error {
 		if len(exchanges) < limit {
 			exchanges = append(exchanges, *x)
 		}
-		c := byAgent[x.Agent]
-		if c == nil { // the newest comes first
-			c = &Candidate{Agent: x.Agent, AgentName: x.AgentName, Owner: x.Owner, Accountable: x.Accountable, Last: x.StartedAt}
-			byAgent[x.Agent] = c
-		}
-		c.Exchanges++
-		c.First = x.StartedAt
+		agents.Add(x)
 		return nil
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	list := make([]Candidate, 0, len(byAgent))
-	for _, c := range byAgent {
-		list = append(list, *c)
-	}
+	list := append([]Candidate{}, agents.List()...)
 	slices.SortFunc(list, func(a, b Candidate) int {
 		return cmp.Or(cmp.Compare(b.Exchanges, a.Exchanges), b.Last.Compare(a.Last), cmp.Compare(a.Agent.String(), b.Agent.String()))
 	})

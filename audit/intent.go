@@ -37,15 +37,13 @@ func Outcomes() []string {
 // A zero field means unknown and reads as null. Strings may hold any bytes;
 // each is cut at its cap (see Caps in doc.go).
 type Intent struct {
-	ID          uuid.UUID // from NewID
-	StartedAt   time.Time
-	Agent       uuid.UUID
-	AgentName   string
-	Owner       string
-	Accountable string
+	ID        uuid.UUID // from NewID
+	StartedAt time.Time
 
-	Policy, PolicyHash, Rule string
-	Decision, Refusal        string
+	Who
+
+	PolicyHash, Rule  string
+	Decision, Refusal string
 
 	Method, Scheme, Host string
 	Port                 uint16

@@ -36,8 +36,7 @@ func (c *clerk) intent(s *wire.Session, authority host.Authority) *audit.Intent 
 	g, peer := c.generation(), callerOf(s).peer
 	record, _ := c.registry.Lookup(peer.Agent)
 	in := &audit.Intent{
-		ID: audit.NewID(), StartedAt: c.now(), Agent: peer.Agent, AgentName: record.Name, Owner: record.Owner, Policy: record.Policy,
-		Accountable: g.Owners.Accountable(record.Owner), Method: http.MethodConnect,
+		ID: audit.NewID(), StartedAt: c.now(), Who: g.who(peer.Agent, record), Method: http.MethodConnect,
 		CertSerial: peer.Serial, ClientAddr: s.Client, HTTPVersion: "1.1",
 	}
 	if policy := g.Policies[record.Policy]; policy != nil {

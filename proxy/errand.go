@@ -45,8 +45,7 @@ type errand struct {
 func (x *exchange) errand() *errand {
 	e := x.p.errands.errand(x.generation, x.credential)
 	in := &e.intent
-	in.Agent, in.AgentName, in.Owner, in.Policy = x.agent.id, x.record.Name, x.record.Owner, x.record.Policy
-	in.Accountable = x.generation.Owners.Accountable(x.record.Owner)
+	in.Who = x.generation.who(x.agent.id, x.record)
 	if x.policy != nil {
 		in.PolicyHash = x.policy.Hash()
 	}

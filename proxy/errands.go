@@ -45,10 +45,9 @@ func (e *errands) disown(id uuid.UUID) {
 	e.inBackground(func() {
 		g := e.generation()
 		one := e.errand(g, "")
-		one.intent.Agent = id
-		if record, found := e.registry.Lookup(id); found {
-			one.intent.AgentName, one.intent.Owner, one.intent.Policy = record.Name, record.Owner, record.Policy
-			one.intent.Accountable = g.Owners.Accountable(record.Owner)
+		record, found := e.registry.Lookup(id)
+		if one.intent.Agent = id; found {
+			one.intent.Who = g.who(id, record)
 		}
 		one.intent.Details = map[string]any{"for": "revocation of the agent"}
 		revoked, err := e.tokens.Revoke(e.life, id.String(), one)

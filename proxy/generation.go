@@ -4,7 +4,11 @@ import (
 	"math"
 	"sync"
 
+	"github.com/google/uuid"
+
+	"sallyport/audit"
 	"sallyport/credentials"
+	"sallyport/identity"
 	"sallyport/identity/owners"
 	"sallyport/internal/authfield"
 	"sallyport/policy"
@@ -29,6 +33,11 @@ type Generation struct {
 	auth  *authfield.Table
 	sites []services.Sites // of each of Services
 	kinds map[string]int   // of credentials, to the place of their service in Services and 1
+}
+
+// who is the agent with this id as the trail tells it; record is zero if nobody knows it.
+func (g *Generation) who(id uuid.UUID, record identity.Agent) audit.Who {
+	return audit.Who{Agent: id, AgentName: record.Name, Owner: record.Owner, Policy: record.Policy}.Answering(g.Owners)
 }
 
 // find returns the visit that a request is to the first service that finds it; nil for none.

@@ -17,8 +17,7 @@ import (
 func (x *exchange) fillIntent() {
 	in := &x.intent
 	in.ID, in.StartedAt = x.id, x.started
-	in.Agent, in.AgentName, in.Owner, in.Policy = x.caller.peer.Agent, x.record.Name, x.record.Owner, x.record.Policy
-	in.Accountable = x.generation.Owners.Accountable(x.record.Owner)
+	in.Who = x.generation.who(x.caller.peer.Agent, x.record)
 	if x.policy != nil {
 		in.PolicyHash = x.policy.Hash()
 	}

@@ -71,7 +71,7 @@ func filled(t *testing.T, n int) (*audit.Trail, string, map[uuid.UUID]bool) {
 	ids := make(map[uuid.UUID]bool)
 	require.NoError(t, trail.Begin(t.Context(), &audit.Intent{ID: audit.NewID(), Path: "/open"}))
 	for i := range n {
-		in := &audit.Intent{ID: audit.NewID(), Method: "GET", Scheme: "https", Host: "a.example", Port: 443, Path: fmt.Sprintf("/%d", i), AgentName: "\xff\n"}
+		in := &audit.Intent{ID: audit.NewID(), Method: "GET", Scheme: "https", Host: "a.example", Port: 443, Path: fmt.Sprintf("/%d", i), Who: audit.Who{AgentName: "\xff\n"}}
 		ids[in.ID] = true
 		require.NoError(t, trail.Refused(t.Context(), in, &audit.Outcome{Outcome: audit.OutcomeCompleted, Status: 200}))
 	}

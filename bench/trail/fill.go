@@ -94,9 +94,11 @@ func made(i int, at time.Time) *exchange {
 	agent := i/(200*perAgent)*200 + rng.IntN(200)
 	x := &exchange{
 		in: audit.Intent{
-			ID: audit.NewID(), StartedAt: at, Agent: agentID(agent), AgentName: fmt.Sprintf("agent-%d", agent),
-			Owner: fmt.Sprintf("team:t%d", agent%12), Accountable: fmt.Sprintf("person:p%d", agent%30),
-			Policy: fmt.Sprintf("policy-%d", agent%5), PolicyHash: hash("policy", agent%5), Decision: audit.DecisionAllow,
+			ID: audit.NewID(), StartedAt: at, Who: audit.Who{
+				Agent: agentID(agent), AgentName: fmt.Sprintf("agent-%d", agent),
+				Owner: fmt.Sprintf("team:t%d", agent%12), Accountable: fmt.Sprintf("person:p%d", agent%30), Policy: fmt.Sprintf("policy-%d", agent%5),
+			},
+			PolicyHash: hash("policy", agent%5), Decision: audit.DecisionAllow,
 			Scheme: "https", Port: 443, CertSerial: hash("cert", agent)[:32], ClientAddr: "10.1.2.3:45678", HTTPVersion: "1.1",
 			AuthorizeMS: 0.2, CredentialMS: 0.05,
 		},

@@ -22,7 +22,7 @@ func (q *inquiry) between(ctx context.Context, c *clue) (*answer, error) {
 		return nil, err
 	}
 	found := &answer{Clue: c, Note: "brought together with other commits, by the history of " + q.repository}
-	seen := make(map[string]bool)
+	var agents audit.Candidates
 	f := audit.Filter{Operation: "github:git/push", Since: q.since, Until: q.until}
 	err = q.reader.Each(ctx, f, func(x *audit.Exchange) error {
 		if found, err := q.brings(ctx, x, after); err != nil || !found {
@@ -31,20 +31,10 @@ func (q *inquiry) between(ctx context.Context, c *clue) (*answer, error) {
 		if len(found.Exchanges) < q.limit {
 			found.Exchanges = append(found.Exchanges, *x)
 		}
-		if !seen[x.Agent.String()] {
-			seen[x.Agent.String()] = true
-			found.Candidates = append(found.Candidates, audit.Candidate{
-				Agent: x.Agent, AgentName: x.AgentName, Owner: x.Owner, Accountable: x.Accountable, Last: x.StartedAt,
-			})
-		}
-		for i := range found.Candidates {
-			if one := &found.Candidates[i]; one.Agent == x.Agent {
-				one.Exchanges++
-				one.First = x.StartedAt
-			}
-		}
+		agents.Add(x)
 		return nil
 	})
+	found.Candidates = agents.List()
 	if err == nil && len(found.Candidates) == 0 {
 		found.Note = "no push in the trail brought it, by the history of " + q.repository
 	}

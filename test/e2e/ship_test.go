@@ -50,7 +50,7 @@ func TestShipToRsyslog(t *testing.T) {
 	require.NoError(t, err)
 	ids := map[string]bool{}
 	for range n {
-		in := &audit.Intent{ID: audit.NewID(), AgentName: "größe", Path: "/a\nb"}
+		in := &audit.Intent{ID: audit.NewID(), Who: audit.Who{AgentName: "größe"}, Path: "/a\nb"}
 		ids[in.ID.String()] = true
 		require.NoError(t, trail.Refused(t.Context(), in, &audit.Outcome{Outcome: audit.OutcomeRefused, Status: 403}))
 	}
