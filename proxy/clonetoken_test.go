@@ -163,19 +163,22 @@ func TestOddPathsOfAnEnterpriseServerBringNothingLive(t *testing.T) {
 		upstream.serve(w, req)
 		w.Header().Set("Content-Type", req.Header.Get("X-Media"))
 		_, _ = io.WriteString(w, strings.ReplaceAll(req.Header.Get("X-Before"), "_", "\n ")+`{"temp_clone_token":"live-1","href":"https://x.test/y","header":{"Authorization":"live-2"}}`)
-	}, true, server)
-	r.credentials = "credentials:\n  ghes: {kind: github_token, base_url: https://" + server + ", secret: {env: RIG_KEY}}\n"
+	}, true, server, "other."+server)
+	r.credentials = "credentials:\n  plain: {kind: bearer, hosts: [" + server + "], secret: {env: RIG_KEY}}\n  ghes: {kind: github_token, base_url: https://" + server + ", secret: {env: RIG_KEY}}\n"
 	r.configure(`
 policy: operator
 rules:
   - {name: named, allow: {github: {host: ` + server + `, repos: [acme/*], access: read}}, credential: ghes}
+  - {name: links, allow: {host: ` + server + `, path: "/media/**"}, credential: plain}
   - {name: unnamed, allow: {host: ` + server + `}, credential: ghes, unnamed: allow}
+  - {name: beside, allow: {host: "*.` + server + `"}, credential: ghes, unnamed: allow}
 `)
 	client := r.client(r.agent("a"), true)
-	ask := func(path, media, before string) (int, string) {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+server+"/", http.NoBody)
+	ask := func(target, media, before string) (int, string) {
+		beside, path, _ := strings.Cut(target, "/") // a label before the server's name, for most none
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+beside+server+"/", http.NoBody)
 		require.NoError(t, err)
-		aim(t, request, path)
+		aim(t, request, "/"+path)
 		request.Header = http.Header{"X-Media": {media}, "X-Before": {before}, "Range": {"bytes=2-"}, "Accept-Encoding": {"gzip"}}
 		response, err := client.Do(request)
 		require.NoError(t, err)
@@ -186,6 +189,7 @@ rules:
 		"//api/v3/repos/acme/web", "/api//v3/repos/acme/web", "/API/v3/repos/acme/web", "/Api/v3/repos/acme/web", "/%61pi/v3/repos/acme/web",
 		"/%2561pi/v3/repos/acme/web", "/api/%76%33/repos/acme/web", "/api/v3;x/repos/acme/web", "/api;x/v3/repos/acme/web", "/x/..;/api/v3/repos/acme/web",
 		"/api/v3%2frepos/acme/web", "/api%2fv3/repos/acme/web", "/api/V3/repos/acme/web", "/raw/..%2f..%2fapi/v3/repos/acme/web", "/api/v3/x/..;/repos/acme/web",
+		"/media/%252e%252e/api/v3/repos/acme/web", "/media//api/v3/repos/acme/web", "/acme/web", "/rest/repos/acme/web", "other./api/v3/repos/acme/web", "other./",
 	} {
 		for _, media := range []string{"application/json", "application/javascript", "text/plain", ""} {
 			for _, before := range []string{"", "/**/f(", "_"} {

@@ -31,7 +31,7 @@ const (
 	cloneTokens            // tokens to clone with, in what describes a repository
 	transfers              // authorizations for transfers of LFS
 	registryTokens         // a container registry's own
-	anyLive                // any of these but the registry's: how the server reads the path is not known
+	anyLive                // any of these but the registry's: what the server takes the path for is not known
 )
 
 // holds says what may be live in the answer to a request that carries a credential. What has no
@@ -50,16 +50,21 @@ func (v *visit) holds() holding {
 	return nothingLive
 }
 
-// isOdd reports whether an Enterprise Server may take a path without a name for one of another
-// surface: its surfaces are paths of one host, and what stands before it may undo escapes,
-// merge slashes, drop parameters, resolve dots or look at no case.
+// isOdd reports whether an Enterprise Server may take a path for one of another surface: its
+// surfaces are paths of one host, and what stands before it may undo escapes, merge slashes,
+// drop parameters, resolve dots or look at no case. What nobody knows by name on its site, or
+// on a host of its that has no use here, may be anything. A signed link has a name whatever its
+// path is.
 func (v *visit) isOdd() bool {
-	path := v.line.Path.String()
-	if len(v.operations) > 0 || !v.server.Enterprise() || v.line.Authority.Name.String() != v.server.Host() {
+	switch {
+	case !v.server.Enterprise(), len(v.operations) > 0 && v.surface != api.Download:
 		return false
+	case v.surface == api.Other, v.surface == api.Web:
+		return true
 	}
-	return v.surface == api.Other || v.surface == api.Web && len(path) > 3 && strings.EqualFold(path[:4], "/api") ||
-		strings.ContainsAny(path, `%;\`) || strings.Contains(path, "//") || strings.Contains(path, "/.")
+	path := v.line.Path.String()
+	return v.line.Authority.Name.String() == v.server.Host() &&
+		(strings.ContainsAny(path, `%;\`) || strings.Contains(path, "//") || strings.Contains(path, "/."))
 }
 
 // asksRegistry reports whether the request asks a container registry for a token
