@@ -70,6 +70,11 @@ func TestRefsHoldOnEveryWay(t *testing.T) {
 		}
 	}
 	sent = `{"title":"x","assignees":["octocat"]}`
+	for _, request := range []string{"POST /repos/acme/web/issues?agent_assignment[base_branch]=main", "PATCH /repos/acme/web/issues/1?x"} {
+		status, text := do(request)
+		assert.Equal(t, http.StatusForbidden, status, request)
+		assert.Contains(t, text, "writes a ref other than by a push", request)
+	}
 	assert.Zero(t, asked.Load())
 	for _, request := range []string{"POST /repos/acme/web/issues/1/assignees", "PATCH /repos/acme/web/issues/1", "POST /repos/acme/web/pulls", "POST /repos/acme/web/issues", "POST /repos/acme/web/git/commits", "GET /repos/acme/web/git/ref/heads/main"} {
 		status, text := do(request)
@@ -106,6 +111,9 @@ func TestRefsHoldInDocuments(t *testing.T) {
 		}
 	}
 	assert.Equal(t, "work", decide(agentBranches, document("createPullRequest")).Rule)
+	assert.Equal(t, "work", decide(agentBranches, document("createIssue")).Rule)
+	assigning := strings.ReplaceAll(document("createIssue"), "{}", "{agentAssignment: {baseRef: \"main\"}}")
+	assert.Contains(t, decide(agentBranches, assigning).Reason, "writes a ref other than by a push")
 	const merge = "https://api.github.com/repos/acme/web/pulls/1/merge"
 	assert.Equal(t, policy.Deny, decide(agentBranches, merge).Effect)
 	named := strings.Replace(agentBranches, "rules:", "rules:\n  - {name: named, allow: {github: {repos: [acme/web], operations: [pulls/merge]}}, credential: hub}", 1)

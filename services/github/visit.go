@@ -85,8 +85,12 @@ func (v *visit) readBody(o api.Operation, b services.Body) (err error) {
 }
 
 // readAssignment finds out whether an issue is given to GitHub's own agent, which then writes
-// a branch. What is too long to tell may do so.
+// a branch. What is too long to tell may do so, and what is said elsewhere than in the body.
 func (v *visit) readAssignment(header http.Header, b services.Body) error {
+	if v.line.RawQuery != "" { // of which these operations have none, and a server may read it like the body
+		v.operations[0].WritesRefs = true
+		return nil
+	}
 	if v.line.Request.Body == http.NoBody {
 		return nil
 	}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"encoding/base64"
 	"net/http"
 	"slices"
 	"strings"
@@ -50,8 +51,7 @@ func AssignsAgent(h http.Header, body []byte) bool {
 // namesAgent reports whether a login, or one of a list, may be a bot's.
 func namesAgent(value []byte) bool {
 	if text, ok := ijson.String(value); ok {
-		login := strings.ToLower(strings.TrimSpace(text))
-		return strings.Contains(login, "copilot") || strings.HasSuffix(login, "[bot]")
+		return isAgent(text)
 	}
 	elements, ok := ijson.Elements(value)
 	if !ok {
@@ -60,21 +60,87 @@ func namesAgent(value []byte) bool {
 	return slices.ContainsFunc(elements, namesAgent)
 }
 
-// assigns reports whether a printed document may give an issue to an agent: it says so, or it
-// names a bot by its id ("BOT_...", or in base64 as "03:Bot...").
-func assigns(printed []byte) bool {
-	for _, sign := range []string{"agentAssignment", `"BOT_`, `"MDM6Qm90`} {
-		if bytes.Contains(printed, []byte(sign)) {
+// isAgent reports whether a login may be a bot's, or one of the coding agents' that GitHub takes
+// by a shorter name too.
+func isAgent(login string) bool {
+	login = strings.ToLower(strings.TrimSpace(login))
+	return strings.HasSuffix(login, "[bot]") || strings.HasSuffix(login, "-agent") ||
+		slices.ContainsFunc([]string{"copilot", "claude", "codex"}, func(name string) bool { return strings.Contains(login, name) })
+}
+
+// assigns reports whether a printed document may give an issue to an agent: it says so, it
+// names whom by login, or it has the id of a bot.
+func (r *graphQLRequest) assigns() bool {
+	var variables []byte
+	if r.variables != nil {
+		variables = ijson.Append(nil, r.variables) // without escapes that are not needed
+	}
+	for _, text := range []string{r.query, string(variables)} {
+		for _, sign := range []string{"agentAssignment", "assigneeLogins", "actorLogins"} {
+			if strings.Contains(text, sign) {
+				return true
+			}
+		}
+		if hasString(text, isBot) {
 			return true
 		}
 	}
 	return false
 }
 
-// mayAssign is [Operation.MayAssign] for documents.
+// hasString looks at each string of a JSON text or a printed document; one that cannot be read
+// may be anything.
+func hasString(text string, is func(string) bool) bool {
+	for {
+		begin := strings.IndexByte(text, '"')
+		if begin < 0 {
+			return false
+		}
+		end := begin + 1
+		for end < len(text) && text[end] != '"' {
+			if text[end] == '\\' {
+				end++
+			}
+			end++
+		}
+		if end >= len(text) {
+			return true
+		}
+		if one, ok := ijson.String([]byte(text[begin : end+1])); !ok || is(one) {
+			return true
+		}
+		text = text[end+1:]
+	}
+}
+
+// isBot reports whether a string may be the id of a bot: "BOT_kgDO...", or of the older form,
+// "03:Bot1" in base64, whose decoders leave out what does not belong there.
+func isBot(id string) bool {
+	plain := strings.Map(func(c rune) rune {
+		switch {
+		case c == '-':
+			return '+'
+		case c == '_':
+			return '/'
+		case 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '+', c == '/':
+			return c
+		}
+		return -1
+	}, id)
+	if len(plain) > 3 && strings.EqualFold(plain[:4], "BOT/") {
+		return true
+	}
+	const kind = 16                                                                 // characters, in which the kind is told
+	decoded, _ := base64.RawStdEncoding.DecodeString(plain[:min(len(plain), kind)]) // all but an odd last character
+	return bytes.Contains(bytes.ToLower(decoded), []byte(":bot"))
+}
+
+// mayAssign is [Operation.MayAssign] for documents. A draft becomes an issue, and a pull request
+// is given to an agent like one.
 func mayAssign(operation string) bool {
 	switch operation {
-	case "graphql/mutation.createIssue", "graphql/mutation.updateIssue", "graphql/mutation.addAssigneesToAssignable":
+	case "graphql/mutation.createIssue", "graphql/mutation.updateIssue", "graphql/mutation.addAssigneesToAssignable",
+		"graphql/mutation.updatePullRequest", "graphql/mutation.addProjectV2DraftIssue", "graphql/mutation.updateProjectV2DraftIssue":
 		return true
 	}
 	return false

@@ -27,6 +27,8 @@ func TestAnIssueGivenToAnAgentIsFound(t *testing.T) {
 		"its login":              {`{"assignees":["octocat","copilot-swe-agent[bot]"]}`, true},
 		"its short login":        {`{"assignees":["Copilot"]}`, true},
 		"any bot":                {`{"assignee":"helper[bot]"}`, true},
+		"another agent's":        {`{"assignees":["openai-code-agent"]}`, true},
+		"a short name":           {`{"assignees":[" Claude "]}`, true},
 		"a key twice":            {`{"assignees":[],"assignees":["octocat"]}`, true},
 		"no object":              {`[]`, true},
 		"a list that is none":    {`{"assignees":{"0":"x"}}`, true},
@@ -48,6 +50,14 @@ func TestADocumentThatGivesAnIssueToAnAgentWritesARef(t *testing.T) {
 		`{"query":"mutation { addAssigneesToAssignable(input: {assignableId: \"I_1\", assigneeIds: [\"U_1\"]}) { clientMutationId } }"}`:                                         false,
 		`{"query":"mutation { addAssigneesToAssignable(input: {assignableId: \"I_1\", assigneeIds: [\"BOT_kgDOC9w8XQ\"]}) { clientMutationId } }"}`:                              true,
 		`{"query":"mutation($a: [ID!]!) { addAssigneesToAssignable(input: {assignableId: \"I_1\", assigneeIds: $a}) { clientMutationId } }","variables":{"a":["MDM6Qm90MQ=="]}}`: true,
+		`{"query":"mutation { addAssigneesToAssignable(input: {assignableId: \"I_1\", assigneeIds: [\"\\u0042OT_kgDOC9w8XQ\"]}) { clientMutationId } }"}`:                        true,
+		`{"query":"mutation { addAssigneesToAssignable(input: {assignableId: \"I_1\", assigneeIds: [\"MD M6\\nQm90MQ==\"]}) { clientMutationId } }"}`:                            true,
+		`{"query":"mutation { addAssigneesToAssignable(input: {assignableId: \"I_1\", assigneeIds: [\"MDAzOkJvdDE=\"]}) { clientMutationId } }"}`:                                true,
+		`{"query":"mutation { addAssigneesToAssignable(input: {assignableId: \"I_1\", assigneeIds: [\"MDQ6VXNlcjE=\"]}) { clientMutationId } }"}`:                                false,
+		`{"query":"mutation { addAssigneesToAssignable(input: {assignableId: \"I_1\", assigneeLogins: [\"x\"]}) { clientMutationId } }"}`:                                        true,
+		`{"query":"mutation($a: [ID!] = [\"BOT_1\"]) { updatePullRequest(input: {pullRequestId: \"PR_1\", assigneeIds: $a}) { clientMutationId } }"}`:                            true,
+		`{"query":"mutation { updatePullRequest(input: {pullRequestId: \"PR_1\", title: \"a \\\"BOT_1\\\" \\\\\"}) { clientMutationId } }"}`:                                     false,
+		`{"query":"mutation { addProjectV2DraftIssue(input: {projectId: \"PVT_1\", title: \"x\", assigneeIds: [\"BOT_1\"]}) { clientMutationId } }"}`:                            true,
 		`{"query":"mutation { addComment(input: {subjectId: \"I_1\", body: \"agentAssignment\"}) { clientMutationId } }"}`:                                                       false,
 	} {
 		operations, _, err := github.ReadGraphQL(http.Header{"Content-Type": {"application/json"}}, strings.NewReader(document))

@@ -80,7 +80,7 @@ func parseGraphQL(media string, body []byte) ([]Operation, []byte, *Unresolved) 
 	}
 	operations, err := r.operations()
 	for i := range operations {
-		operations[i].WritesRefs = operations[i].WritesRefs || mayAssign(operations[i].Name) && assigns(printed)
+		operations[i].WritesRefs = operations[i].WritesRefs || mayAssign(operations[i].Name) && r.assigns()
 	}
 	return operations, printed, err
 }
