@@ -16,13 +16,13 @@ import (
 func (x *exchange) classify() *refusal {
 	x.policy = x.generation.Policies[x.record.Policy]
 	x.find()
-	if refusal := x.checkSources(); refusal != nil {
-		return refusal
-	}
 	if x.visit != nil {
 		x.means(x.visit.Read((*body)(x)))
 	}
-	return x.unread
+	if x.unread != nil {
+		return x.unread
+	}
+	return x.checkSources()
 }
 
 // find looks for the service that the request goes to.

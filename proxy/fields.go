@@ -18,14 +18,15 @@ type fate struct {
 
 // What servers take a field for.
 const (
-	asMethod = "another method than the one that was judged"
-	asFields = "other fields than those that were judged"
-	asPath   = "another path than the one that was judged"
-	asSource = "a second path, which no rule has judged: copy by way of the agent"
-	asHost   = "another host than the one that was judged"
-	asScheme = "another scheme or port than the request's"
-	asClient = "the address of a client, which it is for a proxy in front of a server to say"
-	asProxy  = "the word of a proxy in front of the server"
+	asMethod  = "another method than the one that was judged"
+	asFields  = "other fields than those that were judged"
+	asPath    = "another path than the one that was judged"
+	asSource  = "a second path, which no rule has judged: copy by way of the agent"
+	asAccount = "another account than the one that was judged"
+	asHost    = "another host than the one that was judged"
+	asScheme  = "another scheme or port than the request's"
+	asClient  = "the address of a client, which it is for a proxy in front of a server to say"
+	asProxy   = "the word of a proxy in front of the server"
 )
 
 // secondReadings is the one table of request fields by which some server takes a request
@@ -71,6 +72,12 @@ var secondReadings = map[string]fate{
 	"X-Bce-Copy-Source":       {second: byBucket, as: asSource},
 	"X-Amz-Copy-Source":       {second: byBucket, as: asSource},
 	"X-Obs-Copy-Source":       {second: byBucket, as: asSource},
+	"X-Tos-Copy-Source":       {second: byBucket, as: asSource},
+	"X-Amz-Rename-Source":     {second: byOperation, as: asSource},
+	// OpenStack: of which account that is.
+	"X-Copy-From-Account":      {as: asAccount},
+	"X-Symlink-Target-Account": {as: asAccount},
+	"Destination-Account":      {as: asAccount},
 
 	"X-Http-Host-Override":  {as: asHost},
 	"X-Envoy-Original-Host": {as: asHost},
@@ -122,10 +129,24 @@ func fateOf(name string) (f fate, found bool) {
 	if strings.HasPrefix(plain, forwardedPrefix) {
 		return secondReadings[forwardedPrefix], true
 	}
+	if namesSource(plain) {
+		return fate{as: asSource}, true
+	}
 	if plain != name && (slices.Contains(decisive, plain) || slices.Contains(hopByHop, plain) || decidesAtAWS(plain)) {
 		return fate{as: plain}, true
 	}
 	return fate{}, false
+}
+
+// namesSource reports whether a field is called as clouds call what is copied, moved or linked.
+// Those whose form is known are in the table.
+func namesSource(plain string) bool {
+	if !strings.HasPrefix(plain, "X-") || strings.Contains(plain, "-Meta-") {
+		return false
+	}
+	return slices.ContainsFunc([]string{"-Copy-Source", "-Move-Source", "-Rename-Source", "-Symlink-Target"}, func(end string) bool {
+		return strings.HasSuffix(plain, end)
+	})
 }
 
 // decidesAtAWS: metadata of objects decides nothing, and has underscores.

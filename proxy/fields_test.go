@@ -62,7 +62,8 @@ func TestFieldsWithASecondReadingAreRefused(t *testing.T) {
 			"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "x_http_method-Override", "X.HTTP.Method", "X-Original-Method",
 			"X-Original-URL", "X-Rewrite-URL", "X_Rewrite_Url", "X-Original-URI", "X-Envoy-Original-Path", "SCRIPT_NAME", "Path_Info",
 			"X-MS-Original-URL", "X-Waws-Unencoded-Url", "X-Invoke-Path", "X-Matched-Path", "X-Middleware-Subrequest",
-			"X-Symlink-Target", "X-Object-Manifest", "X.Obs.Copy-Source", "X_Goog_Copy_Source", "X-Ms.Copy-Source",
+			"X-Symlink-Target", "X-Object-Manifest", "X-Copy-From-Account", "Destination-Account", "X-Symlink-Target-Account",
+			"X-Kss-Copy-Source", "X-Qs-Move-Source", "X-Oss-Symlink-Target", "X-Oss-Rename-Source", "X_Tos_Copy_Source", "X-Amz_Rename-Source", "X.Obs.Copy-Source", "X_Goog_Copy_Source", "X-Ms.Copy-Source",
 			"X-HTTP-Host-Override", "X-Sendfile-Type", "X-Accel-Mapping",
 			"Transfer_Encoding", "Content_Length", "Content_Type", "Content_Encoding", "X_Amz_Copy_Source", "X-Amz_Target",
 		} {
@@ -247,6 +248,12 @@ func TestTheSourceOfACopyIsJudgedToo(t *testing.T) {
 			"X-Goog-Copy-Source: agents/kept/b":                 "policy",
 			"X-Oss-Copy-Source: /prod/b":                        "malformed",
 			"X-Obs-Copy-Source: agents/b":                       "",
+			"X-Tos-Copy-Source: /agents/kept/b":                 "policy",
+			"X-Amz-Rename-Source: agents/b":                     "malformed", // a bucket's, or a key's
+			"X-Amz-Copy-Source: agents/b?/../../prod/b":         "malformed",
+			"X-Amz-Copy-Source: agents/b+c":                     "malformed",
+			"X-Object-Meta-Copy-Source: /prod/b":                "",
+			"X-Amz-Meta-Copy-Source: prod/b":                    "",
 			"X-Bce-Copy-Source: /agents/kept/b":                 "policy",
 			"X-Cos-Copy-Source: api.test/agents/b":              "",
 			"X-Cos-Copy-Source: api.test/prod/b":                "policy",

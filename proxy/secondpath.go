@@ -7,6 +7,7 @@ import (
 
 	"sallyport/internal/host"
 	"sallyport/policy"
+	"sallyport/services"
 )
 
 // secondPath is what a request names beside its own path, at the same host: where it copies
@@ -25,6 +26,7 @@ const (
 	byBucket                        // BUCKET/KEY, with or without a slash before it
 	byHost                          // HOST/KEY
 	byContainer                     // CONTAINER/OBJECT of the account in the request's path
+	byOperation                     // in a form that only the service's own operations tell
 )
 
 // checkDestination reads where WebDAV copies or moves to.
@@ -39,11 +41,11 @@ func (x *exchange) checkDestination() *refusal {
 	return x.readSecondPath("Destination", byURL)
 }
 
-// checkSources reads the sources of copies, but for those that the service reads by itself:
-// it names what a copy is made of.
+// checkSources reads the sources of copies, but for those that the request's visit has named.
 func (x *exchange) checkSources() *refusal {
+	namer, _ := x.visit.(services.Sourcer)
 	for _, field := range x.target.sources {
-		if x.visit != nil && strings.HasPrefix(field, "X-Amz-") {
+		if namer != nil && namer.NamesSource(field) {
 			continue
 		}
 		if refusal := x.readSecondPath(field, secondReadings[field].second); refusal != nil {
@@ -74,6 +76,7 @@ func (x *exchange) readSecondPath(field string, form pathForm) *refusal {
 }
 
 var (
+	errPlus      = errors.New("some servers read its + as a space; write %2B or %20")
 	errElsewhere = errors.New("it names another host")
 	errUnread    = errors.New("it cannot be read as one path")
 	errBucket    = errors.New("it names another bucket than the request, which no rule about this host's paths can judge")
@@ -82,11 +85,17 @@ var (
 // secondPathText is the path, as it would be sent. Queries, which name versions or hold
 // signatures, are left out.
 func (x *exchange) secondPathText(value string, form pathForm) (string, error) {
+	path, query, _ := strings.Cut(value, "?")
+	switch {
+	case form != byURL && strings.Contains(query, "/"): // of a key, for who knows no queries there
+		return "", errUnread
+	case form > byPath && strings.Contains(path, "+"):
+		return "", errPlus
+	}
 	switch form {
 	case byURL:
 		return x.pathOfURL(value)
 	case byPath:
-		path, _, _ := strings.Cut(value, "?")
 		if !strings.HasPrefix(path, "/") {
 			return "", errUnread
 		}
@@ -98,16 +107,15 @@ func (x *exchange) secondPathText(value string, form pathForm) (string, error) {
 		}
 		return x.pathOfURL(x.target.scheme + "://" + value)
 	case byBucket:
-		path, _, _ := strings.Cut(strings.TrimPrefix(value, "/"), "?")
-		return x.pathInBucket(path)
+		return x.pathInBucket(strings.TrimPrefix(path, "/"))
 	case byContainer:
 		version, rest, _ := strings.Cut(strings.TrimPrefix(x.target.rawPath, "/"), "/")
 		account, _, found := strings.Cut(rest, "/")
-		path, _, _ := strings.Cut(strings.TrimPrefix(value, "/"), "?")
 		if !found {
 			return "", errUnread
 		}
-		return "/" + version + "/" + account + "/" + path, nil
+		return "/" + version + "/" + account + "/" + strings.TrimPrefix(path, "/"), nil
+	case byOperation:
 	}
 	return "", errUnread
 }

@@ -99,3 +99,32 @@ func unnamedKey(is bool) string {
 	}
 	return ""
 }
+
+// A store may carry out a copy that has no name here. Its source is then a second path.
+func TestACopyWithoutANameIsJudgedByItsSource(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(r *rig) {
+		r.credentials = unnamedCredentials
+		r.getenv = func(string) string { return canary }
+	})
+	r.upstream(func(http.ResponseWriter, *http.Request) {}, true, "store.test")
+	r.configure(`
+policy: operator
+rules:
+  - {name: agents, allow: {host: store.test, path: "/acme/agents/**"}, credential: keys, unnamed: allow}
+`)
+	client := r.client(r.agent("a"), true)
+	for source, want := range map[string]int{
+		"acme/agents/b":       http.StatusOK,
+		"/acme/agents/b":      http.StatusOK,
+		"acme/prod/b":         http.StatusForbidden,
+		"other/agents/b":      http.StatusBadRequest,
+		"acme/agents/../b":    http.StatusBadRequest,
+		"acme/agents%2fb/%5c": http.StatusBadRequest,
+	} {
+		request := signedFor(t, "s3", "eu-west-1", http.MethodPut, "https://store.test/acme/agents/a?acl", "", "X-Amz-Copy-Source: "+source)
+		response, err := client.Do(request)
+		require.NoError(t, err)
+		assert.Equal(t, want, response.StatusCode, "%s: %s", source, body(t, response))
+	}
+}

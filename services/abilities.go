@@ -46,6 +46,13 @@ type Denied struct{ Detail string }
 
 func (d *Denied) Error() string { return d.Detail }
 
+// Sourcer is a Visit that names by itself what a request copies. Any other source is judged
+// as a second path.
+type Sourcer interface {
+	// NamesSource is asked after [Visit].Read, about a header field that holds a source.
+	NamesSource(field string) bool
+}
+
 // Describer is a Visit that says more in the row than what the request does.
 type Describer interface {
 	// Describe is asked whether or not the request has a name.

@@ -5,7 +5,7 @@
 // says what the request does. What only some services do is an optional interface of one
 // method that the core finds by assertion: on a Service, its Sites or a Visit.
 //
-// The exchange asks a visit in this order: [Sites].Find, [Visit].Read, [Checker],
+// The exchange asks a visit in this order: [Sites].Find, [Visit].Read, [Sourcer], [Checker],
 // [Narrower], [Describer] and [Besider] before the intent is committed, [Shaper] before
 // the request leaves; then [Budgeter], [Answerer], [Learner] and [Watcher] about the
 // answer; [Refuser] in the place of an answer.

@@ -34,6 +34,12 @@ func (v *visit) Read(b services.Body) policy.Meaning {
 	return meaningOf(&v.operation, v.region)
 }
 
+// NamesSource implements [services.Sourcer]: a request that has a name is judged by the object
+// that its source is.
+func (v *visit) NamesSource(field string) bool {
+	return len(v.operation.Calls) > 0 && strings.HasPrefix(field, "X-Amz-")
+}
+
 // AnswersItself implements [services.Named].
 func (v *visit) AnswersItself() bool { return v.site.answersItself() }
 
