@@ -130,8 +130,10 @@ func isBot(id string) bool {
 	if len(plain) > 3 && strings.EqualFold(plain[:4], "BOT/") {
 		return true
 	}
-	const kind = 16                                                                 // characters, in which the kind is told
-	decoded, _ := base64.RawStdEncoding.DecodeString(plain[:min(len(plain), kind)]) // all but an odd last character
+	const kind = 16 // characters, in which the kind is told
+	plain = plain[:min(len(plain), kind)]
+
+	decoded, _ := base64.RawStdEncoding.DecodeString(plain) // all but an odd last character
 	return bytes.Contains(bytes.ToLower(decoded), []byte(":bot"))
 }
 
