@@ -26,7 +26,8 @@ const maxAnswer = 64 << 20
 
 // Client speaks to the server of one HOME. It is safe for concurrent use.
 type Client struct {
-	http *http.Client
+	http   *http.Client
+	server int
 }
 
 // Dial connects to the server that listens on socket. The error wraps
@@ -49,8 +50,11 @@ func Dial(ctx context.Context, socket string) (*Client, error) {
 		},
 		MaxIdleConns: 1,
 	}
-	return &Client{http: &http.Client{Transport: transport, Timeout: answerTimeout}}, nil
+	return &Client{http: &http.Client{Transport: transport, Timeout: answerTimeout}, server: listener(first)}, nil
 }
+
+// Server is the process that listens on the socket; 0 if the system does not tell.
+func (c *Client) Server() int { return c.server }
 
 // Close ends the client's idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }

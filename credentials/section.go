@@ -12,6 +12,7 @@ type parser struct {
 	options Options
 	env     []string                           // variables that env: secrets read
 	files   []string                           // files that file: secrets are read from
+	argv    [][]string                         // commands that exec: secrets are printed by
 	later   []func(all map[string]*Credential) // what needs the others
 	sources []source                           // of the credential that is being read
 }

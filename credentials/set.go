@@ -34,6 +34,7 @@ type Set struct {
 	warnings    []string
 	env         []string
 	files       []string
+	argv        [][]string
 }
 
 // Parse reads credentials.yaml. The error is a [yamldoc.Errors] that lists everything wrong.
@@ -61,6 +62,7 @@ func Parse(file string, data []byte, options Options) (*Set, error) {
 	slices.Sort(p.env)
 	slices.Sort(p.files)
 	set.warnings, set.env, set.files = doc.Warnings(), slices.Compact(p.env), slices.Compact(p.files)
+	set.argv = p.argv
 	return set, nil
 }
 
@@ -188,6 +190,15 @@ func (s *Set) Files() []string {
 		return nil
 	}
 	return slices.Clone(s.files)
+}
+
+// Commands returns the commands that exec: secrets are printed by: who changes one of their
+// files has the secret.
+func (s *Set) Commands() [][]string {
+	if s == nil {
+		return nil
+	}
+	return slices.Clone(s.argv)
 }
 
 // Hosts reads the patterns that a credential is bound to.

@@ -208,6 +208,7 @@ func (s *Section) command() source {
 	if len(argv) == 0 || argv[0] == "" {
 		return nil
 	}
+	s.parser.argv = append(s.parser.argv, argv)
 	return &command{
 		argv: argv, home: s.options.Home, refresh: refresh, now: s.options.Now,
 		path: s.options.Getenv("PATH"), environ: minimal(s.options.Getenv), trust: s.options.TrustGroup,

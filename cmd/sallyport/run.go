@@ -110,7 +110,7 @@ func runCommand(ctx context.Context, a *app, o runOptions, argv []string) error 
 	defer client.Close()
 	// Before this process holds the agent's key and hides its memory, which also
 	// keeps it from setting up namespaces.
-	child, err := behindVeil(a, o.hide, path, secrets.Files())
+	child, err := behindVeil(a, o.hide, path, secrets, client.Server())
 	if err != nil {
 		return err
 	}

@@ -37,8 +37,10 @@ func TestRunKeepsHomeFromItsCommand(t *testing.T) {
 	}
 	shown := []string{
 		"can read a key by its link", "can read a key by its real path", "can read a key by another mount", "can read a secret file",
-		"can change a policy", "can make a policy",
+		"can read a key by an open folder", "can read a secret that is open",
+		"can change a policy", "can make a policy", "can put another folder in place of the policies", "can change what the server runs",
 	}
+	ways := []string{"can type into the terminal", "can put another folder in place of the home"}
 	for _, one := range []struct {
 		world
 		can  []string
@@ -47,18 +49,19 @@ func TestRunKeepsHomeFromItsCommand(t *testing.T) {
 	}{
 		{
 			world: world{"user", ordinary, false}, more: []string{"hidden or not at all"},
-			said: "kept from it: administration, HERE/link with its keys and secrets, the memory of your other processes; not kept: your other files",
+			said: "kept from it: administration, HERE/link with its keys and secrets, the memory of your other processes; not kept: where HERE/link leads the server, where HERE/link-to-secret leads the server, your other files",
 		},
 		{
-			world: world{"user without namespaces", ordinary, true}, can: shown,
+			world: world{"user without namespaces", ordinary, true}, can: shown, more: ways,
 			said: "kept from it: administration; not kept: HERE/link with its keys and secrets (forbidden), your other files",
 		},
 		{
-			world: world{"root", 0, false}, more: []string{"hidden or not at all"}, can: rootCan(),
+			world: world{"root", 0, false}, can: append([]string{"can put another folder in place of the policies"}, rootCan()...),
+			more: append([]string{"hidden by a link", "hidden or not at all"}, ways...),
 			said: "kept from it: administration, HERE/link with its keys and secrets; not kept: what root can undo",
 		},
 		{
-			world: world{"root without namespaces", 0, true}, can: append(append([]string{}, shown...), rootReads()...),
+			world: world{"root without namespaces", 0, true}, can: append(append([]string{}, shown...), rootReads()...), more: ways,
 			said: "kept from it: administration; not kept: HERE/link with its keys and secrets (forbidden), your other files",
 		},
 	} {

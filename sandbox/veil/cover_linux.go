@@ -21,11 +21,35 @@ func (p preparation) cover() error {
 	if err != nil {
 		return err
 	}
+	working, err := unix.Getwd()
+	if err != nil {
+		working = "/" // it has no path, so there is no way back to it
+	}
+	if err := leaveFolders(hide); err != nil {
+		return err
+	}
+	// First what is to stay where it is, outer folders before inner ones: the rest is mounted in it.
+	for _, folder := range p.Hold {
+		if err := hold(folder); err != nil {
+			return err
+		}
+	}
 	if p.Own {
 		if err := ownSSH(hide); err != nil {
 			return err
 		}
 	}
+	if err := p.coverAll(hide, working); err != nil {
+		return err
+	}
+	// The folder that this process stands in may be the one below a cover.
+	if err := os.Chdir(working); err != nil {
+		return fmt.Errorf("go to the working folder: %w", err)
+	}
+	return nil
+}
+
+func (p preparation) coverAll(hide []string, working string) error {
 	for _, path := range p.Freeze {
 		if !Within(path, hide) {
 			if err := freeze(path); err != nil {
@@ -33,21 +57,10 @@ func (p preparation) cover() error {
 			}
 		}
 	}
-	working, err := unix.Getwd()
-	if err != nil {
-		working = "/" // it has no path, so it is in nothing that is hidden
-	}
 	for _, path := range hide {
 		if err := p.hide(path, append(p.Keep, working)); err != nil {
 			return err
 		}
-	}
-	if !Within(working, hide) {
-		return nil
-	}
-	// The folder that this process stands in is the one below the cover.
-	if err := os.Chdir(working); err != nil {
-		return fmt.Errorf("go to the empty folder: %w", err)
 	}
 	return nil
 }
@@ -62,27 +75,13 @@ func (p preparation) hide(path string, keep []string) error {
 	if err != nil {
 		return fmt.Errorf("look at what is to be hidden: %w", err)
 	}
-	const flags = syscall.MS_NOSUID | syscall.MS_NODEV | syscall.MS_NOEXEC
-	at := path
 	if !info.IsDir() {
-		// No folder is certain to be there for an empty file but one of our own.
-		if at, err = os.MkdirTemp("", "sallyport-hidden-*"); err != nil {
-			return fmt.Errorf("make an empty file: %w", err)
-		}
-		defer os.Remove(at)
+		return withEmptyFile(func(empty string) error {
+			return step("hide", path, syscall.Mount(empty, path, "", syscall.MS_BIND, ""))
+		})
 	}
-	if err := syscall.Mount("sallyport-hidden", at, "tmpfs", flags, "mode=0755,size=64k"); err != nil {
+	if err := syscall.Mount("sallyport-hidden", path, "tmpfs", private, "mode=0755,size=64k"); err != nil {
 		return step("hide", path, err)
-	}
-	if !info.IsDir() {
-		empty := filepath.Join(at, "empty")
-		if err := os.WriteFile(empty, nil, 0); err != nil {
-			return fmt.Errorf("make an empty file: %w", err)
-		}
-		if err := syscall.Mount(empty, path, "", syscall.MS_BIND, ""); err != nil {
-			return step("hide", path, err)
-		}
-		return step("leave", at, syscall.Unmount(at, syscall.MNT_DETACH))
 	}
 	if err := os.WriteFile(filepath.Join(path, notice), []byte(noticeText), 0o444); err != nil { //nolint:gosec // for everybody to read
 		return fmt.Errorf("say that %s is hidden: %w", path, err)
@@ -95,7 +94,28 @@ func (p preparation) hide(path string, keep []string) error {
 		}
 	}
 	// What is written there would be lost, so nothing can be.
-	return step("hide", path, syscall.Mount("", path, "", flags|syscall.MS_REMOUNT|syscall.MS_BIND|syscall.MS_RDONLY, ""))
+	return step("hide", path, syscall.Mount("", path, "", private|syscall.MS_REMOUNT|syscall.MS_BIND|syscall.MS_RDONLY, ""))
+}
+
+// private is how what we mount ourselves is mounted.
+const private = syscall.MS_NOSUID | syscall.MS_NODEV | syscall.MS_NOEXEC
+
+// withEmptyFile makes an empty file that nobody opens, to be mounted elsewhere. No
+// folder is certain to be there for it but one of our own, which is gone afterwards.
+func withEmptyFile(use func(file string) error) error {
+	dir, err := os.MkdirTemp("", "sallyport-hidden-*")
+	if err != nil {
+		return fmt.Errorf("make an empty file: %w", err)
+	}
+	defer os.Remove(dir)
+	if err := syscall.Mount("sallyport-hidden", dir, "tmpfs", private, "mode=0755,size=64k"); err != nil {
+		return step("mount", dir, err)
+	}
+	file := filepath.Join(dir, "empty")
+	if err := os.WriteFile(file, nil, 0); err != nil {
+		return errors.Join(fmt.Errorf("make an empty file: %w", err), syscall.Unmount(dir, syscall.MNT_DETACH))
+	}
+	return errors.Join(use(file), step("leave", dir, syscall.Unmount(dir, syscall.MNT_DETACH)))
 }
 
 // freeze makes a file or folder one that cannot be changed by its path.

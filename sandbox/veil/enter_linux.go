@@ -40,7 +40,7 @@ func Enter() error {
 }
 
 func (p preparation) carryOut() error {
-	if err := mark(); err != nil {
+	if err := mark(p.Server); err != nil {
 		return err
 	}
 	if !p.Veil {
@@ -65,6 +65,9 @@ func giveUp() error {
 	}
 	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
 		return fmt.Errorf("clear ambient capabilities: %w", err)
+	}
+	if err := neverType(); err != nil {
+		return err
 	}
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	none := [2]unix.CapUserData{}

@@ -22,14 +22,23 @@ const Marks = true
 const limitRTTime = 15
 
 // mark lowers the hard limit on real-time processor time by one microsecond of
-// half a million years. It means nothing to any program, it goes over to
-// whatever the command starts, however detached, and only the privilege to raise
-// limits takes it off again (getrlimit(2)). So who has a lower limit than the
-// server is not who administers it.
-func mark() error {
+// half a million years, or below what the server has if that is less. It means
+// nothing to any program, it goes over to whatever the command starts, however
+// detached, and only the privilege to raise limits takes it off again
+// (getrlimit(2)). So who has a lower limit than the server is not who administers it.
+func mark(server int) error {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(limitRTTime, &limit); err != nil {
 		return fmt.Errorf("read RLIMIT_RTTIME: %w", err)
+	}
+	if server != 0 {
+		// What cannot be seen has ended, or is in another PID namespace, and then the server lets nobody in.
+		if theirs, err := limitOf(server); err == nil {
+			limit.Max = min(limit.Max, theirs)
+		}
+	}
+	if limit.Max == 0 {
+		return errors.New("the server's RLIMIT_RTTIME is 0, and a command could have none below it")
 	}
 	limit.Max--
 	limit.Cur = min(limit.Cur, limit.Max)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -20,12 +21,15 @@ type Process struct {
 	control *os.File
 	from    *json.Decoder
 	exposed error
+	loose   []string
 	became  bool // the command
 }
 
 // preparation is what the new process is told first.
 type preparation struct {
 	Hide, Freeze, Keep []string
+	Hold               []string // folders that stay where they are
+	Server             int
 	Veil               bool // there is a mount namespace of its own
 	Own                bool // and a user namespace
 }
@@ -51,16 +55,19 @@ func Start(c Config) (*Process, error) {
 	}
 	// Descent is seen by this name; where it cannot be taken, the mark has to do alone.
 	_ = os.WriteFile("/proc/self/comm", []byte(ancestor), 0)
+	ways := slices.Concat(c.Hide, c.Freeze)
 	c.Hide, c.Freeze = Resolve(c.Hide), Resolve(c.Freeze)
+	hold, links := changeable(ways, slices.Concat(c.Hide, c.Freeze))
 	exposed := c.Show
 	if exposed == nil {
-		p, err := c.start(namespaces())
+		p, err := c.start(namespaces(), hold)
 		if err == nil {
+			p.loose = links
 			return p, nil
 		}
 		exposed = err
 	}
-	p, err := c.start(&syscall.SysProcAttr{})
+	p, err := c.start(&syscall.SysProcAttr{}, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +90,7 @@ func namespaces() *syscall.SysProcAttr {
 	}
 }
 
-func (c Config) start(attributes *syscall.SysProcAttr) (*Process, error) {
+func (c Config) start(attributes *syscall.SysProcAttr, hold []string) (*Process, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("make a socket pair: %w", err)
@@ -102,7 +109,7 @@ func (c Config) start(attributes *syscall.SysProcAttr) (*Process, error) {
 	}
 	p := &Process{Process: cmd.Process, control: ours, from: json.NewDecoder(ours)}
 	err = p.tell(preparation{
-		Hide: c.Hide, Freeze: c.Freeze, Keep: c.Keep,
+		Hide: c.Hide, Freeze: c.Freeze, Keep: c.Keep, Hold: hold, Server: c.Server,
 		Veil: attributes.Cloneflags != 0, Own: attributes.Cloneflags&syscall.CLONE_NEWUSER != 0,
 	})
 	if err == nil {
@@ -127,6 +134,10 @@ func explain(err error) error {
 
 // Exposed says why the command sees what should be hidden; nil if it does not.
 func (p *Process) Exposed() error { return p.exposed }
+
+// Loose are the links on the way to what is hidden or frozen which the command may
+// replace by others, so that whoever follows them then comes to other files.
+func (p *Process) Loose() []string { return p.loose }
 
 // Own says whether the command lives in a user namespace of its own, in which no
 // program changes its user.

@@ -11,9 +11,10 @@ import (
 type Config struct {
 	Helper []string // arguments with which this very program calls [Enter] in the new process
 	Hide   []string // files and folders that the command shall not see
-	Freeze []string // files and folders that it may see and not change
+	Freeze []string // files and folders that it may see and not change, nor put others in their place
 	Keep   []string // folders that exist, empty, for the command if they are in hidden ones
 	Show   error    // why nothing shall be hidden; nil: hide if that is possible
+	Server int      // the process whose administration the mark keeps from the command; 0 if unknown
 
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer

@@ -23,6 +23,9 @@ func Start(c Config) (*Process, error) { return &Process{config: c}, nil }
 // Exposed says why the command sees what should be hidden.
 func (p *Process) Exposed() error { return errSystem }
 
+// Loose are none: nothing is hidden.
+func (p *Process) Loose() []string { return nil }
+
 // Own is false: there are no user namespaces.
 func (p *Process) Own() bool { return false }
 

@@ -7,8 +7,10 @@ mkdir -p user/work elsewhere && ln -s real-home link && ln -s elsewhere/secret l
 printf 'trust_domain: agents.internal\nlisten: 127.0.0.1:0\n' >link/sallyport.yaml
 mv link/policies elsewhere/policies && ln -s ../elsewhere/policies link/policies
 echo s3cr3t >elsewhere/secret && chmod 600 elsewhere/secret
-printf 'credentials:\n  a: {kind: bearer, secret: {file: %s}, hosts: [a.example.com]}\n' "$here/link-to-secret" >link/credentials.yaml
-SERVER_SECRET=x "$sallyport" serve 2>server.log & server=$!
+printf '#!/bin/sh\necho s3cr3t\n' >elsewhere/print && chmod 700 elsewhere/print
+printf 'credentials:\n  a: {kind: bearer, secret: {file: %s}, hosts: [a.example.com]}\n  b: {kind: bearer, secret: {exec: [sh, %s]}, hosts: [b.example.com]}\n' "$here/link-to-secret" "$here/elsewhere/print" >link/credentials.yaml
+# a server that may less than who starts commands, as a service manager may have it
+SERVER_SECRET=x prlimit --rttime=1000000 "$sallyport" serve 2>server.log & server=$!
 until test -S link/state/admin.sock; do kill -0 $server || { cat server.log >&2; exit 9; }; sleep 0.02; done
 run() { "$sallyport" run --policy example --owner person:dana "$@"; }
 
@@ -20,8 +22,12 @@ run -- sh -c '
 	can "read a key by its real path" holds "$1/real-home/state/ca/agent-ca.key"
 	can "read a key by another mount" holds "$1/mounted/state/ca/agent-ca.key"
 	can "read a secret file" holds "$1/elsewhere/secret"
+	can "read a key by an open folder" holds /proc/self/fd/8/state/ca/agent-ca.key
+	can "read a secret that is open" holds /proc/self/fd/9
 	can "change a policy" sh -c "echo >>$1/elsewhere/policies/example.yaml"
 	can "make a policy" sh -c ">$1/elsewhere/policies/mine.yaml"
+	can "put another folder in place of the policies" sh -c "mv $1/elsewhere $1/moved && mv $1/moved $1/elsewhere"
+	can "change what the server runs" sh -c "echo >>$1/elsewhere/print"
 	for process in '$server' $PPID; do
 		can "read a key by the root of another process" holds "/proc/$process/root$1/real-home/state/ca/agent-ca.key"
 		can "read the environment of another process" holds /proc/$process/environ
@@ -31,7 +37,7 @@ run -- sh -c '
 	can "take the cover off in its own namespaces" unshare -Urm umount "$1/real-home"
 	can "go around the cover" unshare -Urm sh -c "mount --bind $1 /mnt && cat /mnt/real-home/state/ca/agent-ca.key"
 	can "administer" "$2" --home "$1/real-home" agent list
-' sh "$here" "$sallyport" 2>"$here/said"
+' sh "$here" "$sallyport" 2>"$here/said" 8<"$here/real-home" 9<"$here/elsewhere/secret"
 echo "exit $?"
 sed -n 's/.*; this is no sandbox/no sandbox/p' "$here/said" | sed "s#$here#HERE#g; s/ ([^()]*not permitted)//; s/ (this system forbids[^)]*))*/ (forbidden)/"
 
@@ -56,6 +62,10 @@ script -qec "'$sallyport' run --policy example --owner person:dana -- bash -c 's
 cd ../../link/state && run -- sh -c 'echo in $(basename "$(pwd)")' 2>/dev/null
 echo "uid $(run -- "$here/id" -u 2>/dev/null)"
 cd ..; run --hide-home never -- sh -c 'test -s state/ca/agent-ca.key && echo shown if asked for' 2>/dev/null
-run --hide-home always -- echo hidden or not at all 2>/dev/null
+run --hide-home always -- echo hidden by a link 2>/dev/null
+sed -i s#link-to-secret#elsewhere/secret# ../real-home/credentials.yaml
+run --home "$here/real-home" --hide-home always -- echo hidden or not at all 2>/dev/null
+script -qec "'$sallyport' run --policy example --owner person:dana -- perl -MErrno=EPERM -e 'ioctl(STDIN, 0x5412, my \$x = q(x)) or exit(\$! == EPERM)' && echo can type into the terminal" /dev/null 2>&1 | tr -d '\r' | grep -o 'can type.*'
+run -- sh -c 'mv "$1" "$1.moved" && mv "$1.moved" "$1" && echo can put another folder in place of the home' sh "$here" 2>/dev/null
 "$sallyport" audit events --type administration.refused | grep -c 'GET /v1/agents'
 kill $server; wait $server
