@@ -18,11 +18,6 @@ type BackupRequest struct {
 	Events     uint64   `json:"events,omitempty"`   // of the trail that it holds
 }
 
-// The events of backups. A backup that is not recorded is not begun.
-const (
-	eventRestored = "home.restored"
-)
-
 // Nothing is the answer to a command that has none.
 type Nothing struct{}
 
@@ -45,7 +40,7 @@ func (s *Session) RecordBackup(ctx context.Context, r BackupRequest) (Nothing, e
 // RecordRestore puts a restore into the trail that it has restored, and each agent that it
 // has suspended or revoked, and each certificate that it has revoked beside them.
 func (s *Session) RecordRestore(ctx context.Context, payload map[string]any, stopped []identity.Agent, certificates []identity.Certificate) error {
-	if err := s.record(ctx, eventRestored, payload); err != nil {
+	if err := s.record(ctx, audit.TypeHomeRestored, payload); err != nil {
 		return err
 	}
 	view := s.service.View()

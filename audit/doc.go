@@ -42,18 +42,9 @@
 // A value is text (any bytes; an agent's input need not be UTF-8), a number
 // (big-endian, without leading zero bytes), 16 bytes of UUID, a packed string
 // (one byte 1 and the bytes of a lower-case hex string, or one byte 0 and the
-// text), or details. A field that is unknown is left out. The tags:
-//
-//	intent   1 agent (UUID)  2 agent_name  3 owner  4 accountable  5 policy
-//	         6 rule  7 decision  8 refusal  9 method  10 scheme  11 host
-//	         12 port (number)  13 operation  14 credential  32 path
-//	         33 resource  34 policy_hash (packed)  35 credential_fingerprint
-//	         (packed)  36 cert_serial (packed)  37 client_addr
-//	         38 http_version  39 instance  40 authorize (number, µs)
-//	         41 credential time (number, µs)  42 details
-//	outcome  1 outcome  2 refusal  3 status (number)  4 upstream_addr
-//	         5 bytes_sent + 1 (number)  6 bytes_received + 1 (number)
-//	         7 upstream_request_id  8 timings  9 details  10 error
+// text), or details. A field that is unknown is left out. Which tag
+// a field has, and how it is stored, stands in the table of all fields (field.go); a
+// count is stored as the number after it.
 //
 // Timings are six uvarints of microseconds, 0 for unknown: authorize,
 // credential, audit, connect, first_byte, total. Details, and the payload of

@@ -29,6 +29,7 @@ const (
 	TypeDocumentStored        = "document.stored"      // a text that other events name by its hash
 	TypeBackupStarted         = "backup.started"
 	TypeBackupMade            = "backup.made"
+	TypeHomeRestored          = "home.restored"     // from a backup
 	TypeTrailPruned           = "trail.pruned"      // a removal, before it begins
 	TypeTrailRecovered        = "trail.recovered"   // a start closed what a crash had left open
 	TypeTrailLogMissing       = "trail.log_missing" // a start found a trail without the write-ahead log in which its end was
@@ -69,6 +70,7 @@ func EventTypes() []string {
 		TypeDocumentStored,
 		TypeBackupStarted,
 		TypeBackupMade,
+		TypeHomeRestored,
 		TypeTrailPruned,
 		TypeTrailRecovered,
 		TypeTrailLogMissing,

@@ -11,10 +11,9 @@ import (
 // and the outcome once there is one.
 type Exchange struct {
 	Intent
-	Seq      uint64 // of the intent
-	Instance string
-	Ended    bool // Outcome is filled
-	Outcome  Outcome
+	Seq     uint64 // of the intent
+	Ended   bool   // Outcome is filled
+	Outcome Outcome
 	// OutcomeSeq is the seq of the outcome, 0 while open.
 	OutcomeSeq uint64
 }
@@ -44,41 +43,9 @@ func (x *Exchange) EachField(fn func(name string, value []byte)) {
 }
 
 func (x *Exchange) members(o *object) {
-	o.text("id", x.ID.String())
-	o.number("seq", int64(x.Seq))
-	o.time("started_at", x.StartedAt)
-	o.time("ended_at", x.Outcome.EndedAt)
-	o.text("instance", x.Instance)
-	o.uuid("agent", x.Agent)
-	o.text("agent_name", x.AgentName)
-	o.text("owner", x.Owner)
-	o.text("accountable", x.Accountable)
-	o.text("policy", x.Policy)
-	o.text("policy_hash", x.PolicyHash)
-	o.text("rule", x.Rule)
-	o.text("decision", x.Decision)
-	o.text("refusal", x.finalRefusal())
-	o.text("method", x.Method)
-	o.text("scheme", x.Scheme)
-	o.text("host", x.Host)
-	o.positive("port", int64(x.Port))
-	o.text("path", x.Path)
-	o.text("operation", x.Operation)
-	o.text("resource", x.Resource)
-	o.text("credential", x.Credential)
-	o.text("credential_fingerprint", x.CredentialFingerprint)
-	o.text("cert_serial", x.CertSerial)
-	o.text("client_addr", x.ClientAddr)
-	o.text("upstream_addr", x.Outcome.UpstreamAddr)
-	o.text("http_version", x.HTTPVersion)
-	o.positive("status", int64(x.Outcome.Status))
-	o.text("outcome", x.Outcome.Outcome)
-	o.count("bytes_sent", x.Ended, x.Outcome.BytesSent)
-	o.count("bytes_received", x.Ended, x.Outcome.BytesReceived)
-	o.text("upstream_request_id", x.Outcome.UpstreamRequestID)
-	o.timings("timings", x.timings())
-	o.details("details", x.details())
-	o.text("error", x.Outcome.Error)
+	for _, f := range rowFields {
+		o.value(f.name, f.tells(x), x.Ended)
+	}
 }
 
 // MarshalJSON is AppendJSON for encoding/json.
@@ -113,7 +80,7 @@ func (x *Exchange) fromIntent(e *event) error {
 		if err := decodeVersion(e); err != nil {
 			return err
 		}
-		if err := decodeIntent(e.payload, &x.Intent, &x.Instance); err != nil {
+		if err := decodeIntent(e.payload, &x.Intent); err != nil {
 			return eventError(e.seq, err)
 		}
 	}
@@ -180,9 +147,8 @@ func decodeEvent(e *event) (EventRow, error) {
 	switch e.kind {
 	case TypeIntent:
 		var in Intent
-		var instance string
-		err = decodeIntent(e.payload, &in, &instance)
-		r.Payload = in.known(instance)
+		err = decodeIntent(e.payload, &in)
+		r.Payload = in.known()
 	case TypeOutcome:
 		var out Outcome
 		err = decodeOutcome(e.payload, &out)
@@ -194,59 +160,4 @@ func decodeEvent(e *event) (EventRow, error) {
 		return r, eventError(e.seq, err)
 	}
 	return r, nil
-}
-
-func (in *Intent) known(instance string) map[string]any {
-	m := known(map[string]any{
-		"agent_name": in.AgentName, "owner": in.Owner, "accountable": in.Accountable,
-		"policy": in.Policy, "policy_hash": in.PolicyHash, "rule": in.Rule, "decision": in.Decision,
-		"refusal": in.Refusal, "method": in.Method, "scheme": in.Scheme, "host": in.Host, "port": int64(in.Port),
-		"path": in.Path, "operation": in.Operation, "resource": in.Resource, "credential": in.Credential,
-		"credential_fingerprint": in.CredentialFingerprint, "cert_serial": in.CertSerial, "client_addr": in.ClientAddr,
-		"http_version": in.HTTPVersion, "instance": instance,
-	})
-	if in.Agent != uuid.Nil {
-		m["agent"] = in.Agent.String()
-	}
-	if t := known(map[string]any{"authorize": in.AuthorizeMS, "credential": in.CredentialMS}); len(t) > 0 {
-		m["timings"] = t
-	}
-	if len(in.Details) > 0 {
-		m["details"] = in.Details
-	}
-	return m
-}
-
-func (out *Outcome) known() map[string]any {
-	m := known(map[string]any{
-		"outcome": out.Outcome, "refusal": out.Refusal, "status": int64(out.Status), "upstream_addr": out.UpstreamAddr,
-		"upstream_request_id": out.UpstreamRequestID, "error": out.Error,
-	})
-	if out.BytesSent >= 0 {
-		m["bytes_sent"] = out.BytesSent
-	}
-	if out.BytesReceived >= 0 {
-		m["bytes_received"] = out.BytesReceived
-	}
-	t := out.Timings
-	if t := known(map[string]any{
-		"authorize": t.Authorize, "credential": t.Credential, "audit": t.Audit,
-		"connect": t.Connect, "first_byte": t.FirstByte, "total": t.Total,
-	}); len(t) > 0 {
-		m["timings"] = t
-	}
-	if len(out.Details) > 0 {
-		m["details"] = out.Details
-	}
-	return m
-}
-
-// known removes the zero values of m.
-func known(m map[string]any) map[string]any {
-	for k, v := range m {
-		if v == "" || v == int64(0) || v == float64(0) {
-			delete(m, k)
-		}
-	}
-	return m
 }

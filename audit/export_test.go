@@ -20,11 +20,10 @@ func OpenDatabase(path string) (*sql.DB, error) {
 // RecodeIntent decodes and encodes an intent's payload.
 func RecodeIntent(payload []byte) ([]byte, error) {
 	var in Intent
-	var instance string
-	if err := decodeIntent(payload, &in, &instance); err != nil {
+	if err := decodeIntent(payload, &in); err != nil {
 		return nil, err
 	}
-	return appendIntent(nil, &in, instance), nil
+	return appendIntent(nil, &in), nil
 }
 
 // RecodeOutcome decodes and encodes an outcome's payload.
@@ -46,8 +45,13 @@ func RecodeMap(payload []byte) ([]byte, error) {
 }
 
 // EncodeIntent and EncodeOutcome encode what a Trail would store.
-func EncodeIntent(in *Intent, instance string) []byte { return appendIntent(nil, in, instance) }
-func EncodeOutcome(out *Outcome) []byte               { return appendOutcome(nil, out) }
+func EncodeIntent(in *Intent, instance string) []byte {
+	with := *in
+	with.Instance = instance
+	return appendIntent(nil, &with)
+}
+
+func EncodeOutcome(out *Outcome) []byte { return appendOutcome(nil, out) }
 
 // EncodeMap is the payload of any other event.
 func EncodeMap(m map[string]any) ([]byte, error) { return encodeMap(m) }
@@ -147,4 +151,15 @@ func (s *store) appendPlain(t *tree, e *event, hashed bool) error {
 func IndexWholePaths(t *Trail) {
 	x := &t.writer().projector.index
 	x.full.whole, x.open.whole = true, true
+}
+
+// DecodedIntent and DecodedOutcome are what payloads say.
+func DecodedIntent(payload []byte) (in Intent, err error) {
+	err = decodeIntent(payload, &in)
+	return in, err
+}
+
+func DecodedOutcome(payload []byte) (out Outcome, err error) {
+	err = decodeOutcome(payload, &out)
+	return out, err
 }

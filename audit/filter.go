@@ -35,26 +35,32 @@ type Filter struct {
 
 // matches decides exactly; the SQL below only narrows.
 func (f *Filter) matches(x *Exchange) bool {
+	for _, field := range searchFields {
+		want := *field.filter(f)
+		if want == "" {
+			continue
+		}
+		if have := field.value(x); have != want && (!field.glob || !globMatch(want, have)) {
+			return false
+		}
+	}
 	return (f.Agent == uuid.Nil || f.Agent == x.Agent) &&
-		isOrEmpty(f.AgentName, x.AgentName) &&
-		isOrEmpty(f.Owner, x.Owner) &&
-		isOrEmpty(f.Accountable, x.Accountable) &&
-		isOrEmpty(f.Host, x.Host) &&
-		(f.Operation == "" || globMatch(f.Operation, x.Operation)) &&
-		isOrEmpty(f.Resource, x.Resource) &&
-		(f.Text == "" || strings.Contains(x.Path, f.Text) || strings.Contains(x.Resource, f.Text) || strings.Contains(x.Outcome.Error, f.Text)) &&
-		isOrEmpty(f.Credential, x.Credential) &&
-		isOrEmpty(f.Policy, x.Policy) &&
-		isOrEmpty(f.Rule, x.Rule) &&
-		isOrEmpty(f.Decision, x.Decision) &&
-		isOrEmpty(f.Outcome, x.Outcome.Outcome) &&
+		(f.Text == "" || x.hasText(f.Text)) &&
 		(f.Status == 0 || f.Status == x.Outcome.Status) &&
 		(f.Since.IsZero() || !x.StartedAt.Before(f.Since)) &&
 		(f.Until.IsZero() || x.StartedAt.Before(f.Until)) &&
 		(f.Before == 0 || x.Seq < f.Before)
 }
 
-func isOrEmpty(want, have string) bool { return want == "" || want == have }
+// hasText reports whether a field that is found by any part of it has this text.
+func (x *Exchange) hasText(text string) bool {
+	for i := range table {
+		if f := &table[i]; f.find&findText != 0 && strings.Contains(f.value(x), text) {
+			return true
+		}
+	}
+	return false
+}
 
 // globMatch matches s against a pattern in which * is any run of characters.
 func globMatch(pattern, s string) bool {
@@ -103,18 +109,16 @@ func (f *Filter) kinds() condition {
 	if f.Agent != uuid.Nil {
 		c.add("agent = ?", f.Agent[:])
 	}
-	c.text("agent_name", f.AgentName)
-	c.text("owner", f.Owner)
-	c.text("accountable", f.Accountable)
-	c.text("host", f.Host)
-	c.text("credential", f.Credential)
-	c.text("policy", f.Policy)
-	c.text("rule", f.Rule)
-	c.text("decision", f.Decision)
-	if prefix, _, wild := strings.Cut(f.Operation, "*"); !wild {
-		c.text("operation", f.Operation)
-	} else if prefix != "" {
-		c.add("substr(operation, 1, ?) = ?", len([]rune(prefix)), prefix)
+	for _, field := range searchFields {
+		want := *field.filter(f)
+		prefix, _, wild := strings.Cut(want, "*")
+		switch {
+		case field.in.tag == 0 || field.in.tag >= tagPath: // no column of kinds
+		case !field.glob || !wild:
+			c.text(field.name, want)
+		case prefix != "":
+			c.add("substr("+field.name+", 1, ?) = ?", len([]rune(prefix)), prefix)
+		}
 	}
 	return c
 }

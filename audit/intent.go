@@ -53,6 +53,8 @@ type Intent struct {
 	Credential, CredentialFingerprint   string
 	CertSerial, ClientAddr, HTTPVersion string
 
+	Instance string // the process that has begun it; the trail says which
+
 	// Details holds strings, booleans, numbers, and lists and maps of these.
 	Details map[string]any
 

@@ -44,6 +44,32 @@ func (o *object) ended() {
 	}
 }
 
+// value writes what a field tells; ended says that counts are counted.
+func (o *object) value(k string, v any, ended bool) {
+	switch v := v.(type) {
+	case string:
+		o.text(k, v)
+	case *string:
+		o.text(k, *v)
+	case *uint64:
+		o.number(k, int64(*v))
+	case *time.Time:
+		o.time(k, *v)
+	case *uuid.UUID:
+		o.uuid(k, *v)
+	case *uint16:
+		o.positive(k, int64(*v))
+	case *int:
+		o.positive(k, int64(*v))
+	case *int64:
+		o.count(k, ended, *v)
+	case *Timings:
+		o.timings(k, v)
+	case *map[string]any:
+		o.details(k, *v)
+	}
+}
+
 func (o *object) null() { o.b = append(o.b, "null"...) }
 
 func (o *object) text(k, s string) {
@@ -98,15 +124,12 @@ func (o *object) uuid(k string, id uuid.UUID) {
 	o.text(k, id.String())
 }
 
-func (o *object) timings(k string, t Timings) {
+func (o *object) timings(k string, t *Timings) {
 	o.key(k)
 	in := object{b: append(o.b, '{')}
-	in.millis("authorize", t.Authorize)
-	in.millis("credential", t.Credential)
-	in.millis("audit", t.Audit)
-	in.millis("connect", t.Connect)
-	in.millis("first_byte", t.FirstByte)
-	in.millis("total", t.Total)
+	for i := range timingParts {
+		in.millis(timingParts[i].name, *timingParts[i].of(t))
+	}
 	o.b = append(in.b, '}')
 }
 

@@ -56,11 +56,10 @@ func anyLives(path string) bool {
 // instanceOf reads which instance has begun an exchange, "" if that is not known.
 func instanceOf(payload []byte) string {
 	var in Intent
-	var instance string
-	if err := decodeIntent(payload, &in, &instance); err != nil {
+	if err := decodeIntent(payload, &in); err != nil {
 		return ""
 	}
-	return instance
+	return in.Instance
 }
 
 // dead lists what instances have left open that live no more, and takes it out of

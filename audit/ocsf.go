@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/google/uuid"
 )
 
 // ocsfVersion is the version of the Open Cybersecurity Schema Framework that
@@ -37,41 +40,102 @@ const (
 // (6003) with the profiles ai_operation, which names the agent, and
 // security_control, which tells the decision. What the class has no field for
 // is under unmapped, by the trail's own words. product is Sallyport's version.
+//
+// Where a field goes stands in the table of fields; here is what follows from several.
 func (x *Exchange) AppendOCSF(b []byte, product string) ([]byte, error) {
 	activity, name := x.ocsfActivity()
-	event := filled(map[string]any{
+	action, disposition := x.ocsfVerdict()
+	event := ocsf{
 		"category_uid": ocsfApplicationActivity, "category_name": "Application Activity",
 		"class_uid": ocsfAPIActivity, "class_name": "API Activity",
 		"activity_id": activity, "activity_name": name, "type_uid": ocsfAPIActivity*100 + activity,
 		"severity_id": x.ocsfSeverity(), "time": x.StartedAt.UnixMilli(), "start_time": x.StartedAt.UnixMilli(),
-		"status_id": x.ocsfStatus(), "status_detail": Printable(x.Outcome.Error),
-		"metadata": map[string]any{
+		"status_id": x.ocsfStatus(), "action_id": action, "disposition_id": disposition,
+		"metadata": ocsf{
 			"version": ocsfVersion, "product": filled(map[string]any{"name": "Sallyport", "vendor_name": "Sallyport", "version": product}),
-			"uid": x.ID.String(), "sequence": x.Seq, "correlation_uid": Printable(x.Outcome.UpstreamRequestID),
-			"profiles": []string{"ai_operation", "security_control"},
+			"profiles": []string{"ai_operation", "security_control"}, "correlation_uid": "",
 		},
-		"actor":         x.ocsfActor(),
-		"ai_agent":      x.ocsfAgent(),
-		"api":           map[string]any{"operation": x.ocsfOperation(), "service": map[string]any{"name": orUnknown(Printable(x.Host))}},
-		"src_endpoint":  endpoint("", x.ClientAddr),
-		"dst_endpoint":  x.ocsfDestination(),
-		"http_request":  x.ocsfRequest(),
-		"http_response": x.ocsfResponse(),
-		"resources":     x.ocsfResources(),
-		"policy":        filled(map[string]any{"name": Printable(x.Policy), "uid": x.PolicyHash}),
-		"firewall_rule": filled(map[string]any{"name": Printable(x.Rule)}),
-		"unmapped":      x.ocsfUnmapped(),
-	})
-	if x.Ended {
-		event["end_time"] = x.Outcome.EndedAt.UnixMilli()
-		event["duration"] = max(x.Outcome.EndedAt.Sub(x.StartedAt).Milliseconds(), 0)
 	}
-	if x.Outcome.Status != 0 {
-		event["status_code"] = strconv.Itoa(x.Outcome.Status)
+	for i := range table {
+		f := &table[i]
+		if len(f.ocsf) == 0 {
+			continue
+		}
+		if v := ocsfValue(f.tells(x), x.Ended); v != nil {
+			for _, path := range f.ocsf {
+				event.set(path, v)
+			}
+		}
 	}
-	event["action_id"], event["disposition_id"] = x.ocsfVerdict()
+	x.ocsfParties(event)
+	x.ocsfRequest(event)
+	x.ocsfAnswer(event)
 	data, err := json.Marshal(event)
 	return append(b, data...), err
+}
+
+// ocsf is an object of an event.
+type ocsf map[string]any
+
+// at is the object at a path, made if it is not there.
+func (o ocsf) at(path string) ocsf {
+	first, rest, deeper := strings.Cut(path, ".")
+	inner, ok := o[first].(ocsf)
+	if !ok {
+		inner = ocsf{}
+		o[first] = inner
+	}
+	if deeper {
+		return inner.at(rest)
+	}
+	return inner
+}
+
+func (o ocsf) set(path string, v any) {
+	if i := strings.LastIndexByte(path, '.'); i >= 0 {
+		o, path = o.at(path[:i]), path[i+1:]
+	}
+	o[path] = v
+}
+
+// ocsfValue is what a field tells, nil if that is unknown.
+func ocsfValue(v any, ended bool) any {
+	switch v := v.(type) {
+	case string:
+		return orNil(v)
+	case *string:
+		return orNil(*v)
+	case *uuid.UUID:
+		if *v != uuid.Nil {
+			return v.String()
+		}
+	case *time.Time:
+		if !v.IsZero() {
+			return v.UnixMilli()
+		}
+	case *uint64:
+		return *v
+	case *uint16:
+		if *v != 0 {
+			return int(*v)
+		}
+	case *int:
+		if *v != 0 {
+			return *v
+		}
+	case *int64:
+		if ended && *v >= 0 {
+			return *v
+		}
+	}
+	return nil
+}
+
+func orNil(s string) any {
+	if s == "" {
+		return nil
+	}
+	return Printable(s)
 }
 
 // filled removes what is unknown: empty strings, maps and lists.
@@ -134,13 +198,6 @@ func activityName(id int) string {
 	return [...]string{ocsfCreate: "Create", ocsfRead: "Read", ocsfUpdate: "Update", ocsfDelete: "Delete"}[id]
 }
 
-func (x *Exchange) ocsfOperation() string {
-	if x.Operation != "" {
-		return Printable(x.Operation)
-	}
-	return orUnknown(strings.TrimSpace(Printable(x.Method + " " + x.Path)))
-}
-
 func (x *Exchange) ocsfSeverity() int {
 	if x.finalRefusal() != "" {
 		return ocsfLow
@@ -169,76 +226,66 @@ func (x *Exchange) ocsfVerdict() (action, disposition int) {
 	return ocsfUnknown, ocsfUnknown
 }
 
-// ocsfActor is the person that answers, and the agent as an application for
-// readers that do not know ai_agent.
-func (x *Exchange) ocsfActor() map[string]any {
-	actor := filled(map[string]any{"app_name": Printable(x.AgentName), "app_uid": x.agentText()})
+// ocsfParties tells the person that answers, the agent (as an application too, for readers
+// that do not know ai_agent), and the two ends of the connection.
+func (x *Exchange) ocsfParties(event ocsf) {
+	actor := event.at("actor")
 	if x.Accountable != "" {
-		_, name, _ := strings.Cut(x.Accountable, ":")
-		actor["user"] = filled(map[string]any{"uid": x.Accountable, "name": name})
+		if _, name, _ := strings.Cut(x.Accountable, ":"); name != "" {
+			event.set("actor.user.name", name)
+		}
 	}
 	if len(actor) == 0 {
 		actor["app_name"] = "unknown"
 	}
-	return actor
-}
-
-func (x *Exchange) agentText() string {
-	if x.Agent == [16]byte{} {
-		return ""
+	if x.Agent == uuid.Nil {
+		delete(event, "ai_agent")
+	} else {
+		event.set("ai_agent.type_id", ocsfUnknown)
 	}
-	return x.Agent.String()
+	addEndpoint(event.at("src_endpoint"), x.ClientAddr)
+	addEndpoint(event.at("dst_endpoint"), x.Outcome.UpstreamAddr)
 }
 
-func (x *Exchange) ocsfAgent() map[string]any {
-	if x.agentText() == "" {
-		return nil
-	}
-	return filled(map[string]any{"uid": x.agentText(), "name": Printable(x.AgentName), "instance_uid": x.CertSerial, "type_id": ocsfUnknown})
-}
-
-// endpoint is one side of a connection; the schema wants a name or an address.
-func endpoint(hostname, address string) map[string]any {
-	e := filled(map[string]any{"hostname": Printable(hostname)})
+// addEndpoint adds the address of one side of a connection; the schema wants a name or an
+// address.
+func addEndpoint(e ocsf, address string) {
 	if host, port, err := net.SplitHostPort(address); err == nil {
 		e["ip"] = host
-		if n, err := strconv.Atoi(port); err == nil && n > 0 {
+		if n, err := strconv.Atoi(port); err == nil && n > 0 && e["port"] == nil {
 			e["port"] = n
 		}
 	}
 	if len(e) == 0 {
 		e["name"] = "unknown"
 	}
-	return e
 }
 
-func (x *Exchange) ocsfDestination() map[string]any {
-	e := endpoint(x.Host, x.Outcome.UpstreamAddr)
-	if x.Port != 0 {
-		e["port"] = int(x.Port)
+// ocsfRequest tells what was asked for.
+func (x *Exchange) ocsfRequest(event ocsf) {
+	if x.Operation == "" {
+		event.set("api.operation", orUnknown(strings.TrimSpace(Printable(x.Method+" "+x.Path))))
 	}
-	return e
-}
-
-func (x *Exchange) ocsfRequest() map[string]any {
+	if x.Host == "" {
+		event.set("api.service.name", "unknown")
+	}
+	if x.Resource != "" {
+		event["resources"] = []any{map[string]any{"name": Printable(x.Resource), "uid": Printable(x.Resource)}}
+	}
+	if request := event.at("http_request"); !slices.Contains(ocsfMethods(), x.Method) && x.Method != "" {
+		delete(request, "http_method")
+		event.set("unmapped.method", Printable(x.Method))
+	}
 	if x.Path == "" && x.Scheme == "" {
-		return nil // it was refused before it had an address
+		delete(event, "http_request") // it was refused before it had an address
+		return
 	}
-	url := filled(map[string]any{"hostname": Printable(x.Host), "path": orUnknown(Printable(x.Path)), "scheme": x.Scheme})
-	if x.Port != 0 {
-		url["port"] = int(x.Port)
+	if x.Path == "" {
+		event.set("http_request.url.path", "unknown")
 	}
 	if x.Host != "" && x.Scheme != "" {
-		url["url_string"] = Printable(x.Scheme + "://" + net.JoinHostPort(x.Host, strconv.Itoa(int(x.Port))) + x.Path)
+		event.set("http_request.url.url_string", Printable(x.Scheme+"://"+net.JoinHostPort(x.Host, strconv.Itoa(int(x.Port)))+x.Path))
 	}
-	request := filled(map[string]any{"version": x.HTTPVersion, "url": url})
-	if slices.Contains(ocsfMethods(), x.Method) {
-		request["http_method"] = x.Method
-	}
-	if x.Ended && x.Outcome.BytesSent >= 0 {
-		request["body_length"] = x.Outcome.BytesSent
-	}
-	return request
 }
 
 // ocsfMethods are all that http_method may say.
@@ -246,39 +293,27 @@ func ocsfMethods() []string {
 	return []string{"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
 }
 
-func (x *Exchange) ocsfResponse() map[string]any {
-	if x.Outcome.Status == 0 {
-		return nil
+// ocsfAnswer tells what came of it, and what only the trail knows.
+func (x *Exchange) ocsfAnswer(event ocsf) {
+	if x.Ended {
+		event["duration"] = max(x.Outcome.EndedAt.Sub(x.StartedAt).Milliseconds(), 0)
 	}
-	response := map[string]any{"code": x.Outcome.Status}
-	if x.Outcome.BytesReceived >= 0 {
-		response["body_length"] = x.Outcome.BytesReceived
-	}
-	if ms := x.Outcome.Timings.FirstByte; ms > 0 {
-		response["latency"] = int64(ms)
-	}
-	return response
-}
-
-func (x *Exchange) ocsfResources() []any {
-	if x.Resource == "" {
-		return nil
-	}
-	return []any{map[string]any{"name": Printable(x.Resource), "uid": Printable(x.Resource)}}
-}
-
-// ocsfUnmapped is what only the trail knows, by its own words.
-func (x *Exchange) ocsfUnmapped() map[string]any {
-	u := filled(map[string]any{
-		"owner": Printable(x.Owner), "accountable": Printable(x.Accountable), "credential": Printable(x.Credential),
-		"credential_fingerprint": x.CredentialFingerprint, "decision": x.Decision, "refusal": x.finalRefusal(),
-		"outcome": x.Outcome.Outcome, "instance": Printable(x.Instance),
-	})
 	if d := x.details(); len(d) > 0 {
-		u["details"] = json.RawMessage(appendJSON(nil, d))
+		event.set("unmapped.details", json.RawMessage(appendJSON(nil, d)))
 	}
-	if !slices.Contains(ocsfMethods(), x.Method) && x.Method != "" {
-		u["method"] = Printable(x.Method)
+	if x.Outcome.Status == 0 {
+		delete(event, "http_response")
+		return
 	}
-	return u
+	event["status_code"] = strconv.Itoa(x.Outcome.Status)
+	if ms := x.Outcome.Timings.FirstByte; ms > 0 {
+		event.set("http_response.latency", int64(ms))
+	}
+}
+
+func (x *Exchange) agentText() string {
+	if x.Agent == uuid.Nil {
+		return ""
+	}
+	return x.Agent.String()
 }

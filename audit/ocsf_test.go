@@ -112,7 +112,8 @@ func (s *ocsfSchema) event(t *testing.T, x *audit.Exchange) (map[string]any, []s
 func TestOCSFMeetsTheSchema(t *testing.T) {
 	t.Parallel()
 	schema := readOCSF(t)
-	full := audit.Exchange{Intent: *intent(), Seq: 7, Instance: "i", Ended: true, Outcome: *outcome(), OutcomeSeq: 8}
+	full := audit.Exchange{Intent: *intent(), Seq: 7, Ended: true, Outcome: *outcome(), OutcomeSeq: 8}
+	full.Instance = "i"
 	full.Operation, full.Resource, full.Details = "github:pulls/create", "acme/web", map[string]any{"refs": []any{"a"}}
 	open := full
 	open.Ended, open.Outcome = false, audit.Outcome{}

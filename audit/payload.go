@@ -3,6 +3,7 @@ package audit
 import (
 	"encoding/binary"
 	"math"
+	"strings"
 
 	"github.com/google/uuid"
 )
@@ -16,139 +17,162 @@ const (
 	capShort = 64   // words: decision, scheme, outcome, method
 )
 
-// Tags of an intent's payload, encoding version 1. Those below tagPath make
-// up what kind of exchange it is (who, by which rule, to where): they come
-// first so that the projection can compare them as one run of bytes.
-const (
-	tagAgent      = 1
-	tagAgentName  = 2
-	tagOwner      = 3
-	tagAcc        = 4
-	tagPolicy     = 5
-	tagRule       = 6
-	tagDecision   = 7
-	tagRefusal    = 8
-	tagMethod     = 9
-	tagScheme     = 10
-	tagHost       = 11
-	tagPort       = 12
-	tagOperation  = 13
-	tagCredential = 14
-
-	tagPath         = 32
-	tagResource     = 33
-	tagPolicyHash   = 34
-	tagFingerprint  = 35
-	tagCertSerial   = 36
-	tagClientAddr   = 37
-	tagHTTPVersion  = 38
-	tagInstance     = 39
-	tagAuthorizeUS  = 40
-	tagCredentialUS = 41
-	tagDetails      = 42
-)
-
-func appendIntent(b []byte, in *Intent, instance string) []byte {
-	if in.Agent != uuid.Nil {
-		b = appendBytes(b, tagAgent, in.Agent[:])
+// appendIntent encodes in, which it does not keep.
+func appendIntent(b []byte, in *Intent) []byte {
+	for _, f := range intentFields.order {
+		b = appendSlot(b, f.in.tag, f.in.limit, f.in.packed, f.in.of(in))
 	}
-	b = appendText(b, tagAgentName, in.AgentName, capText)
-	b = appendText(b, tagOwner, in.Owner, capText)
-	b = appendText(b, tagAcc, in.Accountable, capText)
-	b = appendText(b, tagPolicy, in.Policy, capText)
-	b = appendText(b, tagRule, in.Rule, capText)
-	b = appendText(b, tagDecision, in.Decision, capShort)
-	b = appendText(b, tagRefusal, in.Refusal, capShort)
-	b = appendText(b, tagMethod, in.Method, capShort)
-	b = appendText(b, tagScheme, in.Scheme, capShort)
-	b = appendText(b, tagHost, in.Host, capText)
-	b = appendUint(b, tagPort, uint64(in.Port))
-	b = appendText(b, tagOperation, in.Operation, capText)
-	b = appendText(b, tagCredential, in.Credential, capText)
-
-	b = appendText(b, tagPath, in.Path, capPath)
-	b = appendText(b, tagResource, in.Resource, capLong)
-	b = appendPacked(b, tagPolicyHash, in.PolicyHash, capText)
-	b = appendPacked(b, tagFingerprint, in.CredentialFingerprint, capText)
-	b = appendPacked(b, tagCertSerial, in.CertSerial, capText)
-	b = appendText(b, tagClientAddr, in.ClientAddr, capText)
-	b = appendText(b, tagHTTPVersion, in.HTTPVersion, capShort)
-	b = appendText(b, tagInstance, instance, capText)
-	b = appendUint(b, tagAuthorizeUS, micros(in.AuthorizeMS))
-	b = appendUint(b, tagCredentialUS, micros(in.CredentialMS))
-	return appendDetails(b, tagDetails, in.Details)
+	return b
 }
 
-func decodeIntent(payload []byte, in *Intent, instance *string) error {
+func appendOutcome(b []byte, out *Outcome) []byte {
+	for _, f := range outcomeFields.order {
+		b = appendSlot(b, f.out.tag, f.out.limit, false, f.out.of(out))
+	}
+	return b
+}
+
+// appendSlot appends a field with the value at a place of a slot, nothing if it is unknown.
+func appendSlot(b []byte, tag byte, limit int, packed bool, at any) []byte {
+	switch at := at.(type) {
+	case *string:
+		if packed {
+			return appendPacked(b, tag, *at, limit)
+		}
+		return appendText(b, tag, *at, limit)
+	case *uuid.UUID:
+		if *at != uuid.Nil {
+			return appendBytes(b, tag, at[:])
+		}
+	case *uint16:
+		return appendUint(b, tag, uint64(*at))
+	case *int:
+		return appendUint(b, tag, uint64(max(*at, 0)))
+	case *int64:
+		return appendUint(b, tag, count(*at))
+	case *float64:
+		return appendUint(b, tag, micros(*at))
+	case *Timings:
+		return appendTimings(b, tag, at)
+	case *map[string]any:
+		return appendDetails(b, tag, *at)
+	}
+	return b
+}
+
+func decodeIntent(payload []byte, in *Intent) error {
 	f := fields{rest: payload}
 	for tag, v, ok := f.next(); ok; tag, v, ok = f.next() {
-		if tag < tagPath {
-			f.kind(tag, v, in)
-			continue
-		}
-		switch tag {
-		case tagPath:
-			in.Path = f.text(v, capPath)
-		case tagResource:
-			in.Resource = f.text(v, capLong)
-		case tagPolicyHash:
-			in.PolicyHash = f.packed(v)
-		case tagFingerprint:
-			in.CredentialFingerprint = f.packed(v)
-		case tagCertSerial:
-			in.CertSerial = f.packed(v)
-		case tagClientAddr:
-			in.ClientAddr = f.text(v, capText)
-		case tagHTTPVersion:
-			in.HTTPVersion = f.text(v, capShort)
-		case tagInstance:
-			*instance = f.text(v, capText)
-		case tagAuthorizeUS:
-			in.AuthorizeMS = f.millis(v)
-		case tagCredentialUS:
-			in.CredentialMS = f.millis(v)
-		case tagDetails:
-			in.Details = f.details(v)
-		default:
+		if field := intentFields.of[tag]; field != nil {
+			f.into(field.in.of(in), v, field.in.limit, field.in.packed)
+		} else {
 			f.err = errEncoding
 		}
 	}
 	return f.err
 }
 
-// kind reads one of the fields that make up an exchange's kind.
-func (f *fields) kind(tag byte, v []byte, in *Intent) {
-	switch tag {
-	case tagAgent:
-		in.Agent = f.uuid(v)
-	case tagAgentName:
-		in.AgentName = f.text(v, capText)
-	case tagOwner:
-		in.Owner = f.text(v, capText)
-	case tagAcc:
-		in.Accountable = f.text(v, capText)
-	case tagPolicy:
-		in.Policy = f.text(v, capText)
-	case tagRule:
-		in.Rule = f.text(v, capText)
-	case tagDecision:
-		in.Decision = f.text(v, capShort)
-	case tagRefusal:
-		in.Refusal = f.text(v, capShort)
-	case tagMethod:
-		in.Method = f.text(v, capShort)
-	case tagScheme:
-		in.Scheme = f.text(v, capShort)
-	case tagHost:
-		in.Host = f.text(v, capText)
-	case tagPort:
-		in.Port = f.port(v)
-	case tagOperation:
-		in.Operation = f.text(v, capText)
-	case tagCredential:
-		in.Credential = f.text(v, capText)
-	default:
-		f.err = errEncoding
+func decodeOutcome(payload []byte, out *Outcome) error {
+	out.BytesSent, out.BytesReceived = -1, -1
+	f := fields{rest: payload}
+	for tag, v, ok := f.next(); ok; tag, v, ok = f.next() {
+		if field := outcomeFields.of[tag]; field != nil {
+			f.into(field.out.of(out), v, field.out.limit, false)
+		} else {
+			f.err = errEncoding
+		}
+	}
+	return f.err
+}
+
+// into reads a value into the place of a slot.
+func (f *fields) into(at any, v []byte, limit int, packed bool) {
+	switch at := at.(type) {
+	case *string:
+		if packed {
+			*at = f.packed(v)
+		} else {
+			*at = f.text(v, limit)
+		}
+	case *uuid.UUID:
+		*at = f.uuid(v)
+	case *uint16:
+		*at = f.port(v)
+	case *int:
+		*at = int(f.int(v))
+	case *int64:
+		*at = f.int(v) - 1
+	case *float64:
+		*at = f.millis(v)
+	case *Timings:
+		*at = f.timings(v)
+	case *map[string]any:
+		*at = f.details(v)
+	}
+}
+
+// known is what is known of an intent, by the names of the fields.
+func (in *Intent) known() map[string]any {
+	m := map[string]any{}
+	for _, f := range intentFields.order {
+		putKnown(m, f.name, f.in.of(in))
+	}
+	return m
+}
+
+func (out *Outcome) known() map[string]any {
+	m := map[string]any{}
+	for _, f := range outcomeFields.order {
+		putKnown(m, f.name, f.out.of(out))
+	}
+	return m
+}
+
+// putKnown puts the value at a place of a slot into m, unless it is unknown.
+func putKnown(m map[string]any, name string, at any) {
+	if whole, part, nested := strings.Cut(name, "."); nested {
+		parts, _ := m[whole].(map[string]any)
+		if parts == nil {
+			parts = map[string]any{}
+		}
+		if putKnown(parts, part, at); len(parts) > 0 {
+			m[whole] = parts
+		}
+		return
+	}
+	switch at := at.(type) {
+	case *string:
+		if *at != "" {
+			m[name] = *at
+		}
+	case *uuid.UUID:
+		if *at != uuid.Nil {
+			m[name] = at.String()
+		}
+	case *uint16:
+		if *at != 0 {
+			m[name] = int64(*at)
+		}
+	case *int:
+		if *at != 0 {
+			m[name] = int64(*at)
+		}
+	case *int64:
+		if *at >= 0 {
+			m[name] = *at
+		}
+	case *float64:
+		if *at != 0 {
+			m[name] = *at
+		}
+	case *Timings:
+		for _, part := range timingParts {
+			putKnown(m, name+"."+part.name, part.of(at))
+		}
+	case *map[string]any:
+		if len(*at) > 0 {
+			m[name] = *at
+		}
 	}
 }
 
@@ -164,66 +188,20 @@ func kindBytes(payload []byte) ([]byte, error) {
 	return payload[:len(payload)-len(f.rest)], nil
 }
 
-// Tags of an outcome's payload, encoding version 1.
-const (
-	tagOutcome      = 1
-	tagOutRefusal   = 2
-	tagStatus       = 3
-	tagUpstreamAddr = 4
-	tagSent         = 5 // count + 1
-	tagReceived     = 6 // count + 1
-	tagRequestID    = 7
-	tagTimings      = 8
-	tagOutDetails   = 9
-	tagError        = 10
-)
-
-func appendOutcome(b []byte, out *Outcome) []byte {
-	b = appendText(b, tagOutcome, out.Outcome, capShort)
-	b = appendText(b, tagOutRefusal, out.Refusal, capShort)
-	b = appendUint(b, tagStatus, uint64(max(out.Status, 0)))
-	b = appendText(b, tagUpstreamAddr, out.UpstreamAddr, capText)
-	b = appendUint(b, tagSent, count(out.BytesSent))
-	b = appendUint(b, tagReceived, count(out.BytesReceived))
-	b = appendText(b, tagRequestID, out.UpstreamRequestID, capText)
-	b = appendTimings(b, tagTimings, &out.Timings)
-	b = appendDetails(b, tagOutDetails, out.Details)
-	return appendText(b, tagError, out.Error, capLong)
-}
-
 // count is n + 1, or 0 for an unknown number.
 func count(n int64) uint64 { return uint64(min(max(n, -1), math.MaxInt64-1) + 1) }
 
-func decodeOutcome(payload []byte, out *Outcome) error {
-	out.BytesSent, out.BytesReceived = -1, -1
-	f := fields{rest: payload}
-	for tag, v, ok := f.next(); ok; tag, v, ok = f.next() {
-		switch tag {
-		case tagOutcome:
-			out.Outcome = f.text(v, capShort)
-		case tagOutRefusal:
-			out.Refusal = f.text(v, capShort)
-		case tagStatus:
-			out.Status = int(f.int(v))
-		case tagUpstreamAddr:
-			out.UpstreamAddr = f.text(v, capText)
-		case tagSent:
-			out.BytesSent = f.int(v) - 1
-		case tagReceived:
-			out.BytesReceived = f.int(v) - 1
-		case tagRequestID:
-			out.UpstreamRequestID = f.text(v, capText)
-		case tagTimings:
-			out.Timings = f.timings(v)
-		case tagOutDetails:
-			out.Details = f.details(v)
-		case tagError:
-			out.Error = f.text(v, capLong)
-		default:
-			f.err = errEncoding
-		}
-	}
-	return f.err
+// timingParts are the parts of timings in the order in which they are stored and told.
+var timingParts = []struct {
+	name string
+	of   func(*Timings) *float64
+}{
+	{"authorize", func(t *Timings) *float64 { return &t.Authorize }},
+	{"credential", func(t *Timings) *float64 { return &t.Credential }},
+	{"audit", func(t *Timings) *float64 { return &t.Audit }},
+	{"connect", func(t *Timings) *float64 { return &t.Connect }},
+	{"first_byte", func(t *Timings) *float64 { return &t.FirstByte }},
+	{"total", func(t *Timings) *float64 { return &t.Total }},
 }
 
 // appendTimings appends six uvarints of microseconds, zero for unknown.
@@ -233,8 +211,8 @@ func appendTimings(b []byte, tag byte, t *Timings) []byte {
 	}
 	var buf [6 * binary.MaxVarintLen64]byte
 	v := buf[:0]
-	for _, ms := range [...]float64{t.Authorize, t.Credential, t.Audit, t.Connect, t.FirstByte, t.Total} {
-		v = binary.AppendUvarint(v, micros(ms))
+	for i := range timingParts {
+		v = binary.AppendUvarint(v, micros(*timingParts[i].of(t)))
 	}
 	if string(v) == "\x00\x00\x00\x00\x00\x00" {
 		return b
@@ -242,25 +220,21 @@ func appendTimings(b []byte, tag byte, t *Timings) []byte {
 	return appendBytes(b, tag, v)
 }
 
-func (f *fields) timings(v []byte) Timings {
-	var us [6]uint64
+func (f *fields) timings(v []byte) (t Timings) {
 	var any uint64
-	for i := range us {
-		var ok bool
-		us[i], v, ok = takeUvarint(v)
-		if !ok || us[i] > maxMicros {
+	for i := range timingParts {
+		us, rest, ok := takeUvarint(v)
+		if !ok || us > maxMicros {
 			f.err = errEncoding
 			return Timings{}
 		}
-		any |= us[i]
+		v, any = rest, any|us
+		*timingParts[i].of(&t) = millis(us)
 	}
 	if len(v) != 0 || any == 0 {
 		f.err = errEncoding
 	}
-	return Timings{
-		Authorize: millis(us[0]), Credential: millis(us[1]), Audit: millis(us[2]),
-		Connect: millis(us[3]), FirstByte: millis(us[4]), Total: millis(us[5]),
-	}
+	return t
 }
 
 // maxMicros bounds a stored duration (some 285 years, exact as a float64).

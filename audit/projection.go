@@ -213,19 +213,13 @@ func (b *projectionBatch) kindID(ctx context.Context, key []byte) (int64, error)
 
 func (b *projectionBatch) addKind(key []byte) (int64, error) {
 	var in Intent
-	var instance string
-	if err := decodeIntent(key, &in, &instance); err != nil {
+	if err := decodeIntent(key, &in); err != nil {
 		return 0, err
-	}
-	var agent []byte
-	if in.Agent != uuid.Nil {
-		agent = in.Agent[:]
 	}
 	if key == nil {
 		key = []byte{}
 	}
-	res, err := b.p.stmts[addKind].Exec(key, agent, in.AgentName, in.Owner, in.Accountable, in.Policy, in.Rule,
-		in.Decision, in.Refusal, in.Method, in.Scheme, in.Host, int64(in.Port), in.Operation, in.Credential)
+	res, err := b.p.stmts[addKind].Exec(append([]any{key}, in.kindColumns()...)...)
 	if err != nil {
 		return 0, err
 	}

@@ -103,19 +103,24 @@ func jsonOrNull(value []byte) []byte {
 // matchesEvent is matches for an event: by time, and by who and what it names. What only
 // exchanges have no event matches.
 func (f *Filter) matchesEvent(e *EventRow) bool {
-	if f.Host != "" || f.Operation != "" || f.Resource != "" || f.Text != "" || f.Rule != "" || f.Decision != "" ||
-		f.Outcome != "" || f.Status != 0 || f.Mark != "" {
+	if f.Text != "" || f.Status != 0 || f.Mark != "" {
 		return false
 	}
-	says := func(want string, keys ...string) bool {
-		found := want == ""
-		for _, key := range keys {
-			have, _ := e.Payload[key].(string)
-			found = found || have == want
+	for _, field := range searchFields {
+		if want := *field.filter(f); want != "" && !e.names(field, want) {
+			return false
 		}
-		return found
 	}
-	return (f.Agent == uuid.Nil || says(f.Agent.String(), "agent")) && says(f.AgentName, "name", "agent_name") &&
-		says(f.Owner, "owner") && says(f.Accountable, "accountable") && says(f.Policy, "policy") && says(f.Credential, "credential") &&
+	return (f.Agent == uuid.Nil || e.names(agentField, f.Agent.String())) &&
 		(f.Since.IsZero() || !e.At.Before(f.Since)) && (f.Until.IsZero() || e.At.Before(f.Until)) && (f.Before == 0 || e.Seq < f.Before)
+}
+
+// names reports whether the event says that a field has this value.
+func (r *EventRow) names(f *field, value string) bool {
+	for _, key := range f.event {
+		if have, _ := r.Payload[key].(string); have == value {
+			return true
+		}
+	}
+	return false
 }

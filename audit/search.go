@@ -29,31 +29,40 @@ func (s *snapshot) newSearch(ctx context.Context, f *Filter) (*search, error) {
 	if f.Mark != "" {
 		q.terms = append(q.terms, []term{newTerm(fieldMark, f.Mark)})
 	}
-	q.word(tagResource, f.Resource)
-	if f.Agent != uuid.Nil {
-		q.word(tagAgent, string(f.Agent[:]))
+	for _, field := range searchFields {
+		if field.name == "agent_name" && f.Agent != uuid.Nil {
+			q.word(agentField.terms(), string(f.Agent[:]))
+		}
+		if field.glob { // it is told by the kinds
+			q.texts()
+			if err := q.operation(ctx, s); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		q.field(field, *field.filter(f))
 	}
-	q.word(tagAgentName, f.AgentName)
-	for _, t := range grams(f.Text) {
-		q.terms = append(q.terms, []term{t, hasLongPath})
-	}
-	if err := q.operation(ctx, s); err != nil {
-		return nil, err
-	}
-	q.word(tagHost, f.Host)
-	q.word(tagRule, f.Rule)
-	q.word(tagAcc, f.Accountable)
-	q.word(tagCredential, f.Credential)
-	q.word(tagOwner, f.Owner)
-	q.word(tagPolicy, f.Policy)
 	if f.Status != 0 {
 		q.terms = append(q.terms, []term{term(fieldStatus)<<40 | term(f.Status)})
 	}
-	if f.Outcome != "" {
-		q.terms = append(q.terms, []term{newTerm(fieldOutcome, f.Outcome)})
-	}
-	q.word(tagDecision, f.Decision)
 	return q, nil
+}
+
+func (q *search) texts() {
+	for _, t := range grams(q.filter.Text) {
+		q.terms = append(q.terms, []term{t, hasLongPath})
+	}
+}
+
+// field looks for a word in an intent, where it is to be found as it is, or in an outcome.
+func (q *search) field(f *field, value string) {
+	switch {
+	case value == "":
+	case f.in.of != nil:
+		q.word(f.terms(), value)
+	default:
+		q.terms = append(q.terms, []term{newTerm(f.terms(), value)})
+	}
 }
 
 func (q *search) word(field byte, value string) {

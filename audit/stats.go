@@ -98,25 +98,10 @@ func (t *tally) add(x *Exchange, outcome sql.NullString, n uint64, last int64) {
 
 // of is the word of x that it is counted by.
 func (g Group) of(x *Exchange) string {
-	switch g {
-	case ByAgent:
+	if g == ByAgent {
 		return x.AgentName
-	case ByOwner:
-		return x.Owner
-	case ByAccountable:
-		return x.Accountable
-	case ByHost:
-		return x.Host
-	case ByOperation:
-		return x.Operation
-	case ByCredential:
-		return x.Credential
-	case ByPolicy:
-		return x.Policy
-	case ByRule:
-		return x.Rule
 	}
-	return ""
+	return fieldOf(string(g)).value(x)
 }
 
 func (t *tally) sorted() []Count {
@@ -187,7 +172,7 @@ func (s *snapshot) kinds(ctx context.Context, f *Filter) (map[int64]*Exchange, e
 			return nil, fmt.Errorf("read kinds: %w", err)
 		}
 		x := new(Exchange)
-		if err := decodeIntent(key, &x.Intent, &x.Instance); err != nil {
+		if err := decodeIntent(key, &x.Intent); err != nil {
 			return nil, fmt.Errorf("kind %d: %w", id, err)
 		}
 		if f.Operation == "" || globMatch(f.Operation, x.Operation) {

@@ -74,27 +74,8 @@ func services(operation string) []string {
 func intentTerms(payload []byte, whole bool, put func(term)) error {
 	f := fields{rest: payload}
 	for tag, v, ok := f.next(); ok; tag, v, ok = f.next() {
-		switch tag {
-		case tagAgent, tagAgentName, tagOwner, tagAcc, tagPolicy, tagRule, tagDecision, tagHost, tagCredential:
-			put(newTerm(tag, v))
-		case tagOperation:
-			put(newTerm(tag, v))
-			for _, s := range services(string(v)) {
-				put(newTerm(fieldService, s))
-			}
-		case tagResource:
-			put(newTerm(tag, v))
-			textTerms(v, put)
-		case tagPath:
-			if len(v) > indexedPath && !whole {
-				put(hasLongPath)
-				v = v[:indexedPath]
-			}
-			textTerms(v, put)
-		case tagFingerprint:
-			put(newTerm(fieldMark, f.packed(v)))
-		case tagDetails:
-			eachMark(f.details(v), func(mark string) { put(newTerm(fieldMark, mark)) })
+		if field := intentFields.of[tag]; field != nil && field.find != 0 {
+			f.terms(field, v, field.in.packed, whole, put)
 		}
 	}
 	return f.err
@@ -104,20 +85,40 @@ func intentTerms(payload []byte, whole bool, put func(term)) error {
 func outcomeTerms(payload []byte, put func(term)) error {
 	f := fields{rest: payload}
 	for tag, v, ok := f.next(); ok; tag, v, ok = f.next() {
-		switch tag {
-		case tagOutcome:
-			put(newTerm(fieldOutcome, v))
-		case tagStatus:
-			put(term(fieldStatus)<<40 | term(f.int(v)))
-		case tagRequestID:
-			put(newTerm(fieldMark, v))
-		case tagOutDetails:
-			eachMark(f.details(v), func(mark string) { put(newTerm(fieldMark, mark)) })
-		case tagError:
-			textTerms(v, put)
+		if field := outcomeFields.of[tag]; field != nil && field.find != 0 {
+			f.terms(field, v, false, false, put)
 		}
 	}
 	return f.err
+}
+
+// terms calls put for every term of a field's value.
+func (f *fields) terms(field *field, v []byte, packed, whole bool, put func(term)) {
+	find := field.find
+	switch {
+	case find&findMarks != 0:
+		eachMark(f.details(v), func(mark string) { put(newTerm(fieldMark, mark)) })
+	case find&findMark != 0 && packed:
+		put(newTerm(fieldMark, f.packed(v)))
+	case find&findMark != 0:
+		put(newTerm(fieldMark, v))
+	case field.term == fieldStatus:
+		put(term(fieldStatus)<<40 | term(f.int(v)))
+	case find&findWord != 0:
+		put(newTerm(field.terms(), v))
+	}
+	if find&findServices != 0 {
+		for _, s := range services(string(v)) {
+			put(newTerm(fieldService, s))
+		}
+	}
+	if find&findText != 0 {
+		if find&findBegin != 0 && len(v) > indexedPath && !whole {
+			put(hasLongPath)
+			v = v[:indexedPath]
+		}
+		textTerms(v, put)
+	}
 }
 
 func textTerms(text []byte, put func(term)) {

@@ -329,7 +329,9 @@ func (e *entry) intent(in *Intent, instance string, now func() time.Time) {
 	}
 	// The exchange's id is also the intent's: one is made, one is stored.
 	ev.fill(TypeIntent, in.ID, in.ID, at)
-	ev.payload = appendIntent(ev.payload[:0], in, instance)
+	e.begun = *in
+	e.begun.Instance = instance
+	ev.payload = appendIntent(ev.payload[:0], &e.begun)
 	e.n = 1
 }
 

@@ -49,6 +49,8 @@ type verifier struct {
 	ending   bool  // a process lives that ends what it has begun, whoever writes
 	laters   []string
 	beside   []*beside
+	intent   Intent    // the one decoded last, to be used again
+	outcome  Outcome   // the same
 	adds     *sql.Stmt // whether an event may add to its exchange's terms
 }
 
@@ -287,12 +289,11 @@ func (v *verifier) checkPayload(e *event) error {
 	var err error
 	switch e.kind {
 	case TypeIntent:
-		var in Intent
-		var instance string
-		err = decodeIntent(e.payload, &in, &instance)
+		v.intent = Intent{}
+		err = decodeIntent(e.payload, &v.intent)
 	case TypeOutcome:
-		var out Outcome
-		err = decodeOutcome(e.payload, &out)
+		v.outcome = Outcome{}
+		err = decodeOutcome(e.payload, &v.outcome)
 	default:
 		var m map[string]any
 		m, err = decodeMap(e.payload)

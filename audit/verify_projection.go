@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 
 	"github.com/google/uuid"
 )
@@ -172,8 +173,7 @@ func (w *projectionWalk) finish(v *verifier) error {
 
 // readKinds reads all kinds by id, each checked to say what its key says.
 func (v *verifier) readKinds(ctx context.Context) (map[int64]string, error) {
-	rows, err := v.snapshot.conn.QueryContext(ctx, `SELECT id, key, agent, agent_name, owner, accountable, policy, rule, decision, refusal,
-		method, scheme, host, port, operation, credential FROM kinds`)
+	rows, err := v.snapshot.conn.QueryContext(ctx, "SELECT id, key, "+strings.Join(kindNames(), ", ")+" FROM kinds")
 	if err != nil {
 		return nil, err
 	}
@@ -183,13 +183,11 @@ func (v *verifier) readKinds(ctx context.Context) (map[int64]string, error) {
 		var id int64
 		var key, agent []byte
 		var in Intent
-		err := rows.Scan(&id, &key, &agent, &in.AgentName, &in.Owner, &in.Accountable, &in.Policy, &in.Rule, &in.Decision,
-			&in.Refusal, &in.Method, &in.Scheme, &in.Host, &in.Port, &in.Operation, &in.Credential)
-		if err != nil {
+		if err := rows.Scan(append([]any{&id, &key}, in.kindTargets(&agent)...)...); err != nil {
 			return nil, v.stop("projection: kinds: after kind %d: %v", id, err)
 		}
 		copy(in.Agent[:], agent)
-		if (agent != nil) != (in.Agent != uuid.Nil) || string(appendIntent(nil, &in, "")) != string(key) {
+		if (agent != nil) != (in.Agent != uuid.Nil) || string(appendIntent(nil, &in)) != string(key) {
 			v.later("projection: kind %d is told otherwise than its key says", id)
 		}
 		kinds[id] = string(key)

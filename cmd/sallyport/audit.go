@@ -79,10 +79,8 @@ func (a *app) searchTrail(ctx context.Context, f *auditFlags, read func(*audit.R
 
 // auditFlags are the filters of list, as typed.
 type auditFlags struct {
-	agent, owner, accountable, host, operation, resource, text string
-	credential, policy, rule, decision, outcome, since, until  string
-	status, limit                                              int
-	before                                                     uint64
+	audit.Filter        // by one field each
+	agent, since, until string
 }
 
 func newAuditListCommand(a *app) *cobra.Command {
@@ -108,7 +106,7 @@ and the seq of the last exchange of this one, which -o json has in its last elem
 				if err != nil {
 					return err
 				}
-				if err := printExchanges(a, list); err != nil || f.limit == 0 || len(list) < f.limit {
+				if err := printExchanges(a, list); err != nil || f.Limit == 0 || len(list) < f.Limit {
 					return err
 				}
 				_, err = fmt.Fprintf(a.stderr, "there may be more: --before %d\n", list[len(list)-1].Seq)
@@ -124,54 +122,56 @@ and the seq of the last exchange of this one, which -o json has in its last elem
 func (f *auditFlags) define(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.agent, "agent", "", "only of this agent (UUID or name)")
-	flags.StringVar(&f.owner, "owner", "", "only of this owner, as person:dana")
-	flags.StringVar(&f.accountable, "accountable", "", "only when this person answered for the agent, as person:dana")
-	flags.StringVar(&f.host, "host", "", "only to this host")
-	flags.StringVar(&f.operation, "operation", "", "only this operation, as github:pulls/create or github:pulls/*")
-	flags.StringVar(&f.credential, "credential", "", "only with this credential")
-	flags.StringVar(&f.policy, "policy", "", "only decided by this policy")
-	flags.StringVar(&f.rule, "rule", "", "only decided by this rule")
-	flags.StringVar(&f.outcome, "outcome", "", "only with this outcome: "+strings.Join(audit.Outcomes(), ", "))
-	flags.IntVar(&f.status, "status", 0, "only answered with this status, as 403")
-	flags.StringVar(&f.decision, "decision", "", "only with this decision: allow, deny or ask")
+	for _, by := range audit.Flags() {
+		if !by.List {
+			flags.StringVar(by.Value(&f.Filter), by.Name, "", by.Usage)
+		}
+	}
+	flags.IntVar(&f.Status, "status", 0, "only answered with this status, as 403")
 	flags.StringVar(&f.since, "since", "", "only started at this time or later: 2026-01-31T09:00:00Z, or 2h for two hours ago")
 	flags.StringVar(&f.until, "until", "", "only started before this time, written as for --since")
 }
 
+// defineText adds the filters that counts do not know.
+func (f *auditFlags) defineText(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	for _, by := range audit.Flags() {
+		if by.List {
+			flags.StringVar(by.Value(&f.Filter), by.Name, "", by.Usage)
+		}
+	}
+	flags.StringVar(&f.Text, "text", "", "only with this text (three characters or more) in path, resource or error")
+}
+
 // defineSearch adds what only a list knows.
 func (f *auditFlags) defineSearch(cmd *cobra.Command, limit int) {
+	f.defineText(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&f.resource, "resource", "", "only on this resource, as acme/web")
-	flags.StringVar(&f.text, "text", "", "only with this text (three characters or more) in path, resource or error")
-	flags.Uint64Var(&f.before, "before", 0, "only before this seq: the next page after a row with that seq")
-	flags.IntVar(&f.limit, "limit", limit, "at most so many; 0 for all")
+	flags.Uint64Var(&f.Before, "before", 0, "only before this seq: the next page after a row with that seq")
+	flags.IntVar(&f.Limit, "limit", limit, "at most so many; 0 for all")
 }
 
 func (f auditFlags) filter(now time.Time) (audit.Filter, error) {
-	filter := audit.Filter{
-		Owner: f.owner, Accountable: f.accountable, Host: f.host, Operation: f.operation, Resource: f.resource, Text: f.text,
-		Credential: f.credential, Policy: f.policy, Rule: f.rule, Decision: f.decision, Outcome: f.outcome, Status: f.status,
-		Before: f.before, Limit: f.limit,
-	}
+	filter := f.Filter
 	var err error
 	if filter.Agent, err = uuid.Parse(f.agent); err != nil {
 		filter.AgentName = f.agent
 	}
-	switch f.decision {
+	switch filter.Decision {
 	case "", audit.DecisionAllow, audit.DecisionDeny, audit.DecisionAsk:
 	default:
-		return filter, usagef("--decision %q is not allow, deny or ask", f.decision)
+		return filter, usagef("--decision %q is not allow, deny or ask", filter.Decision)
 	}
-	if f.outcome != "" && !slices.Contains(audit.Outcomes(), f.outcome) {
-		return filter, usagef("--outcome %q is not one of %s", f.outcome, strings.Join(audit.Outcomes(), ", "))
+	if filter.Outcome != "" && !slices.Contains(audit.Outcomes(), filter.Outcome) {
+		return filter, usagef("--outcome %q is not one of %s", filter.Outcome, strings.Join(audit.Outcomes(), ", "))
 	}
-	if f.status != 0 && (f.status < 100 || f.status > 599) {
-		return filter, usagef("--status %d is not an HTTP status", f.status)
+	if filter.Status != 0 && (filter.Status < 100 || filter.Status > 599) {
+		return filter, usagef("--status %d is not an HTTP status", filter.Status)
 	}
-	if f.text != "" && len(f.text) < audit.MinText {
-		return filter, usagef("--text %q is too short to look for: write %d characters at least", f.text, audit.MinText)
+	if filter.Text != "" && len(filter.Text) < audit.MinText {
+		return filter, usagef("--text %q is too short to look for: write %d characters at least", filter.Text, audit.MinText)
 	}
-	if f.limit < 0 {
+	if filter.Limit < 0 {
 		return filter, usagef("--limit must not be negative")
 	}
 	if filter.Since, err = parseMoment("--since", f.since, now); err != nil {

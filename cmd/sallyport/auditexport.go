@@ -75,10 +75,9 @@ every record in exactly one of the two. An exchange that is still open is in non
 		},
 	}
 	f.define(cmd)
+	f.defineText(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&f.resource, "resource", "", "only on this resource, as acme/web")
-	flags.StringVar(&f.text, "text", "", "only with this text (three characters or more) in path, resource or error")
-	flags.IntVar(&f.limit, "limit", 0, "at most so many; 0 for all")
+	flags.IntVar(&f.Limit, "limit", 0, "at most so many; 0 for all")
 	flags.StringVar(&f.format, "format", "", "jsonl, csv, ocsf or sqlite (required)")
 	flags.Uint64Var(&f.after, "after", 0, "only what ended after this event: go on where the export before stopped")
 	flags.StringVar(&f.out, "out", "", "write to this file, which must not be there yet, instead of standard output")
@@ -207,7 +206,7 @@ func exportRecords(ctx context.Context, a *app, r *audit.Reader, f exportFlags, 
 				return err
 			}
 			last = x.Seq()
-			if count++; count == f.limit {
+			if count++; count == f.Limit {
 				return errors.Join(to.end(), tellExported(a, count, last))
 			}
 		}

@@ -30,11 +30,11 @@ func checkNames(ctx context.Context, a *app, r *audit.Reader, f *auditFlags) err
 		by          audit.Group
 	}{
 		{"--agent", agent, audit.ByAgent},
-		{"--owner", f.owner, audit.ByOwner},
-		{"--accountable", f.accountable, audit.ByAccountable},
-		{"--policy", f.policy, audit.ByPolicy},
-		{"--rule", f.rule, audit.ByRule},
-		{"--credential", f.credential, audit.ByCredential},
+		{"--owner", f.Owner, audit.ByOwner},
+		{"--accountable", f.Accountable, audit.ByAccountable},
+		{"--policy", f.Policy, audit.ByPolicy},
+		{"--rule", f.Rule, audit.ByRule},
+		{"--credential", f.Credential, audit.ByCredential},
 	} {
 		if one.value == "" {
 			continue

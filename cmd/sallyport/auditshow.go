@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -164,8 +165,23 @@ func storyFields(s *story) []string {
 	say("error", x.Outcome.Error)
 	say("timings", timingsOf(x))
 	say("details", detailsOf(x))
+	x.EachField(func(name string, value []byte) {
+		if !toldBefore(name) {
+			say(strings.ReplaceAll(name, "_", " "), plain(value))
+		}
+	})
 	say("evidence", s.position())
 	return pairs
+}
+
+// toldBefore reports whether storyFields has words of its own for a field.
+func toldBefore(name string) bool {
+	return slices.Contains([]string{
+		"id", "seq", "started_at", "ended_at", "instance", "agent", "agent_name", "owner", "accountable", "policy", "policy_hash", "rule",
+		"decision", "refusal", "method", "scheme", "host", "port", "path", "operation", "resource", "credential", "credential_fingerprint",
+		"cert_serial", "client_addr", "upstream_addr", "http_version", "status", "outcome", "bytes_sent", "bytes_received",
+		"upstream_request_id", "timings", "details", "error",
+	}, name)
 }
 
 func agentOf(x *audit.Exchange) string {

@@ -1,0 +1,54 @@
+package audit
+
+import "github.com/google/uuid"
+
+// kindFields are the fields that make up what kind of exchange it is, each a column of kinds.
+func kindFields() []*field {
+	for i, f := range intentFields.order {
+		if f.in.tag >= tagPath {
+			return intentFields.order[:i]
+		}
+	}
+	return intentFields.order
+}
+
+func kindNames() []string {
+	var names []string
+	for _, f := range kindFields() {
+		names = append(names, f.name)
+	}
+	return names
+}
+
+// kindColumns are the values of the columns.
+func (in *Intent) kindColumns() []any {
+	var values []any
+	for _, f := range kindFields() {
+		switch at := f.in.of(in).(type) {
+		case *string:
+			values = append(values, *at)
+		case *uint16:
+			values = append(values, int64(*at))
+		case *uuid.UUID:
+			var id []byte // NULL
+			if *at != uuid.Nil {
+				id = at[:]
+			}
+			values = append(values, id)
+		}
+	}
+	return values
+}
+
+// kindTargets are where the columns are read into; of an agent, its bytes.
+func (in *Intent) kindTargets(agent *[]byte) []any {
+	var targets []any
+	for _, f := range kindFields() {
+		at := f.in.of(in)
+		if _, ok := at.(*uuid.UUID); ok {
+			at = agent
+		}
+		targets = append(targets, at)
+	}
+	return targets
+}
