@@ -18,7 +18,7 @@ import (
 type clerk struct {
 	standing
 	agents  *agents
-	trail   *audit.Trail
+	trail   Trail
 	metrics *metrics.Metrics
 	log     *slog.Logger
 }

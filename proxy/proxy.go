@@ -14,7 +14,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"sallyport/audit"
 	"sallyport/certs"
 	"sallyport/credentials"
 	"sallyport/credentials/budget"
@@ -31,7 +30,7 @@ const cutGrace = 5 * time.Second
 // and Now is required.
 type Config struct {
 	Registry    *identity.Registry
-	Trail       *audit.Trail
+	Trail       Trail
 	Leaves      *certs.Leaves           // for the interception of tunnels
 	Certificate func() *tls.Certificate // the listener's
 	ClientCAs   *x509.CertPool          // the agent-identity CA alone
@@ -50,7 +49,7 @@ type Config struct {
 // Config stay its caller's. It is safe for concurrent use.
 type Proxy struct {
 	standing
-	trail   *audit.Trail
+	trail   Trail
 	metrics *metrics.Metrics
 	log     *slog.Logger
 
