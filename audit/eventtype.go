@@ -1,5 +1,7 @@
 package audit
 
+import "strings"
+
 // The types of events: what each row of the log is about. Every writer and reader takes them
 // from here.
 const (
@@ -41,41 +43,80 @@ const (
 	TypeTrailReleased  = "trail.released"
 )
 
+// eventType is what is known of a type.
+type eventType struct {
+	name string
+	// keys are those of its payload, beside who asked (uid, user, via and where from) where somebody did. What is
+	// unknown is left out; an intent and an outcome have the fields of a row (field.go).
+	keys string
+	// account and activity are its class and activity in OCSF: Account Change, or Entity Management. Without an
+	// activity it is "Other", by the type itself.
+	account  bool
+	activity string
+	low      bool // its severity in OCSF is low, not informational
+}
+
+// eventTypes is all types that are written.
+var eventTypes = []eventType{
+	{name: TypeIntent},
+	{name: TypeOutcome},
+	{name: TypePushRefs, keys: "refs", activity: "Read"},
+	{name: TypePushRejected, keys: "rejected", activity: "Read"},
+	{name: TypeCalls, keys: "calls", activity: "Read"},
+	{name: TypeAgentCreated, keys: "agent name policy owner accountable status expires_at reason", account: true, activity: "Create"},
+	{name: TypeAgentRenewed, keys: "agent name policy owner accountable status expires_at reason", account: true},
+	{name: TypeAgentSuspended, keys: "agent name policy owner accountable status expires_at reason", account: true, activity: "Disable", low: true},
+	{name: TypeAgentResumed, keys: "agent name policy owner accountable status expires_at reason", account: true, activity: "Enable"},
+	{name: TypeAgentRevoked, keys: "agent name policy owner accountable status expires_at reason", account: true, activity: "Delete", low: true},
+	{name: TypeCertificateIssued, keys: "agent serial not_after spiffe_id", activity: "Create"},
+	{name: TypeCertificateRevoked, keys: "agent name policy owner accountable serial generation not_after reason replaced_by", activity: "Delete"},
+	{name: TypeOwnerMissing, keys: "owner agents agents_total suspended_at accountable"},
+	{name: TypeOwnerReturned, keys: "owner"},
+	{name: TypeCredentialChecked, keys: "credential kind", activity: "Read"},
+	{name: TypeAdministrationRefused, keys: "call reason unrecorded"},
+	{name: TypeServerStarted, keys: "authorities", activity: "Activate"},
+	{name: TypeServerStopped, activity: "Deactivate"},
+	{name: TypeServerDrained, activity: "Deactivate"},
+	{name: TypeAuthorityChanged, keys: "authority was is", activity: "Update", low: true},
+	{name: TypeConfigurationLoaded, keys: "generation source files files_total git", activity: "Update"},
+	{name: TypeConfigurationFiles, keys: "generation files"},
+	{name: TypeConfigurationKept, keys: "generation source error", activity: "Update", low: true},
+	{name: TypeDocumentStored, keys: "sha256 bytes", activity: "Create"},
+	{name: TypeBackupStarted, keys: "dir keys recipients", activity: "Activate"},
+	{name: TypeBackupMade, keys: "dir keys recipients manifest events", activity: "Create"},
+	{name: TypeHomeRestored, activity: "Update"},
+	{name: TypeTrailPruned, keys: "before up_to", activity: "Delete", low: true},
+	{name: TypeTrailRecovered, keys: "interrupted"},
+	{name: TypeTrailLogMissing, keys: "events"},
+	{name: TypeTrailContinued, keys: "was_log was_key checkpoint events root log key"},
+	{name: TypeTrailHeld, keys: "why", activity: "Suspend", low: true},
+	{name: TypeTrailReleased, activity: "Resume"},
+}
+
 // EventTypes are all types that are written.
 func EventTypes() []string {
-	return []string{
-		TypeIntent,
-		TypeOutcome,
-		TypePushRefs,
-		TypePushRejected,
-		TypeCalls,
-		TypeAgentCreated,
-		TypeAgentRenewed,
-		TypeAgentSuspended,
-		TypeAgentResumed,
-		TypeAgentRevoked,
-		TypeCertificateIssued,
-		TypeCertificateRevoked,
-		TypeOwnerMissing,
-		TypeOwnerReturned,
-		TypeCredentialChecked,
-		TypeAdministrationRefused,
-		TypeServerStarted,
-		TypeServerStopped,
-		TypeServerDrained,
-		TypeAuthorityChanged,
-		TypeConfigurationLoaded,
-		TypeConfigurationFiles,
-		TypeConfigurationKept,
-		TypeDocumentStored,
-		TypeBackupStarted,
-		TypeBackupMade,
-		TypeHomeRestored,
-		TypeTrailPruned,
-		TypeTrailRecovered,
-		TypeTrailLogMissing,
-		TypeTrailContinued,
-		TypeTrailHeld,
-		TypeTrailReleased,
+	var names []string
+	for _, t := range eventTypes {
+		names = append(names, t.name)
 	}
+	return names
+}
+
+// eventTypeOf is what is known of a type. Of one that another program writes, the first word tells the class and the
+// last word the activity, as they do for all that are known.
+func eventTypeOf(name string) eventType {
+	subject, word, _ := strings.Cut(name, ".")
+	guess := eventType{name: name, account: subject == "agent"}
+	if word == "created" && !guess.account { // which nothing else of ours is yet
+		guess.activity = "Create"
+	}
+	for _, t := range eventTypes {
+		if t.name == name {
+			return t
+		}
+		if _, last, _ := strings.Cut(t.name, "."); last == word && t.account == guess.account {
+			guess.activity = t.activity
+		}
+	}
+	return guess
 }

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"sallyport/internal/sqlite"
@@ -152,6 +153,9 @@ func IndexWholePaths(t *Trail) {
 	x := &t.writer().projector.index
 	x.full.whole, x.open.whole = true, true
 }
+
+// EventKeys are the keys of the payload of an event of this type; nil if they are not all known.
+func EventKeys(name string) []string { return strings.Fields(eventTypeOf(name).keys) }
 
 // DecodedIntent and DecodedOutcome are what payloads say.
 func DecodedIntent(payload []byte) (in Intent, err error) {

@@ -188,7 +188,7 @@ func (p *projector) markPush(ctx context.Context, s *store, push push) error {
 		return nil
 	}
 	var list []term
-	eachMark(details, func(m string) { list = append(list, newTerm(fieldMark, m)) })
+	eachMark(details, func(m Mark) { list = append(list, newTerm(fieldMark, m.Value)) })
 	return p.addLate(ctx, s, push.intentSeq, push.seq, list)
 }
 

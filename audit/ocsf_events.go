@@ -13,43 +13,36 @@ const (
 	ocsfEntityManagement = 3004
 )
 
-// ocsfActivities are what the last word of an event's type means in each of the classes;
-// what is not here is "Other", by the event's own type.
-func ocsfActivities(class int) map[string]int {
-	if class == ocsfAccountChange {
-		return map[string]int{"created": 1, "resumed": 2, "suspended": 5, "revoked": 6}
+// activities are the numbers of the classes' activities.
+func activities(account bool) map[string]int {
+	if account {
+		return map[string]int{"Create": 1, "Enable": 2, "Disable": 5, "Delete": 6}
 	}
-	return map[string]int{
-		"created": 1, "issued": 1, "stored": 1, "made": 1, "checked": 2, "refs": 2, "calls": 2, "rejected": 2, "loaded": 3, "changed": 3, "kept": 3, "restored": 3,
-		"pruned": 4, "revoked": 4, "started": 10, "stopped": 11, "drained": 11, "held": 12, "released": 13,
-	}
-}
-
-func activityNames(class int) map[int]string {
-	if class == ocsfAccountChange {
-		return map[int]string{1: "Create", 2: "Enable", 5: "Disable", 6: "Delete"}
-	}
-	return map[int]string{1: "Create", 2: "Read", 3: "Update", 4: "Delete", 10: "Activate", 11: "Deactivate", 12: "Suspend", 13: "Resume"}
+	return map[string]int{"Create": 1, "Read": 2, "Update": 3, "Delete": 4, "Activate": 10, "Deactivate": 11, "Suspend": 12, "Resume": 13}
 }
 
 // AppendOCSF appends the event as one of OCSF: what was done to an agent as Account Change
 // (3001), everything else, the configuration among it, as Entity Management (3004). The
 // whole payload is under unmapped. product is Sallyport's version.
 func (r *EventRow) AppendOCSF(b []byte, product string) ([]byte, error) {
-	subject, word, _ := strings.Cut(r.Type, ".")
+	subject, _, _ := strings.Cut(r.Type, ".")
+	kind := eventTypeOf(r.Type)
 	class, name := ocsfEntityManagement, "Entity Management"
-	if subject == "agent" {
+	if kind.account {
 		class, name = ocsfAccountChange, "Account Change"
 	}
-	activity, known := ocsfActivities(class)[word]
-	activityName := activityNames(class)[activity]
-	if !known {
+	activity, activityName := activities(kind.account)[kind.activity], kind.activity
+	if activity == 0 {
 		activity, activityName = ocsfOther, r.Type
+	}
+	severity := ocsfInformational
+	if kind.low {
+		severity = ocsfLow
 	}
 	event := filled(map[string]any{
 		"category_uid": ocsfIAM, "category_name": "Identity & Access Management", "class_uid": class, "class_name": name,
 		"activity_id": activity, "activity_name": activityName, "type_uid": class*100 + activity,
-		"severity_id": r.ocsfSeverity(), "time": r.At.UnixMilli(), "message": r.Type,
+		"severity_id": severity, "time": r.At.UnixMilli(), "message": r.Type,
 		"status_id": ocsfSuccess, "status_detail": Printable(r.word("error")),
 		"metadata": filled(map[string]any{
 			"version": ocsfVersion, "product": filled(map[string]any{"name": "Sallyport", "vendor_name": "Sallyport", "version": product}),
@@ -81,14 +74,6 @@ func (r *EventRow) exchangeText() string {
 		return ""
 	}
 	return r.Exchange.String()
-}
-
-func (r *EventRow) ocsfSeverity() int {
-	switch r.Type {
-	case TypeAgentSuspended, TypeAgentRevoked, TypeAuthorityChanged, TypeConfigurationKept, TypeTrailHeld, TypeTrailPruned:
-		return ocsfLow
-	}
-	return ocsfInformational
 }
 
 // ocsfActor is the local user that asked, or the server.

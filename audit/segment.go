@@ -64,7 +64,7 @@ func (s *segment) end(seq int64, outcome []byte) error {
 // mark takes what else an exchange added before can be found by.
 func (s *segment) mark(seq int64, details map[string]any) {
 	if row, ok := rowOf(s.seqs, seq); ok {
-		eachMark(details, func(m string) { s.put(newTerm(fieldMark, m), row) })
+		eachMark(details, func(m Mark) { s.put(newTerm(fieldMark, m.Value), row) })
 	}
 }
 

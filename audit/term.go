@@ -97,7 +97,7 @@ func (f *fields) terms(field *field, v []byte, packed, whole bool, put func(term
 	find := field.find
 	switch {
 	case find&findMarks != 0:
-		eachMark(f.details(v), func(mark string) { put(newTerm(fieldMark, mark)) })
+		eachMark(f.details(v), func(m Mark) { put(newTerm(fieldMark, m.Value)) })
 	case find&findMark != 0 && packed:
 		put(newTerm(fieldMark, f.packed(v)))
 	case find&findMark != 0:
@@ -127,35 +127,8 @@ func textTerms(text []byte, put func(term)) {
 	}
 }
 
-// eachMark calls fn for what other systems show of an exchange, as far as
-// details tell it: the hash of its token, its AWS session, the commits that a
-// push moved refs from and to.
-func eachMark(details map[string]any, fn func(string)) {
-	eachOtherMark(details, fn)
-	refs, _ := details["refs"].([]any)
-	for _, ref := range refs {
-		m, _ := ref.(map[string]any)
-		for _, key := range [...]string{"old", "new"} {
-			if s, ok := m[key].(string); ok && strings.Trim(s, "0") != "" {
-				fn(s)
-			}
-		}
-	}
-}
-
-// eachOtherMark is eachMark for what is no commit.
-func eachOtherMark(details map[string]any, fn func(string)) {
-	for _, key := range [...]string{"access_key_id", "session_name", "source_identity"} {
-		if s, ok := details[key].(string); ok && s != "" {
-			fn(s)
-		}
-	}
-	if s, ok := details["hashed_token"].(string); ok {
-		if mark, ok := TokenMark(s); ok {
-			fn(mark)
-		}
-	}
-}
+// isCommit tells a commit from the word for none, which is all zeros.
+func isCommit(s string) bool { return strings.Trim(s, "0") != "" }
 
 // hasMark reports whether another system shows x by this mark.
 func (x *Exchange) hasMark(mark string) bool {
@@ -164,14 +137,14 @@ func (x *Exchange) hasMark(mark string) bool {
 
 // moved is Moved for one commit; none is no commit.
 func (x *Exchange) moved(commit string, events []EventRow) bool {
-	return strings.Trim(commit, "0") != "" && x.Moved(events, func(from, to string) bool { return from == commit || to == commit })
+	return isCommit(commit) && x.Moved(events, func(from, to string) bool { return from == commit || to == commit })
 }
 
 // hasOtherMark is hasMark for what is no commit.
 func (x *Exchange) hasOtherMark(mark string) bool {
 	found := mark == x.CredentialFingerprint || x.atService() && mark == x.Outcome.UpstreamRequestID
 	for _, details := range []map[string]any{x.Details, x.Outcome.Details} {
-		eachOtherMark(details, func(m string) { found = found || m == mark })
+		eachOtherMark(details, func(m Mark) { found = found || m.Value == mark })
 	}
 	return found
 }
@@ -233,7 +206,7 @@ func (x *Exchange) Moved(events []EventRow, move func(from, to string) bool) boo
 		}
 	}
 	for _, details := range all {
-		refs, _ := details["refs"].([]any)
+		refs, _ := details[DetailRefs].([]any)
 		for _, ref := range refs {
 			m, _ := ref.(map[string]any)
 			name, _ := m["ref"].(string)

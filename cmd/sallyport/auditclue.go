@@ -13,23 +13,16 @@ import (
 	"sallyport/audit"
 )
 
-// clue is one thing that another system shows of what was done.
+// clue is a mark that leads somewhere.
 type clue struct {
-	Kind   string       `json:"kind"` // a word of clueKinds
-	Value  string       `json:"value"`
+	audit.Mark
 	filter audit.Filter // finds what it leads to
 }
 
-// Kinds of clues. A request id leads to one exchange, a commit to the pushes
-// that moved a ref to or from it, the others to all exchanges of a session.
-const (
-	clueRequest = "request id"
-	clueCommit  = "git commit"
-	clueToken   = "token"
-	clueKey     = "access key"
-	clueSource  = "source identity"
-	clueSession = "session name"
-)
+// newClue is a clue that leads to what has the mark.
+func newClue(kind audit.MarkKind, value string) clue {
+	return clue{audit.Mark{Kind: kind, Value: value}, audit.Filter{Mark: value}}
+}
 
 var (
 	commitForm    = regexp.MustCompile(`^[0-9a-f]{40}$`)
@@ -40,29 +33,29 @@ var (
 // readClue tells by its form what a value is.
 func readClue(value string) clue {
 	if mark, ok := audit.TokenMark(value); ok {
-		return clue{clueToken, value, audit.Filter{Mark: mark}}
+		return clue{audit.Mark{Kind: audit.MarkToken, Value: value}, audit.Filter{Mark: mark}}
 	}
-	kind := clueRequest
+	kind := audit.MarkRequest
 	switch lower := strings.ToLower(value); {
 	case commitForm.MatchString(lower):
-		kind, value = clueCommit, lower
+		kind, value = audit.MarkCommit, lower
 	case sumForm.MatchString(lower): // or a commit of a repository that uses SHA-256
-		kind, value = clueToken, lower
+		kind, value = audit.MarkToken, lower
 	case accessKeyForm.MatchString(value):
-		kind = clueKey
+		kind = audit.MarkKey
 	case strings.HasPrefix(value, "agent-"):
-		return sourceClue(clueSource, value)
+		return sourceClue(audit.MarkSource, value)
 	}
-	return clue{kind, value, audit.Filter{Mark: value}}
+	return newClue(kind, value)
 }
 
 // sourceClue names an agent when it has the form that Sallyport gives it.
-func sourceClue(kind, value string) clue {
+func sourceClue(kind audit.MarkKind, value string) clue {
 	name, ok := strings.CutPrefix(value, "agent-")
 	if id, err := uuid.Parse(name); ok && err == nil {
-		return clue{kind, value, audit.Filter{Agent: id, Operation: "aws:*"}}
+		return clue{audit.Mark{Kind: kind, Value: value}, audit.Filter{Agent: id, Operation: "aws:*"}}
 	}
-	return clue{kind, value, audit.Filter{Mark: value}}
+	return newClue(kind, value)
 }
 
 // foreignEvent is what is read of an event of CloudTrail or of GitHub's audit log.
@@ -123,30 +116,30 @@ func readEvents(data []byte) ([]foreignEvent, error) {
 // clues are those of an event, the one that says most first.
 func (e *foreignEvent) clues() []clue {
 	var list []clue
-	add := func(kind, value string) {
+	add := func(kind audit.MarkKind, value string) {
 		if value == "" {
 			return
 		}
-		c := clue{kind, value, audit.Filter{Mark: value}}
+		c := newClue(kind, value)
 		switch kind {
-		case clueToken:
+		case audit.MarkToken:
 			c = readClue(value)
-		case clueSource, clueSession:
+		case audit.MarkSource, audit.MarkSession:
 			c = sourceClue(kind, value)
 		}
 		list = append(list, c)
 	}
-	add(clueRequest, e.RequestID)
-	add(clueRequest, e.GitHubRequestID)
-	add(clueToken, e.HashedToken)
-	add(clueKey, e.UserIdentity.AccessKeyID)
-	add(clueKey, e.ResponseElements.Credentials.AccessKeyID)
-	add(clueSource, e.UserIdentity.SessionContext.SourceIdentity)
-	add(clueSource, e.RequestParameters.SourceIdentity)
-	add(clueSession, e.RequestParameters.RoleSessionName)
+	add(audit.MarkRequest, e.RequestID)
+	add(audit.MarkRequest, e.GitHubRequestID)
+	add(audit.MarkToken, e.HashedToken)
+	add(audit.MarkKey, e.UserIdentity.AccessKeyID)
+	add(audit.MarkKey, e.ResponseElements.Credentials.AccessKeyID)
+	add(audit.MarkSource, e.UserIdentity.SessionContext.SourceIdentity)
+	add(audit.MarkSource, e.RequestParameters.SourceIdentity)
+	add(audit.MarkSession, e.RequestParameters.RoleSessionName)
 	// arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION
 	if role := strings.Split(e.UserIdentity.ARN, "/"); len(role) == 3 {
-		add(clueSession, role[2])
+		add(audit.MarkSession, role[2])
 	}
 	return list
 }

@@ -156,7 +156,7 @@ func (q *inquiry) ask(ctx context.Context, clues []clue) (*answer, error) {
 	}
 	c := &clues[0]
 	none := &answer{Clue: c, Note: "nothing in the trail has it"}
-	if c.Kind == clueCommit {
+	if c.Kind == audit.MarkCommit {
 		if q.repository != "" {
 			return q.between(ctx, c)
 		}
@@ -171,7 +171,7 @@ func (q *inquiry) follow(ctx context.Context, c *clue) (*answer, error) {
 	f.Since, f.Until, f.Limit = q.since, q.until, q.limit
 	found := &answer{Clue: c}
 	var err error
-	if !q.at.IsZero() && c.Kind != clueRequest && f.Since.IsZero() && f.Until.IsZero() {
+	if !q.at.IsZero() && c.Kind != audit.MarkRequest && f.Since.IsZero() && f.Until.IsZero() {
 		f.Since, f.Until = q.at.Add(-around), q.at.Add(around)
 		found.Note = "exchanges within " + around.String() + " of the event"
 	}
