@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -150,15 +151,15 @@ func writeNew(file string, data []byte, mode os.FileMode) error {
 type signer struct {
 	key    note.Signer
 	public string
+	log    *slog.Logger
 	size   int64     // of the last checkpoint
 	at     time.Time // when the next one is due; zero: nothing is new
 }
 
 // sign signs the head when that is due: a second after the first event that no
 // checkpoint covers, and when the trail closes.
-func (w *writer) sign(closing bool) {
-	s := w.signer
-	if s == nil || w.tree.size == s.size {
+func (s *signer) sign(to *store, t *tree, closing bool) {
+	if t.size == s.size {
 		return
 	}
 	now := time.Now()
@@ -169,30 +170,30 @@ func (w *writer) sign(closing bool) {
 		return
 	}
 	s.at = time.Time{}
-	if err := w.addCheckpoint(); err != nil {
+	if err := s.add(to, t); err != nil {
 		s.at = now.Add(signAfter)
-		w.log.Warn("audit trail: checkpoint not signed", "error", err)
+		s.log.Warn("audit trail: checkpoint not signed", "error", err)
 	}
 }
 
-func (w *writer) addCheckpoint() error {
-	c := Checkpoint{Origin: w.signer.key.Name(), Size: w.tree.size, Root: w.tree.root()}
-	signed, err := note.Sign(&note.Note{Text: c.text()}, w.signer.key)
+func (s *signer) add(to *store, t *tree) error {
+	c := Checkpoint{Origin: s.key.Name(), Size: t.size, Root: t.root()}
+	signed, err := note.Sign(&note.Note{Text: c.text()}, s.key)
 	if err != nil {
 		return err
 	}
-	stmt, err := sqlite.Prepare(w.store.conn, "INSERT INTO checkpoints VALUES (?, ?)", 2)
+	stmt, err := sqlite.Prepare(to.conn, "INSERT INTO checkpoints VALUES (?, ?)", 2)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = stmt.Close() }()
-	if err := w.store.inTx(func() error {
+	if err := to.inTx(func() error {
 		_, err := stmt.Exec(c.Size, string(signed))
 		return err
 	}); err != nil {
 		return err
 	}
-	w.signer.size = c.Size
+	s.size = c.Size
 	return nil
 }
 

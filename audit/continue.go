@@ -20,7 +20,7 @@ type Continuation struct {
 }
 
 // continueAs commits the event. The new identity's key was made for it.
-func (w *writer) continueAs(ctx context.Context, c *Continuation) error {
+func (w *starting) continueAs(ctx context.Context, c *Continuation) error {
 	if w.signer == nil {
 		return errors.New("continue the trail: it needs a key to sign with")
 	}

@@ -70,9 +70,9 @@ func (t *Trail) StoreDocument(ctx context.Context, hash string, text []byte) err
 }
 
 // loadDocuments reads which documents there are.
-func (w *writer) loadDocuments(ctx context.Context) (*documents, error) {
+func (s *store) loadDocuments(ctx context.Context) (*documents, error) {
 	d := &documents{known: make(map[[sha256.Size]byte]bool)}
-	rows, err := w.store.conn.QueryContext(ctx, "SELECT hash FROM documents")
+	rows, err := s.conn.QueryContext(ctx, "SELECT hash FROM documents")
 	if err != nil {
 		return nil, fmt.Errorf("read documents: %w", err)
 	}

@@ -150,7 +150,7 @@ func (s *store) appendPlain(t *tree, e *event, hashed bool) error {
 // IndexWholePaths has the segments of a trail that was just opened indexed as older programs
 // did. It must come before the first event.
 func IndexWholePaths(t *Trail) {
-	x := &t.writer().projector.index
+	x := &t.writer().projecting.projector.index
 	x.full.whole, x.open.whole = true, true
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -27,20 +28,21 @@ func (w *writer) refuseWaiting() {
 	w.stats.retained.Store(int64(len(w.retained)))
 }
 
-func (w *writer) fail(err error) {
-	news := w.broken.Load() == nil
+// fail notes that the trail cannot be written, and why.
+func (t *trouble) fail(err error, path string, log *slog.Logger) {
+	news := t.broken.Load() == nil
 	if news {
-		w.cause = tryFile(w.store.path)
+		t.cause = tryFile(path)
 	}
 	err = fmt.Errorf("audit trail cannot be written: %w", err)
-	if w.cause != nil {
-		err = fmt.Errorf("%w (and in its folder: %w)", err, w.cause)
+	if t.cause != nil {
+		err = fmt.Errorf("%w (and in its folder: %w)", err, t.cause)
 	}
-	w.broken.Store(&err)
+	t.broken.Store(&err)
 	if news {
-		w.log.Error("audit trail cannot be written, new requests are refused", "error", err)
+		log.Error("audit trail cannot be written, new requests are refused", "error", err)
 	}
-	w.retryAt = time.Now().Add(retryAfter)
+	t.retryAt = time.Now().Add(retryAfter)
 }
 
 // tryFile writes a file beside the trail: where that fails too, the system's
@@ -58,14 +60,17 @@ func tryFile(path string) error {
 // before, or a copy that holds all of it; then the retained outcomes go first.
 func (w *writer) heal() bool {
 	if err := w.reopen(); err != nil {
-		w.fail(err)
+		w.fail(err, w.store.path, w.log)
 		return false
 	}
 	for len(w.retained) > 0 {
-		batch := w.claimRetained()
+		// Those taken from the queue while the trail was broken have not been matched
+		// to their intents yet.
+		w.retained = w.claim(w.retained)
+		batch := w.retained[:min(len(w.retained), maxBatch)]
 		after, err := w.store.append(w.tree, batch)
 		if err != nil {
-			w.fail(err)
+			w.fail(err, w.store.path, w.log)
 			return false
 		}
 		w.tree = after
@@ -81,18 +86,11 @@ func (w *writer) heal() bool {
 	return true
 }
 
-// claimRetained returns the next retained outcomes; those taken from the queue
-// while the trail was broken have not been matched to their intents yet.
-func (w *writer) claimRetained() []*entry {
-	w.retained = w.claim(w.retained)
-	return w.retained[:min(len(w.retained), maxBatch)]
-}
-
 // reopen makes sure that the store writes to what the path names, and that it
 // holds exactly what was committed.
 func (w *writer) reopen() error {
 	if err := w.store.inPlace(); err != nil {
-		fresh, err := w.openAgain()
+		fresh, err := openAgain(w.store.path, w.store.durability, w.tree)
 		if err != nil {
 			return err
 		}
@@ -117,20 +115,20 @@ func (w *writer) adopt(fresh *store) error {
 	}
 	w.checkpointer.stop()
 	w.checkpointer = c
-	w.projector.reset() // before its connection goes
-	_ = w.store.close() // it holds a file that is not the trail any more
+	w.projecting.projector.reset() // before its connection goes
+	_ = w.store.close()            // it holds a file that is not the trail any more
 	w.store = fresh
 	return nil
 }
 
-// openAgain opens what the path names now and checks that it is this trail.
-func (w *writer) openAgain() (*store, error) {
+// openAgain opens what the path names now and checks that it is the trail of this tree.
+func openAgain(path, durability string, t tree) (*store, error) {
 	// A missing file is never made anew here: that would hide the loss.
-	s, err := reopenStore(w.store.path, w.durability)
+	s, err := reopenStore(path, durability)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.holds(w.tree); err != nil {
+	if err := s.holds(t); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
@@ -168,8 +166,8 @@ func (w *writer) resync() error {
 		return err
 	}
 	w.tree = t
-	w.projector.reset()
-	w.dropWritten(written)
+	w.projecting.projector.reset()
+	w.retained = withoutWritten(w.retained, written, w.pools)
 	for _, id := range ghosts {
 		if !written[id] {
 			w.abandon(id)
@@ -178,14 +176,15 @@ func (w *writer) resync() error {
 	return nil
 }
 
-func (w *writer) dropWritten(written map[uuid.UUID]bool) {
-	kept := w.retained[:0]
-	for _, e := range w.retained {
+// withoutWritten is list without the outcomes of the exchanges that are written.
+func withoutWritten(list []*entry, written map[uuid.UUID]bool, p *pools) []*entry {
+	kept := list[:0]
+	for _, e := range list {
 		if written[e.events[0].exchange] {
-			w.pools.release(e)
+			p.release(e)
 			continue
 		}
 		kept = append(kept, e)
 	}
-	w.retained = kept
+	return kept
 }

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"math"
-	"time"
 )
 
 // index is the projector's part that puts exchanges into segments.
@@ -223,22 +222,7 @@ func (p *projector) addLate(ctx context.Context, s *store, intentSeq, part int64
 	return nil
 }
 
-// sealOld puts the next of the exchanges that wait into a segment, when there
-// are some and nobody waits.
-func (w *writer) sealOld() {
-	p := &w.projector
-	if !p.index.behind || time.Now().Before(w.projectRetry) {
-		return
-	}
-	if err := p.sealNext(w.store); err != nil {
-		w.projectionFailed(err)
-		return
-	}
-	if p.index.behind {
-		w.projectAt = time.Now()
-	}
-}
-
+// sealNext puts the next of the exchanges that wait into a segment.
 func (p *projector) sealNext(s *store) error {
 	if err := p.load(s); err != nil || !p.index.behind {
 		return err

@@ -64,16 +64,16 @@ func instanceOf(payload []byte) string {
 
 // dead lists what instances have left open that live no more, and takes it out of
 // theirs.
-func (w *writer) dead() []uuid.UUID {
-	alive := map[string]bool{w.own: w.own != ""}
+func (o *opened) dead(path string) []uuid.UUID {
+	alive := map[string]bool{o.own: o.own != ""}
 	var dead []uuid.UUID
-	for id, instance := range w.theirs {
+	for id, instance := range o.theirs {
 		if _, asked := alive[instance]; !asked {
-			alive[instance] = lives(w.store.path, instance)
+			alive[instance] = lives(path, instance)
 		}
 		if !alive[instance] {
 			dead = append(dead, id)
-			delete(w.theirs, id)
+			delete(o.theirs, id)
 		}
 	}
 	return dead
@@ -84,7 +84,7 @@ func (w *writer) mourn() {
 	if len(w.theirs) == 0 {
 		return
 	}
-	dead := w.dead()
+	dead := w.dead(w.store.path)
 	for _, id := range dead {
 		e := w.pools.entry()
 		e.outcome(id, w.now(), &Outcome{

@@ -68,7 +68,7 @@ func (s *store) markOpen(ctx context.Context) (moved bool, err error) {
 
 // mark marks the trail as open and says whether its last writer had left it so without
 // its write-ahead log, in which the end of the trail was. logged says that there was one.
-func (w *writer) mark(ctx context.Context, logged bool) (lost bool, err error) {
+func (w *starting) mark(ctx context.Context, logged bool) (lost bool, err error) {
 	before, err := readMark(ctx, w.store.conn)
 	if err != nil {
 		return false, err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -89,42 +90,70 @@ func (p *projector) reset() {
 	p.pending, p.loaded, p.kinds, p.stmts = nil, false, nil, nil
 }
 
-// project runs the projector when there is enough to do or, in a quiet moment,
-// anything that has waited long enough.
-func (w *writer) project(quiet, closing bool) {
-	lag := w.tree.size - w.projector.cursor
-	w.stats.lag.Store(lag)
-	if lag == 0 {
-		w.projectAt = time.Time{}
-		w.projectOld()
-		return
-	}
-	now := time.Now()
-	if now.Before(w.projectRetry) && !closing {
-		w.projector.pending = nil // read from the table when it works again
-		return
-	}
-	if w.projectAt.IsZero() {
-		w.projectAt = now.Add(projectAfter)
-	}
-	due := quiet && !now.Before(w.projectAt) || !now.Before(w.projectAt.Add(projectLatest))
-	if !due && !closing && lag < projectBatch {
-		return
-	}
-	w.projectAt = time.Time{}
-	if err := w.projector.run(w.store, w.tree.size, w.pools); err != nil {
-		w.projectionFailed(err)
-	} else if quiet {
-		w.projectOld()
-	}
-	w.stats.lag.Store(w.tree.size - w.projector.cursor)
+// projecting is the projector and when its turn is.
+type projecting struct {
+	projector projector
+	pools     *pools
+	log       *slog.Logger
+	at        time.Time // when the projection is due
+	retry     time.Time // when it is tried again after it failed
 }
 
-func (w *writer) projectionFailed(err error) {
-	w.projector.reset()
-	w.projectRetry = time.Now().Add(projectRetry)
-	w.projectAt = w.projectRetry
-	w.log.Warn("audit trail: projection failed, queries read events instead", "error", err)
+// turn runs the projector when there is enough to do or, in a quiet moment,
+// anything that has waited long enough. It returns how many events are not projected.
+func (g *projecting) turn(s *store, head int64, quiet, closing bool) (lag int64) {
+	p := &g.projector
+	if lag = head - p.cursor; lag == 0 {
+		g.at = time.Time{}
+		g.old(s)
+		return 0
+	}
+	now := time.Now()
+	if now.Before(g.retry) && !closing {
+		p.pending = nil // read from the table when it works again
+		return lag
+	}
+	if g.at.IsZero() {
+		g.at = now.Add(projectAfter)
+	}
+	due := quiet && !now.Before(g.at) || !now.Before(g.at.Add(projectLatest))
+	if !due && !closing && lag < projectBatch {
+		return lag
+	}
+	g.at = time.Time{}
+	if err := p.run(s, head, g.pools); err != nil {
+		g.failed(err)
+	} else if quiet {
+		g.old(s)
+	}
+	return head - p.cursor
+}
+
+// old goes on with what a trail of an older program lacks, when nobody waits.
+func (g *projecting) old(s *store) {
+	g.step(s, func(p *projector) bool { return p.index.behind }, (*projector).sealNext)
+	g.step(s, func(p *projector) bool { return p.bare != 0 }, (*projector).fillNext)
+}
+
+// step does one step of what is missing, and comes back soon if there are more.
+func (g *projecting) step(s *store, missing func(*projector) bool, do func(*projector, *store) error) {
+	if !missing(&g.projector) || time.Now().Before(g.retry) {
+		return
+	}
+	if err := do(&g.projector, s); err != nil {
+		g.failed(err)
+		return
+	}
+	if missing(&g.projector) {
+		g.at = time.Now()
+	}
+}
+
+func (g *projecting) failed(err error) {
+	g.projector.reset()
+	g.retry = time.Now().Add(projectRetry)
+	g.at = g.retry
+	g.log.Warn("audit trail: projection failed, queries read events instead", "error", err)
 }
 
 // run projects everything up to head.

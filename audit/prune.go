@@ -81,7 +81,7 @@ func (p *pruning) plan(w *writer) (bool, error) {
 	if err != nil {
 		return true, err
 	}
-	upTo := min(uint64(first-1), uint64(w.projector.cursor))
+	upTo := min(uint64(first-1), uint64(w.projecting.projector.cursor))
 	if p.request.UpTo != 0 {
 		upTo = min(upTo, p.request.UpTo)
 	}

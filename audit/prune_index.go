@@ -29,9 +29,9 @@ func (p *pruning) tidy(w *writer) (done bool, err error) {
 	if !t.begun {
 		// What is in memory has terms of what was removed.
 		t.begun = true
-		w.projector.reset()
+		w.projecting.projector.reset()
 	}
-	if err := w.projector.load(w.store); err != nil {
+	if err := w.projecting.projector.load(w.store); err != nil {
 		return true, err
 	}
 	found, err := p.tidySegment(w)
@@ -56,7 +56,7 @@ func (p *pruning) tidySegment(w *writer) (found bool, err error) {
 	var rest *segment
 	if left > 0 {
 		rest = newSegment()
-		if err := readSegment(ctx, w.store.conn, rest, first, last, w.projector.cursor, segmentSize); err != nil {
+		if err := readSegment(ctx, w.store.conn, rest, first, last, w.projecting.projector.cursor, segmentSize); err != nil {
 			return true, err
 		}
 	}
@@ -69,7 +69,7 @@ func (p *pruning) tidySegment(w *writer) (found bool, err error) {
 		if rest == nil {
 			return nil
 		}
-		return w.projector.writeSegment(t.segment, rest)
+		return w.projecting.projector.writeSegment(t.segment, rest)
 	})
 }
 
@@ -99,7 +99,7 @@ func (p *pruning) tidyKinds(w *writer) (done bool, err error) {
 		}
 		return nil
 	})
-	w.projector.reset() // it remembers kinds that are gone
+	w.projecting.projector.reset() // it remembers kinds that are gone
 	return true, err
 }
 

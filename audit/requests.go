@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"math"
 	"strings"
-	"time"
 )
 
 // createRequests lets any SQLite client read who did what, when, and whether: path and
@@ -57,22 +56,6 @@ func sqlText(v []byte) string {
 
 // fillAtOnce exchanges are given their texts in one transaction.
 const fillAtOnce = 256
-
-// projectOld goes on with what a trail of an older program lacks, when nobody waits.
-func (w *writer) projectOld() {
-	w.sealOld()
-	p := &w.projector
-	if p.bare == 0 || time.Now().Before(w.projectRetry) {
-		return
-	}
-	if err := p.fillNext(w.store); err != nil {
-		w.projectionFailed(err)
-		return
-	}
-	if p.bare != 0 {
-		w.projectAt = time.Now()
-	}
-}
 
 // fillNext gives the next exchanges their texts.
 func (p *projector) fillNext(s *store) error {

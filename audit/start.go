@@ -19,20 +19,24 @@ func newWriter(ctx context.Context, c Config, q *queue, p *pools, before *writer
 		return nil, err
 	}
 	w := &writer{
-		store: s, durability: c.Durability, queue: q, pools: p, log: c.Log, now: c.Now,
-		open: make(map[uuid.UUID]uint64), theirs: make(map[uuid.UUID]string), done: make(chan struct{}),
+		store: s, queue: q, pools: p, log: c.Log, now: c.Now,
+		opened:     opened{open: make(map[uuid.UUID]uint64), theirs: make(map[uuid.UUID]string)},
+		projecting: projecting{pools: p, log: c.Log}, life: life{done: make(chan struct{})},
 	}
 	if before != nil {
 		w.own = c.Instance
 	}
-	if err := w.start(ctx, c, logged); err != nil {
+	if err := (&starting{w}).run(ctx, c, logged); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return w, nil
 }
 
-func (w *writer) start(ctx context.Context, c Config, logged bool) error {
-	w.projector.index.size = c.segment
+// starting brings a writer to where it can go on from. It is over before the writer runs.
+type starting struct{ *writer }
+
+func (w *starting) run(ctx context.Context, c Config, logged bool) error {
+	w.projecting.projector.index.size = c.segment
 	if err := sqlite.MigrateConn(ctx, w.store.conn, migrations()); err != nil {
 		return err
 	}
@@ -46,7 +50,7 @@ func (w *writer) start(ctx context.Context, c Config, logged bool) error {
 	if w.tree, err = w.store.load(); err != nil {
 		return err
 	}
-	if err := w.projector.run(w.store, w.tree.size, w.pools); err != nil {
+	if err := w.projecting.projector.run(w.store, w.tree.size, w.pools); err != nil {
 		return fmt.Errorf("project: %w", err)
 	}
 	if err := w.loadOpen(ctx); err != nil {
@@ -69,7 +73,7 @@ func (w *writer) start(ctx context.Context, c Config, logged bool) error {
 }
 
 // recover closes what the last writer left open, and tells what it finds.
-func (w *writer) recover(lost bool) error {
+func (w *starting) recover(lost bool) error {
 	if lost {
 		w.log.Error("the trail was open and its write-ahead log is missing: the end of the trail is lost", "path", w.store.path)
 		if err := w.recordStart(TypeTrailLogMissing, map[string]any{"events": w.tree.size}); err != nil {
@@ -91,7 +95,7 @@ func (w *writer) recover(lost bool) error {
 }
 
 // loadSigner readies the signing of checkpoints and looks where it was left.
-func (w *writer) loadSigner(ctx context.Context, c Config) error {
+func (w *starting) loadSigner(ctx context.Context, c Config) error {
 	if c.Key == "" {
 		return nil
 	}
@@ -99,7 +103,7 @@ func (w *writer) loadSigner(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	w.signer = &signer{key: key, public: public}
+	w.signer = &signer{key: key, public: public, log: w.log}
 	err = w.store.conn.QueryRowContext(ctx, "SELECT coalesce(max(size), 0) FROM checkpoints").Scan(&w.signer.size)
 	if err != nil {
 		return fmt.Errorf("read checkpoints: %w", err)
@@ -112,7 +116,7 @@ func (w *writer) loadSigner(ctx context.Context, c Config) error {
 
 // loadOpen reads the intents without outcome, and which of them a process that
 // still lives will end.
-func (w *writer) loadOpen(ctx context.Context) error {
+func (w *starting) loadOpen(ctx context.Context) error {
 	rows, err := w.store.conn.QueryContext(ctx, `SELECT x.seq, x.id, e.payload FROM exchanges x JOIN events e ON e.seq = x.seq
 		WHERE x.outcome_seq IS NULL`)
 	if err != nil {
@@ -162,11 +166,11 @@ func (w *writer) interruptOpen(why string) (int, error) {
 			w.committed(e)
 		}
 	}
-	return n, w.projector.run(w.store, w.tree.size, w.pools)
+	return n, w.projecting.projector.run(w.store, w.tree.size, w.pools)
 }
 
 // recordStart commits an event before the writer runs.
-func (w *writer) recordStart(kind string, values map[string]any) error {
+func (w *starting) recordStart(kind string, values map[string]any) error {
 	payload, err := encodeMap(values)
 	if err != nil {
 		return err
@@ -181,21 +185,23 @@ func (w *writer) recordStart(kind string, values map[string]any) error {
 	}
 	w.tree = after
 	w.committed(e)
-	return w.projector.run(w.store, w.tree.size, w.pools)
+	return w.projecting.projector.run(w.store, w.tree.size, w.pools)
 }
 
 // close ends what is still open and closes the store; run has returned.
 func (w *writer) close() error {
 	var err error
 	if w.broken.Load() == nil && !w.abort.Load() && !w.leaving.Load() {
-		w.dead() // is nobody's any more
+		w.dead(w.store.path) // is nobody's any more
 		_, err = w.interruptOpen("the process was stopped before the exchange ended")
 	}
 	if err == nil && w.broken.Load() == nil {
-		w.sign(true)
+		if w.signer != nil {
+			w.signer.sign(w.store, &w.tree, true)
+		}
 		err = writeMark(context.Background(), w.store.conn, markClosed)
 	}
-	w.projector.reset()
+	w.projecting.projector.reset()
 	if w.checkpointer != nil {
 		err = errors.Join(err, w.checkpointer.close())
 	}

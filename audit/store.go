@@ -20,6 +20,9 @@ import (
 // goroutine for every statement would cost more than the statement.
 type store struct {
 	path string
+	// durability is with which it was opened.
+	durability string
+
 	db   *sql.DB
 	conn *sql.Conn
 	file os.FileInfo // what path named when it was opened
@@ -58,7 +61,7 @@ func openStore(path, durability string) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &store{path: path, db: db}
+	s := &store{path: path, durability: durability, db: db}
 	if s.file, err = os.Stat(path); err != nil {
 		return nil, errors.Join(err, s.close())
 	}

@@ -94,7 +94,7 @@ func Open(ctx context.Context, c Config) (*Trail, error) {
 	if err := t.startWriter(ctx, nil); err != nil {
 		return nil, errors.Join(err, t.release())
 	}
-	if t.documents, err = t.writer().loadDocuments(ctx); err != nil {
+	if t.documents, err = t.writer().store.loadDocuments(ctx); err != nil {
 		return nil, errors.Join(err, t.writer().close(), t.release())
 	}
 	t.watch = startWatch(t)

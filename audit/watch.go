@@ -68,12 +68,12 @@ func (s *watch) look(now time.Time) {
 // lookAround notices the loss of the files when nothing is written, and what no
 // write shows.
 func (w *writer) lookAround(now time.Time) {
-	if w.broken.Load() != nil || now.Before(w.lookAt) {
+	if w.broken.Load() != nil || now.Before(w.due.look) {
 		return
 	}
-	w.lookAt = now.Add(lookEvery)
+	w.due.look = now.Add(lookEvery)
 	if err := w.store.usable(); err != nil {
-		w.fail(err)
+		w.fail(err, w.store.path, w.log)
 		return
 	}
 	w.mourn()

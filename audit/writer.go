@@ -42,38 +42,56 @@ var (
 	errBacklog = fmt.Errorf("audit trail: more than %d outcomes wait to be written", maxBacklog)
 )
 
-// writer owns the store. All its fields but the counters belong to the one
-// goroutine in run.
+// writer owns the store, and with it the one goroutine in run, to which all of this belongs
+// but what others may see of its life and that it is broken.
 type writer struct {
-	store      *store
-	durability string
-	queue      *queue
-
-	checkpointer *checkpointer
-
+	store *store
+	queue *queue
 	pools *pools
 	log   *slog.Logger
 	now   func() time.Time
 
-	tree     tree
-	open     map[uuid.UUID]uint64 // begun and not ended: id to the intent's seq
-	theirs   map[uuid.UUID]string // of these, those that another living instance will end
-	own      string               // the instance whose exchanges are found open and are not theirs; "" at a first start
-	retained []*entry             // outcomes of failed commits, oldest first
-	batch    []*entry
-	retryAt  time.Time
-	lingerAt time.Time // when the outcomes in the queue are due
-	unsynced int       // bytes since the last checkpoint
-	lookAt   time.Time // when it looks at its files though nothing is written
+	tree       tree
+	signer     *signer // nil: no checkpoints
+	projecting projecting
+	retained   []*entry // outcomes of failed commits, oldest first
+	batch      []*entry
+	due        due
 
-	signer    *signer // nil: no checkpoints
-	projector projector
-	projectAt time.Time // when the projection is due
-	// projectRetry is when it is tried again after it failed.
-	projectRetry time.Time
+	opened
+	logMover
+	trouble
+	life
+}
 
-	broken atomic.Pointer[error]
-	cause  error // what the system said when the trail broke
+// opened is what was begun and has not ended.
+type opened struct {
+	open   map[uuid.UUID]uint64 // id to the intent's seq
+	theirs map[uuid.UUID]string // of these, those that another living instance will end
+	own    string               // the instance whose exchanges are found open and are not theirs; "" at a first start
+}
+
+// logMover has the write-ahead log moved into the database.
+type logMover struct {
+	checkpointer *checkpointer
+	unsynced     int // bytes since the last checkpoint
+}
+
+// trouble is why the trail cannot be written, while it cannot.
+type trouble struct {
+	broken  atomic.Pointer[error]
+	cause   error // what the system said when the trail broke
+	retryAt time.Time
+}
+
+// due is when the writer does what nobody asks it for.
+type due struct {
+	linger time.Time // when the outcomes in the queue are due
+	look   time.Time // when it looks at its files though nothing is written
+}
+
+// life is what other goroutines see of the writer, and tell it.
+type life struct {
 	// busySince is when the work under way began, in Unix nanoseconds; 0 while
 	// there is none.
 	busySince atomic.Int64
@@ -125,14 +143,14 @@ func (w *writer) turn(closing bool) {
 		return
 	}
 	_, outcomes := w.queue.lengths()
-	if outcomes > 0 && w.lingerAt.IsZero() {
-		w.lingerAt = now.Add(linger)
+	if outcomes > 0 && w.due.linger.IsZero() {
+		w.due.linger = now.Add(linger)
 	}
 	w.gather()
-	all := closing || (!w.lingerAt.IsZero() && !now.Before(w.lingerAt))
+	all := closing || (!w.due.linger.IsZero() && !now.Before(w.due.linger))
 	w.batch = w.queue.take(w.batch[:0], maxBatch, all)
 	if len(w.batch) > 0 {
-		w.lingerAt = time.Time{}
+		w.due.linger = time.Time{}
 		w.commitBatch(w.batch)
 	}
 	w.lookAround(now)
@@ -171,11 +189,11 @@ func (w *writer) nap(closing bool) time.Duration {
 	if w.broken.Load() != nil {
 		return max(time.Until(w.retryAt), time.Millisecond)
 	}
-	if _, outcomes := w.queue.lengths(); outcomes > 0 && w.lingerAt.IsZero() {
-		w.lingerAt = time.Now().Add(linger)
+	if _, outcomes := w.queue.lengths(); outcomes > 0 && w.due.linger.IsZero() {
+		w.due.linger = time.Now().Add(linger)
 	}
 	nap := time.Hour
-	due := [...]time.Time{w.lingerAt, w.projectAt, w.lookAt, {}}
+	due := [...]time.Time{w.due.linger, w.projecting.at, w.due.look, {}}
 	if w.signer != nil {
 		due[3] = w.signer.at
 	}
@@ -206,7 +224,7 @@ func (w *writer) commitBatch(batch []*entry) {
 	start := time.Now()
 	after, err := w.store.append(w.tree, batch)
 	if err != nil {
-		w.fail(err)
+		w.fail(err, w.store.path, w.log)
 		w.giveBack(batch, err)
 		return
 	}
@@ -261,7 +279,7 @@ func (w *writer) committed(e *entry) {
 	waiter := e.waiter
 	e.waiter = nil
 	id := first.exchange
-	w.projector.add(e)
+	w.projecting.projector.add(e)
 	if waiter != nil && !waiter.answer(nil) && begun {
 		w.abandon(id)
 	}
@@ -296,8 +314,10 @@ func (w *writer) giveBack(batch []*entry, err error) {
 // afterCommit does what nobody waits for.
 func (w *writer) afterCommit(closing bool) {
 	waiting, _ := w.queue.lengths()
-	w.project(waiting == 0, closing)
-	w.sign(false)
+	w.stats.lag.Store(w.projecting.turn(w.store, w.tree.size, waiting == 0, closing))
+	if w.signer != nil {
+		w.signer.sign(w.store, &w.tree, false)
+	}
 	if w.unsynced >= checkpointAfter {
 		w.unsynced = 0
 		w.moveLog()
