@@ -63,17 +63,22 @@ func (s *Session) RevokeCertificate(ctx context.Context, r CertificateRequest) (
 	agent, _ := s.service.Registry.Lookup(named.Agent)
 	view := s.service.View()
 	answer := RevokedCertificates{Agent: s.service.shown(view, agent), Revoked: []Certificate{}, Valid: s.service.validCertificates(agent)}
+	var unrecorded error
 	for _, c := range revoked {
 		answer.Revoked = append(answer.Revoked, shownCertificate(c))
-		err := s.recordCertificate(ctx, view, agent, c, r, named)
-		switch {
-		case stopped:
-			return answer, s.service.notOnDisk("certificate "+c.Serial+" is revoked", errors.Join(unwritten, err))
-		case err != nil:
-			return answer, fmt.Errorf("certificate %s is revoked, but: %w", c.Serial, err)
+		if err := s.recordCertificate(ctx, view, agent, c, r, named); err != nil && unrecorded == nil {
+			unrecorded = fmt.Errorf("certificate %s is revoked, but: %w", c.Serial, err)
 		}
 	}
-	return answer, nil
+	if !stopped {
+		return answer, unrecorded
+	}
+	what := "certificate " + named.Serial + " is revoked"
+	if r.Older {
+		what = "what agent " + agent.ID.String() + " had before certificate " + named.Serial + " is revoked"
+	}
+	// Said again as long as it is so: what is stopped already is not new, and still not on disk.
+	return answer, s.service.notOnDisk(what, errors.Join(unwritten, unrecorded))
 }
 
 func (s *Session) recordCertificate(ctx context.Context, view View, agent identity.Agent, c identity.Certificate, r CertificateRequest, named identity.Certificate) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
@@ -49,7 +50,8 @@ type Config struct {
 	RateLimits func(match func(credentials.Account) bool) map[credentials.Account][]budget.Standing
 	Reload     func(context.Context, Principal) (Configuration, error) // nil if no server is running
 	Prune      func(context.Context, audit.PruneRequest) (audit.Pruned, error)
-	Succession Succession // nil if no server is running
+	Succession Succession   // nil if no server is running
+	Log        *slog.Logger // of the server; nil if none is running
 	Now        func() time.Time
 }
 
@@ -63,6 +65,9 @@ type Service struct {
 func NewService(c Config) *Service {
 	if c.Cut == nil {
 		c.Cut = func(uuid.UUID) {}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Service{Config: c}
 }
@@ -259,6 +264,8 @@ func (s *Service) notOnDisk(what string, why error) error {
 	if s.Errand == nil {
 		return why
 	}
+	// Who stops an agent may not be who makes room.
+	s.Log.Error("what was stopped in this server is not on disk, and a restart forgets it", slog.String("stopped", what), slog.Any("error", why))
 	return &Error{
 		Kind: Failed, Msg: what + " in this server, but not on disk, and a restart forgets it: " + why.Error(),
 		Try: "make room, and do it again",

@@ -66,6 +66,9 @@ func (r *Registry) Suspend(ctx context.Context, id uuid.UUID, reason string) (Ag
 // Resume lets a suspended agent work again.
 func (r *Registry) Resume(ctx context.Context, id uuid.UUID) (Agent, error) {
 	return r.change(ctx, "resume", id, func(a *Agent) error {
+		if stop := r.stops.of[id]; stop != nil && stop.status != "" {
+			return fmt.Errorf("it is %s in this server, but not on disk; make room, and do that again first", stop.status)
+		}
 		if a.Status != Suspended {
 			return errors.New("it is not suspended, so there is nothing to resume")
 		}

@@ -217,7 +217,7 @@ func TestAStopThatCannotBeWrittenHolds(t *testing.T) {
 		holds()
 	}
 	_, err = r.Resume(t.Context(), suspended.ID)
-	require.Error(t, err, "the database knows of no suspension")
+	require.ErrorContains(t, err, "it is suspended in this server, but not on disk; make room, and do that again first")
 	_, err = r.Suspend(t.Context(), other.ID, "")
 	require.NoError(t, err)
 	_, err = r.Resume(t.Context(), other.ID)
@@ -240,6 +240,36 @@ func TestAStopThatCannotBeWrittenHolds(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, identity.Active, agent.Status)
 	assert.Equal(t, "active", state(suspended))
+}
+
+// A stop that cannot be written stays one when it is said again, or another is put above it:
+// what is only in the view is not taken for committed.
+func TestStopsThatCannotBeWrittenAddUp(t *testing.T) {
+	t.Parallel()
+	path := database(t)
+	r := open(t, path, (&clock{}).now)
+	a := create(t, r, operator())
+	certify(t, r, a.ID, "a1")
+	certify(t, r, a.ID, "b2")
+	execute(t, path, `CREATE TRIGGER full BEFORE UPDATE ON agents BEGIN SELECT RAISE(ABORT, 'full'); END;
+		CREATE TRIGGER full2 BEFORE UPDATE ON certificates BEGIN SELECT RAISE(ABORT, 'full'); END`)
+	var unwritten *identity.UnwrittenError
+	for range 2 {
+		_, err := r.Suspend(t.Context(), a.ID, "runs wild")
+		require.ErrorAs(t, err, &unwritten)
+		for _, serial := range []string{"a1", "b2"} {
+			_, err = r.RevokeCertificates(t.Context(), a.ID, "", func(c identity.Certificate) bool { return c.Serial == serial })
+			require.ErrorAs(t, err, &unwritten)
+		}
+	}
+	execute(t, path, "DROP TRIGGER full; DROP TRIGGER full2")
+	_, err := r.Renew(t.Context(), a.ID, start.Add(2*time.Hour))
+	require.NoError(t, err)
+	require.ErrorContains(t, r.Unwritten(), "1 agents")
+	found, _ := r.Lookup(a.ID)
+	assert.Equal(t, identity.Suspended, found.Status)
+	assert.True(t, r.CertificateRevoked("a1"))
+	assert.True(t, r.CertificateRevoked("b2"))
 }
 
 // What is final is final in the database too, whoever holds the pen.

@@ -43,6 +43,7 @@ type stop struct {
 	reason  string
 	at      time.Time
 	serials map[string]bool // certificates that are revoked
+	under   *record         // what was committed last
 }
 
 // hold stops the agent itself, unless it is stopped as much.
@@ -63,12 +64,14 @@ func (s *stops) agent(id uuid.UUID) *stop {
 	return s.of[id]
 }
 
-// over is rec with what is stopped above it. What the record has by itself is forgotten.
+// over is rec, as it was committed, with what is stopped above it. What it has by itself is
+// forgotten.
 func (s *stops) over(rec *record) *record {
 	stop := s.of[rec.agent.ID]
 	if stop == nil {
 		return rec
 	}
+	stop.under = rec
 	above := &record{agent: rec.agent, certificates: make([]*Certificate, len(rec.certificates))}
 	if severity(stop.status) <= severity(rec.agent.Status) {
 		stop.status = ""
@@ -115,8 +118,12 @@ func (r *Registry) stop(id uuid.UUID, failed error, put func(*stop)) (Agent, err
 	if !ok || r.following.Load() {
 		return Agent{}, failed
 	}
+	under := rec.(*record)
+	if held := r.stops.of[id]; held != nil {
+		under = held.under // the view has the stops, and would pass for a database that does
+	}
 	put(r.stops.agent(id))
-	return r.publish(rec.(*record)).agent, &UnwrittenError{failed}
+	return r.publish(under).agent, &UnwrittenError{failed}
 }
 
 // Unwritten is the error that agents are stopped in this process which the database has as

@@ -136,7 +136,7 @@ func (s *server) start(ctx context.Context) (err error) {
 		Reload: func(ctx context.Context, by admin.Principal) (admin.Configuration, error) {
 			return s.inForce.reload(ctx, "command", &by)
 		},
-		Succession: s.succession,
+		Succession: s.succession, Log: s.log,
 	})
 	s.commands.session = s.commands.service.As(admin.Itself())
 	s.inForce.orphans = s.commands.session.Orphans

@@ -1,6 +1,7 @@
 package crash_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -169,14 +170,10 @@ func TestAStopOnAFullDiskHolds(t *testing.T) {
 	w.upstream.reached(t, "/stream/0")
 	filler := filepath.Join(state, "filler")
 	fill(t, filler)
-	var err error
-	for n := 0; err == nil && n < 5000; n++ { // what the log has allocated already can still be used
-		_, err = w.home.Run(t.Context(), "agent", "renew", w.agent.ID, "--out", filepath.Join(t.TempDir(), "renewed"))
-	}
-	require.ErrorContains(t, err, "full")
+	w.exhaust(t, w.agent)
 
 	started := time.Now()
-	_, err = w.home.Run(t.Context(), "agent", "suspend", w.agent.ID, "--reason", "runs wild")
+	_, err := w.home.Run(t.Context(), "agent", "suspend", w.agent.ID, "--reason", "runs wild")
 	require.ErrorContains(t, err, "is suspended in this server, but not on disk, and a restart forgets it")
 	require.ErrorContains(t, err, "make room, and do it again")
 	select {
@@ -206,4 +203,75 @@ func TestAStopOnAFullDiskHolds(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, out, "suspended", "it is on disk")
 	require.NoError(t, srv.Stop())
+}
+
+// TestEveryStopOnAFullDiskEndsStreams: an agent or its certificate is revoked in the server, and
+// what it has open ends, though nothing can be written; saying it again says again that it is
+// not on disk, until there is room.
+func TestEveryStopOnAFullDiskEndsStreams(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"revoke", "revoke-certificate"} {
+		t.Run(command, func(t *testing.T) {
+			t.Parallel()
+			home, state := smallState(t, "16m")
+			w := newWorld(t, home)
+			srv := w.serve(t)
+			w.upstream.gate = make(chan struct{})
+			defer close(w.upstream.gate)
+			other := w.newAgent(t, "other")
+			name := w.agent.ID
+			if command == "revoke-certificate" {
+				name = w.serial(t)
+			}
+			stream := w.stream(t, "0")
+			filler := filepath.Join(state, "filler")
+			fill(t, filler)
+			w.exhaust(t, other)
+
+			started := time.Now()
+			_, err := w.home.Run(t.Context(), "agent", command, name)
+			require.ErrorContains(t, err, "is revoked in this server, but not on disk, and a restart forgets it")
+			_, err = io.ReadAll(stream)
+			require.Error(t, err, "the stream was cut")
+			assert.Less(t, time.Since(started), 5*time.Second)
+			assert.Contains(t, srv.Log(), "what was stopped in this server is not on disk")
+			_, err = w.home.Run(t.Context(), "agent", command, name)
+			require.ErrorContains(t, err, "is revoked in this server, but not on disk", "it is still so")
+
+			require.NoError(t, os.Remove(filler))
+			require.Eventually(t, func() bool { return w.ready(t) == http.StatusOK }, 20*time.Second, 50*time.Millisecond)
+			w.run(t, "agent", "suspend", other.ID)
+			w.run(t, "agent", "resume", other.ID)
+			status, text := call(t.Context(), w.client(t), "/after")
+			assert.NotEqual(t, http.StatusOK, status, text)
+			w.run(t, "agent", command, name)
+			require.NoError(t, srv.Stop())
+			srv = w.serve(t)
+			status, text = call(t.Context(), w.client(t), "/restarted")
+			assert.NotEqual(t, http.StatusOK, status, text)
+			require.NoError(t, srv.Stop())
+		})
+	}
+}
+
+// serial is that of the agent's only certificate.
+func (w *world) serial(t *testing.T) string {
+	t.Helper()
+	out, err := w.home.Run(t.Context(), "agent", "show", w.agent.ID, "-o", "json")
+	require.NoError(t, err)
+	var shown struct{ Certificates []struct{ Serial string } }
+	require.NoError(t, json.Unmarshal([]byte(out), &shown))
+	require.Len(t, shown.Certificates, 1)
+	return shown.Certificates[0].Serial
+}
+
+// exhaust writes to the registry until that fails: what its log has allocated already can
+// still be used on a full disk.
+func (w *world) exhaust(t *testing.T, agent rig.Agent) {
+	t.Helper()
+	var err error
+	for n := 0; err == nil && n < 5000; n++ {
+		_, err = w.home.Run(t.Context(), "agent", "renew", agent.ID, "--out", filepath.Join(t.TempDir(), "renewed"))
+	}
+	require.ErrorContains(t, err, "full")
 }
