@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -181,6 +182,9 @@ func withUsage(group *cobra.Command) *cobra.Command {
 		}
 		if slip, meant := nearest.Slip(args[0], known); meant {
 			return usagef("unknown command %q for %q; did you mean %s?", args[0], cmd.CommandPath(), slip)
+		}
+		if cmd.HasParent() { // the root has too many to be read
+			return usagef("unknown command %q for %q; there is %s", args[0], cmd.CommandPath(), strings.Join(known, ", "))
 		}
 		return usagef("unknown command %q for %q", args[0], cmd.CommandPath())
 	}
