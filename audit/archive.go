@@ -34,7 +34,7 @@ func (r *Reader) Archive(ctx context.Context, before time.Time, path string) (Ar
 		if err != nil {
 			return err
 		}
-		done.Checkpoint, err = r.checkpoint(ctx, "WHERE size < ? AND size <= ? ORDER BY size DESC LIMIT 1", first, s.head)
+		done.Checkpoint, err = selectCheckpoint(ctx, r.db, "WHERE size < ? AND size <= ? ORDER BY size DESC LIMIT 1", first, s.head)
 		if err != nil {
 			return err
 		}

@@ -209,16 +209,12 @@ type SignedCheckpoint struct {
 
 // Checkpoint returns the newest checkpoint, to be kept elsewhere.
 func (r *Reader) Checkpoint(ctx context.Context) (SignedCheckpoint, error) {
-	return r.checkpoint(ctx, "ORDER BY size DESC LIMIT 1")
+	return selectCheckpoint(ctx, r.db, "ORDER BY size DESC LIMIT 1")
 }
 
 // Covering returns the oldest checkpoint that covers event seq.
 func (r *Reader) Covering(ctx context.Context, seq uint64) (SignedCheckpoint, error) {
-	return r.checkpoint(ctx, "WHERE size >= ? ORDER BY size LIMIT 1", int64(seq))
-}
-
-func (r *Reader) checkpoint(ctx context.Context, which string, args ...any) (SignedCheckpoint, error) {
-	return selectCheckpoint(ctx, r.db, which, args...)
+	return selectCheckpoint(ctx, r.db, "WHERE size >= ? ORDER BY size LIMIT 1", int64(seq))
 }
 
 func selectCheckpoint(ctx context.Context, q rowQuerier, which string, args ...any) (SignedCheckpoint, error) {

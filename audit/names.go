@@ -12,7 +12,7 @@ func (r *Reader) Names(ctx context.Context, by Group) (map[string]bool, error) {
 	add := func(x *Exchange) {
 		names[by.of(x)] = true
 		if by == ByAgent {
-			names[x.agentText()] = true
+			names[x.Who.id()] = true
 		}
 	}
 	err := r.snapshot(ctx, func(s *snapshot) error {

@@ -310,10 +310,3 @@ func (x *Exchange) ocsfAnswer(event ocsf) {
 		event.set("http_response.latency", int64(ms))
 	}
 }
-
-func (x *Exchange) agentText() string {
-	if x.Agent == uuid.Nil {
-		return ""
-	}
-	return x.Agent.String()
-}

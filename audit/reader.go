@@ -103,7 +103,7 @@ func (r *Reader) Events(ctx context.Context, f EventFilter, fn func(EventRow) er
 		if f.Limit > 0 {
 			page = min(page, left)
 		}
-		events, err := r.eventPage(ctx, f, page)
+		events, err := eventsAt(ctx, r, f, page)
 		if err != nil {
 			return err
 		}
@@ -124,7 +124,7 @@ func (r *Reader) Events(ctx context.Context, f EventFilter, fn func(EventRow) er
 	}
 }
 
-func (r *Reader) eventPage(ctx context.Context, f EventFilter, n int) ([]*event, error) {
+func eventsAt(ctx context.Context, r *Reader, f EventFilter, n int) ([]*event, error) {
 	c := condition{}
 	c.add("seq > ?", int64(f.After))
 	if f.Type != "" && f.Type != TypeIntent && f.Type != TypeOutcome {
@@ -173,14 +173,14 @@ const (
 // tells only exchanges that have ended, and goes on with each one as it ends,
 // until ctx is done, which is no error.
 func (r *Reader) Tail(ctx context.Context, follow bool, fn func(Exchange) error) error {
-	last, err := r.tailStart(ctx, follow, fn)
+	last, err := tailStart(ctx, r, follow, fn)
 	if err != nil || !follow {
 		return err
 	}
 	ticker := time.NewTicker(tailPoll)
 	defer ticker.Stop()
 	for {
-		if last, err = r.tailNext(ctx, last, fn); err != nil {
+		if last, err = tailNext(ctx, r, last, fn); err != nil {
 			if ctx.Err() != nil {
 				return nil
 			}
@@ -195,7 +195,7 @@ func (r *Reader) Tail(ctx context.Context, follow bool, fn func(Exchange) error)
 }
 
 // tailStart tells the last exchanges and returns the seq they go up to.
-func (r *Reader) tailStart(ctx context.Context, ended bool, fn func(Exchange) error) (int64, error) {
+func tailStart(ctx context.Context, r *Reader, ended bool, fn func(Exchange) error) (int64, error) {
 	var head int64
 	var list []Exchange
 	err := r.snapshot(ctx, func(s *snapshot) error {
@@ -223,7 +223,7 @@ func (r *Reader) tailStart(ctx context.Context, ended bool, fn func(Exchange) er
 }
 
 // tailNext tells the exchanges that ended after seq last.
-func (r *Reader) tailNext(ctx context.Context, last int64, fn func(Exchange) error) (int64, error) {
+func tailNext(ctx context.Context, r *Reader, last int64, fn func(Exchange) error) (int64, error) {
 	var list []Exchange
 	err := r.snapshot(ctx, func(s *snapshot) error {
 		query := selectEvents + " WHERE seq > ? AND type = 'outcome' ORDER BY seq LIMIT ?"

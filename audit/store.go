@@ -32,11 +32,16 @@ type store struct {
 	insert, insertRows      *sqlite.Statement
 	probe, document         *sqlite.Statement
 
-	hashes [insertRows][]byte // of the rows collected for insertRows
-	rows   [insertRows]*event
-	n      int // rows collected
+	collected
 
 	statements []*sqlite.Statement // all of them, to close
+}
+
+// collected are the rows that wait for insertRows to be inserted at once.
+type collected struct {
+	hashes [insertRows][]byte
+	rows   [insertRows]*event
+	n      int
 }
 
 // insertRows events are inserted by one statement where there are so many: it

@@ -13,8 +13,6 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
-
-	"sallyport/internal/sqlite"
 )
 
 // maxProblems bounds a report: one change in a tree makes many others.
@@ -28,30 +26,42 @@ var errEnough = errors.New("enough problems")
 
 // verifier walks the events once, in order, with the projection beside them.
 type verifier struct {
+	findings
+	witnesses
+	place
+
 	options  VerifyOptions
 	report   Report
 	snapshot *snapshot
-	logs     []log             // who signs, one after another; more than one after a restore
-	given    int               // the one among them whose key was given
-	expected []expectation     // checkpoints not reached yet, by size
-	outside  int64             // the size of the one kept elsewhere
 	last     int64             // when the event walked last was, in microseconds
-	unstored bool              // the one kept elsewhere is not among those of the trail
 	stored   map[string]uint64 // documents by hash, to the event that says so
 	tree     tree
 	hashes   []byte
 	open     map[uuid.UUID]*begun
 	rows     *projectionWalk
 	removed  *removedWalk
-	mark     int64 // what the database says it is
-	logged   bool  // a write-ahead log is beside it
-	running  bool  // a process writes it
-	ending   bool  // a process lives that ends what it has begun, whoever writes
-	laters   []string
 	beside   []*beside
-	intent   Intent    // the one decoded last, to be used again
-	outcome  Outcome   // the same
-	adds     *sql.Stmt // whether an event may add to its exchange's terms
+	scratch  struct { // what was decoded last, to be used again
+		intent  Intent
+		outcome Outcome
+	}
+}
+
+// witnesses are who has signed the trail, and for what.
+type witnesses struct {
+	logs     []log         // who signs, one after another; more than one after a restore
+	given    int           // the one among them whose key was given
+	expected []expectation // checkpoints not reached yet, by size
+	outside  int64         // the size of the one kept elsewhere
+	unstored bool          // the one kept elsewhere is not among those of the trail
+}
+
+// place is what the file and what stands beside it say of the trail.
+type place struct {
+	mark    int64 // what the database says it is
+	logged  bool  // a write-ahead log is beside it
+	running bool  // a process writes it
+	ending  bool  // a process lives that ends what it has begun, whoever writes
 }
 
 // begun is an intent waiting for its outcome.
@@ -82,9 +92,12 @@ func (r *Reader) VerifyWith(ctx context.Context, o VerifyOptions) (Report, error
 	if err != nil {
 		return Report{}, fmt.Errorf("verify: %w", err)
 	}
-	v := &verifier{running: running, ending: anyLives(r.path), logged: hasLog(r.path), options: o, open: make(map[uuid.UUID]*begun), stored: make(map[string]uint64), report: Report{Problems: []string{}, Continued: []Continued{}}}
-	for _, part := range []func(*verifier, context.Context) error{(*verifier).verifySegments, (*verifier).verifyFile} {
-		b := r.verifyBeside(ctx, part)
+	v := &verifier{
+		place:   place{running: running, ending: anyLives(r.path), logged: hasLog(r.path)},
+		options: o, open: make(map[uuid.UUID]*begun), stored: make(map[string]uint64), report: Report{Continued: []Continued{}},
+	}
+	for _, part := range []verification{verifySegments, verifyFile} {
+		b := verifyBeside(ctx, r, part)
 		defer b.stop()
 		v.beside = append(v.beside, b)
 	}
@@ -158,32 +171,6 @@ func (v *verifier) openInOrder() []*begun {
 	return list
 }
 
-// problem notes one finding.
-func (v *verifier) problem(format string, args ...any) error {
-	v.report.Problems = append(v.report.Problems, fmt.Sprintf(format, args...))
-	if len(v.report.Problems) >= maxProblems {
-		return errEnough
-	}
-	return nil
-}
-
-// later keeps a finding about a table that is read before the events: theirs
-// come first.
-func (v *verifier) later(format string, args ...any) {
-	if len(v.laters) < maxProblems {
-		v.laters = append(v.laters, fmt.Sprintf(format, args...))
-	}
-}
-
-func (v *verifier) sayLater() error {
-	for _, p := range v.laters {
-		if err := v.problem("%s", p); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 const selectStored = "SELECT seq, id, exchange, type, at, encoding_version, payload, hashes FROM events ORDER BY seq"
 
 func (v *verifier) verifyEvents(ctx context.Context) error {
@@ -220,21 +207,6 @@ func (v *verifier) verifyEvents(ctx context.Context) error {
 		return fmt.Errorf("verify: after event %d: %w", v.tree.size, err)
 	}
 	return v.removed.finish(v)
-}
-
-// stop notes a finding after which nothing that follows can be told.
-func (v *verifier) stop(format string, args ...any) error {
-	_ = v.problem(format, args...)
-	return errEnough
-}
-
-// unreadable tells what somebody may have put there from what the machine
-// cannot read.
-func (v *verifier) unreadable(err error) error {
-	if errors.Is(err, errEnough) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || sqlite.Code(err) != 0 {
-		return fmt.Errorf("verify: %w", err)
-	}
-	return v.stop("%v", err)
 }
 
 func (v *verifier) verifyEvent(e *event, stored []byte) error {
@@ -289,11 +261,11 @@ func (v *verifier) checkPayload(e *event) error {
 	var err error
 	switch e.kind {
 	case TypeIntent:
-		v.intent = Intent{}
-		err = decodeIntent(e.payload, &v.intent)
+		v.scratch.intent = Intent{}
+		err = decodeIntent(e.payload, &v.scratch.intent)
 	case TypeOutcome:
-		v.outcome = Outcome{}
-		err = decodeOutcome(e.payload, &v.outcome)
+		v.scratch.outcome = Outcome{}
+		err = decodeOutcome(e.payload, &v.scratch.outcome)
 	default:
 		var m map[string]any
 		m, err = decodeMap(e.payload)
@@ -337,7 +309,7 @@ func (v *verifier) verifyExchange(e *event) error {
 }
 
 func (v *verifier) verifyDocuments(ctx context.Context) error {
-	err := v.scan(ctx, "documents", "SELECT hash, text FROM documents", func(rows *sql.Rows) error {
+	err := scan(ctx, v.snapshot.conn, "documents", "SELECT hash, text FROM documents", func(rows *sql.Rows) error {
 		var hash, text []byte
 		if err := rows.Scan(&hash, &text); err != nil {
 			return err

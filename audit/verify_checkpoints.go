@@ -34,7 +34,7 @@ func (v *verifier) expect(ctx context.Context) error {
 	if err := v.loadLogs(ctx); err != nil {
 		return err
 	}
-	err := v.scan(ctx, "checkpoints", "SELECT size, note FROM checkpoints ORDER BY size", func(rows *sql.Rows) error {
+	err := scan(ctx, v.snapshot.conn, "checkpoints", "SELECT size, note FROM checkpoints ORDER BY size", func(rows *sql.Rows) error {
 		var size int64
 		var signed string
 		if err := rows.Scan(&size, &signed); err != nil {

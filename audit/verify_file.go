@@ -7,22 +7,29 @@ import (
 	"strings"
 )
 
+// fileCheck looks at the file below the tables.
+type fileCheck struct {
+	*findings
+	conn *sql.Conn
+}
+
 // verifyFile looks for what no row tells: an index that does not lead to its rows, so
 // that a query misses them, and a value of another type than its column's, which no
 // comparison finds.
-func (v *verifier) verifyFile(ctx context.Context) error {
-	err := v.scan(ctx, "file", fmt.Sprintf("PRAGMA integrity_check(%d)", maxProblems), func(rows *sql.Rows) error {
-		var found string
-		if err := rows.Scan(&found); err != nil || found == "ok" {
+func verifyFile(ctx context.Context, s *snapshot, found *findings) error {
+	v := &fileCheck{found, s.conn}
+	err := scan(ctx, v.conn, "file", fmt.Sprintf("PRAGMA integrity_check(%d)", maxProblems), func(rows *sql.Rows) error {
+		var text string
+		if err := rows.Scan(&text); err != nil || text == "ok" {
 			return err
 		}
-		return v.problem("file: %s", found)
+		return v.problem("file: %s", text)
 	})
 	if err != nil {
 		return err
 	}
 	var tables []string
-	err = v.scan(ctx, "schema", "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name", func(rows *sql.Rows) error {
+	err = scan(ctx, v.conn, "schema", "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name", func(rows *sql.Rows) error {
 		tables = append(tables, "")
 		return rows.Scan(&tables[len(tables)-1])
 	})
@@ -35,9 +42,9 @@ func (v *verifier) verifyFile(ctx context.Context) error {
 }
 
 // verifyTypes holds the values of a table to the types of its columns.
-func (v *verifier) verifyTypes(ctx context.Context, table string) error {
+func (v *fileCheck) verifyTypes(ctx context.Context, table string) error {
 	var columns []string
-	err := v.scan(ctx, "schema", "SELECT name, lower(type) FROM pragma_table_info("+literal(table)+")", func(rows *sql.Rows) error {
+	err := scan(ctx, v.conn, "schema", "SELECT name, lower(type) FROM pragma_table_info("+literal(table)+")", func(rows *sql.Rows) error {
 		var name, kind string
 		if err := rows.Scan(&name, &kind); err != nil {
 			return err
@@ -49,7 +56,7 @@ func (v *verifier) verifyTypes(ctx context.Context, table string) error {
 		return err
 	}
 	query := "SELECT count(*) FROM " + identifier(table) + " NOT INDEXED WHERE " + strings.Join(columns, " OR ")
-	return v.scan(ctx, "file", query, func(rows *sql.Rows) error {
+	return scan(ctx, v.conn, "file", query, func(rows *sql.Rows) error {
 		var n int64
 		if err := rows.Scan(&n); err != nil || n == 0 {
 			return err

@@ -56,6 +56,7 @@ const (
 // whatever else is wrong: it may be the reason of that, but need not be.
 func (v *verifier) conclude(err error) {
 	r := &v.report
+	r.Problems = append([]string{}, v.problems...)
 	missing := v.mark == markOpen && !v.running && !v.logged
 	switch {
 	case err != nil || len(r.Problems) > 0:

@@ -38,8 +38,8 @@ func (v *verifier) verifySchema(ctx context.Context) error {
 }
 
 // scan calls fn for each row; what cannot be read is a finding.
-func (v *verifier) scan(ctx context.Context, table, query string, fn func(*sql.Rows) error) error {
-	rows, err := v.snapshot.conn.QueryContext(ctx, query)
+func scan(ctx context.Context, conn *sql.Conn, table, query string, fn func(*sql.Rows) error) error {
+	rows, err := conn.QueryContext(ctx, query)
 	if err != nil {
 		return fmt.Errorf("%s: %w", table, err)
 	}

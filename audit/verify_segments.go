@@ -12,21 +12,21 @@ import (
 // beside is a part of a verification on another connection, and so on another core,
 // that has to agree with nothing but the events of its own snapshot.
 type beside struct {
-	verifier verifier
-	cancel   context.CancelFunc
-	done     chan struct{}
-	err      error
+	found  findings
+	cancel context.CancelFunc
+	done   chan struct{}
+	err    error
 }
 
-func (r *Reader) verifyBeside(ctx context.Context, part func(*verifier, context.Context) error) *beside {
+// verification is such a part.
+type verification func(ctx context.Context, s *snapshot, found *findings) error
+
+func verifyBeside(ctx context.Context, r *Reader, part verification) *beside {
 	b := &beside{done: make(chan struct{})}
 	ctx, b.cancel = context.WithCancel(ctx)
 	go func() {
 		defer close(b.done)
-		b.err = r.snapshot(ctx, func(s *snapshot) error {
-			b.verifier.snapshot = s
-			return part(&b.verifier, ctx)
-		})
+		b.err = r.snapshot(ctx, func(s *snapshot) error { return part(ctx, s, &b.found) })
 	}()
 	return b
 }
@@ -35,9 +35,9 @@ func (r *Reader) verifyBeside(ctx context.Context, part func(*verifier, context.
 func (b *beside) wait() ([]string, error) {
 	<-b.done
 	if errors.Is(b.err, errEnough) {
-		return b.verifier.report.Problems, nil
+		return b.found.problems, nil
 	}
-	return b.verifier.report.Problems, b.err
+	return b.found.problems, b.err
 }
 
 // stop ends it, whether anybody has waited or not.
@@ -46,9 +46,17 @@ func (b *beside) stop() {
 	<-b.done
 }
 
+// segmentCheck holds segments to the exchanges in them.
+type segmentCheck struct {
+	*findings
+	snapshot *snapshot
+	adds     *sql.Stmt // whether an event may add to its exchange's terms
+}
+
 // verifySegments makes every segment anew and compares it with the one that is
 // there, so that queries which go by it miss nothing.
-func (v *verifier) verifySegments(ctx context.Context) error {
+func verifySegments(ctx context.Context, s *snapshot, found *findings) error {
+	v := &segmentCheck{findings: found, snapshot: s}
 	if v.snapshot.sealed < 0 {
 		return nil
 	}
@@ -63,7 +71,7 @@ func (v *verifier) verifySegments(ctx context.Context) error {
 	fresh := newSegment()
 	var after int64
 	ids := make(map[int64]bool)
-	err = v.scan(ctx, "projection: segments", "SELECT id, first_seq, last_seq, exchanges, min_started, max_started, min_id, max_id FROM segments ORDER BY id", func(rows *sql.Rows) error {
+	err = scan(ctx, v.snapshot.conn, "projection: segments", "SELECT id, first_seq, last_seq, exchanges, min_started, max_started, min_id, max_id FROM segments ORDER BY id", func(rows *sql.Rows) error {
 		var have storedSegment
 		if err := rows.Scan(&have.id, &have.first, &have.last, &have.n, &have.minStarted, &have.maxStarted, &have.minID, &have.maxID); err != nil {
 			return err
@@ -88,8 +96,8 @@ func (v *verifier) verifySegments(ctx context.Context) error {
 
 // verifyNoOthers looks for terms of segments that are not there, skipping from
 // one segment to the next.
-func (v *verifier) verifyNoOthers(ctx context.Context, ids map[int64]bool) error {
-	err := v.scan(ctx, "projection: terms", `WITH RECURSIVE each_one (id) AS (
+func (v *segmentCheck) verifyNoOthers(ctx context.Context, ids map[int64]bool) error {
+	err := scan(ctx, v.snapshot.conn, "projection: terms", `WITH RECURSIVE each_one (id) AS (
 		SELECT min(segment) FROM terms UNION ALL
 		SELECT (SELECT min(segment) FROM terms WHERE segment > id) FROM each_one WHERE id IS NOT NULL)
 		SELECT id FROM each_one WHERE id IS NOT NULL`, func(rows *sql.Rows) error {
@@ -125,7 +133,7 @@ type part struct {
 	rows  []byte
 }
 
-func (v *verifier) verifySegment(ctx context.Context, have *storedSegment, want *segment) error {
+func (v *segmentCheck) verifySegment(ctx context.Context, have *storedSegment, want *segment) error {
 	whole := slices.Equal(have.seqs, want.seqs)
 	if !whole {
 		// Retention takes exchanges out before it takes them out of their segment.
@@ -159,7 +167,7 @@ func cmpOr(err error, otherwise func() error) error {
 
 // onlyRemoved reports whether have holds nothing beside want but what retention
 // has removed.
-func (v *verifier) onlyRemoved(ctx context.Context, have, want []int64) (bool, error) {
+func (v *segmentCheck) onlyRemoved(ctx context.Context, have, want []int64) (bool, error) {
 	for _, seq := range want {
 		if _, ok := rowOf(have, seq); !ok {
 			return false, nil
@@ -186,7 +194,7 @@ func (s *storedSegment) bounds(want *segment) bool {
 }
 
 // verifyTerm compares the parts of a term with the exchanges that have it.
-func (v *verifier) verifyTerm(ctx context.Context, have *storedSegment, want *segment, parts []part, rows []byte) error {
+func (v *segmentCheck) verifyTerm(ctx context.Context, have *storedSegment, want *segment, parts []part, rows []byte) error {
 	var found, wanted rowSet
 	wanted.addRows(rows)
 	for _, p := range parts {
@@ -213,7 +221,7 @@ func (v *verifier) verifyTerm(ctx context.Context, have *storedSegment, want *se
 }
 
 // mayAdd reports whether the event of a part belongs to its one exchange.
-func (v *verifier) mayAdd(ctx context.Context, have *storedSegment, p part, rows *rowSet) (bool, error) {
+func (v *segmentCheck) mayAdd(ctx context.Context, have *storedSegment, p part, rows *rowSet) (bool, error) {
 	if p.event == 0 {
 		return true, nil
 	}
@@ -227,7 +235,7 @@ func (v *verifier) mayAdd(ctx context.Context, have *storedSegment, p part, rows
 }
 
 // readTerms reads the seqs and the terms of a segment.
-func (v *verifier) readTerms(ctx context.Context, s *storedSegment) error {
+func (v *segmentCheck) readTerms(ctx context.Context, s *storedSegment) error {
 	s.terms = make(map[term][]part)
 	rows, err := v.snapshot.conn.QueryContext(ctx, "SELECT term, part, rows FROM terms WHERE segment = ? ORDER BY term, part", s.id)
 	if err != nil {
