@@ -26,7 +26,7 @@ type entry struct {
 func (e *entry) list() []event { return e.events[:e.n] }
 
 // outcomeOnly reports whether e closes an exchange that was begun earlier.
-func (e *entry) outcomeOnly() bool { return e.n == 1 && e.events[0].kind == TypeOutcome }
+func (e *entry) outcomeOnly() bool { return e.n == 1 && e.events[0].typ == TypeOutcome }
 
 // document is a text stored once per hash, in the commit of its entry.
 type document struct {
@@ -211,5 +211,5 @@ func (q *queue) isClosed() bool {
 
 // fill sets what every event has.
 func (e *event) fill(kind string, id, exchange uuid.UUID, at time.Time) {
-	e.id, e.exchange, e.kind, e.at, e.version = id, exchange, kind, toMicros(at), encodingVersion
+	e.id, e.exchange, e.typ, e.at, e.version = id, exchange, kind, toMicros(at), encodingVersion
 }

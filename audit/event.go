@@ -15,8 +15,8 @@ type event struct {
 	seq      uint64
 	id       uuid.UUID
 	exchange uuid.UUID // Nil when it belongs to none
-	kind     string
-	at       int64 // Unix microseconds
+	typ      string    // the column type
+	at       int64     // Unix microseconds
 	version  int64
 	payload  []byte
 	removed  bool // retention has removed the payload
@@ -38,8 +38,8 @@ func appendRecord(b []byte, e *event, payload [sha256.Size]byte) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(e.version))
 	b = append(b, e.id[:]...)
 	b = append(b, e.exchange[:]...)
-	b = append(b, byte(len(e.kind)))
-	b = append(b, e.kind...)
+	b = append(b, byte(len(e.typ)))
+	b = append(b, e.typ...)
 	return append(b, payload[:]...)
 }
 

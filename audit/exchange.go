@@ -136,7 +136,7 @@ func (r EventRow) MarshalJSON() ([]byte, error) { return r.AppendJSON(nil), nil 
 // decodeEvent makes an event readable. Those of an exchange get the words of
 // the exchange's JSON, without what is unknown.
 func decodeEvent(e *event) (EventRow, error) {
-	r := EventRow{Seq: e.seq, ID: e.id, Exchange: e.exchange, Type: e.kind, At: fromMicros(e.at)}
+	r := EventRow{Seq: e.seq, ID: e.id, Exchange: e.exchange, Type: e.typ, At: fromMicros(e.at)}
 	if e.removed {
 		return r, nil
 	}
@@ -144,7 +144,7 @@ func decodeEvent(e *event) (EventRow, error) {
 		return r, err
 	}
 	var err error
-	switch e.kind {
+	switch e.typ {
 	case TypeIntent:
 		var in Intent
 		err = decodeIntent(e.payload, &in)

@@ -90,7 +90,7 @@ func (f *Follower) Next(ctx context.Context, filter Filter) (records []Record, m
 
 // record is what e makes whole, if that is wanted.
 func (f *Follower) record(ctx context.Context, e *event, filter *Filter) (Record, error) {
-	if e.kind != TypeIntent && e.kind != TypeOutcome {
+	if e.typ != TypeIntent && e.typ != TypeOutcome {
 		if f.kinds&Events == 0 || e.removed {
 			return Record{}, nil
 		}
@@ -112,7 +112,7 @@ func (f *Follower) take(ctx context.Context, e *event) (*Exchange, error) {
 	switch {
 	case e.removed:
 		return nil, nil //nolint:nilnil // retention has removed what e told
-	case e.kind == TypeIntent:
+	case e.typ == TypeIntent:
 		f.begun[e.exchange] = e
 		return nil, nil //nolint:nilnil // it has not ended
 	}

@@ -148,7 +148,7 @@ func (w *writer) resync() error {
 	written := make(map[uuid.UUID]bool)
 	var ghosts []uuid.UUID
 	err = w.store.each(w.tree.size, func(e *event) error {
-		switch e.kind {
+		switch e.typ {
 		case TypeIntent:
 			w.open[e.exchange] = e.seq
 			ghosts = append(ghosts, e.exchange)

@@ -31,7 +31,7 @@ func (b *projectionBatch) add(e *event, intentSeq uint64) error {
 	if e.removed {
 		return nil // queries do not tell what retention has removed
 	}
-	switch e.kind {
+	switch e.typ {
 	case TypeIntent:
 		b.bySeq[e.seq], b.byID[e.exchange] = len(b.rows), len(b.rows)
 		b.rows = append(b.rows, row{seq: e.seq, id: e.exchange, started: e.at, payload: e.payload})

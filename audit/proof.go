@@ -70,7 +70,7 @@ func (s *snapshot) prove(ctx context.Context, e *event) (Proof, error) {
 		return Proof{}, fmt.Errorf("prove event %d: %w", e.seq, err)
 	}
 	return Proof{
-		Format: proofFormat, Seq: e.seq, ID: e.id, Exchange: e.exchange, Type: e.kind, At: e.at, Encoding: e.version,
+		Format: proofFormat, Seq: e.seq, ID: e.id, Exchange: e.exchange, Type: e.typ, At: e.at, Encoding: e.version,
 		Payload: e.payload, Hashes: hashes, Checkpoint: signed,
 	}, nil
 }
@@ -91,8 +91,8 @@ func CheckProof(data []byte, publicKey string) (EventRow, Checkpoint, error) {
 	if err != nil {
 		return EventRow{}, Checkpoint{}, err
 	}
-	e := &event{seq: p.Seq, id: p.ID, exchange: p.Exchange, kind: p.Type, at: p.At, version: p.Encoding, payload: p.Payload}
-	if e.seq == 0 || e.kind == "" || len(e.kind) > maxType || p.Encoding != encodingVersion {
+	e := &event{seq: p.Seq, id: p.ID, exchange: p.Exchange, typ: p.Type, at: p.At, version: p.Encoding, payload: p.Payload}
+	if e.seq == 0 || e.typ == "" || len(e.typ) > maxType || p.Encoding != encodingVersion {
 		return EventRow{}, c, errors.New("check proof: not an event of this version")
 	}
 	err = tlog.CheckRecord(p.Hashes, c.Size, c.Root, int64(e.seq)-1, recordHash(e, sha256.Sum256(e.payload)))

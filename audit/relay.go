@@ -221,7 +221,7 @@ func (r *relay) pack(e *entry) relayEntry {
 	for i := range e.list() {
 		ev := &e.events[i]
 		sent.Events = append(sent.Events, relayEvent{
-			ID: ev.id, Exchange: ev.exchange, Kind: ev.kind, At: ev.at, Version: ev.version, Payload: ev.payload,
+			ID: ev.id, Exchange: ev.exchange, Kind: ev.typ, At: ev.at, Version: ev.version, Payload: ev.payload,
 		})
 	}
 	if e.document != nil {
@@ -242,7 +242,7 @@ func (r *relay) settle(e *entry, err error) {
 	}
 	heard := e.waiter.answer(err)
 	// An intent whose caller sends nothing may be on record all the same.
-	if e.n == 1 && e.events[0].kind == TypeIntent && (err != nil || !heard) {
+	if e.n == 1 && e.events[0].typ == TypeIntent && (err != nil || !heard) {
 		r.kept = append(r.kept, r.trail.writer().abandoned(e.events[0].exchange))
 	}
 	e.waiter = nil
@@ -329,7 +329,7 @@ func (t *Trail) unpack(sent *relayEntry) (*entry, error) {
 			return nil, fmt.Errorf("audit trail: a relayed event %.64q of version %d makes no sense", ev.Kind, ev.Version)
 		}
 		to := &e.events[i]
-		to.id, to.exchange, to.kind, to.at, to.version = ev.ID, uuid.UUID(ev.Exchange), ev.Kind, ev.At, ev.Version
+		to.id, to.exchange, to.typ, to.at, to.version = ev.ID, uuid.UUID(ev.Exchange), ev.Kind, ev.At, ev.Version
 		to.payload = append(to.payload[:0], ev.Payload...)
 	}
 	e.n, e.from = len(sent.Events), sent.From

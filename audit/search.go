@@ -12,6 +12,7 @@ import (
 // search is a filter made ready: the terms that every match has, and what must
 // be somewhere in its payloads.
 type search struct {
+	*snapshot
 	filter *Filter
 	// terms are to be found all, each in one of its forms.
 	terms   [][]term
@@ -25,7 +26,7 @@ const maxForms = 16
 
 // newSearch orders the terms so that those which few exchanges have come first.
 func (s *snapshot) newSearch(ctx context.Context, f *Filter) (*search, error) {
-	q := &search{filter: f}
+	q := &search{snapshot: s, filter: f}
 	if f.Mark != "" {
 		q.terms = append(q.terms, []term{newTerm(fieldMark, f.Mark)})
 	}
@@ -129,14 +130,14 @@ func (s *snapshot) projected(ctx context.Context, f *Filter, fn func(*Exchange) 
 	if err != nil || q.never {
 		return err
 	}
-	fn, finish, err := s.withEnded(ctx, q, fn)
+	fn, finish, err := q.withEnded(ctx, fn)
 	if err != nil {
 		return err
 	}
-	if err := s.recent(ctx, q, fn); err != nil {
+	if err := q.recent(ctx, fn); err != nil {
 		return err
 	}
-	if err := s.inSegments(ctx, q, fn); err != nil {
+	if err := q.inSegments(ctx, fn); err != nil {
 		return err
 	}
 	return finish()
@@ -144,17 +145,17 @@ func (s *snapshot) projected(ctx context.Context, f *Filter, fn func(*Exchange) 
 
 // withEnded adds the matches that ended after the projection, which segments
 // know only as open. They are few; fn is called for each in its place.
-func (s *snapshot) withEnded(ctx context.Context, q *search, fn func(*Exchange) error) (in func(*Exchange) error, finish func() error, err error) {
+func (q *search) withEnded(ctx context.Context, fn func(*Exchange) error) (in func(*Exchange) error, finish func() error, err error) {
 	f := q.filter
 	if f.Outcome == "" && f.Status == 0 && f.Text == "" && f.Mark == "" {
 		return fn, func() error { return nil }, nil
 	}
 	var ended []*Exchange // oldest first
-	for id := range s.outcomes {
+	for id := range q.outcomes {
 		c := condition{}
 		c.add("x.id = ? AND x.outcome_seq IS NULL", id[:])
-		err := s.exchanges(ctx, c, func(x *Exchange) error {
-			if s.matches(ctx, f, x) {
+		err := q.exchanges(ctx, c, func(x *Exchange) error {
+			if q.matches(ctx, q.filter, x) {
 				ended = append(ended, x)
 			}
 			return nil
@@ -186,10 +187,10 @@ func (s *snapshot) withEnded(ctx context.Context, q *search, fn func(*Exchange) 
 }
 
 // recent looks at what is in no segment yet, one by one.
-func (s *snapshot) recent(ctx context.Context, q *search, fn func(*Exchange) error) error {
+func (q *search) recent(ctx context.Context, fn func(*Exchange) error) error {
 	c := q.filter.rows()
-	c.add("x.seq > ?", s.sealed)
-	rows, err := s.conn.QueryContext(ctx, selectExchanges+c.String()+" ORDER BY x.seq DESC", c.args...)
+	c.add("x.seq > ?", q.sealed)
+	rows, err := q.conn.QueryContext(ctx, selectExchanges+c.String()+" ORDER BY x.seq DESC", c.args...)
 	if err != nil {
 		return err
 	}
@@ -199,14 +200,14 @@ func (s *snapshot) recent(ctx context.Context, q *search, fn func(*Exchange) err
 		if err := r.scan(rows); err != nil {
 			return err
 		}
-		if !q.may(s, &r) {
+		if !q.may(&r) {
 			continue
 		}
-		x, err := s.decode(&r)
+		x, err := q.decode(&r)
 		if err != nil {
 			return err
 		}
-		if !s.matches(ctx, q.filter, x) {
+		if !q.matches(ctx, q.filter, x) {
 			continue
 		}
 		if err := fn(x); err != nil {
@@ -218,12 +219,12 @@ func (s *snapshot) recent(ctx context.Context, q *search, fn func(*Exchange) err
 
 // may tells from the payloads as they are stored whether r may match, which
 // costs a small part of decoding them.
-func (q *search) may(s *snapshot, r *storedPair) bool {
+func (q *search) may(r *storedPair) bool {
 	for _, needle := range q.needles {
 		if !bytes.Contains(r.in.payload, needle) {
 			return false
 		}
 	}
 	text := []byte(q.filter.Text)
-	return len(text) == 0 || bytes.Contains(r.in.payload, text) || bytes.Contains(r.out.payload, text) || s.outcomes[r.in.exchange] != nil
+	return len(text) == 0 || bytes.Contains(r.in.payload, text) || bytes.Contains(r.out.payload, text) || q.outcomes[r.in.exchange] != nil
 }

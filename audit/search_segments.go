@@ -36,20 +36,20 @@ func (s *snapshot) segments(ctx context.Context, where string, args ...any) ([]s
 // what is asked for is usually new.
 const firstWindow = 4
 
-func (s *snapshot) inSegments(ctx context.Context, q *search, fn func(*Exchange) error) error {
+func (q *search) inSegments(ctx context.Context, fn func(*Exchange) error) error {
 	c := q.filter.segments()
-	list, err := s.segments(ctx, c.String(), c.args...)
+	list, err := q.segments(ctx, c.String(), c.args...)
 	if err != nil {
 		return err
 	}
 	for window := firstWindow; len(list) > 0; window *= 8 {
 		n := min(window, len(list))
 		if window == firstWindow {
-			if err := s.order(ctx, q, list[:n]); err != nil {
+			if err := q.order(ctx, list[:n]); err != nil {
 				return err
 			}
 		}
-		if err := s.window(ctx, q, list[:n], fn); err != nil {
+		if err := q.window(ctx, list[:n], fn); err != nil {
 			return err
 		}
 		list = list[n:]
@@ -59,14 +59,14 @@ func (s *snapshot) inSegments(ctx context.Context, q *search, fn func(*Exchange)
 
 // order puts the terms into the order in which they leave the fewest rows, as
 // far as a few segments show it: what is rare first, what goes together last.
-func (s *snapshot) order(ctx context.Context, q *search, list []segmentRow) error {
+func (q *search) order(ctx context.Context, list []segmentRow) error {
 	if len(q.terms) < 2 {
 		return nil
 	}
 	found := make([]map[int64]*rowSet, len(q.terms))
 	for i, forms := range q.terms {
 		var err error
-		if found[i], err = s.rowsWithOne(ctx, forms, ids(list)); err != nil {
+		if found[i], err = q.rowsWithOne(ctx, forms, ids(list)); err != nil {
 			return err
 		}
 	}
@@ -119,24 +119,24 @@ func ids(list []segmentRow) []int64 {
 	return all
 }
 
-func (s *snapshot) window(ctx context.Context, q *search, list []segmentRow, fn func(*Exchange) error) error {
+func (q *search) window(ctx context.Context, list []segmentRow, fn func(*Exchange) error) error {
 	if len(q.terms) == 0 {
 		for _, seg := range list {
 			c := q.filter.rows()
 			c.add("x.seq BETWEEN ? AND ?", seg.first, seg.last)
-			if err := s.tell(ctx, q.filter, c, fn); err != nil {
+			if err := q.tell(ctx, c, fn); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	found, err := s.rowsWith(ctx, q.terms, list)
+	found, err := q.rowsWith(ctx, list)
 	if err != nil {
 		return err
 	}
 	for _, seg := range list {
 		if rows := found[seg.id]; rows != nil {
-			if err := s.tellRows(ctx, q.filter, seg.id, rows, fn); err != nil {
+			if err := q.tellRows(ctx, seg.id, rows, fn); err != nil {
 				return err
 			}
 		}
@@ -145,11 +145,11 @@ func (s *snapshot) window(ctx context.Context, q *search, list []segmentRow, fn 
 }
 
 // rowsWith returns by segment the rows that have all terms.
-func (s *snapshot) rowsWith(ctx context.Context, terms [][]term, list []segmentRow) (map[int64]*rowSet, error) {
+func (q *search) rowsWith(ctx context.Context, list []segmentRow) (map[int64]*rowSet, error) {
 	left := ids(list)
 	var found map[int64]*rowSet
-	for _, forms := range terms {
-		next, err := s.rowsWithOne(ctx, forms, left)
+	for _, forms := range q.terms {
+		next, err := q.rowsWithOne(ctx, forms, left)
 		if err != nil {
 			return nil, err
 		}
@@ -171,8 +171,8 @@ func (s *snapshot) rowsWith(ctx context.Context, terms [][]term, list []segmentR
 	return found, nil
 }
 
-func (s *snapshot) rowsWithOne(ctx context.Context, forms []term, ids []int64) (map[int64]*rowSet, error) {
-	rows, err := s.conn.QueryContext(ctx, "SELECT segment, rows FROM terms WHERE segment IN ("+numbers(ids)+") AND term IN ("+numbers(forms)+")")
+func (q *search) rowsWithOne(ctx context.Context, forms []term, ids []int64) (map[int64]*rowSet, error) {
+	rows, err := q.conn.QueryContext(ctx, "SELECT segment, rows FROM terms WHERE segment IN ("+numbers(ids)+") AND term IN ("+numbers(forms)+")")
 	if err != nil {
 		return nil, err
 	}
@@ -209,9 +209,9 @@ func numbers[T ~int64](list []T) string {
 const tellAtOnce = 128
 
 // tellRows tells the matches among rows of one segment.
-func (s *snapshot) tellRows(ctx context.Context, f *Filter, segment int64, rows *rowSet, fn func(*Exchange) error) error {
+func (q *search) tellRows(ctx context.Context, segment int64, rows *rowSet, fn func(*Exchange) error) error {
 	var encoded []byte
-	err := s.conn.QueryRowContext(ctx, "SELECT rows FROM terms WHERE segment = ? AND term = ? AND part = 0", segment, int64(fieldRows)).Scan(&encoded)
+	err := q.conn.QueryRowContext(ctx, "SELECT rows FROM terms WHERE segment = ? AND term = ? AND part = 0", segment, int64(fieldRows)).Scan(&encoded)
 	if err != nil {
 		return err
 	}
@@ -221,18 +221,18 @@ func (s *snapshot) tellRows(ctx context.Context, f *Filter, segment int64, rows 
 		for ; row >= 0 && len(some) < tellAtOnce; row = rows.last(row) {
 			some = append(some, seqs[row])
 		}
-		c := f.rows()
+		c := q.filter.rows()
 		c.add("x.seq IN (" + numbers(some) + ")")
-		if err := s.tell(ctx, f, c, fn); err != nil {
+		if err := q.tell(ctx, c, fn); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *snapshot) tell(ctx context.Context, f *Filter, c condition, fn func(*Exchange) error) error {
-	return s.exchanges(ctx, c, func(x *Exchange) error {
-		if !s.matches(ctx, f, x) {
+func (q *search) tell(ctx context.Context, c condition, fn func(*Exchange) error) error {
+	return q.exchanges(ctx, c, func(x *Exchange) error {
+		if !q.matches(ctx, q.filter, x) {
 			return nil
 		}
 		return fn(x)
@@ -253,7 +253,7 @@ func (s *snapshot) matches(ctx context.Context, f *Filter, x *Exchange) bool {
 	var events []EventRow
 	err := eachEvent(ctx, s.conn, selectPushes, []any{x.ID[:]}, func(e *event) error {
 		details, err := decodeMap(e.payload)
-		events = append(events, EventRow{Type: e.kind, Payload: details})
+		events = append(events, EventRow{Type: e.typ, Payload: details})
 		return err
 	})
 	return err == nil && (x.hasOtherMark(f.Mark) || x.moved(f.Mark, events))

@@ -54,7 +54,7 @@ func (s *snapshot) load(ctx context.Context) error {
 		return fmt.Errorf("where the projection's segments end: %w", err)
 	}
 	return eachEvent(ctx, s.conn, selectEvents+" WHERE seq > ? ORDER BY seq", []any{s.cursor}, func(e *event) error {
-		switch e.kind {
+		switch e.typ {
 		case TypeIntent:
 			x := new(Exchange)
 			if err := x.fromIntent(e); err != nil {
@@ -137,7 +137,7 @@ func (r *storedPair) scan(rows *sql.Rows) error {
 	var inID, inEx, outID, outEx []byte
 	var outSeq, outAt, outVersion sql.NullInt64
 	var outKind sql.NullString
-	err := rows.Scan(&r.in.seq, &inID, &inEx, &r.in.kind, &r.in.at, &r.in.version, &r.in.payload,
+	err := rows.Scan(&r.in.seq, &inID, &inEx, &r.in.typ, &r.in.at, &r.in.version, &r.in.payload,
 		&outSeq, &outID, &outEx, &outKind, &outAt, &outVersion, &r.out.payload)
 	if err != nil {
 		return err

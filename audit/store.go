@@ -206,7 +206,7 @@ func (s *store) bind(stmt *sqlite.Statement, at, i int) {
 	if e.exchange != uuid.Nil {
 		stmt.Set(at+2, e.exchange[:])
 	}
-	stmt.Set(at+3, e.kind)
+	stmt.Set(at+3, e.typ)
 	stmt.Set(at+4, e.at)
 	stmt.Set(at+5, e.version)
 	stmt.Set(at+6, e.payload)
@@ -371,13 +371,13 @@ func eachEvent(ctx context.Context, q querier, query string, args []any, fn func
 // put it.
 func scanEvent(rows *sql.Rows, e *event) error {
 	var id, exchange, payload []byte
-	if err := rows.Scan(&e.seq, &id, &exchange, &e.kind, &e.at, &e.version, &payload); err != nil {
+	if err := rows.Scan(&e.seq, &id, &exchange, &e.typ, &e.at, &e.version, &payload); err != nil {
 		return fmt.Errorf("read an event: %w", err)
 	}
 	if err := fillIDs(e, id, exchange); err != nil {
 		return err
 	}
-	e.payload, e.removed = payload, isRemoved(e.kind, payload)
+	e.payload, e.removed = payload, isRemoved(e.typ, payload)
 	return nil
 }
 

@@ -191,11 +191,11 @@ func (v *verifier) verifyEvents(ctx context.Context) error {
 	for rows.Next() {
 		var e event
 		var id, exchange, hashes []byte
-		if err := rows.Scan(&e.seq, &id, &exchange, &e.kind, &e.at, &e.version, &e.payload, &hashes); err != nil {
+		if err := rows.Scan(&e.seq, &id, &exchange, &e.typ, &e.at, &e.version, &e.payload, &hashes); err != nil {
 			// A column of a wrong type: what is it worth to go on?
 			return v.stop("event after %d: %v", v.tree.size, err)
 		}
-		e.removed = isRemoved(e.kind, e.payload)
+		e.removed = isRemoved(e.typ, e.payload)
 		if err := fillIDs(&e, id, exchange); err != nil {
 			return v.stop("%v", err)
 		}
@@ -216,7 +216,7 @@ func (v *verifier) verifyEvent(e *event, stored []byte) error {
 		return v.stop("event %d is missing: the next one is %d", want, e.seq)
 	case e.seq < want:
 		return v.stop("event %d comes before the first one", e.seq)
-	case e.kind == "" || len(e.kind) > maxType:
+	case e.typ == "" || len(e.typ) > maxType:
 		return v.stop("event %d: type is empty or too long", e.seq)
 	}
 	v.report.Events++
@@ -259,7 +259,7 @@ func (v *verifier) checkPayload(e *event) error {
 		return err
 	}
 	var err error
-	switch e.kind {
+	switch e.typ {
 	case TypeIntent:
 		v.scratch.intent = Intent{}
 		err = decodeIntent(e.payload, &v.scratch.intent)
@@ -269,10 +269,10 @@ func (v *verifier) checkPayload(e *event) error {
 	default:
 		var m map[string]any
 		m, err = decodeMap(e.payload)
-		if hash, ok := m["sha256"].(string); ok && e.kind == TypeDocumentStored {
+		if hash, ok := m["sha256"].(string); ok && e.typ == TypeDocumentStored {
 			v.stored[hash] = e.seq
 		}
-		if upTo, ok := m["up_to"].(int64); ok && e.kind == TypeTrailPruned {
+		if upTo, ok := m["up_to"].(int64); ok && e.typ == TypeTrailPruned {
 			v.removed.announced = max(v.removed.announced, uint64(upTo))
 		}
 	}
@@ -285,7 +285,7 @@ func (v *verifier) checkPayload(e *event) error {
 // verifyExchange pairs intents with outcomes and compares both with the
 // projection.
 func (v *verifier) verifyExchange(e *event) error {
-	switch e.kind {
+	switch e.typ {
 	case TypeIntent:
 		if v.open[e.exchange] != nil {
 			return v.problem("event %d: exchange %s was begun already", e.seq, e.exchange)

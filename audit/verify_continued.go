@@ -106,7 +106,7 @@ func (v *verifier) logAt(size int64) (log, int) {
 
 // checkContinued holds what an event says of the trail before it to the trail before it.
 func (v *verifier) checkContinued(e *event) error {
-	if e.kind != TypeTrailContinued {
+	if e.typ != TypeTrailContinued {
 		return nil
 	}
 	c, err := readContinued(e.payload)

@@ -266,7 +266,7 @@ func (w *writer) claim(batch []*entry) []*entry {
 // committed answers e's caller and keeps e for the projection.
 func (w *writer) committed(e *entry) {
 	first := &e.events[0]
-	begun := e.n == 1 && first.kind == TypeIntent
+	begun := e.n == 1 && first.typ == TypeIntent
 	if begun {
 		w.open[first.exchange] = first.seq
 		if e.from != "" {
