@@ -33,7 +33,7 @@ func inheritedVariables(a *app, pass, secret []string) ([]string, error) {
 			return nil, hint.With(fmt.Errorf("--pass %s: the agent's environment sets that variable", name),
 				"leave it out; sallyport env shows what is set")
 		case a.getenv(name) == "":
-			fmt.Fprintf(a.stderr, "warning: --pass %s: that variable is not set here\n", printable(name))
+			fmt.Fprintf(a.stderr, "warning: --pass %s: that variable is not set here, or empty\n", printable(name))
 		}
 	}
 	var environ []string
