@@ -292,6 +292,9 @@ func (s *Session) ResumeAgent(ctx context.Context, r StatusRequest) (Agent, erro
 	}
 	if err := s.recordAgent(ctx, audit.TypeAgentResumed, view, agent); err != nil {
 		_, undo := s.service.Registry.Suspend(context.WithoutCancel(ctx), agent.ID, before.Reason)
+		if _, unwritten := errors.AsType[*identity.UnwrittenError](undo); unwritten {
+			undo = s.service.notOnDisk(fmt.Sprintf("agent %s is suspended", agent.ID), undo)
+		}
 		s.service.Cut(agent.ID)
 		return Agent{}, errors.Join(err, undo)
 	}

@@ -78,13 +78,17 @@ func (s *succession) handed() bool {
 	}
 }
 
-// MayTakeOver implements [admin.Succession].
+// MayTakeOver implements [admin.Succession]. The next server reads who is stopped from the disk,
+// so it does not follow on one that has stopped more than that.
 func (s *succession) MayTakeOver(r admin.TakeOverRequest) error {
+	unwritten := s.server.registry.Unwritten()
 	switch {
 	case s.handed():
 		return &admin.Error{Kind: admin.Conflict, Msg: "this server has been taken over from already", Try: "try again"}
 	case !r.Force && !s.draining.Load():
 		return &admin.Error{Kind: admin.Conflict, Msg: "a server serves this home"}
+	case unwritten != nil && !s.draining.Load():
+		return &admin.Error{Kind: admin.Conflict, Msg: unwritten.Error(), Try: "stop them again before another server takes over; `sallyport agent list` shows them"}
 	}
 	return nil
 }

@@ -63,6 +63,9 @@ func (e Environment) openForServing(ctx context.Context, log *slog.Logger, force
 			return s, from, nil
 		}
 		refused, ok := errors.AsType[*admin.Error](err)
+		if ok && force && time.Now().After(deadline) {
+			return nil, nil, fmt.Errorf("take over: %w", err) // the server that runs says why
+		}
 		if ok && refused.Kind == admin.Conflict && !force || time.Now().After(deadline) {
 			return nil, nil, hint.With(fmt.Errorf("%w: %s", admin.ErrLocked, e.Home),
 				"only one server may run on a home; stop the other one, take its place with --take-over, or give --home")
