@@ -68,7 +68,7 @@
 // # Tree
 //
 // Every event is a leaf of a Merkle tree as in RFC 6962 (golang.org/x/mod
-// sumdb/tlog). Leaf seq-1 is the hash of this record:
+// sumdb/tlog). Leaf seq-1 is the hash of these bytes:
 //
 //	1 || seq (8) || at (8) || encoding_version (4) || id (16) ||
 //	exchange (16, zero if none) || length of type (1) || type ||

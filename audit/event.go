@@ -22,17 +22,17 @@ type event struct {
 	removed  bool // retention has removed the payload
 }
 
-// recordForm is the first byte of a record, the bytes that are hashed.
-const recordForm = 1
+// leafForm is the first byte of the bytes that a leaf is the hash of.
+const leafForm = 1
 
-// appendRecord appends what the tree hashes for e: every column, each of fixed
-// length or behind its length, the payload by its own hash, so that a record
+// appendLeaf appends what the tree hashes for e: every column, each of fixed
+// length or behind its length, the payload by its own hash, so that a leaf
 // can still be recomputed when retention has removed the payload.
 //
 //	1 || seq (8) || at (8) || encoding_version (4) || id (16) || exchange (16) ||
 //	length of type (1) || type || SHA-256 of payload (32)
-func appendRecord(b []byte, e *event, payload [sha256.Size]byte) []byte {
-	b = append(b, recordForm)
+func appendLeaf(b []byte, e *event, payload [sha256.Size]byte) []byte {
+	b = append(b, leafForm)
 	b = binary.BigEndian.AppendUint64(b, e.seq)
 	b = binary.BigEndian.AppendUint64(b, uint64(e.at))
 	b = binary.BigEndian.AppendUint32(b, uint32(e.version))
@@ -43,10 +43,10 @@ func appendRecord(b []byte, e *event, payload [sha256.Size]byte) []byte {
 	return append(b, payload[:]...)
 }
 
-// recordHash is the leaf of e in the tree.
-func recordHash(e *event, payload [sha256.Size]byte) tlog.Hash {
+// leafHash is the leaf of e in the tree.
+func leafHash(e *event, payload [sha256.Size]byte) tlog.Hash {
 	var buf [128 + maxType]byte
-	return tlog.RecordHash(appendRecord(buf[:0], e, payload))
+	return tlog.RecordHash(appendLeaf(buf[:0], e, payload))
 }
 
 // maxType bounds an event's type, so that its length fits one byte.

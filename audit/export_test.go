@@ -76,7 +76,7 @@ func Hasher() func(payload []byte) {
 	var row []byte
 	return func(payload []byte) {
 		e := event{seq: uint64(t.size + 1), typ: TypeIntent, payload: payload}
-		row = t.append(row[:0], recordHash(&e, sha256.Sum256(payload)))
+		row = t.append(row[:0], leafHash(&e, sha256.Sum256(payload)))
 	}
 }
 

@@ -13,14 +13,14 @@ import (
 type Follower struct {
 	reader *Reader
 	after  int64
-	kinds  Kinds
+	which  Which
 	begun  map[uuid.UUID]*event
 }
 
 // Follow returns what reads the exchanges that ended, and the events that happened,
 // after event after.
-func (r *Reader) Follow(after uint64, kinds Kinds) *Follower {
-	return &Follower{reader: r, after: int64(after), kinds: kinds, begun: make(map[uuid.UUID]*event)}
+func (r *Reader) Follow(after uint64, which Which) *Follower {
+	return &Follower{reader: r, after: int64(after), which: which, begun: make(map[uuid.UUID]*event)}
 }
 
 // Behind says how many events the trail has after the last one looked at, which
@@ -52,7 +52,7 @@ func (f *Follower) Skip(ctx context.Context, filter Filter) error {
 			return nil
 		}
 		first, err := firstSince(ctx, s.conn, filter.Since)
-		if err == nil && f.kinds&Events != 0 {
+		if err == nil && f.which&Events != 0 {
 			err = s.conn.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) FROM exchanges WHERE seq < ?", first).Scan(&first)
 			first -= skipShort
 		}
@@ -76,7 +76,7 @@ func (f *Follower) Next(ctx context.Context, filter Filter) (records []Record, m
 		return nil, false, err
 	}
 	for _, e := range events {
-		r, err := f.record(ctx, e, &filter)
+		r, err := f.whole(ctx, e, &filter)
 		if err != nil {
 			return nil, false, fmt.Errorf("follow the trail: %w", err)
 		}
@@ -88,10 +88,10 @@ func (f *Follower) Next(ctx context.Context, filter Filter) (records []Record, m
 	return records, len(events) == eventPage, nil
 }
 
-// record is what e makes whole, if that is wanted.
-func (f *Follower) record(ctx context.Context, e *event, filter *Filter) (Record, error) {
+// whole is what e makes whole, if that is wanted.
+func (f *Follower) whole(ctx context.Context, e *event, filter *Filter) (Record, error) {
 	if e.typ != TypeIntent && e.typ != TypeOutcome {
-		if f.kinds&Events == 0 || e.removed {
+		if f.which&Events == 0 || e.removed {
 			return Record{}, nil
 		}
 		row, err := decodeEvent(e)
@@ -101,7 +101,7 @@ func (f *Follower) record(ctx context.Context, e *event, filter *Filter) (Record
 		return Record{Event: &row}, nil
 	}
 	x, err := f.take(ctx, e)
-	if err != nil || x == nil || f.kinds&Exchanges == 0 || !filter.matches(x) {
+	if err != nil || x == nil || f.which&Exchanges == 0 || !filter.matches(x) {
 		return Record{}, err
 	}
 	return Record{Exchange: x}, nil

@@ -74,7 +74,7 @@ func TestFollowTellsEventsBetween(t *testing.T) {
 	}
 	require.NoError(t, trail.Close(context.Background()))
 	r := reader(t, path)
-	follow := func(kinds audit.Kinds, f audit.Filter) (exchanges, events int) {
+	follow := func(kinds audit.Which, f audit.Filter) (exchanges, events int) {
 		var last uint64
 		for more := true; more; {
 			from := r.Follow(last, kinds)
@@ -97,7 +97,7 @@ func TestFollowTellsEventsBetween(t *testing.T) {
 		return exchanges, events
 	}
 	for _, c := range []struct {
-		kinds             audit.Kinds
+		kinds             audit.Which
 		filter            audit.Filter
 		exchanges, events int
 	}{

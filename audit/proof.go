@@ -95,7 +95,7 @@ func CheckProof(data []byte, publicKey string) (EventRow, Checkpoint, error) {
 	if e.seq == 0 || e.typ == "" || len(e.typ) > maxType || p.Encoding != encodingVersion {
 		return EventRow{}, c, errors.New("check proof: not an event of this version")
 	}
-	err = tlog.CheckRecord(p.Hashes, c.Size, c.Root, int64(e.seq)-1, recordHash(e, sha256.Sum256(e.payload)))
+	err = tlog.CheckRecord(p.Hashes, c.Size, c.Root, int64(e.seq)-1, leafHash(e, sha256.Sum256(e.payload)))
 	if err != nil {
 		return EventRow{}, c, fmt.Errorf("check proof: %w", err)
 	}

@@ -6,12 +6,12 @@ import (
 	"github.com/google/uuid"
 )
 
-// Kinds says which records are wanted.
-type Kinds uint8
+// Which says which records are wanted.
+type Which uint8
 
-// The kinds of records.
+// The sorts of records.
 const (
-	Exchanges  Kinds = 1 << iota // that have ended
+	Exchanges  Which = 1 << iota // that have ended
 	Events                       // all others
 	Everything = Exchanges | Events
 )

@@ -41,13 +41,13 @@ type (
 
 // relay has the entries of a trail written by another process.
 type relay struct {
-	trail *Trail
-	dial  func(context.Context) (io.ReadWriteCloser, error)
-	kept  []*entry // claimed and not on record yet, oldest first
-	conn  io.ReadWriteCloser
-	to    *gob.Encoder
-	from  *gob.Decoder
-	done  chan struct{}
+	trail    *Trail
+	dial     func(context.Context) (io.ReadWriteCloser, error)
+	retained []*entry // claimed and not on record yet, oldest first
+	conn     io.ReadWriteCloser
+	to       *gob.Encoder
+	from     *gob.Decoder
+	done     chan struct{}
 }
 
 // Relay has what is recorded after HandOver written by another process, which
@@ -99,7 +99,7 @@ func (r *relay) run() {
 		closed := q.isClosed()
 		err := r.turn(ctx)
 		waiting, outcomes := q.lengths()
-		left := waiting + outcomes + len(r.kept)
+		left := waiting + outcomes + len(r.retained)
 		switch {
 		case closed && left == 0:
 			r.hangUp()
@@ -115,7 +115,7 @@ func (r *relay) run() {
 		default:
 			timer.Reset(lookEvery) // to hear whether another process writes now
 		}
-		r.trail.writer().stats.retained.Store(int64(len(r.kept)))
+		r.trail.writer().stats.retained.Store(int64(len(r.retained)))
 	}
 }
 
@@ -127,11 +127,11 @@ func (r *relay) turn(ctx context.Context) error {
 		return err // those who wait do so until their time is over
 	}
 	batch := r.wanted()
-	r.kept = nil
+	r.retained = nil
 	batch = append(batch, r.claim(r.trail.queue.take(nil, max(maxBatch-len(batch), 0), true))...)
 	answer, err := r.send(batch)
 	if errors.Is(err, errMoved) {
-		r.kept = batch
+		r.retained = batch
 		return err
 	}
 	for i, e := range batch {
@@ -149,8 +149,8 @@ func (r *relay) turn(ctx context.Context) error {
 
 // wanted drops of what was kept the entries whose callers have left since.
 func (r *relay) wanted() []*entry {
-	wanted := r.kept[:0]
-	for _, e := range r.kept {
+	wanted := r.retained[:0]
+	for _, e := range r.retained {
 		if e.waiter != nil && e.waiter.state.Load() == stateForsaken {
 			e.waiter = nil
 			r.trail.pools.release(e)
@@ -234,7 +234,7 @@ func (r *relay) pack(e *entry) relayEntry {
 func (r *relay) settle(e *entry, err error) {
 	if e.waiter == nil {
 		if err != nil {
-			r.kept = append(r.kept, e)
+			r.retained = append(r.retained, e)
 			return
 		}
 		r.trail.pools.release(e)
@@ -243,7 +243,7 @@ func (r *relay) settle(e *entry, err error) {
 	heard := e.waiter.answer(err)
 	// An intent whose caller sends nothing may be on record all the same.
 	if e.n == 1 && e.events[0].typ == TypeIntent && (err != nil || !heard) {
-		r.kept = append(r.kept, r.trail.writer().abandoned(e.events[0].exchange))
+		r.retained = append(r.retained, r.trail.writer().abandoned(e.events[0].exchange))
 	}
 	e.waiter = nil
 	r.trail.pools.release(e)

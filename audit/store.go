@@ -169,7 +169,7 @@ func (s *store) appendEntry(t *tree, e *entry) error {
 // appendEvent gives e its seq and hashes and collects it.
 func (s *store) appendEvent(t *tree, e *event) error {
 	e.seq = uint64(t.size + 1)
-	s.hashes[s.n] = t.append(s.hashes[s.n][:0], recordHash(e, sha256.Sum256(e.payload)))
+	s.hashes[s.n] = t.append(s.hashes[s.n][:0], leafHash(e, sha256.Sum256(e.payload)))
 	s.rows[s.n] = e
 	s.n++
 	if s.n < insertRows {

@@ -232,7 +232,7 @@ func (v *verifier) verifyEvent(e *event, stored []byte) error {
 			return err
 		}
 	}
-	v.hashes = v.tree.append(v.hashes[:0], recordHash(e, sum))
+	v.hashes = v.tree.append(v.hashes[:0], leafHash(e, sum))
 	if string(v.hashes) != string(stored) {
 		return v.stop("event %d was altered: its hash is not the one stored with it", e.seq)
 	}

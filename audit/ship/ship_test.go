@@ -57,7 +57,7 @@ func encode(b []byte, r audit.Record) ([]byte, error) { return r.AppendJSON(b), 
 
 func config(r *audit.Reader, d ship.Destination, c *ship.Cursor) ship.Config {
 	return ship.Config{
-		Trail: r, Kinds: audit.Everything, Destination: d, Cursor: c, Once: true, InPlace: func() error { return nil }, Log: slog.New(slog.DiscardHandler),
+		Trail: r, Which: audit.Everything, Destination: d, Cursor: c, Once: true, InPlace: func() error { return nil }, Log: slog.New(slog.DiscardHandler),
 	}
 }
 

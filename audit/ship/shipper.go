@@ -34,7 +34,7 @@ func (e *retryError) Unwrap() error { return e.err }
 type Config struct {
 	Trail       *audit.Reader
 	Filter      audit.Filter
-	Kinds       audit.Kinds
+	Which       audit.Which
 	Destination Destination
 	Cursor      *Cursor
 	// InPlace reports that the trail being read is no longer the one at its path.
@@ -58,7 +58,7 @@ const (
 // Run ships until ctx is done, which is no error, and returns how many records
 // were taken by the other side.
 func Run(ctx context.Context, c Config) (shipped uint64, err error) {
-	from := c.Trail.Follow(c.Cursor.After(), c.Kinds)
+	from := c.Trail.Follow(c.Cursor.After(), c.Which)
 	if c.Cursor.After() == 0 {
 		if err := from.Skip(ctx, c.Filter); err != nil {
 			return 0, err

@@ -92,8 +92,8 @@ const formatSQLite = "sqlite"
 
 const onlyUsage = "only exchanges or only events; both if it is not given"
 
-// kindsOf reads --only.
-func kindsOf(only string) (audit.Kinds, error) {
+// whichOf reads --only.
+func whichOf(only string) (audit.Which, error) {
 	switch only {
 	case "":
 		return audit.Everything, nil
@@ -175,11 +175,11 @@ func exportTables(ctx context.Context, a *app, r *audit.Reader, f exportFlags, f
 
 // exportRecords puts what matches into a sink, and says where it has got to.
 func exportRecords(ctx context.Context, a *app, r *audit.Reader, f exportFlags, filter audit.Filter, to sink) error {
-	kinds, err := kindsOf(f.only)
+	which, err := whichOf(f.only)
 	if err != nil {
 		return err
 	}
-	from := r.Follow(f.after, kinds)
+	from := r.Follow(f.after, which)
 	if err := from.Skip(ctx, filter); err != nil {
 		return err
 	}

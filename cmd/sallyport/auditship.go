@@ -82,7 +82,7 @@ func shipTrail(a *app, cmd *cobra.Command, f *shipFlags) error {
 	if !shipName.MatchString(f.name) {
 		return usagef("--name %q: use lower-case letters, digits and hyphens", f.name)
 	}
-	kinds, err := kindsOf(f.only)
+	which, err := whichOf(f.only)
 	if err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ func shipTrail(a *app, cmd *cobra.Command, f *shipFlags) error {
 			return hint.With(err, "give another --name, or remove the file to begin anew")
 		}
 		n, err := ship.Run(ctx, ship.Config{
-			Trail: r, Filter: filter, Kinds: kinds, Destination: to, Cursor: cursor, Once: f.once, Log: log, InPlace: unmoved(l.Trail()),
+			Trail: r, Filter: filter, Which: which, Destination: to, Cursor: cursor, Once: f.once, Log: log, InPlace: unmoved(l.Trail()),
 		})
 		log.Info("stopped", "shipped", n, "after", cursor.After())
 		return err
