@@ -56,6 +56,7 @@ const (
 func in(tag byte, limit int, of func(*Intent) any) slot[Intent] {
 	return slot[Intent]{tag: tag, limit: limit, of: of}
 }
+
 func out(tag byte, limit int, of func(*Outcome) any) slot[Outcome] {
 	return slot[Outcome]{tag: tag, limit: limit, of: of}
 }

@@ -18,8 +18,7 @@ import (
 // other field has.
 func fillAll(t *testing.T, v reflect.Value, n *int) {
 	t.Helper()
-	for i := range v.NumField() {
-		f := v.Field(i)
+	for _, f := range v.Fields() {
 		*n++
 		switch at := f.Addr().Interface().(type) {
 		case *string:

@@ -126,6 +126,7 @@ func (e *foreignEvent) clues() []clue {
 			c = readClue(value)
 		case audit.MarkSource, audit.MarkSession:
 			c = sourceClue(kind, value)
+		case audit.MarkRequest, audit.MarkKey, audit.MarkCommit: // they are what they say
 		}
 		list = append(list, c)
 	}
