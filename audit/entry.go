@@ -13,7 +13,6 @@ import (
 type entry struct {
 	events [2]event
 	n      int
-	begun  Intent  // of the first event, until it is encoded
 	waiter *waiter // nil: nobody waits, and it is kept until written
 	// intentSeq is the seq of the intent that an outcome closes, 0 if the
 	// intent is in the same entry.

@@ -24,7 +24,7 @@ func RecodeIntent(payload []byte) ([]byte, error) {
 	if err := decodeIntent(payload, &in); err != nil {
 		return nil, err
 	}
-	return appendIntent(nil, &in), nil
+	return appendIntent(nil, &in, &in.Instance), nil
 }
 
 // RecodeOutcome decodes and encodes an outcome's payload.
@@ -47,9 +47,7 @@ func RecodeMap(payload []byte) ([]byte, error) {
 
 // EncodeIntent and EncodeOutcome encode what a Trail would store.
 func EncodeIntent(in *Intent, instance string) []byte {
-	with := *in
-	with.Instance = instance
-	return appendIntent(nil, &with)
+	return appendIntent(nil, in, &instance)
 }
 
 func EncodeOutcome(out *Outcome) []byte { return appendOutcome(nil, out) }
@@ -108,7 +106,8 @@ func AppendOnly(path string, hashed bool) (write func(*Intent, *Outcome) error, 
 	write = func(in *Intent, out *Outcome) error {
 		e := new(entry)
 		in.ID = NewID()
-		e.intent(in, "i", time.Now)
+		instance := "i"
+		e.intent(in, &instance, time.Now)
 		e.outcome(in.ID, time.Now(), out)
 		if batch = append(batch, e); len(batch) < 8 {
 			return nil

@@ -73,6 +73,7 @@ const (
 	tagOperation = 13
 	tagPath      = 32
 	tagResource  = 33
+	tagInstance  = 39
 
 	tagOutcome    = 1
 	tagOutRefusal = 2
@@ -85,7 +86,7 @@ var table = []field{
 	{name: "seq", row: func(x *Exchange) any { return &x.Seq }, ocsf: []string{"metadata.sequence"}},
 	{name: "started_at", row: func(x *Exchange) any { return &x.StartedAt }, ocsf: []string{"time", "start_time"}},
 	{name: "ended_at", row: func(x *Exchange) any { return &x.Outcome.EndedAt }, ocsf: []string{"end_time"}},
-	{name: "instance", in: in(39, capText, func(i *Intent) any { return &i.Instance }), ocsf: []string{"unmapped.instance"}},
+	{name: "instance", in: in(tagInstance, capText, func(i *Intent) any { return &i.Instance }), ocsf: []string{"unmapped.instance"}},
 	{
 		name: "agent", in: in(1, 0, func(i *Intent) any { return &i.Agent }), find: findWord, event: []string{"agent"},
 		ocsf: []string{"actor.app_uid", "ai_agent.uid"},

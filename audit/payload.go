@@ -17,10 +17,15 @@ const (
 	capShort = 64   // words: decision, scheme, outcome, method
 )
 
-// appendIntent encodes in, which it does not keep.
-func appendIntent(b []byte, in *Intent) []byte {
+// appendIntent encodes in, which it does not keep, as begun by an instance: an intent that is
+// yet to be recorded does not say which.
+func appendIntent(b []byte, in *Intent, instance *string) []byte {
 	for _, f := range intentFields.order {
-		b = appendSlot(b, f.in.tag, f.in.limit, f.in.packed, f.in.of(in))
+		at := f.in.of(in)
+		if f.in.tag == tagInstance {
+			at = instance
+		}
+		b = appendSlot(b, f.in.tag, f.in.limit, f.in.packed, at)
 	}
 	return b
 }

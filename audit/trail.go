@@ -188,7 +188,7 @@ func (t *Trail) Begin(ctx context.Context, in *Intent) error {
 		return err
 	}
 	e := t.pools.entry()
-	e.intent(in, t.config.Instance, t.config.Now)
+	e.intent(in, &t.config.Instance, t.config.Now)
 	return t.commit(ctx, e)
 }
 
@@ -207,7 +207,7 @@ func (t *Trail) Refused(ctx context.Context, in *Intent, out *Outcome) error {
 		return err
 	}
 	e := t.pools.entry()
-	e.intent(in, t.config.Instance, t.config.Now)
+	e.intent(in, &t.config.Instance, t.config.Now)
 	e.outcome(in.ID, t.config.Now(), out)
 	return t.commit(ctx, e)
 }
@@ -321,7 +321,7 @@ func (t *Trail) Stats() Stats {
 }
 
 // intent makes e's first event the intent in.
-func (e *entry) intent(in *Intent, instance string, now func() time.Time) {
+func (e *entry) intent(in *Intent, instance *string, now func() time.Time) {
 	ev := &e.events[0]
 	at := in.StartedAt
 	if at.IsZero() {
@@ -329,9 +329,7 @@ func (e *entry) intent(in *Intent, instance string, now func() time.Time) {
 	}
 	// The exchange's id is also the intent's: one is made, one is stored.
 	ev.fill(TypeIntent, in.ID, in.ID, at)
-	e.begun = *in
-	e.begun.Instance = instance
-	ev.payload = appendIntent(ev.payload[:0], &e.begun)
+	ev.payload = appendIntent(ev.payload[:0], in, instance)
 	e.n = 1
 }
 
