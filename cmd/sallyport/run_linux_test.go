@@ -36,6 +36,7 @@ func TestRunKeepsHomeFromItsCommand(t *testing.T) {
 		"code 7", "kept in work", "x", "port 22", "0", "job 143", "terminal", "in state", "uid 0", "shown if asked for",
 	}
 	shown := []string{
+		"can read a key from a folder that was removed",
 		"can read a key by its link", "can read a key by its real path", "can read a key by another mount", "can read a secret file",
 		"can read a key by an open folder", "can read a secret that is open",
 		"can change a policy", "can make a policy", "can put another folder in place of the policies", "can change what the server runs",

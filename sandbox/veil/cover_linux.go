@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -22,8 +23,9 @@ func (p preparation) cover() error {
 		return err
 	}
 	working, err := unix.Getwd()
+	inside := err != nil || Within(working, slices.Concat(hide, p.Hold))
 	if err != nil {
-		working = "/" // it has no path, so there is no way back to it
+		working = "/" // what was removed has no path, and from there ways may lead below the covers
 	}
 	if err := leaveFolders(hide); err != nil {
 		return err
@@ -42,7 +44,10 @@ func (p preparation) cover() error {
 	if err := p.coverAll(hide, working); err != nil {
 		return err
 	}
-	// The folder that this process stands in may be the one below a cover.
+	if !inside {
+		return nil
+	}
+	// The folder that this process stands in is the one below a cover.
 	if err := os.Chdir(working); err != nil {
 		return fmt.Errorf("go to the working folder: %w", err)
 	}

@@ -14,7 +14,10 @@ SERVER_SECRET=x prlimit --rttime=1000000 "$sallyport" serve 2>server.log & serve
 until test -S link/state/admin.sock; do kill -0 $server || { cat server.log >&2; exit 9; }; sleep 0.02; done
 run() { "$sallyport" run --policy example --owner person:dana "$@"; }
 
-cd user/work
+# from a folder that is not there any more
+mkdir "$here/gone" && cd "$here/gone" && rmdir "$here/gone"
+run -- sh -c 'cat ../real-home/state/ca/agent-ca.key >/dev/null && echo can read a key from a folder that was removed' 2>/dev/null
+cd "$here/user/work"
 run -- sh -c '
 	can() { what=$1; shift; if "$@" >/dev/null 2>&1; then echo "can $what"; fi; }
 	holds() { cat "$1" | grep -q .; }
