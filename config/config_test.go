@@ -3,6 +3,7 @@ package config_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"io/fs"
 	"maps"
 	"net/netip"
 	"os"
@@ -227,12 +228,23 @@ func TestLoadRefusesFilesThatOthersDecide(t *testing.T) {
 	_, err := config.Load(l, options())
 	require.ErrorContains(t, err, "other users may write it (mode 0620)")
 	require.NoError(t, os.Chmod(l.Credentials(), 0o644))
-	require.NoError(t, os.Chmod(l.Policy("p"), 0o666))
 	set, err := config.Load(l, options())
 	require.NoError(t, err)
-	warnings := strings.Join(set.Warnings, "\n")
-	assert.Contains(t, warnings, "credentials.yaml: other users may read it (mode 0644)")
-	assert.Contains(t, warnings, "p.yaml: anyone may write it (mode 0666)")
+	assert.Contains(t, strings.Join(set.Warnings, "\n"), "credentials.yaml: other users may read it (mode 0644)")
+
+	for _, path := range []string{l.Config(), l.Owners(), l.Policy("p"), l.Policies()} {
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		require.NoError(t, os.Chmod(path, info.Mode().Perm()|0o002))
+		_, err = config.Load(l, options())
+		require.ErrorContains(t, err, path+": anyone may write it")
+		require.NoError(t, os.Chmod(path, info.Mode().Perm()))
+	}
+	require.NoError(t, os.Chmod(l.Policies(), 0o777|fs.ModeSticky))
+	require.NoError(t, os.Chmod(l.Config(), 0o660))
+	set, err = config.Load(l, options())
+	require.NoError(t, err)
+	assert.Contains(t, strings.Join(set.Warnings, "\n"), "sallyport.yaml: its group may write it (mode 0660)")
 }
 
 func TestLoadIgnoresWhatEditorsAndConfigMapsLeave(t *testing.T) {

@@ -106,10 +106,13 @@ func (s *snapshot) parseConfig(l Layout) (*Config, error) {
 	c, doc := parseConfig(s.config.path, s.config.data, l.Dir, identity.ValidateTrustDomain)
 	for i := range c.Upstream.Roots {
 		r := &c.Upstream.Roots[i]
-		data, _, err := readFile(r.File)
+		data, mode, err := readFile(r.File)
 		data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // behind a byte order mark the first certificate would be overlooked
 		if err == nil {
 			err = checkPEM(data)
+		}
+		if err == nil && mode&anyoneWrites != 0 {
+			err = fmt.Errorf("anyone may write it (mode %04o), and so be any upstream; chmod o-w", mode)
 		}
 		if err != nil {
 			doc.Fail(r.line, r.key, "%s: %v", r.File, reason(err))
@@ -136,9 +139,9 @@ func (set *Set) parse(snap *snapshot, l Layout, o Options) error {
 	if snap.credentials.path != "" && credentialsErr == nil {
 		usesErr = errors.Join(set.checkUses(parsed), set.checkPlaces(snap.config.path))
 	}
-	set.Warnings = append(set.Warnings, snap.warnings()...)
+	set.Warnings = append(set.Warnings, snap.shared(set.Config.TrustGroup)...)
 	set.Warnings = append(set.Warnings, set.Config.Upstream.warnings()...)
-	return errors.Join(ownersErr, credentialsErr, policiesErr, usesErr)
+	return errors.Join(snap.open(l), ownersErr, credentialsErr, policiesErr, usesErr)
 }
 
 // Write permissions of a file that decides where secrets go, and who may do what.
@@ -305,18 +308,6 @@ func patterns(list []host.Pattern) string {
 		names = append(names, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(names, ", ")
-}
-
-// warnings are about files with which anyone on the machine could change what
-// agents may do. Group write is left alone: it is how teams share a checkout.
-func (s *snapshot) warnings() []string {
-	var all []string
-	for _, one := range append([]source{s.config, s.owners}, s.policies...) {
-		if one.mode&anyoneWrites != 0 {
-			all = append(all, fmt.Sprintf("%s: anyone may write it (mode %04o); chmod o-w", one.path, one.mode))
-		}
-	}
-	return all
 }
 
 func (s *snapshot) files(roots []Roots, l Layout) []File {

@@ -129,6 +129,10 @@ func TestReloadSeesModesAndRoots(t *testing.T) {
 	assert.NotEqual(t, before, r.Set.Config.Upstream.Roots[0].PEM)
 	assert.Equal(t, root, r.Set.Files[0].Path)
 	assert.Equal(t, string(r.Set.Config.Upstream.Roots[0].PEM), r.Set.Files[0].Text)
+
+	require.NoError(t, os.Chmod(root, 0o606))
+	_, err = config.Load(l, options())
+	require.ErrorContains(t, err, "anyone may write it (mode 0606), and so be any upstream")
 }
 
 func TestReloadKeepsWhatIsFixedAtTheStart(t *testing.T) {

@@ -1,0 +1,5 @@
+//go:build !unix
+
+package config
+
+func readOnly(string) bool { return false }
