@@ -59,6 +59,9 @@ two certificate authorities. Safe to repeat: what is there stays as it is.`,
 			if err != nil {
 				return err
 			}
+			if err := checkClosed(l.Dir); err != nil {
+				return err
+			}
 			i := &initialisation{app: a, layout: l, given: cmd.Flags().Changed("trust-domain"), trustDomain: trustDomain}
 			if err := i.run(); err != nil {
 				return err

@@ -29,7 +29,7 @@ func (r *restoring) claimHome() error {
 	default:
 		r.staged = config.Layout{Dir: r.layout.Staging()}
 	}
-	if err := r.layout.CheckWhole(); err != nil {
+	if err := errors.Join(r.layout.CheckWhole(), checkClosed(r.layout.Dir)); err != nil {
 		return err
 	}
 	for _, e := range entries {
