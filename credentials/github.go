@@ -99,9 +99,9 @@ func gitHubSurface(u *url.URL) surface {
 	name := strings.ToLower(u.Hostname())
 	label, _, _ := strings.Cut(name, ".")
 	switch label {
-	case "codeload", "objects", "release-assets":
+	case "codeload", "media", "objects", "release-assets":
 		return signedDownload
-	case "api", "uploads", "raw", "media", "npm":
+	case "api", "uploads", "raw", "npm":
 		return gitHubAPI
 	}
 	// On github.com, /api/ is the account of somebody called api.
