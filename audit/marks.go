@@ -31,6 +31,14 @@ const (
 	DetailRefs    = "refs"         // a list of what was moved, each with an "old" and a "new" commit
 )
 
+// Keys of the details beside DetailRefs: what the server did not move, and how many there are of
+// each where the row has no room for all.
+const (
+	DetailRefsTotal     = "refs_total"
+	DetailRejected      = "rejected"
+	DetailRejectedTotal = "rejected_total"
+)
+
 // eachMark calls fn for what other systems show of an exchange, as far as details tell it.
 func eachMark(details map[string]any, fn func(Mark)) {
 	eachOtherMark(details, fn)

@@ -244,7 +244,7 @@ func (s *snapshot) matches(ctx context.Context, f *Filter, x *Exchange) bool {
 	switch {
 	case f.Mark == "":
 		return f.matches(x)
-	case x.Details[refsTotal] == nil && x.Outcome.Details[rejectedTotal] == nil:
+	case x.Details[DetailRefsTotal] == nil && x.Outcome.Details[DetailRejectedTotal] == nil:
 		return x.hasMark(f.Mark) && f.matches(x)
 	case !f.matches(x):
 		return false

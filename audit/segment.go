@@ -131,7 +131,7 @@ func readSegment(ctx context.Context, q querier, s *segment, first, last, cursor
 		if err := s.add(seq, started, id, intent); err != nil {
 			return eventError(uint64(seq), err)
 		}
-		if bytes.Contains(intent, []byte(refsTotal)) {
+		if bytes.Contains(intent, []byte(DetailRefsTotal)) {
 			pushes[seq] = id
 		}
 		if outcomeSeq.Valid && outcomeSeq.Int64 <= cursor {
@@ -145,9 +145,6 @@ func readSegment(ctx context.Context, q querier, s *segment, first, last, cursor
 	}
 	return readPushes(ctx, q, s, pushes)
 }
-
-// refsTotal is a detail of a push that has more refs than its row.
-const refsTotal = "refs_total"
 
 // readPushes adds what was recorded beside the exchanges of s that are pushes.
 func readPushes(ctx context.Context, q querier, s *segment, pushes map[int64]uuid.UUID) error {

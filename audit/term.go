@@ -162,12 +162,6 @@ func (x *Exchange) mayHaveMoved() bool {
 	return o.Outcome != OutcomeRefused && o.Outcome != OutcomeRejected && o.Status < 300
 }
 
-// What the server said of a push of which it rejected some refs.
-const (
-	DetailRejected = "rejected"
-	rejectedTotal  = "rejected_total"
-)
-
 // rejectedRefs are the refs of a push that the row lists as rejected.
 func (x *Exchange) rejectedRefs() map[string]bool {
 	refs := make(map[string]bool)

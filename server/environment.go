@@ -61,10 +61,11 @@ func (e Environment) Options(l config.Layout) (config.Options, error) {
 // CheckOptions is what reading files needs that are only to be checked: fingerprints of
 // their secrets mean nothing.
 func (e Environment) CheckOptions() config.Options {
-	return config.Options{Getenv: e.Getenv, FingerprintKey: make([]byte, FingerprintKeySize), Now: e.Now, Services: e.services()}
+	return config.Options{Getenv: e.Getenv, FingerprintKey: make([]byte, FingerprintKeySize), Now: e.Now, Services: e.Rooms()}
 }
 
-func (e Environment) services() []services.Service {
+// Rooms are the services that this process knows, made anew.
+func (e Environment) Rooms() []services.Service {
 	if e.Services == nil {
 		return Services()
 	}

@@ -10,6 +10,9 @@
 // the request leaves; then [Budgeter], [Answerer], [Learner] and [Watcher] about the
 // answer; [Refuser] in the place of an answer.
 //
+// Of a Service alone ask the commands: [Recognizer] and [LogReader] lead from what other
+// systems show to the trail.
+//
 // A room promises to keep no state about a request after its Visit, to do nothing that
 // blocks but to read the body it is handed, and to show no secret in what it returns. It
 // never decides: what is allowed, the policy says.

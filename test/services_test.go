@@ -1,11 +1,14 @@
 package test
 
 import (
+	"go/ast"
+	"go/parser"
 	"go/scanner"
 	"go/token"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,24 +48,59 @@ var spoken = map[string]string{
 	"proxy/fields.go Git-Protocol":    "the same",
 	"proxy/secondpath.go X-Amz-":      "the same",
 	"config/s3place.go amazonaws.com": "a place for checkpoints is a bucket, and may be AWS's",
+	"cmd/sallyport/doctor.go AWS":     "what goes wrong when the clock is, in words that a person searches for",
 }
 
-// Enforcement, configuration and administration speak of services, kinds and operations.
+// Enforcement, configuration, administration and the commands speak of services, kinds and
+// operations. What a command says of itself may name one: a person looks for it there.
 func TestTheCoreNamesNoService(t *testing.T) {
 	t.Parallel()
-	for _, folder := range []string{"proxy", "config", "admin"} {
+	for _, folder := range []string{"proxy", "config", "admin", "server", "cmd"} {
 		for _, file := range sources(t) {
 			path := strings.TrimPrefix(file, "../")
-			if !under(path, folder) || strings.HasSuffix(path, "_test.go") {
+			if !under(path, folder) || strings.HasSuffix(path, "_test.go") || path == wiring {
 				continue
 			}
+			help := map[string]bool{}
+			if folder == "cmd" {
+				parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+				require.NoError(t, err)
+				help = helpOf(parsed)
+			}
 			for _, word := range wordsOf(t, file) {
-				if serviceWords.MatchString(word) && !isSpoken(path, word) {
+				if serviceWords.MatchString(word) && !isSpoken(path, word) && !help[word] {
 					t.Errorf("%s says %s: that is for a room below services/", path, word)
 				}
 			}
 		}
 	}
+}
+
+// helpOf are the texts by which commands and their flags explain themselves.
+func helpOf(file *ast.File) map[string]bool {
+	texts := map[string]bool{}
+	add := func(e ast.Expr) {
+		ast.Inspect(e, func(n ast.Node) bool {
+			if text, ok := n.(*ast.BasicLit); ok {
+				texts[text.Value] = true
+			}
+			return true
+		})
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.KeyValueExpr:
+			if key, ok := n.Key.(*ast.Ident); ok && slices.Contains([]string{"Use", "Short", "Long", "Example"}, key.Name) {
+				add(n.Value)
+			}
+		case *ast.CallExpr: // flags.StringVar(&value, "name", "default", "what it is for")
+			if f, ok := n.Fun.(*ast.SelectorExpr); ok && strings.Contains(f.Sel.Name, "Var") && len(n.Args) > 3 {
+				add(n.Args[len(n.Args)-1])
+			}
+		}
+		return true
+	})
+	return texts
 }
 
 // wordsOf are the identifiers and texts of a file, without its imports and comments.

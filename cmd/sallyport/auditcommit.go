@@ -12,18 +12,20 @@ import (
 	"sallyport/audit"
 	"sallyport/internal/git"
 	"sallyport/internal/hint"
+	"sallyport/services"
 )
 
 // between finds the pushes that brought a commit without ending with it: those
 // which moved a ref to what descends from it, from what does not.
-func (q *inquiry) between(ctx context.Context, c *clue) (*answer, error) {
+func (q *inquiry) between(ctx context.Context, c *services.Clue) (*answer, error) {
 	after, err := descendants(ctx, q.repository, c.Value)
 	if err != nil {
 		return nil, err
 	}
-	found := &answer{Clue: c, Note: "brought together with other commits, by the history of " + q.repository}
+	found := &answer{Clue: &c.Mark, Note: "brought together with other commits, by the history of " + q.repository}
 	var agents audit.Candidates
-	f := audit.Filter{Operation: "github:git/push", Since: q.since, Until: q.until}
+	f := *c.Carriers
+	f.Since, f.Until = q.since, q.until
 	err = q.reader.Each(ctx, f, func(x *audit.Exchange) error {
 		if found, err := q.brings(ctx, x, after); err != nil || !found {
 			return err
@@ -45,7 +47,7 @@ func (q *inquiry) between(ctx context.Context, c *clue) (*answer, error) {
 // row or by what was recorded beside it because the row had no room.
 func (q *inquiry) brings(ctx context.Context, x *audit.Exchange, commits map[string]bool) (bool, error) {
 	var events []audit.EventRow
-	if x.Details["refs_total"] != nil || x.Outcome.Details["rejected_total"] != nil {
+	if x.Details[audit.DetailRefsTotal] != nil || x.Outcome.Details[audit.DetailRejectedTotal] != nil {
 		var err error
 		if _, events, err = q.reader.Show(ctx, x.ID); err != nil {
 			return false, err

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/audit"
+	"sallyport/services"
 )
 
 // around an event's own time its exchange is looked for: both clocks may be
@@ -70,25 +71,15 @@ func whoDid(a *app, cmd *cobra.Command, f whodidFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	events := []foreignEvent{{}}
-	if f.event != "" {
-		data, err := readInput(cmd.InOrStdin(), f.event)
-		if err != nil {
-			return err
-		}
-		if events, err = readEvents(data); err != nil {
-			return fmt.Errorf("%s: %w", f.event, err)
-		}
+	seen, err := whatWasSeen(a, cmd.InOrStdin(), f.event, args)
+	if err != nil {
+		return err
 	}
-	answers := make([]*answer, 0, len(events))
+	answers := make([]*answer, 0, len(seen))
 	err = a.readTrail(func(r *audit.Reader) error {
-		for i := range events {
-			q := inquiry{reader: r, limit: f.limit, since: since, until: until, at: events[i].at(), repository: f.repository}
-			clues := events[i].clues()
-			if len(args) == 1 {
-				clues = []clue{readClue(strings.TrimSpace(args[0]))}
-			}
-			answer, err := q.ask(cmd.Context(), clues)
+		for i := range seen {
+			q := inquiry{reader: r, limit: f.limit, since: since, until: until, at: seen[i].At, repository: f.repository}
+			answer, err := q.ask(cmd.Context(), seen[i].Clues)
 			if err != nil {
 				return err
 			}
@@ -100,6 +91,23 @@ func whoDid(a *app, cmd *cobra.Command, f whodidFlags, args []string) error {
 		return err
 	}
 	return tellAnswers(a, answers, f.event == "")
+}
+
+// whatWasSeen is the value of the command line, or the events of a file, as the services read it.
+func whatWasSeen(a *app, stdin io.Reader, file string, args []string) ([]services.Sighting, error) {
+	all := a.env().Rooms()
+	if file == "" {
+		return []services.Sighting{{Clues: []services.Clue{services.Recognize(all, strings.TrimSpace(args[0]))}}}, nil
+	}
+	data, err := readInput(stdin, file)
+	if err != nil {
+		return nil, err
+	}
+	seen, err := services.ReadLog(all, data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return seen, nil
 }
 
 // maxEvents bounds a file of events.
@@ -136,7 +144,7 @@ type inquiry struct {
 
 // answer is who did it, as far as the trail can tell.
 type answer struct {
-	Clue       *clue             `json:"clue"` // that led there, or the first; null when the event has none
+	Clue       *audit.Mark       `json:"clue"` // that led there, or the first; null when the event has none
 	Candidates []audit.Candidate `json:"candidates"`
 	Exchanges  []audit.Exchange  `json:"exchanges"`
 	// Note says what the answer does not rest on, or why there is none.
@@ -145,7 +153,7 @@ type answer struct {
 
 // ask follows the clues, the one that says most first, until one leads
 // somewhere.
-func (q *inquiry) ask(ctx context.Context, clues []clue) (*answer, error) {
+func (q *inquiry) ask(ctx context.Context, clues []services.Clue) (*answer, error) {
 	if len(clues) == 0 {
 		return &answer{Note: "the event has no request id, token, access key, source identity or session name"}, nil
 	}
@@ -155,8 +163,8 @@ func (q *inquiry) ask(ctx context.Context, clues []clue) (*answer, error) {
 		}
 	}
 	c := &clues[0]
-	none := &answer{Clue: c, Note: "nothing in the trail has it"}
-	if c.Kind == audit.MarkCommit {
+	none := &answer{Clue: &c.Mark, Note: "nothing in the trail has it"}
+	if c.Carriers != nil {
 		if q.repository != "" {
 			return q.between(ctx, c)
 		}
@@ -166,10 +174,10 @@ func (q *inquiry) ask(ctx context.Context, clues []clue) (*answer, error) {
 	return none, nil
 }
 
-func (q *inquiry) follow(ctx context.Context, c *clue) (*answer, error) {
-	f := c.filter
+func (q *inquiry) follow(ctx context.Context, c *services.Clue) (*answer, error) {
+	f := c.Filter
 	f.Since, f.Until, f.Limit = q.since, q.until, q.limit
-	found := &answer{Clue: c}
+	found := &answer{Clue: &c.Mark}
 	var err error
 	if !q.at.IsZero() && c.Kind != audit.MarkRequest && f.Since.IsZero() && f.Until.IsZero() {
 		f.Since, f.Until = q.at.Add(-around), q.at.Add(around)

@@ -15,9 +15,9 @@ import (
 
 func (v *visit) describePush() map[string]any {
 	refs, rest := listRefs(v.push.Updates, services.RowBytes)
-	d := map[string]any{"refs": refs}
+	d := map[string]any{audit.DetailRefs: refs}
 	if len(rest) > 0 {
-		d["refs_total"] = int64(len(v.push.Updates))
+		d[audit.DetailRefsTotal] = int64(len(v.push.Updates))
 	}
 	if len(v.push.Options) > 0 {
 		d["push_options"] = int64(len(v.push.Options))
@@ -46,7 +46,7 @@ func (v *visit) Beside() (lists []services.List) {
 	for len(rest) > 0 {
 		var refs []any
 		refs, rest = listRefs(rest, services.EventBytes)
-		lists = append(lists, services.List{Type: audit.TypePushRefs, Key: "refs", Items: refs})
+		lists = append(lists, services.List{Type: audit.TypePushRefs, Key: audit.DetailRefs, Items: refs})
 	}
 	return lists
 }
@@ -136,7 +136,7 @@ func (p *pushWatch) Close(clean func([]string)) (f services.Findings) {
 		f.Error = text + ": " + p.updates[report.Rejected[0]].Ref + ": " + report.Reasons[0]
 	}
 	if len(rest) > 0 {
-		f.Details["rejected_total"] = int64(len(report.Rejected))
+		f.Details[audit.DetailRejectedTotal] = int64(len(report.Rejected))
 		if !f.Rejected { // which says it of all
 			f.Beside = besideRejected(rest)
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sallyport/audit"
 	"sallyport/config"
 	"sallyport/policy"
 	"sallyport/server"
@@ -216,8 +217,31 @@ func TestARequestFromEndToEnd(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, out, "guest-agent")
 	assert.Contains(t, out, "person:dana")
+	w.findByWhatTeapotsShow(t)
 	dump, err := w.home.Run(t.Context(), "audit", "list", "-o", "json")
 	require.NoError(t, err)
 	assert.NotContains(t, dump, master)
 	assert.NotContains(t, dump, "ticket-for-brew")
+}
+
+// findByWhatTeapotsShow finds the order by what a teapot prints and writes down.
+func (w *world) findByWhatTeapotsShow(t *testing.T) {
+	t.Helper()
+	seen, err := services.ReadLog(withTeapots(), []byte(`{"brewed_at": "2026-01-01T10:00:00Z", "teapot_order": "order-4711"}`))
+	require.NoError(t, err)
+	require.Len(t, seen, 1)
+	assert.Equal(t, time.Date(2026, 1, 1, 10, 0, 0, 0, time.UTC), seen[0].At)
+	layout, err := w.env.Layout()
+	require.NoError(t, err)
+	r, err := audit.OpenReader(layout.Trail())
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, r.Close()) }()
+	for _, clue := range []services.Clue{seen[0].Clues[0], services.Recognize(withTeapots(), "receipt for order-4711")} {
+		agents, exchanges, err := r.Candidates(t.Context(), clue.Filter)
+		require.NoError(t, err)
+		require.Len(t, agents, 1)
+		assert.Equal(t, "guest-agent", agents[0].AgentName)
+		assert.EqualValues(t, 2, agents[0].Exchanges, "the order and its ticket")
+		assert.Empty(t, exchanges, "as many as asked for")
+	}
 }
