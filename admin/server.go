@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -18,14 +19,21 @@ const maxRequest = 1 << 20
 // peer [Listen] has checked.
 type Server struct {
 	http http.Server
+
+	mu     sync.Mutex
+	silent map[net.Conn]bool // have connected and said nothing
 }
+
+// silence is how long a caller may say nothing when the server ends.
+const silence = 500 * time.Millisecond
 
 type principalKey struct{}
 
 // NewServer returns a server for service. What the service does not know by
 // path goes to other, for the health and metrics pages.
 func NewServer(service *Service, other http.Handler, log *slog.Logger) *Server {
-	return &Server{http: http.Server{
+	s := &Server{silent: map[net.Conn]bool{}}
+	s.http = http.Server{
 		Handler:           handler(service, other),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
@@ -39,7 +47,29 @@ func NewServer(service *Service, other http.Handler, log *slog.Logger) *Server {
 			}
 			return ctx
 		},
-	}}
+		ConnState: s.listen,
+	}
+	return s
+}
+
+// listen follows who has said nothing yet.
+func (s *Server) listen(conn net.Conn, state http.ConnState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if state == http.StateNew {
+		s.silent[conn] = true
+		return
+	}
+	delete(s.silent, conn)
+}
+
+// hangUp closes the connections of those who have said nothing.
+func (s *Server) hangUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for conn := range s.silent {
+		_ = conn.Close()
+	}
 }
 
 // Serve answers on ln until Shutdown; nil is the end by Shutdown.
@@ -50,8 +80,13 @@ func (s *Server) Serve(ln net.Listener) error {
 	return nil
 }
 
-// Shutdown stops listening and waits for commands under way.
-func (s *Server) Shutdown(ctx context.Context) error { return s.http.Shutdown(ctx) }
+// Shutdown stops listening and waits for commands under way. Who has connected and says
+// nothing is no command, and is not waited for as long as [http.Server] would.
+func (s *Server) Shutdown(ctx context.Context) error {
+	timer := time.AfterFunc(silence, s.hangUp)
+	defer timer.Stop()
+	return s.http.Shutdown(ctx)
+}
 
 func handler(s *Service, other http.Handler) http.Handler {
 	mux := http.NewServeMux()

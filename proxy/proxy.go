@@ -112,6 +112,10 @@ func (p *Proxy) watch() {
 	p.metrics.Watch("sallyport_exchanges_open", "Open exchanges.", func() float64 { n, _ := p.agents.count(); return float64(n) })
 }
 
+// Failed says, as soon as it happens, why accepting failed for good: nobody can reach the
+// proxy any more, and it is for its owner to call Shutdown.
+func (p *Proxy) Failed() <-chan error { return p.wire.Failed() }
+
 // Serve accepts agents on the listener until Shutdown has ended, then returns nil. It may
 // be called once. An error says why accepting failed for good; it, too, is returned after
 // Shutdown.

@@ -192,9 +192,7 @@ func (s *succession) leave() {
 		s.server.log.Error("outcomes cannot be handed on", "error", err)
 	}
 	if s.server.pages != nil { // the next one answers on that listener
-		ctx, cancel := context.WithTimeout(context.Background(), settleTime)
-		defer cancel()
-		_ = s.server.pages.Shutdown(ctx)
+		closePages(s.server.pages)
 	}
 	close(s.done)
 }

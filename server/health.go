@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,6 +37,19 @@ func newPagesServer(pages http.Handler) *http.Server {
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
+	}
+}
+
+// pageTime is how long a page that is being read may take when the server ends.
+const pageTime = time.Second
+
+// closePages ends the server of the pages. Who has only connected, as some do to see whether
+// something listens, is cut.
+func closePages(pages *http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), pageTime)
+	defer cancel()
+	if err := pages.Shutdown(ctx); err != nil {
+		_ = pages.Close() // nobody has lost what they cannot ask for again
 	}
 }
 

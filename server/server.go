@@ -217,6 +217,8 @@ func (s *server) wait(ctx context.Context, signals <-chan os.Signal) error {
 			return nil
 		case err := <-s.work.failed:
 			return err
+		case err := <-s.proxy.Failed():
+			return fmt.Errorf("listener: %w", err)
 		case <-s.succession.done:
 			s.log.Info("another process has taken over; draining")
 			return nil
@@ -253,7 +255,7 @@ func (s *server) stop(ctx context.Context) error {
 		err = errors.Join(err, s.commands.server.Shutdown(last))
 	}
 	if s.pages != nil {
-		err = errors.Join(err, s.pages.Shutdown(last))
+		closePages(s.pages)
 	}
 	s.listeners.close()
 	s.work.group.Wait()
@@ -265,7 +267,9 @@ func (s *server) stop(ctx context.Context) error {
 	if s.succession.handed() {
 		end = audit.TypeServerDrained
 	}
-	if recordErr := s.trail.Record(last, audit.Event{Type: end, Payload: s.describe()}); recordErr != nil {
+	recording, cancelRecord := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancelRecord()
+	if recordErr := s.trail.Record(recording, audit.Event{Type: end, Payload: s.describe()}); recordErr != nil {
 		err = errors.Join(err, fmt.Errorf("record the stop in the audit trail: %w", recordErr))
 	}
 	s.log.Info("stopped")

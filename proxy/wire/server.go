@@ -45,6 +45,7 @@ type Server struct {
 	inner   *served // for HTTP/1.1 out of tunnels
 	inner2  *served // the same, HTTP/2
 	log     *slog.Logger
+	failed  chan error // why accepting failed for good; holds one
 
 	easing   atomic.Bool // another process accepts; see Ease
 	mu       sync.Mutex
@@ -58,7 +59,7 @@ func New(c Config) (*Server, error) {
 		c.Handler == nil || c.Refused == nil || c.Now == nil || c.Log == nil {
 		return nil, errors.New("new server: a required field of Config is missing")
 	}
-	s := &Server{log: c.Log}
+	s := &Server{log: c.Log, failed: make(chan error, 1)}
 	s.greeter = &greeter{
 		config: listenerTLS(c), gate: c.Gate, failed: c.Refused, log: c.Log,
 		loud: rate.NewLimiter(rate.Every(handshakeLogEvery), handshakeLogBurst),
@@ -88,6 +89,9 @@ func listenerTLS(c Config) *tls.Config {
 	}
 }
 
+// Failed says, as soon as it happens, why accepting failed for good.
+func (s *Server) Failed() <-chan error { return s.failed }
+
 // Serve accepts agents on the listener, until Drain or Ease closes it or accepting fails
 // for good. It returns once stopped is closed, which must be after Close: with nil, or
 // with why accepting failed. After Drain it only closes the listener, and a second time it
@@ -110,6 +114,9 @@ func (s *Server) Serve(ln net.Listener, stopped <-chan struct{}) error {
 		group.Go(one.run)
 	}
 	err := s.accept(ctx, ln)
+	if err != nil {
+		s.failed <- err
+	}
 	<-stopped // an accept that fails for good still leaves open exchanges their time
 	stop()
 	s.greeter.pending.Wait()
