@@ -24,6 +24,7 @@ import (
 	"sallyport/identity"
 	"sallyport/identity/owners"
 	"sallyport/policy"
+	"sallyport/services/github"
 )
 
 // trail is a trail whose failure a test decides.
@@ -98,7 +99,7 @@ func newView(t *testing.T) admin.View {
 		"  key: {kind: bearer, secret: {env: KEY}, hosts: [a.example]}\n"+
 		"  app: {kind: github_app, app_id: 7, private_key: {env: KEY}, owners: [acme], installation: auto}\n"+
 		"  none: {kind: bearer, secret: {env: NONE}, hosts: [a.example]}\n"), credentials.Options{
-		Kinds: []credentials.Kind{credentials.GitHubApp()},
+		Kinds: github.New().Kinds(),
 		Home:  t.TempDir(), FingerprintKey: make([]byte, 32), Now: time.Now,
 		Getenv: func(name string) string { return map[string]string{"KEY": "canary"}[name] },
 	})

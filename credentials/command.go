@@ -35,7 +35,7 @@ type command struct {
 	trust   Group
 
 	mu    sync.Mutex
-	last  *reading  // what the last run gave, or
+	last  *Reading  // what the last run gave, or
 	err   error     // why it gave nothing
 	until time.Time // when last and err stop being the answer
 	run   *run      // in flight, if any
@@ -44,11 +44,11 @@ type command struct {
 // run is one run of a command; last and err may be read once done is closed.
 type run struct {
 	done chan struct{}
-	last *reading
+	last *Reading
 	err  error
 }
 
-func (c *command) read(ctx context.Context) (*reading, error) {
+func (c *command) read(ctx context.Context) (*Reading, error) {
 	c.mu.Lock()
 	if c.now().Before(c.until) {
 		defer c.mu.Unlock()
@@ -96,7 +96,7 @@ func (c *command) start(ctx context.Context, r *run) {
 	keep := c.refresh
 	if err != nil {
 		err, keep = &CommandError{said: said.text, err: fmt.Errorf("run %s: %w", c.argv[0], err)}, commandFailure
-	} else if c.last != nil && string(c.last.secret.bytes()) == string(last.secret.bytes()) {
+	} else if c.last != nil && string(c.last.bytes()) == string(last.bytes()) {
 		last = c.last
 	}
 	r.last, r.err = last, err
@@ -105,7 +105,7 @@ func (c *command) start(ctx context.Context, r *run) {
 }
 
 // output runs the command once.
-func (c *command) output(ctx context.Context, said *complaint) (*reading, error) {
+func (c *command) output(ctx context.Context, said *complaint) (*Reading, error) {
 	name, err := c.find()
 	if err != nil {
 		return nil, err

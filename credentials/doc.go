@@ -2,6 +2,10 @@
 // behalf: named credentials, where their secrets come from, how each is applied,
 // and the [Secret] type that cannot be printed.
 //
+// It has the kinds that know no service: one secret, written in one place. What else a
+// service gives, mints or has signed is a [Maker] of that service's own, whose [Kind] is handed
+// in; this package has the pieces that all of them are made of.
+//
 // It promises that
 //
 //   - a secret leaves a [Secret] by [Secret.Reveal] only, and is in no error,

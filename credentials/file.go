@@ -34,10 +34,10 @@ const glance = int64(50 * time.Millisecond)
 type fileReading struct {
 	info    fs.FileInfo
 	settled bool // no write in the same tick of the file system's clock can have been missed
-	reading *reading
+	reading *Reading
 }
 
-func (f *file) read(context.Context) (*reading, error) {
+func (f *file) read(context.Context) (*Reading, error) {
 	if r := f.fresh(); r != nil {
 		return r, nil
 	}
@@ -51,7 +51,7 @@ func (f *file) read(context.Context) (*reading, error) {
 		f.last.Store(nil)
 		return nil, fmt.Errorf("read file %s: %w", f.path, bare(err))
 	}
-	if last := f.last.Load(); last != nil && string(last.reading.secret.bytes()) == string(now.reading.secret.bytes()) {
+	if last := f.last.Load(); last != nil && string(last.reading.bytes()) == string(now.reading.bytes()) {
 		now.reading = last.reading
 	}
 	f.last.Store(now)
@@ -62,7 +62,7 @@ func (f *file) read(context.Context) (*reading, error) {
 func (f *file) again(context.Context) { f.looked.Store(0) }
 
 // fresh returns the last reading if the file is still the one that was read.
-func (f *file) fresh() *reading {
+func (f *file) fresh() *Reading {
 	last := f.last.Load()
 	if last == nil || !last.settled {
 		return nil

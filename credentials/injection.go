@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/textproto"
 	"slices"
 	"strings"
 
@@ -15,27 +16,47 @@ import (
 // answer is searched for. It is immutable and safe for concurrent use. The zero and
 // the nil Injection refuse every request.
 type Injection struct {
-	name        string
-	hosts       []host.Pattern
-	place       placement
-	reading     *reading
-	fingerprint string
-	details     map[string]any // what may be told of a minted one
-	shortest    int            // no shorter value holds the secret; 0 if that is not known
-	signature   *signature     // in the place of what is written
+	name      string
+	hosts     []host.Pattern
+	parts     Parts
+	parameter string // of the query, in the place of a header
+}
 
-	// Closures, for the reason that Secret has one.
-	written  form
-	scrubber func() *scrubber
-	answered func(status int) // of a minted one; nil otherwise
+// Parts are what an Injection is made of, beside the credential's name and hosts: a value for
+// a header, or a signature. Without either it is for no request, as that of a check.
+type Parts struct {
+	Header    string // its canonical name
+	Written   Form   // on the header
+	Signature Signature
+
+	Traits   *Traits          // of the secret
+	Details  map[string]any   // what the trail may be told of a minted one
+	Answered func(status int) // takes how the upstream answered; nil where nobody asks
+}
+
+// Assemble returns an injection of the credential, bound as the files say now.
+func (c *Credential) Assemble(p Parts) *Injection {
+	return &Injection{name: c.name, hosts: c.hosts, parts: p}
+}
+
+// Injection is a value for a header that was made for a use of the credential, with what the
+// trail is told of it. secret is what of the value is looked for in answers.
+func (c *Credential) Injection(header, value, secret string, details map[string]any) (*Injection, error) {
+	if !validValue(value) || secret == "" || !strings.Contains(value, secret) {
+		return nil, errors.New("what was made for it cannot stand in a header")
+	}
+	return c.Assemble(Parts{
+		Header: textproto.CanonicalMIMEHeaderKey(header), Written: fixed(value),
+		Traits: MintedTraits(secret, value), Details: details,
+	}), nil
 }
 
 // Answered says how the upstream answered a request that carried the credential. A token
 // that was taken before and is not any more has been revoked where it came from, and the
 // next request gets another.
 func (i *Injection) Answered(status int) {
-	if i != nil && i.answered != nil {
-		i.answered(status)
+	if i != nil && i.parts.Answered != nil {
+		i.parts.Answered(status)
 	}
 }
 
@@ -45,30 +66,29 @@ func (i *Injection) Answered(status int) {
 //
 // One that signs also sets r's path, query and Host to the form that is signed, may read
 // the body ahead, and replaces it by one that sees to it that what is sent is what was
-// signed: its Read may fail with a [*sigv4.Refusal], and then does so before the last
-// byte. r must not be sent if Apply fails.
+// signed: its Read may fail with an error of [AsUnsignable], and then does so before the
+// last byte. r must not be sent if Apply fails.
 func (i *Injection) Apply(r *http.Request) error {
-	if i == nil || i.written == nil && i.signature == nil {
+	if i == nil || i.parts.Written == nil && i.parts.Signature == nil {
 		return errors.New("apply credential: there is none")
 	}
 	if err := i.refuses(r); err != nil {
 		return fmt.Errorf("apply credential %s: %w", i.name, err)
 	}
-	if i.signature != nil {
-		i.signature.expectOwner(r)
-		return i.signature.signer.Resign(r, i.signature.claim)
+	if i.parts.Signature != nil {
+		return i.parts.Signature.Sign(r)
 	}
-	written := i.written(r.URL)
-	if i.place.parameter != "" {
-		r.URL.RawQuery = setParameter(r.URL.RawQuery, i.place.parameter, written)
+	written := i.parts.Written(r.URL)
+	if i.parameter != "" {
+		r.URL.RawQuery = setParameter(r.URL.RawQuery, i.parameter, written)
 		return nil
 	}
 	if r.Header == nil {
 		r.Header = http.Header{}
 	}
-	removeHeader(r.Header, i.place.header)
+	removeHeader(r.Header, i.parts.Header)
 	if written != "" {
-		r.Header[i.place.header] = []string{written}
+		r.Header[i.parts.Header] = []string{written}
 	}
 	return nil
 }
@@ -122,12 +142,12 @@ func (i *Injection) Name() string {
 }
 
 // Fingerprint identifies the secret in the trail without telling it: its HMAC-SHA256
-// in hex under Options.FingerprintKey.
+// in hex under Options.FingerprintKey, or the SHA-256 of what was minted.
 func (i *Injection) Fingerprint() string {
 	if i == nil {
 		return ""
 	}
-	return i.fingerprint
+	return i.parts.Traits.Fingerprint()
 }
 
 // Details returns what the trail tells of a minted credential: whose it is, what it may
@@ -136,41 +156,25 @@ func (i *Injection) Details() map[string]any {
 	if i == nil {
 		return nil
 	}
-	return i.details
+	return i.parts.Details
 }
 
 // Headers returns the canonical names of the headers that Apply writes.
 func (i *Injection) Headers() []string {
-	if i == nil || i.place.header == "" {
+	if i == nil || i.parts.Header == "" {
 		return nil
 	}
-	return []string{i.place.header}
+	return []string{i.parts.Header}
 }
 
 // Scrub redacts the secret wherever it stands in h's values, as such or in base64, base32 or
 // hex, in any case, percent-encoded or JSON-escaped, removes fields that are named so, and
 // returns the number of hits.
 func (i *Injection) Scrub(h http.Header) int {
-	if i == nil || i.scrubber == nil || !holds(h, i.shortest) {
+	if i == nil {
 		return 0
 	}
-	return i.scrubber().header(h)
-}
-
-// holds reports whether a value or a name in h is long enough: few are as long as a minted
-// token, whose scrubber is only made for those.
-func holds(h http.Header, shortest int) bool {
-	for name, values := range h {
-		if len(name) >= shortest {
-			return true
-		}
-		for _, value := range values {
-			if len(value) >= shortest {
-				return true
-			}
-		}
-	}
-	return false
+	return i.parts.Traits.scrub(h)
 }
 
 // Format prints the credential's name for every verb.

@@ -1,12 +1,8 @@
 package credentials
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"net/url"
 	"strings"
-	"sync"
 
 	"sallyport/internal/host"
 )
@@ -29,10 +25,7 @@ func Kept(name string, to host.Authority, authorization string, details map[stri
 	if !found {
 		secret = authorization
 	}
-	sum := sha256.Sum256([]byte(secret))
-	return &Injection{
-		name: name, hosts: []host.Pattern{pattern}, place: placement{header: "Authorization"},
-		written: func(*url.URL) string { return authorization }, fingerprint: hex.EncodeToString(sum[:]), details: details,
-		scrubber: sync.OnceValue(func() *scrubber { return newScrubber(secret, authorization) }), shortest: len(secret),
-	}, nil
+	return &Injection{name: name, hosts: []host.Pattern{pattern}, parts: Parts{
+		Header: "Authorization", Written: fixed(authorization), Traits: MintedTraits(secret, authorization), Details: details,
+	}}, nil
 }

@@ -30,39 +30,22 @@ func generic() []Kind {
 	}
 }
 
-// GitHubApp is the kind whose tokens are minted for what is done with them.
-func GitHubApp() Kind {
-	return Kind{Name: "github_app", Keys: []string{"app_id", "private_key", "owners", "installation", "base_url", "hosts"}, Decode: decodeGitHubApp}
+// Placement is where a secret is written, and in what form.
+type Placement struct {
+	Header    string // canonical name, or
+	Parameter string // name of a query parameter
+	Form      func(secret string) (Form, error)
 }
 
-// GitHubToken is the kind of a fixed token of GitHub's.
-func GitHubToken() Kind {
-	return Kind{Name: "github_token", Keys: []string{"secret", "base_url", "hosts"}, Decode: decodeGitHubToken}
-}
-
-// AWSRole is the kind whose sessions are minted for each agent.
-func AWSRole() Kind {
-	return Kind{Name: "aws_role", Keys: []string{"role_arn", "region", "base", "duration", "session_policy", "policy_arns", "sts_endpoint", "metadata", "accounts", "hosts"}, Decode: decodeAWSRole, Signs: true}
-}
-
-// AWSKeys is the kind of fixed keys that sign.
-func AWSKeys() Kind {
-	return Kind{Name: "aws_keys", Keys: []string{"access_key_id", "secret", "session_token", "region", "accounts", "hosts"}, Decode: decodeAWSKeys, Signs: true}
-}
-
-// placement is where a secret is written, and in what form.
-type placement struct {
-	header    string // canonical name, or
-	parameter string // name of a query parameter
-	form      func(secret string) (form, error)
-}
-
-// form is a secret as it is written on a request to u. Where it is not to be written,
+// Form is a secret as it is written on a request to u. Where it is not to be written,
 // the answer is empty, and what the agent sent is only removed.
-type form func(u *url.URL) string
+type Form func(u *url.URL) string
+
+// anywhere is the form as it is written where nothing else is said.
+func (f Form) anywhere() string { return f(&url.URL{}) }
 
 // fixed is the form that is the same everywhere.
-func fixed(written string) form {
+func fixed(written string) Form {
 	return func(*url.URL) string { return written }
 }
 
@@ -81,11 +64,11 @@ func decodeHeader(s *Section, c *Credential) {
 			s.Wrong("prefix", "holds a byte that no header value may have")
 		}
 	}
-	s.decodePlaced(c, placement{header: name, form: prefixed(prefix)})
+	s.decodePlaced(c, Placement{Header: name, Form: Prefixed(prefix)})
 }
 
 func decodeBearer(s *Section, c *Credential) {
-	s.decodePlaced(c, placement{header: "Authorization", form: prefixed("Bearer ")})
+	s.decodePlaced(c, Placement{Header: "Authorization", Form: Prefixed("Bearer ")})
 }
 
 func decodeBasic(s *Section, c *Credential) {
@@ -94,8 +77,8 @@ func decodeBasic(s *Section, c *Credential) {
 		// RFC 7617 section 2: the first colon ends the user-id.
 		s.Wrong("username", "holds a colon or a control character, which Basic authentication cannot carry")
 	}
-	s.decodePlaced(c, placement{header: "Authorization", form: func(secret string) (form, error) {
-		return fixed(basic(username, secret)), nil
+	s.decodePlaced(c, Placement{Header: "Authorization", Form: func(secret string) (Form, error) {
+		return fixed(Basic(username, secret)), nil
 	}})
 }
 
@@ -104,22 +87,20 @@ func decodeQuery(s *Section, c *Credential) {
 	if ok && (name == "" || !validValue(name)) {
 		s.Wrong("parameter", "is not the name of a query parameter; write parameter: key")
 	}
-	s.decodePlaced(c, placement{parameter: name, form: func(secret string) (form, error) {
+	s.decodePlaced(c, Placement{Parameter: name, Form: func(secret string) (Form, error) {
 		return fixed(escape(secret)), nil
 	}})
 }
 
 // decodePlaced reads what every kind with one secret in one place has.
-func (s *Section) decodePlaced(c *Credential, place placement) {
-	c.place = place
-	c.source = s.source("secret")
-	c.hosts = s.Hosts()
+func (s *Section) decodePlaced(c *Credential, at Placement) {
+	c.Made(s.Placed(c, at), s.Hosts())
 }
 
-// prefixed writes the secret as it is. White space at its ends would not survive:
-// RFC 9110 section 5.5 leaves it out of a field's value.
-func prefixed(prefix string) func(string) (form, error) {
-	return func(secret string) (form, error) {
+// Prefixed writes the secret as it is, behind a prefix. White space at its ends would not
+// survive: RFC 9110 section 5.5 leaves it out of a field's value.
+func Prefixed(prefix string) func(secret string) (Form, error) {
+	return func(secret string) (Form, error) {
 		if strings.TrimSpace(secret) != secret {
 			return nil, errors.New("its secret starts or ends with white space, which a header cannot carry; correct what its source gives")
 		}
@@ -127,7 +108,8 @@ func prefixed(prefix string) func(string) (form, error) {
 	}
 }
 
-func basic(username, secret string) string {
+// Basic is a field value of Basic authentication (RFC 7617).
+func Basic(username, secret string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(username+":"+secret))
 }
 

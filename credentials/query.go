@@ -1,6 +1,9 @@
 package credentials
 
-import "strings"
+import (
+	"iter"
+	"strings"
+)
 
 // RemoveParameter returns the raw query without the pairs of the named parameter,
 // however their name is spelled (percent-encoded, "+" for a space).
@@ -25,6 +28,25 @@ func RemoveParameters(rawQuery string, remove func(name string) bool) string {
 	})
 }
 
+// Parameters are the pairs of a raw query: each name decoded, each value as it stands.
+func Parameters(rawQuery string) iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		for pair := range strings.FieldsFuncSeq(rawQuery, func(r rune) bool { return strings.ContainsRune(dividers, r) }) {
+			name, value, _ := strings.Cut(pair, "=")
+			if strings.ContainsAny(name, "%+") {
+				name = decode(name)
+			}
+			if !yield(name, value) {
+				return
+			}
+		}
+	}
+}
+
+// dividers separate pairs. ";" is one, for some servers still read it so, and would find the
+// agent's own value behind it.
+const dividers = "&;"
+
 // decode undoes the escapes of a form. An invalid one stands for itself.
 func decode(spelled string) string {
 	decoded := make([]byte, 0, len(spelled))
@@ -43,14 +65,13 @@ func decode(spelled string) string {
 }
 
 // removePairs returns the raw query without the pairs whose names are to be removed. Every
-// other byte stays as it is. ";" separates pairs too: some servers still read it so, and
-// would find the agent's own value behind it.
+// other byte stays as it is.
 func removePairs(rawQuery string, remove func(spelled string) bool) string {
 	var kept strings.Builder
 	first, removed := true, false
 	for start := 0; start <= len(rawQuery); {
 		end := len(rawQuery)
-		if n := strings.IndexAny(rawQuery[start:], "&;"); n >= 0 {
+		if n := strings.IndexAny(rawQuery[start:], dividers); n >= 0 {
 			end = start + n
 		}
 		spelled, _, _ := strings.Cut(rawQuery[start:end], "=")

@@ -278,14 +278,21 @@ func unescapeAt(text []byte, i int) (c byte, length int) {
 
 // RequestScrubber returns what takes the values that a request authenticates with out of
 // an answer's header, or of a text put into one, and returns the number of hits. A signature
-// is good for its request alone, and not searched for; a session's token is.
+// is good for its request alone, and not searched for; a session's token is, in whatever field
+// that calls itself one.
 func RequestScrubber(r *http.Request) func(http.Header) int {
 	s := &scrubber{}
-	if scheme, token, found := strings.Cut(r.Header.Get("Authorization"), " "); found && !strings.HasPrefix(scheme, "AWS4-") {
-		s.also(token)
-	}
-	for _, name := range []string{"X-Amz-Security-Token", "X-Amz-Sso_bearer_token"} {
-		s.also(r.Header.Get(name))
+	for name, values := range r.Header {
+		for _, value := range values {
+			switch {
+			case name == "Authorization":
+				if _, token, _ := strings.Cut(value, " "); !strings.Contains(token, "Signature=") {
+					s.also(token)
+				}
+			case strings.Contains(strings.ToLower(name), "token"):
+				s.also(value)
+			}
+		}
 	}
 	if len(s.needles) == 0 {
 		return func(http.Header) int { return 0 }
@@ -301,8 +308,11 @@ func CleanError(err error, scrub func(http.Header) int) error {
 	if scrub(quoted) == 0 {
 		return err
 	}
-	return &cleanedError{text: quoted[""][0], err: err}
+	return Reworded(err, quoted[""][0])
 }
+
+// Reworded is an error with another text.
+func Reworded(err error, text string) error { return &cleanedError{text: text, err: err} }
 
 // cleanedError is an error with another text.
 type cleanedError struct {

@@ -209,3 +209,18 @@ func TestScrubWithoutHitDoesNotAllocate(t *testing.T) {
 	h := answer()
 	assert.Zero(t, testing.AllocsPerRun(100, func() { i.Scrub(h) }))
 }
+
+// What a request is authenticated by is found in the text of an error about it.
+func TestRequestScrubberKnowsEveryValue(t *testing.T) {
+	t.Parallel()
+	r := request(t, "https://sts.test/")
+	r.Header.Set("Authorization", "Bearer "+canary)
+	assert.Equal(t, 1, credentials.RequestScrubber(r)(http.Header{"": {"sent " + canary}}))
+	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=ASIA/1/2/3/aws4_request, SignedHeaders=host, Signature=00")
+	assert.Zero(t, credentials.RequestScrubber(r)(http.Header{"": {"sent " + canary}}))
+	for _, name := range []string{"X-Amz-Security-Token", "X-Amz-Sso_bearer_token"} {
+		r := request(t, "https://sts.test/")
+		r.Header.Set(name, canary)
+		assert.Equal(t, 1, credentials.RequestScrubber(r)(http.Header{"": {"sent " + canary}}), name)
+	}
+}

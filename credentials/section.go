@@ -2,6 +2,7 @@ package credentials
 
 import (
 	"strings"
+	"time"
 
 	"sallyport/internal/yamldoc"
 )
@@ -96,3 +97,13 @@ func (s *Section) Texts(key, example string) []*yamldoc.Node {
 	}
 	return f.Below
 }
+
+// Shown is a value of the file as an error may show it: never one that could be a secret.
+func (s *Section) Shown(value string) string { return s.doc.Shown(value) }
+
+// Later has finish called once all entries are read, for what an entry says of others. all are
+// the credentials by name.
+func (s *Section) Later(finish func(all map[string]*Credential)) { s.later = append(s.later, finish) }
+
+// Now is the clock of whoever reads the file.
+func (s *Section) Now() func() time.Time { return s.options.Now }

@@ -159,19 +159,15 @@ func (s *Set) Lookup(name string) *Credential {
 // AuthFields is where agents may try to authenticate by themselves: the usual places, and
 // those that a credential is written in.
 func (s *Set) AuthFields() *authfield.Table {
-	headers := s.places(func(p placement) string { return p.header })
-	return authfield.New(headers, s.places(func(p placement) string { return p.parameter }))
-}
-
-func (s *Set) places(of func(placement) string) (names []string) {
+	var headers, parameters []string
 	if s != nil {
 		for _, c := range s.credentials {
-			if name := of(c.place); name != "" {
-				names = append(names, name)
-			}
+			header, parameter := c.place()
+			headers, parameters = append(headers, header), append(parameters, parameter)
 		}
 	}
-	return names
+	unnamed := func(name string) bool { return name == "" }
+	return authfield.New(slices.DeleteFunc(headers, unnamed), slices.DeleteFunc(parameters, unnamed))
 }
 
 // EnvNames returns the variables that env: secrets read, sorted: what must not reach

@@ -32,11 +32,6 @@ func options(t testing.TB, env ...string) credentials.Options {
 	return credentials.Options{Home: t.TempDir(), Getenv: environment(env...), FingerprintKey: []byte("key"), Kinds: kinds()}
 }
 
-// kinds are those of the services that are built in.
-func kinds() []credentials.Kind {
-	return []credentials.Kind{credentials.GitHubApp(), credentials.GitHubToken(), credentials.AWSRole(), credentials.AWSKeys()}
-}
-
 func parse(t testing.TB, text string, o credentials.Options) *credentials.Set {
 	t.Helper()
 	set, err := credentials.Parse("credentials.yaml", []byte(text), o)

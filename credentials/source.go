@@ -22,19 +22,28 @@ type source interface {
 	// read returns the secret as it is now. As long as it is the same secret, the
 	// same pointer comes back. Errors name the source and the step, and hold
 	// nothing of what the source gave.
-	read(ctx context.Context) (*reading, error)
+	read(ctx context.Context) (*Reading, error)
 	// again has the next read look anew, whatever is kept.
 	again(ctx context.Context)
 }
 
-// reading is one value of a secret.
-type reading struct{ secret Secret }
+// Reading is one value of a secret. As long as it is the same secret, a [Source] gives the
+// same pointer.
+type Reading struct{ Secret }
 
 var errSeveralLines = errors.New("it holds a line break or another control character; keep one line with the secret alone")
 
+// OneLine is the error that a secret cannot stand in a header field.
+func OneLine(secret string) error {
+	if !validValue(secret) {
+		return errSeveralLines
+	}
+	return nil
+}
+
 // newReading takes what a source gave, less one line break at its end, which editors and
 // commands add, and a byte order mark at its beginning, which editors on Windows add.
-func newReading(raw []byte) (*reading, error) {
+func newReading(raw []byte) (*Reading, error) {
 	raw = bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))
 	if n := len(raw); n > 0 && raw[n-1] == '\n' {
 		raw = bytes.TrimSuffix(raw[:n-1], []byte("\r"))
@@ -52,7 +61,7 @@ func newReading(raw []byte) (*reading, error) {
 	if r := invisible(raw); r != 0 {
 		return nil, fmt.Errorf("it begins or ends with an invisible character (%U), as text that was copied from a page may; keep the secret alone", r)
 	}
-	return &reading{secret: NewSecret(raw)}, nil
+	return &Reading{NewSecret(raw)}, nil
 }
 
 // invisible returns the character at either end of a secret that nobody sees and no
@@ -71,11 +80,11 @@ func invisible(raw []byte) rune {
 // environ is the source env: NAME. It was read when the file was parsed.
 type environ struct {
 	name  string
-	value *reading
+	value *Reading
 	err   error
 }
 
-func (e *environ) read(context.Context) (*reading, error) { return e.value, e.err }
+func (e *environ) read(context.Context) (*Reading, error) { return e.value, e.err }
 
 func (e *environ) again(context.Context) {}
 
@@ -83,32 +92,41 @@ var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 const sourceForms = "{env: NAME}, {file: PATH} or {exec: [CMD, ARG]}"
 
-// source reads the reference to a secret at key: exactly one source, never the
-// secret itself.
-func (s *Section) source(key string) source {
+// Source is where a secret is read from. The zero Source gives none.
+type Source struct{ from source }
+
+// Source reads the reference to a secret at a key that must be there: exactly one source,
+// never the secret itself.
+func (s *Section) Source(key string) Source {
 	found := s.reference(key)
 	if found != nil {
 		s.parser.sources = append(s.parser.sources, found)
 	}
-	return found
+	return Source{found}
 }
 
-// Source is where a secret is read from.
-type Source struct{ from source }
-
-// Source reads the reference to a secret at a key that must be there.
-func (s *Section) Source(key string) Source { return Source{s.source(key)} }
+// IsZero reports whether there is no source.
+func (s Source) IsZero() bool { return s.from == nil }
 
 // Read returns the secret as it is now.
-func (s Source) Read(ctx context.Context) (Secret, error) {
+func (s Source) Read(ctx context.Context) (*Reading, error) {
 	if s.from == nil {
-		return Secret{}, errors.New("there is no secret")
+		return nil, errors.New("there is no secret")
 	}
-	now, err := s.from.read(ctx)
+	return s.from.read(ctx)
+}
+
+// Look returns the secret as it is while files are read, for a warning about it; nil if it
+// cannot be had, or if a command would have to be run for that.
+func (s Source) Look() *Reading {
+	if _, runs := s.from.(*command); runs || s.from == nil {
+		return nil
+	}
+	held, err := s.from.read(context.Background())
 	if err != nil {
-		return Secret{}, err
+		return nil // which is warned of already
 	}
-	return now.secret, nil
+	return held
 }
 
 func (s *Section) reference(key string) source {

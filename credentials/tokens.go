@@ -3,173 +3,54 @@ package credentials
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"sallyport/credentials/mint"
-	"sallyport/credentials/sigv4"
 )
 
-// Bounds of minting. GitHub's documents say that a token lives an hour.
-const (
-	mintLimit      = 10 * time.Second
-	tokenLife      = time.Hour
-	refreshAfter   = 5.0 / 6 // with the jitter of a tenth: between 50 and 56 minutes
-	expiryMargin   = time.Minute
-	failureMemory  = 2 * time.Second
-	maxTokens      = 20_000
-	maxFound       = 10_000
-	foundFor       = 10 * time.Minute
-	foundRefreshAt = 0.5
-)
-
-// errNoAnswer ends a retrieval that takes too long, however many requests it needs.
-var errNoAnswer = errors.New("no answer within 10 s")
-
-// sessionRefreshAt is the share of an AWS session's life after which it is minted anew.
-const sessionRefreshAt = 0.5
-
-// lastingChain is how long keys of the default chain are kept that do not expire.
-const lastingChain = 5 * time.Minute
-
-// Tokens keeps what GitHub Apps and AWS's STS have minted. It outlives a [Set], so that a reload
-// mints nothing anew and a revoked agent's tokens are still known. It is safe for
-// concurrent use.
+// Tokens keeps what has been minted, for each service's kinds in a [Store] of their own. It
+// outlives a [Set], so that a reload mints nothing anew and a revoked agent's tokens are still
+// known. It is safe for concurrent use.
 type Tokens struct {
-	minted *mint.Cache[tokenKey, *token]
-	found  *mint.Cache[installationKey, *installation]
-
-	sessions *mint.Cache[sessionKey, *awsSession]
-	chains   *mint.Cache[chainKey, *awsSecrets]
-
-	spool *sigv4.Spool // of what is signed, whose room is the same after a reload
-
 	now func() time.Time
-	mu  sync.Mutex
-	ids map[repositoryKey]int64 // of repositories that tokens were narrowed to
+
+	mu     sync.Mutex
+	stores []Store
+}
+
+// Store is what the kinds of one service have minted. It is safe for concurrent use.
+type Store interface {
+	// Revoke forgets what is the agent's own and revokes it where it came from, as far as
+	// that can be done; what agents share stays. via takes the requests.
+	Revoke(ctx context.Context, agent string, via http.RoundTripper) (revoked int, err error)
+	// Wait returns once nothing is being minted or revoked.
+	Wait()
 }
 
 // NewTokens returns Tokens that hold nothing. now is the wall clock.
-func NewTokens(now func() time.Time) *Tokens {
-	return &Tokens{
-		minted: mint.New[tokenKey](mint.Options[*token]{
-			Limit: mintLimit, Refresh: refreshAfter, Margin: expiryMargin, Failure: failureMemory, Size: maxTokens,
-			Now: now, Jitter: rand.Float64, Discard: (*token).drop,
-		}),
-		found: mint.New[installationKey](mint.Options[*installation]{
-			Limit: mintLimit, Refresh: foundRefreshAt, Failure: failureMemory, Size: maxFound, Now: now, Jitter: rand.Float64,
-		}),
-		sessions: mint.New[sessionKey](mint.Options[*awsSession]{
-			Limit: mintLimit, Refresh: sessionRefreshAt, Margin: expiryMargin, Failure: failureMemory, Size: maxTokens,
-			Now: now, Jitter: rand.Float64,
-		}),
-		chains: mint.New[chainKey](mint.Options[*awsSecrets]{
-			Limit: mintLimit, Refresh: sessionRefreshAt, Failure: failureMemory, Size: maxFound, Now: now, Jitter: rand.Float64,
-		}),
-		ids: map[repositoryKey]int64{}, now: now, spool: &sigv4.Spool{},
+func NewTokens(now func() time.Time) *Tokens { return &Tokens{now: now} }
+
+// StoreOf returns the store of type S that outlives the file which is read: made by fresh when
+// the first entry asks for it.
+func StoreOf[S Store](s *Section, fresh func(now func() time.Time) S) S {
+	t := s.options.Tokens
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, store := range t.stores {
+		if found, ok := store.(S); ok {
+			return found
+		}
 	}
+	made := fresh(t.now)
+	t.stores = append(t.stores, made)
+	return made
 }
 
-// chainKey is all that the default chain depends on.
-type chainKey struct {
-	region   string
-	metadata bool
-}
-
-func (t *Tokens) chain(ctx context.Context, key chainKey, via http.RoundTripper) (*awsSecrets, error) {
-	return t.chains.Get(ctx, key, func(ctx context.Context) (mint.Minted[*awsSecrets], error) {
-		keys, err := defaultChain(ctx, key.region, key.metadata, via)
-		if err != nil {
-			return mint.Minted[*awsSecrets]{}, err
-		}
-		expires := keys.expires
-		if expires.IsZero() {
-			expires = t.now().Add(lastingChain)
-		}
-		return mint.Minted[*awsSecrets]{Value: keys, Expires: expires}, nil
-	})
-}
-
-// tokenKey is all that a token depends on. agent is empty for a shared one.
-type tokenKey struct {
-	agent        string
-	app          appName
-	installation int64
-	owner        string
-	repositories string
-	permissions  string
-}
-
-type installationKey struct {
-	app   appName
-	owner string
-	id    int64 // as configured, 0 if it is to be found
-}
-
-type repositoryKey struct {
-	app  appName
-	full string
-}
-
-// installation is where an App was installed.
-type installation struct {
-	id          int64
-	permissions PermissionSet // that it was given
-}
-
-// token is one installation token. It is kept without the credential that it was minted
-// for, because the files may change what that is bound to.
-type token struct {
-	text        func() string // a closure, for the reason that Secret has one
-	form        form
-	scrubber    func() *scrubber // made when it is needed
-	length      int
-	fingerprint string
-	details     map[string]any
-	expires     time.Time
-	app         *app
-	cleanup     http.RoundTripper
-	worked      atomic.Bool // it was taken at least once
-}
-
-func (t *Tokens) findInstallation(ctx context.Context, a *app, b bound, use Use) (*installation, error) {
-	key := installationKey{a.appName(), b.owner, a.installation}
-	return t.found.Get(ctx, key, func(ctx context.Context) (mint.Minted[*installation], error) {
-		i, err := a.find(ctx, b.owner, use.Transport)
-		return mint.Minted[*installation]{Value: i, Expires: a.now().Add(foundFor)}, err
-	})
-}
-
-// forgetInstallation makes the next use look again for where the App is installed.
-func (t *Tokens) forgetInstallation(a *app, owner string) {
-	key := installationKey{a.appName(), owner, a.installation}
-	t.found.Remove(func(k installationKey) bool { return k == key })
-}
-
-func (t *Tokens) token(ctx context.Context, key tokenKey, get func(context.Context) (*token, error)) (*token, error) {
-	return t.minted.Get(ctx, key, func(ctx context.Context) (mint.Minted[*token], error) {
-		minted, err := get(ctx)
-		if err != nil {
-			return mint.Minted[*token]{}, err
-		}
-		return mint.Minted[*token]{Value: minted, Expires: minted.expires}, nil
-	})
-}
-
-// answered forgets a token that GitHub has taken before and takes no more. One that never
-// worked stays: another would not, either, and each request would mint one.
-func (t *Tokens) answered(key tokenKey, one *token, status int) {
-	switch {
-	case status != http.StatusUnauthorized:
-		if !one.worked.Load() {
-			one.worked.Store(true)
-		}
-	case one.worked.Load():
-		t.minted.Spoil(key, func(kept *token) bool { return kept == one })
-	}
+// all are the stores that there are.
+func (t *Tokens) all() []Store {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return append([]Store(nil), t.stores...)
 }
 
 // Revoke forgets the tokens that are the agent's own and revokes them where they came
@@ -180,52 +61,16 @@ func (t *Tokens) Revoke(ctx context.Context, agent string, via http.RoundTripper
 	if agent == "" {
 		return 0, nil
 	}
-	t.sessions.Remove(func(k sessionKey) bool { return k.agent == agent }) // STS cannot revoke them
-	for _, one := range t.minted.Remove(func(k tokenKey) bool { return k.agent == agent }) {
-		if failed := one.revoke(ctx, via); failed != nil {
-			err = errors.Join(err, failed)
-			continue
-		}
-		revoked++
+	for _, store := range t.all() {
+		n, failed := store.Revoke(ctx, agent, via)
+		revoked, err = revoked+n, errors.Join(err, failed)
 	}
 	return revoked, err
 }
 
 // Wait returns once nothing is being minted or revoked.
 func (t *Tokens) Wait() {
-	t.minted.Wait()
-	t.found.Wait()
-	t.sessions.Wait()
-	t.chains.Wait()
-}
-
-func (t *Tokens) idsOf(name appName, owner string, repositories []string) []int64 {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	ids := make([]int64, 0, len(repositories))
-	for _, repository := range repositories {
-		id, known := t.ids[repositoryKey{name, owner + "/" + repository}]
-		if !known {
-			return nil
-		}
-		ids = append(ids, id)
-	}
-	return ids
-}
-
-func (t *Tokens) learnID(name appName, full string, id int64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.ids) >= maxFound {
-		clear(t.ids) // learning them again costs nothing
-	}
-	t.ids[repositoryKey{name, full}] = id
-}
-
-func (t *Tokens) forgetIDs(name appName, owner string, repositories []string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, repository := range repositories {
-		delete(t.ids, repositoryKey{name, owner + "/" + repository})
+	for _, store := range t.all() {
+		store.Wait()
 	}
 }

@@ -10,15 +10,16 @@ import (
 // say what is wrong, and what follows may be what it was sent.
 const maxTold = 300
 
-// looksSecret finds what looks like a token, of whatever kind and whoever's: GitHub's, a JSON
-// web token, and long runs of hex or base64. Words, paths and ARNs do not.
-var looksSecret = regexp.MustCompile(`(gh[a-z]_|github_pat_|eyJ)[A-Za-z0-9_.-]{10,}|[0-9A-Fa-f]{32,}|[A-Za-z0-9+/=]{40,}`)
+// looksSecret finds what looks like a token, of whatever kind and whoever's: personal access
+// tokens by their prefixes, JSON web tokens, and long runs of hex or base64. Words and paths do
+// not.
+var looksSecret = regexp.MustCompile(`(gh[a-z]_|[a-z]+_pat_|eyJ)[A-Za-z0-9_.-]{10,}|[0-9A-Fa-f]{32,}|[A-Za-z0-9+/=]{40,}`)
 
-// told is what is kept of a server's own words, which go to the log, to a row, and to who
+// Told is what is kept of a server's own words, which go to the log, to a row, and to who
 // checks the credential: its first line, printable, of bounded length, without anything that
 // looks like a secret. Nobody can list the forms in which a server may give back what it was
 // sent, so that what is kept does not depend on finding it.
-func told(text string) string {
+func Told(text string) string {
 	line, _, cutOff := strings.Cut(strings.TrimSpace(text), "\n")
 	line = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {

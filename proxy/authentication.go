@@ -30,7 +30,7 @@ func (x *exchange) withoutOwnParameters(g *Generation, rawQuery string, signs bo
 	if signs { // which removes it by itself
 		return rawQuery
 	}
-	return credentials.RemovePresigned(rawQuery, x.agent.id.String())
+	return g.unsign(rawQuery, x.agent.key)
 }
 
 // stripSubprotocols removes keys from where browsers have to put them.

@@ -172,10 +172,10 @@ func TestARequestSignedWithSomebodysKeyIsMarked(t *testing.T) {
 	r.configure(awsPolicy)
 	a := r.agent("a")
 	for key, marked := range map[string]bool{
-		credentials.AWSPlaceholder(a.ID.String()): false,
-		credentials.Placeholder:                   false,
-		credentials.AWSPlaceholder("another"):     true,
-		"AKIAIOSFODNN7EXAMPLE":                    true,
+		credentials.PlaceholderOf(a.ID.String()): false,
+		credentials.Placeholder:                  false,
+		credentials.PlaceholderOf("another"):     true,
+		"AKIAIOSFODNN7EXAMPLE":                   true,
 	} {
 		request := signedFor(t, "s3", "eu-west-1", "GET", "https://acme.s3.eu-west-1.amazonaws.com/a", "")
 		request.Header.Set("Authorization", strings.Replace(request.Header.Get("Authorization"), "=placeholder/", "="+key+"/", 1))

@@ -74,6 +74,16 @@ func (g *Generation) narrower(kind string) services.Narrower {
 	return nil
 }
 
+// unsign is a query without what an agent's placeholder has signed.
+func (g *Generation) unsign(rawQuery, agent string) string {
+	for _, s := range g.Services {
+		if u, ok := s.(services.Unsigner); ok && rawQuery != "" {
+			rawQuery = u.Unsign(rawQuery, agent)
+		}
+	}
+	return rawQuery
+}
+
 // authFields is where agents may try to authenticate by themselves.
 func (g *Generation) authFields() *authfield.Table {
 	g.prepare()

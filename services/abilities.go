@@ -214,6 +214,13 @@ type Namer interface{ RequestIDs() []string }
 // may be found by the name that it gives. Visits that are not Named answer themselves.
 type Named interface{ AnswersItself() bool }
 
+// Unsigner is a Service whose clients sign links with the placeholder that they were given.
+type Unsigner interface {
+	// Unsign returns a raw query without what such a signature is made of; as it is where the
+	// agent's placeholder made none.
+	Unsign(rawQuery, agent string) string
+}
+
 // UseChecker is a Service that knows what is wrong with the use of one of its kinds of
 // credentials in a rule.
 type UseChecker interface {

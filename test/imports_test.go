@@ -79,6 +79,26 @@ var rooms = []struct {
 		[]string{"internal/host", "internal/http1"},
 		"the way out opens connections for what was decided; one that knew exchanges, agents or policies would decide a second time",
 	},
+	{
+		"services/aws/sigv4",
+		[]string{"internal/share"},
+		"a signature is made of a request and of keys; whose they are, where they come from and what they are for is said above it",
+	},
+	{
+		"services/aws/session",
+		[]string{"credentials", "credentials/mint", "internal/host", "services/aws/sigv4"},
+		"a kind of credentials is handed in, and knows no policy, no visit and no trail: what it is for, a use says",
+	},
+	{
+		"services/github/app",
+		[]string{"credentials", "credentials/mint", "internal/host", "services/github/limit"},
+		"the same",
+	},
+	{
+		"services/github/limit",
+		[]string{"credentials/budget"},
+		"what an answer says of an account is read alike for those who mint and for those who ask",
+	},
 }
 
 // allowance says where a third-party module may be imported, and in how many
@@ -96,9 +116,9 @@ var modules = []allowance{
 	{"github.com/elazarl/goproxy", []string{"proxy/wire"}, 1, "goproxy takes CONNECT and hands over; its defaults (unverified upstreams, a public CA key) must not spread"},
 	{"modernc.org/sqlite", []string{"internal/sqlite"}, 1, "one place decides the pragmas that durability rests on"},
 	{"go.yaml.in/yaml/v3", []string{"internal/yamldoc"}, 1, "what YAML may say in a file of ours is decided once"},
-	{"github.com/aws/aws-sdk-go-v2", []string{"credentials", "services/aws"}, 1, "the SDK signs and mints; nothing else may depend on its shape"},
-	{"github.com/aws/smithy-go", []string{"credentials"}, 1, "how the SDK's errors are told apart"},
-	{"github.com/google/go-github/v66", []string{"credentials", "services/github"}, 1, "the API client mints installation tokens; nothing else may depend on its shape"},
+	{"github.com/aws/aws-sdk-go-v2", []string{"services/aws/session"}, 1, "the SDK asks STS and finds keys where its own tools do; nothing else may depend on its shape"},
+	{"github.com/aws/smithy-go", []string{"services/aws/session"}, 1, "how the SDK's errors are told apart"},
+	{"github.com/google/go-github/v66", []string{"services/github/app"}, 1, "the API client mints installation tokens; nothing else may depend on its shape"},
 	{"github.com/spiffe/go-spiffe/v2", []string{"identity"}, 1, "one place reads an identity from a certificate"},
 	{"github.com/vektah/gqlparser/v2", []string{"services/github"}, 2, "GraphQL is parsed to name an operation, and printed anew from what was parsed"},
 	{"software.sslmate.com/src/go-pkcs12", []string{"certs"}, 1, "the Java trust store is one function"},

@@ -51,11 +51,11 @@ var spoken = map[string]string{
 	"cmd/sallyport/doctor.go AWS":     "what goes wrong when the clock is, in words that a person searches for",
 }
 
-// Enforcement, configuration, administration and the commands speak of services, kinds and
-// operations. What a command says of itself may name one: a person looks for it there.
+// Enforcement, configuration, administration, credentials and the commands speak of services,
+// kinds and operations. What a command says of itself may name one: a person looks for it there.
 func TestTheCoreNamesNoService(t *testing.T) {
 	t.Parallel()
-	for _, folder := range []string{"proxy", "config", "admin", "server", "cmd"} {
+	for _, folder := range []string{"proxy", "config", "admin", "server", "cmd", "credentials"} {
 		for _, file := range sources(t) {
 			path := strings.TrimPrefix(file, "../")
 			if !under(path, folder) || strings.HasSuffix(path, "_test.go") || path == wiring {

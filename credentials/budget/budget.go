@@ -11,9 +11,8 @@
 //     that comes later finds its own;
 //   - what agents do not use of it goes, as time passes, to those who ask for more.
 //
-// It knows budgets that answers tell (GitHub's primary limits) and, for services that
-// count by the minute without telling (its secondary limits), one that it counts itself.
-// It never waits, and never makes a request.
+// It knows budgets that answers tell and, for services that count by the minute without
+// telling, one that it counts itself. It never waits, and never makes a request.
 package budget
 
 import (

@@ -1,5 +1,5 @@
-// Package mint keeps credentials that are minted for a while: installation tokens of
-// GitHub Apps, sessions of AWS roles. It knows when to mint and when to mint anew, and
+// Package mint keeps credentials that are minted for a while, such as tokens of one
+// installation and sessions of a role. It knows when to mint and when to mint anew, and
 // nothing of how. Every kind of credential that is minted uses it; there is no other.
 //
 // A kind makes one [Cache] that outlives reloads of the configuration, with a key that

@@ -197,7 +197,7 @@ func javaOption(o string) string {
 // pair with somebody else's session token; gh, and the SDKs of model providers,
 // send nothing without a token.
 func (l *list) placeholders(c Config) {
-	l.set(credentials.AWSPlaceholder(c.Agent), "AWS_ACCESS_KEY_ID") // the trail marks any other
+	l.set(credentials.PlaceholderOf(c.Agent), "AWS_ACCESS_KEY_ID") // the trail marks any other
 	l.set(Placeholder,
 		"AWS_SECRET_ACCESS_KEY",
 		"GH_TOKEN", "GITHUB_TOKEN", "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN",

@@ -5,9 +5,9 @@ import (
 	"net/http"
 	"strings"
 
-	"sallyport/credentials/sigv4"
 	"sallyport/policy"
 	"sallyport/services/aws/api"
+	"sallyport/services/aws/sigv4"
 )
 
 // readQuestion reads "aws:s3/GetObject [ARN]... [REGION] [HOST]".

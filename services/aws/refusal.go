@@ -9,9 +9,9 @@ import (
 	"strconv"
 	"strings"
 
-	"sallyport/credentials/sigv4"
 	"sallyport/services"
 	"sallyport/services/aws/api"
+	"sallyport/services/aws/sigv4"
 )
 
 // format is how one of AWS's protocols writes an error. The zero format is none

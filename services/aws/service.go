@@ -6,13 +6,11 @@ import (
 	"sallyport/credentials"
 	"sallyport/internal/host"
 	"sallyport/services"
+	"sallyport/services/aws/session"
 )
 
 // Key is what policies and the trail call AWS, and whoever speaks its protocols.
 const Key = "aws"
-
-// roleKind is the kind of credential whose sessions are minted.
-const roleKind = "aws_role"
 
 // Service is AWS. It keeps nothing.
 type Service struct{}
@@ -24,9 +22,7 @@ func New() *Service { return &Service{} }
 func (*Service) Key() string { return Key }
 
 // Kinds implements [services.Service].
-func (*Service) Kinds() []credentials.Kind {
-	return []credentials.Kind{credentials.AWSRole(), credentials.AWSKeys()}
-}
+func (*Service) Kinds() []credentials.Kind { return session.Kinds() }
 
 // RequestIDs implements [services.Namer].
 func (*Service) RequestIDs() []string { return []string{"X-Amzn-Requestid", "X-Amz-Request-Id"} }

@@ -6,10 +6,11 @@ import (
 	"strings"
 
 	"sallyport/credentials"
-	"sallyport/credentials/sigv4"
 	"sallyport/policy"
 	"sallyport/services"
 	"sallyport/services/aws/api"
+	"sallyport/services/aws/session"
+	"sallyport/services/aws/sigv4"
 )
 
 // SessionPolicy is the IAM policy that says what an agent's rules allow with a credential:
@@ -48,7 +49,7 @@ func (s *sites) sessionPolicy(p *policy.Policy, credential string) (string, erro
 // Narrow implements [services.Narrower]: a session is for this agent, and for no more than its
 // rules.
 func (s *sites) Narrow(n *services.Need, _ services.Visit) (bare bool, err error) {
-	if n.Kind != roleKind {
+	if n.Kind != session.Role {
 		return false, nil
 	}
 	n.Use.Transport, _ = n.Errands()
@@ -56,7 +57,7 @@ func (s *sites) Narrow(n *services.Need, _ services.Visit) (bare bool, err error
 	if err != nil {
 		return false, err
 	}
-	n.Use.Session = credentials.Session{Owner: n.Owner, Policy: n.Policy.Name(), PolicyHash: n.Policy.Hash(), Document: document}
+	n.Use.For = session.Purpose{Owner: n.Owner, Policy: n.Policy.Name(), PolicyHash: n.Policy.Hash(), Document: document}
 	return false, nil
 }
 
@@ -66,9 +67,9 @@ func (*Service) CheckUse(c *credentials.Credential, p *policy.Policy, use policy
 	if what, hint := outOfRegion(c, use); what != "" {
 		return what, hint
 	}
-	role, given := c.SessionKind()
+	minted, given := session.Bounded(c)
 	switch {
-	case !role || given:
+	case !minted || given:
 		return "", ""
 	case use.Service == "":
 		return fmt.Sprintf("a rule about hosts does not tell what a session of credential %q must be able to do", use.Credential),
@@ -76,13 +77,13 @@ func (*Service) CheckUse(c *credentials.Credential, p *policy.Policy, use policy
 	}
 	document, err := SessionPolicy(p, use.Credential)
 	if err == nil {
-		document, err = c.SessionDocument(document)
+		document, err = session.DocumentFor(c, document)
 	}
 	switch {
 	case err != nil:
 		return err.Error(), ""
-	case len(document) > credentials.MaxSessionPolicy:
-		return fmt.Sprintf("the session policy that the policy's aws: rules with credential %q make has %d characters, and STS takes %d", use.Credential, len(document), credentials.MaxSessionPolicy),
+	case len(document) > session.MaxPolicy:
+		return fmt.Sprintf("the session policy that the policy's aws: rules with credential %q make has %d characters, and STS takes %d", use.Credential, len(document), session.MaxPolicy),
 			"shorten the rules (a * for many operations, fewer resources), or give the credential a session_policy or policy_arns"
 	}
 	return "", ""
@@ -94,7 +95,7 @@ func outOfRegion(c *credentials.Credential, use policy.CredentialUse) (what, hin
 	if len(use.Regions) == 0 || region == "" {
 		return "", ""
 	}
-	if role, _ := c.SessionKind(); role {
+	if minted, _ := session.Bounded(c); minted {
 		partition := sigv4.Partition(region)
 		fits := func(pattern string) bool {
 			return strings.Contains(pattern, "*") || sigv4.Partition(pattern) == partition

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"strings"
 
-	"sallyport/credentials/sigv4"
 	"sallyport/internal/host"
 	"sallyport/services/aws/api"
+	"sallyport/services/aws/sigv4"
 )
 
 // site is a host that speaks AWS's protocols: one of AWS's own, or of somebody

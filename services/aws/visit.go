@@ -8,10 +8,10 @@ import (
 
 	"sallyport/audit"
 	"sallyport/credentials"
-	"sallyport/credentials/sigv4"
 	"sallyport/policy"
 	"sallyport/services"
 	"sallyport/services/aws/api"
+	"sallyport/services/aws/sigv4"
 )
 
 // visit is one request that speaks one of AWS's protocols.
@@ -114,7 +114,7 @@ func (v *visit) peek(b services.Body, r *api.Request) (body []byte, more bool, e
 // Describe implements [services.Describer].
 func (v *visit) Describe() services.Description {
 	d := services.Description{Details: map[string]any{}}
-	if v.inbound != nil && !credentials.IsAWSPlaceholder(v.inbound.AccessKeyID, v.line.Agent) {
+	if v.inbound != nil && !credentials.IsPlaceholder(v.inbound.AccessKeyID, v.line.Agent) {
 		// It was not signed with the placeholder that its agent was given: the agent may hold
 		// keys that it should not.
 		d.Details["foreign_access_key_id"] = audit.Cut(v.inbound.AccessKeyID)

@@ -11,6 +11,7 @@ import (
 	"sallyport/credentials/budget"
 	"sallyport/services"
 	"sallyport/services/github/api"
+	"sallyport/services/github/limit"
 )
 
 // Points of GitHub's secondary limits ("Rate limits for the REST API").
@@ -46,14 +47,14 @@ func (v *visit) Ask(agent string) budget.Ask {
 		}
 	}
 	if !v.server.Enterprise() {
-		ask.Limits = budget.GitHub(ask.Resource)
+		ask.Limits = limit.Beside(ask.Resource)
 	}
 	return ask
 }
 
 // Told implements [services.Budgeter].
 func (v *visit) Told(response *http.Response, now time.Time) budget.Answer {
-	v.told = budget.ReadGitHub(response.StatusCode, response.Header, now)
+	v.told = limit.Read(response.StatusCode, response.Header, now)
 	return v.told
 }
 
@@ -106,7 +107,7 @@ func (b *secondaryWatch) Write(p []byte) (int, error) {
 
 // Close implements [services.Watch].
 func (b *secondaryWatch) Close(func([]string)) services.Findings {
-	told := budget.SecondaryGitHub(b.text())
+	told := limit.Secondary(b.text())
 	return services.Findings{Account: &told}
 }
 

@@ -8,6 +8,7 @@ import (
 	"sallyport/credentials"
 	"sallyport/policy"
 	"sallyport/services/github/api"
+	"sallyport/services/github/app"
 )
 
 // Language implements [services.Service].
@@ -27,7 +28,7 @@ func (*Service) Language(lookup func(name string) *credentials.Credential) polic
 		Reach:      reachOf,
 		Bare:       func(o policy.Operations) bool { return strings.HasPrefix(o.String(), "download/") }, // links that are signed
 		// Where the credentials are not known, the exchange makes sure.
-		Narrows:  func(name string) bool { return lookup == nil || lookup(name).Kind() == mintedKind },
+		Narrows:  func(name string) bool { return lookup == nil || lookup(name).Kind() == app.Minted },
 		Meaning:  meaningByLine,
 		Question: readQuestion,
 	}

@@ -8,6 +8,7 @@ import (
 	"sallyport/policy"
 	"sallyport/services"
 	"sallyport/services/github/api"
+	"sallyport/services/github/app"
 )
 
 // Narrow implements [services.Narrower]: a token for this request and no more.
@@ -17,7 +18,7 @@ func (*sites) Narrow(n *services.Need, to services.Visit) (bare bool, err error)
 		return true, nil
 	}
 	scope := n.Decision.Scope
-	if n.Kind == fixedKind {
+	if n.Kind == app.Fixed {
 		if v != nil && v.hidesRepository() && scope != nil && len(scope.Repos) > 0 {
 			return false, &services.Denied{Detail: "GraphQL hides its repository, and the fixed token of credential " + n.Credential + " cannot be narrowed to the repos of the rule."}
 		}
@@ -27,16 +28,18 @@ func (*sites) Narrow(n *services.Need, to services.Visit) (bare bool, err error)
 	n.Use.Admit = n.Admit
 	switch {
 	case scope.Pinned():
-		n.Use.Repositories, n.Use.Shared = scope.Repositories, scope.Shared
-		n.Use.Permissions = []credentials.PermissionSet{permissionsOf(scope.Permissions)}
+		n.Use.For = app.Scope{
+			Repositories: scope.Repositories, Shared: scope.Shared, Permissions: []app.PermissionSet{permissionsOf(scope.Permissions)},
+		}
 		return false, nil
 	case v == nil || len(v.operations) == 0:
 		return false, &services.Denied{Detail: "The request has no name at GitHub, so that no token can be minted for it; its rule has to pin repositories and permissions."}
 	case v.hidesRepository():
-		v.useForDocument(n)
+		n.Use.For = v.scopeOfDocument(n.Decision.Scope)
 		return false, nil
 	}
-	return false, v.useForOperation(n, v.operations[0])
+	n.Use.For, err = v.scopeOfOperation(n.Decision.Scope, v.operations[0])
+	return false, err
 }
 
 // goesBare reports whether the request goes to a part of GitHub that takes no token: to a
@@ -45,60 +48,61 @@ func (v *visit) goesBare() bool {
 	return v != nil && (v.surface == api.Download || v.surface == api.LFS || v.surface == api.Manage)
 }
 
-// useForDocument narrows the token of a GraphQL document to the repositories of its
+// scopeOfDocument narrows the token of a GraphQL document to the repositories of its
 // rule, which policy has found to be one owner's, and to what the document does.
-func (v *visit) useForDocument(n *services.Need) {
+func (v *visit) scopeOfDocument(rule *policy.Scope) (s app.Scope) {
 	access := policy.Read
 	for i := range v.meaning.Calls {
 		access = max(access, v.meaning.Calls[i].Access)
 	}
-	n.Use.Documents = min(access, policy.Write).String()
-	for _, pattern := range n.Decision.Scope.Repos {
+	s.Documents = min(access, policy.Write).String()
+	for _, pattern := range rule.Repos {
 		owner, name, _ := strings.Cut(pattern, "/")
 		if name == "*" {
-			n.Use.Owner, n.Use.Everything = owner, true
-			return
+			s.Owner, s.Everything = owner, true
+			return s
 		}
-		n.Use.Repositories = append(n.Use.Repositories, pattern)
+		s.Repositories = append(s.Repositories, pattern)
 	}
-	n.Use.Everything = len(n.Use.Repositories) == 0
+	s.Everything = len(s.Repositories) == 0
+	return s
 }
 
-// useForOperation narrows the token to the operation's repository, and to the least
+// scopeOfOperation narrows the token to the operation's repository, and to the least
 // permissions that it works with, never beyond the rule's access.
-func (v *visit) useForOperation(n *services.Need, o api.Operation) error {
-	n.Use.Owner = o.Owner
+func (v *visit) scopeOfOperation(rule *policy.Scope, o api.Operation) (s app.Scope, err error) {
+	s.Owner = o.Owner
 	if o.Repo != "" {
-		n.Use.Repositories = []string{strings.TrimSuffix(o.Repo, ".wiki")}
+		s.Repositories = []string{strings.TrimSuffix(o.Repo, ".wiki")}
 	} else {
-		n.Use.Everything = true // of one owner: the operation is about the account
+		s.Everything = true // of one owner: the operation is about the account
 	}
 	alternatives := o.Permissions
 	if learned, ok := v.service.learned.Load(learnt{v.server.Host(), o.Name}); ok && !o.Settled {
 		alternatives = learned.([]api.PermissionSet)
 	}
 	most := api.Admin
-	if scope := n.Decision.Scope; scope != nil && scope.Access != 0 {
-		most = api.Access(scope.Access)
+	if rule != nil && rule.Access != 0 {
+		most = api.Access(rule.Access)
 	}
 	allowed := func(p api.Permission) bool { return p.Access <= most }
 	least, ok := api.Least(alternatives, allowed)
 	if !ok {
-		return &services.Denied{Detail: "GitHub asks for more than access " + most.String() + " for " + o.Name + ", which is all that the rule gives."}
+		return app.Scope{}, &services.Denied{Detail: "GitHub asks for more than access " + most.String() + " for " + o.Name + ", which is all that the rule gives."}
 	}
-	n.Use.Permissions = append(n.Use.Permissions, setOf(least))
+	s.Permissions = append(s.Permissions, setOf(least))
 	for _, other := range alternatives { // in case the App has not been given the least
 		if _, ok := api.Least([]api.PermissionSet{other}, allowed); ok && other.String() != least.String() {
-			n.Use.Permissions = append(n.Use.Permissions, setOf(other))
+			s.Permissions = append(s.Permissions, setOf(other))
 		}
 	}
-	return nil
+	return s, nil
 }
 
 // setOf is what to ask GitHub for; an operation that needs nothing is given what every
 // token has.
-func setOf(s api.PermissionSet) credentials.PermissionSet {
-	set := credentials.PermissionSet{}
+func setOf(s api.PermissionSet) app.PermissionSet {
+	set := app.PermissionSet{}
 	for _, p := range s {
 		set[p.Name] = p.Access.String()
 	}
@@ -108,8 +112,8 @@ func setOf(s api.PermissionSet) credentials.PermissionSet {
 	return set
 }
 
-func permissionsOf(list []policy.Permission) credentials.PermissionSet {
-	set := credentials.PermissionSet{}
+func permissionsOf(list []policy.Permission) app.PermissionSet {
+	set := app.PermissionSet{}
 	for _, p := range list {
 		set[p.Name] = p.Access.String()
 	}
@@ -119,18 +123,18 @@ func permissionsOf(list []policy.Permission) credentials.PermissionSet {
 // CheckUse implements [services.UseChecker].
 func (*Service) CheckUse(c *credentials.Credential, _ *policy.Policy, use policy.CredentialUse) (what, hint string) {
 	switch {
-	case use.Service == Key && c.Server() != use.Server:
-		return fmt.Sprintf("the rule is about %s, and credential %q for %s", use.Server, use.Credential, c.Server()),
-			fmt.Sprintf("write %s: {host: %s, ...}", use.Service, c.Server())
-	case use.Pinned && c.Kind() != mintedKind:
+	case use.Service == Key && app.Server(c) != use.Server:
+		return fmt.Sprintf("the rule is about %s, and credential %q for %s", use.Server, use.Credential, app.Server(c)),
+			fmt.Sprintf("write %s: {host: %s, ...}", use.Service, app.Server(c))
+	case use.Pinned && c.Kind() != app.Minted:
 		return fmt.Sprintf("the rule pins what a minted token may do, and credential %q is of kind %s, which is never minted", use.Credential, c.Kind()),
 			"remove repositories, permissions and shared"
-	case use.Service == "" && c.Kind() == mintedKind && !use.Pinned:
+	case use.Service == "" && c.Kind() == app.Minted && !use.Pinned:
 		return fmt.Sprintf("a rule about hosts does not tell what a token of credential %q must be able to do", use.Credential),
 			"pin it by repositories: [OWNER/NAME] and permissions: {contents: read}, or write a github: rule"
 	}
 	for _, owner := range use.Owners {
-		if !c.Serves(owner) {
+		if !app.Serves(c, owner) {
 			return fmt.Sprintf("the rule is about repositories of %s, and credential %q is bound to those of %s", owner, use.Credential, strings.Join(c.Owners(), ", ")),
 				"correct the rule, or add the account to the credential's owners"
 		}

@@ -9,16 +9,11 @@ import (
 	"sallyport/internal/host"
 	"sallyport/services"
 	"sallyport/services/github/api"
+	"sallyport/services/github/app"
 )
 
 // Key is what policies and the trail call GitHub.
 const Key = "github"
-
-// The kinds of credentials that are GitHub's.
-const (
-	mintedKind = "github_app"
-	fixedKind  = "github_token"
-)
 
 // Service is GitHub. What its servers say of the permissions that operations need is kept
 // for each server.
@@ -36,9 +31,7 @@ func New() *Service { return &Service{} }
 func (*Service) Key() string { return Key }
 
 // Kinds implements [services.Service].
-func (*Service) Kinds() []credentials.Kind {
-	return []credentials.Kind{credentials.GitHubApp(), credentials.GitHubToken()}
-}
+func (*Service) Kinds() []credentials.Kind { return app.Kinds() }
 
 // Sites implements [services.Service].
 func (s *Service) Sites(f services.Files) services.Sites {
@@ -46,7 +39,7 @@ func (s *Service) Sites(f services.Files) services.Sites {
 	for _, p := range f.Policies {
 		named = append(named, p.Servers(Key)...)
 	}
-	return &sites{service: s, servers: serversOf(append(named, f.Credentials.Servers()...))}
+	return &sites{service: s, servers: serversOf(append(named, app.Servers(f.Credentials)...))}
 }
 
 // RequestIDs implements [services.Namer].

@@ -16,6 +16,7 @@ import (
 	"sallyport/services"
 	"sallyport/services/github"
 	"sallyport/services/github/api"
+	"sallyport/services/github/app"
 )
 
 const enterprise = "github.example.com"
@@ -107,7 +108,7 @@ func TestWhatIsLearntIsKeptForItsServer(t *testing.T) {
 		}, v)
 		require.NoError(t, err)
 		var sets []string
-		for _, set := range use.Permissions {
+		for _, set := range use.For.(app.Scope).Permissions {
 			sets = append(sets, set.String())
 		}
 		return strings.Join(sets, ";")
@@ -176,8 +177,8 @@ func TestATokenIsNarrowedToItsRequest(t *testing.T) {
 	use, bare, err := narrow("github_app", http.MethodPut, "https://api.github.com/repos/acme/web/contents/a", "{}", policy.Decision{})
 	require.NoError(t, err)
 	assert.False(t, bare)
-	assert.Equal(t, []string{"acme/web"}, use.Repositories)
-	assert.Equal(t, "contents=write", use.Permissions[0].String())
+	assert.Equal(t, []string{"acme/web"}, use.For.(app.Scope).Repositories)
+	assert.Equal(t, "contents=write", use.For.(app.Scope).Permissions[0].String())
 	assert.NotNil(t, use.Transport)
 
 	_, bare, err = narrow("github_app", http.MethodGet, "https://codeload.github.com/acme/web/zip/main", "", policy.Decision{})
@@ -196,8 +197,8 @@ func TestATokenIsNarrowedToItsRequest(t *testing.T) {
 	document := `{"query":"query { repository(owner: \"acme\", name: \"web\") { id } }"}`
 	use, _, err = narrow("github_app", http.MethodPost, "https://api.github.com/graphql", document, policy.Decision{Scope: &policy.Scope{Repos: []string{"acme/web", "acme/api"}}})
 	require.NoError(t, err)
-	assert.Equal(t, []string{"acme/web", "acme/api"}, use.Repositories)
-	assert.Equal(t, "read", use.Documents)
+	assert.Equal(t, []string{"acme/web", "acme/api"}, use.For.(app.Scope).Repositories)
+	assert.Equal(t, "read", use.For.(app.Scope).Documents)
 	_, _, err = narrow("github_token", http.MethodPost, "https://api.github.com/graphql", document, policy.Decision{Scope: &policy.Scope{Repos: []string{"acme/web"}}})
 	require.ErrorAs(t, err, &denied, "a fixed token cannot be narrowed")
 	use, _, err = narrow("github_token", http.MethodGet, "https://api.github.com/user", "", policy.Decision{})

@@ -7,22 +7,22 @@ import (
 	"strings"
 )
 
-// Surface is the part of GitHub that a request goes to. It decides how a token is
-// presented; what the request means is [Service.Resolve]'s to say.
+// Surface is the part of GitHub that a request goes to. What the request means is
+// [Service.Resolve]'s to say, and how a token is written on it, package app's.
 type Surface uint8
 
 // The surfaces. The zero value is not GitHub.
 const (
 	NotGitHub Surface = iota
-	// API: REST and GraphQL; a token goes as a Bearer.
+	// API: REST and GraphQL.
 	API
-	// Uploads: release assets; Bearer.
+	// Uploads: release assets.
 	Uploads
-	// Web: git over HTTP and LFS, beside the web site; Basic x-access-token.
+	// Web: git over HTTP and LFS, beside the web site.
 	Web
-	// Raw: file contents by path; token.
+	// Raw: file contents by path.
 	Raw
-	// Packages: container and package registries; Basic x-access-token.
+	// Packages: container and package registries.
 	Packages
 	// Download: signed links that GitHub redirects to; no token ever.
 	Download
