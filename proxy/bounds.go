@@ -122,6 +122,20 @@ func (b byteBudget) left(now time.Time) bool { return b.limiter.TokensAt(now) > 
 
 func (b byteBudget) take(now time.Time, n int) { b.limiter.ReserveN(now, min(n, b.limiter.Burst())) }
 
+// admit takes a request, and its host if one was found, from the agent's limits.
+func (a *agent) admit(t *target, located bool, now time.Time) *refusal {
+	a.mu.Lock()
+	limit, retryAfter := a.bounds.admit(len(a.exchanges), now)
+	if limit == "" && located {
+		limit, retryAfter = a.bounds.meet(t.authority.Name.String(), now)
+	}
+	a.mu.Unlock()
+	if limit == "" {
+		return nil
+	}
+	return exceeded(limit, retryAfter)
+}
+
 // wrote takes what was written to the trail from the agent's budgets.
 func (a *agent) wrote(now time.Time, n int, refused bool) {
 	a.mu.Lock()

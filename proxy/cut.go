@@ -69,7 +69,7 @@ func (p *patrol) cutCertificates(id uuid.UUID) {
 	exchanges, tunnels := p.agents.open(id)
 	now, n := p.now(), 0
 	for _, x := range exchanges {
-		if refusal := unusable(p.registry.CertificateState(x.caller.peer.Serial, now)); refusal != nil {
+		if refusal := unusable(p.registry.CertificateState(x.sender.peer.Serial, now)); refusal != nil {
 			x.flow.Cut(&cutError{refusal: refusal})
 			n++
 		}

@@ -16,7 +16,6 @@ import (
 	"sallyport/audit"
 	"sallyport/credentials"
 	"sallyport/internal/host"
-	"sallyport/policy"
 )
 
 // maxErrandAnswer is far above an answer that lists the 500 repositories which one
@@ -39,21 +38,6 @@ type errand struct {
 	bound      bool         // refused once the agent of the intent is not active
 	agent      *agent       // whose budget of the trail its rows are taken from; nil for nobody's
 	intent     audit.Intent // what all of its exchanges have in common
-}
-
-// errand is for the exchange's credential. What it mints, only an active agent gets.
-func (x *exchange) errand() *errand {
-	e := x.p.errands.errand(x.generation, x.credential)
-	in := &e.intent
-	in.Who = x.generation.who(x.agent.id, x.record)
-	if x.policy != nil {
-		in.PolicyHash = x.policy.Hash()
-	}
-	in.Rule, in.Decision = x.decision.Rule, policy.Allow.String()
-	in.CertSerial = x.caller.peer.Serial
-	in.Details = map[string]any{"for": x.id.String()}
-	e.bound, e.agent = true, x.agent
-	return e
 }
 
 // unbound is an errand that revokes what is not kept, which has nothing to do with the

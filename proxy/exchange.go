@@ -4,17 +4,12 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/google/uuid"
 
 	"sallyport/audit"
-	"sallyport/credentials"
-	"sallyport/credentials/budget"
 	"sallyport/identity"
-	"sallyport/internal/share"
 	"sallyport/policy"
 	"sallyport/proxy/wire"
 	"sallyport/services"
@@ -34,7 +29,8 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// No row, no request: the intent is committed before anything leaves, be it
 	// only a question to a name server.
-	if refusal := x.begin(); refusal != nil {
+	x.fillRow()
+	if refusal := x.row.begin(x.flow.Context()); refusal != nil {
 		x.answer(refusal)
 		return
 	}
@@ -51,41 +47,39 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.forward()
 }
 
-// exchange is one request and its answer.
+// exchange is one request and its answer. What its steps find stands in it, each found by
+// one step, which is handed what it needs of the others.
 type exchange struct {
-	p       *Proxy
-	w       http.ResponseWriter
-	r       *http.Request
-	session *wire.Session
-	caller  *caller    // of the session
-	flow    *wire.Flow // its bytes; who cuts the exchange cuts this
-
-	id         uuid.UUID
-	started    time.Time
+	p          *Proxy
+	w          http.ResponseWriter
+	r          *http.Request // with the body in front again that was read to judge it, or printed anew
+	flow       *wire.Flow    // its bytes; who cuts the exchange cuts this
 	generation *Generation
-	framing    wire.Framing
 	agent      *agent
-	record     identity.Agent // as it was when the exchange began
-	target     target
-	line       services.Line
-	visit      services.Visit // nil if the request goes to no service that is known
-	meaning    policy.Meaning
-	classified bool     // meaning says what the request does, or why that is not known
-	unread     *refusal // why its body was not read, or not to its end
-	lease      *share.Lease
-	policy     *policy.Policy
-	decision   policy.Decision
-	decided    bool
-	credential string
-	injection  *credentials.Injection
-	turn       *budget.Turn[credentials.Account] // nil if the credential counts against no account
-	watch      services.Watch                    // what looks at the answer as it passes; nil for nothing
-	details    map[string]any
+	held       held
+	row        row
 
-	intent  audit.Intent
-	outcome audit.Outcome
+	sender   sender   // who asks
+	target   target   // where it goes
+	reading  reading  // what it does
+	decision decision // whether it may
+	supply   supply   // with what
 
 	confirmed atomic.Bool // what decide has found is final; others may read it
+}
+
+// sender is who sends a request.
+type sender struct {
+	session *wire.Session
+	peer    identity.Peer
+	record  identity.Agent // as it was when the exchange began
+}
+
+// tell says in the row who sends the request.
+func (s *sender) tell(r *row, g *Generation) {
+	in := &r.intent
+	in.Who = g.who(s.peer.Agent, s.record)
+	in.CertSerial, in.ClientAddr = s.peer.Serial, s.session.Client
 }
 
 // The causes with which an exchange is cut.
@@ -105,23 +99,22 @@ func (e *cutError) Error() string { return e.refusal.detail }
 func (p *Proxy) open(w http.ResponseWriter, r *http.Request) *exchange {
 	s := wire.SessionOf(r)
 	x := &exchange{
-		p: p, w: w, r: r, session: s, caller: callerOf(s), flow: wire.NewFlow(w, r),
-		id: audit.NewID(), started: p.now(), generation: p.generation(),
+		p: p, w: w, r: r, flow: wire.NewFlow(w, r), generation: p.generation(), row: newRow(p.clerk),
+		sender: sender{session: s, peer: callerOf(s).peer},
 	}
-	x.framing = s.Framing(r)
-	x.agent = p.agents.get(x.caller.peer.Agent)
+	x.agent = p.agents.get(x.sender.peer.Agent)
 	x.agent.exchanges[x] = struct{}{}
 	x.agent.bounds.follow(x.generation.Limits)
 	x.agent.mu.Unlock()
+	x.row.agent = x.agent
+	x.held = held{pool: p.ahead.memory, agent: x.agent.key}
 	return x
 }
 
 func (x *exchange) close() {
 	x.flow.Close()
-	x.turn.Done()
-	if x.lease != nil {
-		x.lease.End()
-	}
+	x.supply.turn.Done()
+	x.held.end()
 	x.agent.mu.Lock()
 	delete(x.agent.exchanges, x)
 	x.agent.used = x.p.now()
@@ -132,181 +125,69 @@ func (x *exchange) close() {
 // first no. The target is read before anything else, because every row names it,
 // and counts against the limits even when it is malformed, because a refusal
 // costs a row too.
-func (x *exchange) authorize() *refusal {
-	defer func() { x.intent.AuthorizeMS = x.sinceStart() - x.intent.CredentialMS }()
-	malformed := x.locate()
-	if refusal := x.identify(); refusal != nil {
+func (x *exchange) authorize() (refusal *refusal) {
+	defer func() { x.row.intent.AuthorizeMS = x.row.sinceStart() - x.supply.tookMS }()
+	target, malformed := locate(x.r, x.sender.session, x.generation.authFields())
+	if x.target = target; target.ends {
+		x.flow.CloseAfter()
+	}
+	// On every request: a tunnel outlives a suspension.
+	if x.sender.record, refusal = x.p.mayAct(x.sender.peer); refusal != nil {
 		return refusal
 	}
-	if refusal := x.admit(malformed == nil); refusal != nil {
+	if refusal = x.agent.admit(&x.target, malformed == nil, x.row.started); refusal != nil {
 		return refusal
 	}
 	if malformed != nil {
 		return malformed
 	}
-	if refusal := x.classify(); refusal != nil {
+	if refusal = x.classify(); refusal != nil {
 		return refusal
 	}
-	if refusal := x.decide(); refusal != nil {
-		return refusal
+	if x.decision.Decision, x.decision.made = x.question().judge(x.generation), true; x.decision.Effect != policy.Allow {
+		return x.decision.refusal()
 	}
 	return x.retrieve()
 }
 
-// identify looks the agent up, on every request: a tunnel outlives a suspension.
-func (x *exchange) identify() (refusal *refusal) {
-	x.record, refusal = x.p.mayAct(x.caller.peer)
-	return refusal
+// classify names what the request does, reading of its body what that takes.
+func (x *exchange) classify() *refusal {
+	x.decision.policy = x.generation.Policies[x.sender.record.Policy]
+	x.reading.find(x.generation, &x.target, x.r, x.agent.key)
+	refusal := x.reading.read(body{r: x.r, flow: x.flow, held: &x.held, bounds: &x.p.ahead, policy: x.decision.policy})
+	x.r = x.reading.body.r
+	if denied := x.reading.body.denied; denied != nil {
+		x.decision.Decision, x.decision.made = *denied, true
+	}
+	if refusal != nil {
+		return refusal
+	}
+	return x.target.checkSources(x.r, x.reading.visit)
 }
 
-// admit takes the request, and the host if there is one, from the agent's limits.
-func (x *exchange) admit(located bool) *refusal {
-	x.agent.mu.Lock()
-	limit, retryAfter := x.agent.bounds.admit(len(x.agent.exchanges), x.started)
-	if limit == "" && located {
-		limit, retryAfter = x.agent.bounds.meet(x.target.authority.Name.String(), x.started)
+// question is what the policy is asked about the request.
+func (x *exchange) question() *question {
+	return &question{
+		policy: x.sender.record.Policy, agent: x.agent.key, r: x.r, target: &x.target, meaning: x.reading.known(),
 	}
-	x.agent.mu.Unlock()
-	if limit == "" {
-		return nil
-	}
-	refusal := exceeded(limit, retryAfter)
-	x.details = map[string]any{"limit": limit}
-	return refusal
-}
-
-// decide asks the agent's policy.
-func (x *exchange) decide() *refusal {
-	x.decision = x.judge(x.generation)
-	x.decided = true
-	var refusal *refusal
-	switch x.decision.Effect {
-	case policy.Allow:
-		return nil
-	case policy.Ask:
-		refusal = needsApproval.because(x.decision.Reason)
-	default:
-		refusal = deniedByPolicy.because(x.decision.Reason)
-	}
-	refusal.rule = x.decision.Rule
-	return refusal
 }
 
 // retrieve gets the credential that the rule names.
 func (x *exchange) retrieve() *refusal {
-	if v, ok := x.visit.(services.Checker); ok {
-		if detail, hint := v.Check(x.decision.Credential != ""); detail != "" {
-			f := malformedRequest.because(detail)
-			f.hint = hint
-			return f
-		}
+	t := retrieval{
+		p: x.p, generation: x.generation, exchange: x.row.id, sender: &x.sender, agent: x.agent,
+		decision: &x.decision, target: &x.target, visit: x.reading.visit, r: x.r, held: &x.held,
 	}
-	if handle := x.placeholder(); handle != "" {
-		return x.redeem(handle)
-	}
-	x.credential = x.decision.Credential
-	if x.credential == "" {
-		return nil
-	}
-	if x.target.scheme != "https" {
-		return credentialUnavailable.because("No credential is ever applied in clear text.")
-	}
-	credential := x.generation.Credentials.Lookup(x.credential)
-	use, bare, refusal := x.use(credential)
-	switch {
-	case refusal != nil:
-		return refusal
-	case bare:
-		x.credential = ""
-		return nil
-	}
-	start := time.Now()
-	injection, err := credential.Retrieve(x.flow.Context(), use)
-	x.intent.CredentialMS = milliseconds(time.Since(start))
-	if err != nil {
-		return x.notRetrieved(err)
-	}
-	x.injection = injection
-	return nil
-}
-
-// use says what the credential is needed for: this request and no more. bare: it goes to what
-// takes none.
-func (x *exchange) use(c *credentials.Credential) (use credentials.Use, bare bool, _ *refusal) {
-	use = credentials.Use{Agent: x.agent.key, Request: x.r, Memory: x.memoryFor(c)}
-	narrower := x.generation.narrower(c.Kind())
-	if narrower == nil {
-		return use, false, nil
-	}
-	bare, err := narrower.Narrow(&services.Need{
-		Kind: c.Kind(), Credential: x.credential, Policy: x.policy, Decision: &x.decision, Owner: x.record.Owner, Use: &use,
-		Errands: func() (mint, cleanup http.RoundTripper) {
-			e := x.errand()
-			return e, unbound{e}
-		},
-		Admit: x.admitTo,
-	}, x.visit)
-	if denied, ok := errors.AsType[*services.Denied](err); ok {
-		refusal := deniedByPolicy.because(denied.Detail)
-		refusal.rule = x.decision.Rule
-		return use, false, refusal
-	}
-	if err != nil {
-		return use, false, credentialUnavailable.causedBy("The credential "+x.credential+" cannot be had.", err)
-	}
-	return use, bare, nil
-}
-
-// notRetrieved says why there is no credential.
-func (x *exchange) notRetrieved(err error) *refusal {
-	if refusal := x.identify(); refusal != nil {
-		return refusal // revoked meanwhile, for which nothing is minted
-	}
-	var later interface{ RetryAfter() time.Duration }
-	if limited, ok := errors.AsType[*credentials.LimitedError](err); ok {
-		x.turn.Answered(budget.Answer{Backoff: limited.After})
-	}
-	switch {
-	case errors.Is(err, errUnrecorded):
-		return x.p.clerk.unrecorded(x.id, err)
-	case unsigned(err) != nil:
-		return unsigned(err)
-	case errors.As(err, &later):
-		refusal := serviceLimit.causedBy("The service that gives credential "+x.credential+" asks to go slower.", err)
-		if full, ok := errors.AsType[*budgetError](err); ok {
-			refusal = x.overBudget(full)
-		}
-		refusal.retryAfter = max(time.Second, later.RetryAfter())
-		return refusal
-	}
-	x.p.metrics.CredentialFailed(x.credential)
-	x.p.log.Warn("credential cannot be had", "credential", x.credential, "exchange", x.id, "error", err)
-	refusal := credentialUnavailable.causedBy("The credential "+x.credential+" cannot be had.", err)
-	if final, ok := errors.AsType[*credentials.RefusedError](err); ok {
-		refusal = credentialRefused.causedBy(strings.TrimSpace("The credential "+x.credential+" cannot be had. "+final.Reason), err)
-	}
+	refusal := t.retrieve(x.flow.Context())
+	x.supply = t.supply
 	return refusal
-}
-
-// begin commits the intent.
-func (x *exchange) begin() *refusal {
-	start := time.Now()
-	x.fillIntent()
-	x.agent.wrote(x.started, rowWeight(&x.intent, nil), false)
-	err := x.p.trail.Begin(context.WithoutCancel(x.flow.Context()), &x.intent)
-	x.outcome.Timings.Audit = milliseconds(time.Since(start))
-	if err != nil {
-		x.p.metrics.Exchange(x.intent.Decision, audit.OutcomeRefused, time.Since(x.started))
-		return x.p.clerk.unrecorded(x.id, err)
-	}
-	return nil
 }
 
 // confirm looks at status and configuration once more, after the intent and
 // before the first byte: what has changed since the decision counts.
 func (x *exchange) confirm() *refusal {
 	x.confirmed.Store(true) // before the newest generation is read, so that Recheck finds the exchange or it finds the reload
-	if _, refusal := x.p.mayAct(x.caller.peer); refusal != nil {
+	if _, refusal := x.p.mayAct(x.sender.peer); refusal != nil {
 		return refusal
 	}
 	newest := x.p.generation()
@@ -319,10 +200,100 @@ func (x *exchange) confirm() *refusal {
 // allowedBy reports whether another generation lets the exchange go on as it is:
 // the same credential, by a rule that still allows it.
 func (x *exchange) allowedBy(g *Generation) bool {
-	decision := x.judge(g)
+	decision := x.question().judge(g)
 	return decision.Effect == policy.Allow && decision.Credential == x.decision.Credential && decision.Scope.Equal(x.decision.Scope)
 }
 
-func (x *exchange) sinceStart() float64 { return milliseconds(time.Since(x.started)) }
+// calls are what the request does, in the order in which the trail lists them.
+func (x *exchange) calls() []policy.Call {
+	all := x.reading.meaning.Calls
+	refused := x.decision.made && x.decision.Effect != policy.Allow && len(all) > 1
+	asked := x.question().query()
+	return inOrder(all, func(call int) bool {
+		return refused && x.decision.policy.DecideCall(asked, call).Effect != policy.Allow
+	})
+}
 
-func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+// fillRow has each step say in the row what it has found.
+func (x *exchange) fillRow() {
+	in := &x.row.intent
+	in.ID, in.StartedAt, in.HTTPVersion = x.row.id, x.row.started, httpVersion(x.r)
+	x.sender.tell(&x.row, x.generation)
+	x.target.tell(&x.row)
+	x.decision.tell(&x.row, x.r)
+	x.reading.tell(&x.row, x.calls)
+	x.supply.tell(&x.row)
+	x.recorded().request(&x.row, x.r.Header, &x.target)
+}
+
+// recorded is what the rule has the row keep.
+func (x *exchange) recorded() recorded {
+	return recorded{list: x.decision.Record, auth: x.generation.authFields(), injection: x.supply.injection}
+}
+
+// recordBeside records what the row has no room for, before the request leaves.
+func (x *exchange) recordBeside() *refusal {
+	for list := range x.reading.beside(&x.row, x.calls) {
+		if refusal := x.row.record(x.flow.Context(), list.Type, list.Key, list.Items); refusal != nil {
+			return refusal
+		}
+	}
+	return nil
+}
+
+// refuse records a refusal and answers with it: nothing has left.
+func (x *exchange) refuse(f *refusal) {
+	f, id := x.row.refused(x.flow.Context(), f, x.fillRow)
+	x.write(f, id)
+}
+
+// answer answers with a refusal after the intent was committed, or after it
+// could not be.
+func (x *exchange) answer(f *refusal) {
+	x.row.answered(f, audit.OutcomeRefused)
+	x.write(f, x.row.id)
+}
+
+// write sends a refusal. A body that nobody will read ends the connection, so
+// that its bytes are never taken for the next request.
+func (x *exchange) write(f *refusal, id uuid.UUID) {
+	if x.reading.visit == nil && x.target.authority.Port != 0 {
+		x.reading.find(x.generation, &x.target, x.r, x.agent.key) // it may have been refused before anybody looked
+	}
+	if v, ok := x.reading.visit.(services.Refuser); ok && v.Refuse(x.w, x.r, x.told(f, id)) {
+		return
+	}
+	x.endConnection()
+	f.write(x.w, x.r, id, x.generation.Services)
+}
+
+// told is a refusal as visits tell it.
+func (x *exchange) told(f *refusal, id uuid.UUID) *services.Refusal {
+	return &services.Refusal{
+		Class: f.class(), Status: f.status, Title: f.title, Detail: f.detail, Hint: f.hintText(), Exchange: id.String(),
+		Header: func(h http.Header) {
+			x.endConnection()
+			f.header(h)
+		},
+		Reason: func(m *policy.Meaning, call int) string {
+			asked := x.target.query()
+			asked.Meaning = m
+			return x.decision.reason(f, asked, call)
+		},
+		Body:   x.flow.Body(x.r.Body, nil),
+		ReadBy: x.flow.ReadBy,
+	}
+}
+
+// endConnection ends a connection on which more of the body may come.
+func (x *exchange) endConnection() {
+	if x.flow.BodyOpen() {
+		x.flow.CloseAfter()
+		x.flow.GiveUpBody()
+	}
+}
+
+// end records the outcome, whatever way out was taken. It does not wait.
+func (x *exchange) end() {
+	x.row.end(context.Cause(x.flow.Context()), x.flow.Sent(), x.flow.Received())
+}

@@ -156,34 +156,34 @@ func decidesAtAWS(plain string) bool {
 
 // checkFields refuses what some server reads as another request, and takes out what does
 // not leave.
-func (x *exchange) checkFields() *refusal {
+func (l *locating) checkFields() *refusal {
 	var dropped []string
-	for name, values := range x.r.Header {
+	for name, values := range l.r.Header {
 		f, found := fateOf(name)
 		switch {
 		case found && f.second != 0 && name == authfield.FoldHeader(name):
-			x.target.sources = append(x.target.sources, name)
+			l.target.sources = append(l.target.sources, name)
 		case found && !f.dropped:
 			return malformedRequest.because("The field " + shownName(name) + " is refused, since some servers take it for " + f.as + ".")
-		case found && x.generation.authFields().Header(name):
+		case found && l.auth.Header(name):
 			// Says who asks, which its rule may let through.
 		case found:
-			delete(x.r.Header, name)
+			delete(l.r.Header, name)
 			dropped = append(dropped, shownName(name))
-		case x.r.ProtoMajor == 2 && slices.ContainsFunc(values, hasOuterSpace):
+		case l.r.ProtoMajor == 2 && slices.ContainsFunc(values, hasOuterSpace):
 			return malformedRequest.because("The field " + shownName(name) + " begins or ends with white space, which HTTP/2 forbids (RFC 9113 section 8.2.1).")
 		}
 	}
-	for name := range x.r.Trailer {
+	for name := range l.r.Trailer {
 		if f, found := fateOf(name); found && !f.dropped {
 			return malformedRequest.because("The trailer " + shownName(name) + " is refused, since some servers take it for " + f.as + ".")
 		}
 	}
 	if len(dropped) > 0 {
 		slices.Sort(dropped)
-		x.detail("dropped_fields", anyOf(dropped[:min(len(dropped), maxDropped)]))
+		l.target.dropped = dropped[:min(len(dropped), maxDropped)]
 	}
-	return x.checkExpect()
+	return l.checkExpect()
 }
 
 // maxDropped bounds the names in a row; there are not many more.
@@ -208,16 +208,16 @@ func hasOuterSpace(value string) bool {
 
 // checkExpect lets through the one expectation that there is (RFC 9110 section 10.1.1).
 // Servers differ about any other, and about one for a body that does not come.
-func (x *exchange) checkExpect() *refusal {
-	switch expect := x.r.Header["Expect"]; {
+func (l *locating) checkExpect() *refusal {
+	switch expect := l.r.Header["Expect"]; {
 	case len(expect) == 0:
 		return nil
 	case len(expect) > 1 || !strings.EqualFold(expect[0], "100-continue"):
 		f := malformedRequest.because("The only expectation that is let through is Expect: 100-continue.")
 		f.status = http.StatusExpectationFailed
 		return f
-	case x.r.Body == http.NoBody:
-		delete(x.r.Header, "Expect")
+	case l.r.Body == http.NoBody:
+		delete(l.r.Header, "Expect")
 	}
 	return nil
 }
@@ -232,8 +232,8 @@ var everOverriding = []string{"$httpmethod", "$httpheaders", "-httpmethod"}
 
 // checkQuery refuses a query that some servers read as another method, and bytes that
 // would end the request line or have no one reading.
-func (x *exchange) checkQuery() *refusal {
-	raw := x.target.rawQuery
+func (l *locating) checkQuery() *refusal {
+	raw := l.target.rawQuery
 	if strings.ContainsFunc(raw, isUnfit) {
 		return malformedRequest.because("The query holds a space, a control character or a byte beyond ASCII; percent-encode it.")
 	}
@@ -246,7 +246,7 @@ func (x *exchange) checkQuery() *refusal {
 		raw = raw[min(end+1, len(raw)):]
 		as := asMethod
 		folded, found := authfield.SameParameter(name, everOverriding...)
-		if !found && x.r.Method == http.MethodPost { // of no other method do they make another
+		if !found && l.r.Method == http.MethodPost { // of no other method do they make another
 			_, found = authfield.SameParameter(name, overridingParameters...)
 		}
 		if !found {
@@ -262,12 +262,12 @@ func (x *exchange) checkQuery() *refusal {
 
 // checkMethod sees that the method is one, and one that may leave. Some servers take
 // methods in any case.
-func (x *exchange) checkMethod() *refusal {
-	x.target.method = x.r.Method
-	if !isToken(x.r.Method) {
+func (l *locating) checkMethod() *refusal {
+	l.target.method = l.r.Method
+	if !isToken(l.r.Method) {
 		return malformedRequest.because("The method is not a token.")
 	}
-	switch strings.ToUpper(x.r.Method) {
+	switch strings.ToUpper(l.r.Method) {
 	case http.MethodConnect:
 		return malformedRequest.because("CONNECT inside a tunnel is refused: open another tunnel.")
 	case http.MethodTrace:
@@ -275,7 +275,7 @@ func (x *exchange) checkMethod() *refusal {
 	case methodWebSocket:
 		return malformedRequest.because("WEBSOCKET is not a method.")
 	case "COPY", "MOVE":
-		return x.checkDestination()
+		return l.target.checkDestination(l.r)
 	}
 	return nil
 }

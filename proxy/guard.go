@@ -105,38 +105,37 @@ func (c *caller) Leave() { c.agent.disconnect(c) }
 // inactive agent or too many tunnels; whatever else is wrong is answered inside
 // the tunnel, where the agent can read why.
 func (g *guard) Open(t *wire.Tunnel, r *http.Request, fault *wire.Fault) (closed func(), refused *http.Response) {
-	closed, limit, refusal := g.admit(t, fault)
+	closed, refusal := g.admit(t, fault)
 	if refusal == nil {
 		return closed, nil
 	}
 	in := g.clerk.intent(t.Session, t.Authority)
-	if limit != "" {
-		in.Details = map[string]any{"limit": limit}
-	}
+	in.Details = refusal.details
 	refusal, id := g.clerk.refuse(in, refusal)
 	return nil, refusal.response(r, id)
 }
 
 // admit registers a tunnel and only then reads the agent's status.
-func (g *guard) admit(t *wire.Tunnel, fault *wire.Fault) (closed func(), limit string, _ *refusal) {
+func (g *guard) admit(t *wire.Tunnel, fault *wire.Fault) (closed func(), _ *refusal) {
 	if fault != nil {
-		return nil, "", malformed(fault)
+		return nil, malformed(fault)
 	}
 	c := callerOf(t.Session)
 	a := g.agents.get(c.peer.Agent)
 	a.bounds.follow(g.generation().Limits)
-	if limit = a.bounds.admitTunnel(len(a.tunnels), g.now()); limit == "" {
+	limit := a.bounds.admitTunnel(len(a.tunnels), g.now())
+	if limit == "" {
 		a.tunnels[t] = struct{}{}
 	}
 	a.mu.Unlock()
 	if limit != "" {
-		return nil, limit, exceeded(limit, time.Second)
+		return nil, exceeded(limit, time.Second)
 	}
 	if _, refusal := g.mayAct(c.peer); refusal != nil {
 		a.release(t)
-		return nil, "", refusal
+		return nil, refusal
 	}
-	return func() { a.release(t) }, "", nil
+	return func() { a.release(t) }, nil
 }
 
 // malformed is the refusal for a request that is wrong as it was sent.

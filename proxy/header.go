@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"maps"
 	"net/http"
 	"net/textproto"
 	"slices"
@@ -39,35 +38,4 @@ func stripNamed(h http.Header) {
 			}
 		}
 	}
-}
-
-// outboundHeader copies the agent's fields without those that end here.
-func (x *exchange) outboundHeader() http.Header {
-	from := x.r.Header
-	h := make(http.Header, len(from)+2)
-	maps.Copy(h, from)
-	stripHopByHop(h)
-	if httpguts.HeaderValuesContainsToken(from["Te"], "trailers") {
-		h["Te"] = []string{"trailers"} // gRPC insists on it
-	}
-	if x.target.isUpgrade() {
-		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
-	}
-	if _, sent := h["User-Agent"]; !sent {
-		h["User-Agent"] = nil // net/http would add its own
-	}
-	return h
-}
-
-// httpTrailerAllowed reports whether a request trailer may pass: one that could
-// authenticate or frame is no trailer (RFC 9110 section 6.5.1).
-func httpTrailerAllowed(name string) bool {
-	switch name {
-	case "Authorization", "Proxy-Authorization", "Cookie", "Host", "Content-Length", "Transfer-Encoding":
-		return false
-	}
-	if _, found := fateOf(name); found {
-		return false
-	}
-	return httpguts.ValidTrailerHeader(name)
 }

@@ -1,28 +1,48 @@
 package proxy
 
-import "sallyport/policy"
+import (
+	"net/http"
+
+	"sallyport/policy"
+)
+
+// question is what the policy is asked about one request. It does not change, and may be
+// asked again under another configuration while the exchange is under way.
+type question struct {
+	policy  string // the name of the agent's
+	agent   string
+	r       *http.Request
+	target  *target
+	meaning *policy.Meaning // nil if nobody knows what the request does
+}
+
+func (q *question) query() policy.Query {
+	asked := q.target.query()
+	asked.Meaning = q.meaning
+	return asked
+}
 
 // judge asks the agent's policy about the request as it came, about where it copies or
 // moves to and, where it leaves in another form, about what will be sent: an allow means
 // all of these, and what is asked about one is asked about all.
-func (x *exchange) judge(g *Generation) policy.Decision {
-	p := g.Policies[x.record.Policy]
-	decision := p.Decide(x.query())
+func (q *question) judge(g *Generation) policy.Decision {
+	p := g.Policies[q.policy]
+	decision := p.Decide(q.query())
 	if decision.Effect == policy.Deny {
 		return decision
 	}
-	for _, second := range x.target.second {
-		to := x.query()
+	for _, second := range q.target.second {
+		to := q.query()
 		to.Path = second.path
 		if decision = also(decision, p.Decide(to), "the "+second.field+" header names "+shown(to)); decision.Effect == policy.Deny {
 			return decision
 		}
 	}
-	sent, err := x.sentQuery(g, decision)
+	sent, err := q.sent(g, decision)
 	switch {
 	case err != nil:
 		return policy.Decision{Rule: decision.Rule, Reason: "what would be sent cannot be read: " + err.Error()}
-	case sent.RawQuery == x.target.rawQuery && sent.Path == x.target.path:
+	case sent.RawQuery == q.target.rawQuery && sent.Path == q.target.path:
 		return decision
 	}
 	return also(decision, p.Decide(sent), "what would be sent is "+shown(sent))
@@ -55,24 +75,24 @@ func shown(q policy.Query) string {
 	return text
 }
 
-// sentQuery is the request as it leaves under a decision: without the agent's own
+// sent is the request as it leaves under a decision: without the agent's own
 // authentication, and in the form that is signed.
-func (x *exchange) sentQuery(g *Generation, d policy.Decision) (policy.Query, error) {
-	q := x.query()
-	if x.target.scheme != "https" && d.Credential != "" {
-		return q, nil // refused later, for no credential is applied in clear text
+func (q *question) sent(g *Generation, d policy.Decision) (policy.Query, error) {
+	asked := q.query()
+	if q.target.scheme != "https" && d.Credential != "" {
+		return asked, nil // refused later, for no credential is applied in clear text
 	}
 	credential := g.Credentials.Lookup(d.Credential)
-	if q.RawQuery != "" && !d.AgentAuth {
-		q.RawQuery = x.withoutOwnParameters(g, q.RawQuery, credential.Signs())
+	if asked.RawQuery != "" && !d.AgentAuth {
+		asked.RawQuery = withoutOwnParameters(g, asked.Authority.Name.String(), asked.RawQuery, q.agent, credential.Signs())
 	}
-	path, query, err := credential.Sent(x.r, x.target.rawPath, q.RawQuery)
+	path, query, err := credential.Sent(q.r, q.target.rawPath, asked.RawQuery)
 	if err != nil {
-		return q, err
+		return asked, err
 	}
-	q.RawQuery = query
-	if path != x.target.rawPath {
-		q.Path, err = policy.ParsePath(path)
+	asked.RawQuery = query
+	if path != q.target.rawPath {
+		asked.Path, err = policy.ParsePath(path)
 	}
-	return q, err
+	return asked, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"net/http"
 	"strings"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"sallyport/credentials"
 	"sallyport/internal/host"
+	"sallyport/proxy/wire"
 )
 
 // Bounds of what is kept for one agent.
@@ -32,35 +34,34 @@ type kept struct {
 // told from what an agent makes up.
 const placeholderPrefix = "sallyport-kept-"
 
-// keeper is the exchange as visits see it that look at an answer.
-type keeper exchange
+// keeper is what visits are given that look at an answer.
+type keeper struct {
+	row        *row
+	flow       *wire.Flow
+	credential string // by which the answer came
+}
 
 // Now implements [services.Keeper].
-func (k *keeper) Now() time.Time { return k.p.now() }
+func (k *keeper) Now() time.Time { return k.row.clerk.now() }
 
 // Note implements [services.Keeper].
-func (k *keeper) Note(key string, value any) { (*exchange)(k).found(key, value) }
+func (k *keeper) Note(key string, value any) { k.row.found(key, value) }
 
 // Keep implements [services.Keeper].
 func (k *keeper) Keep(to host.Authority, target, authorization string, life time.Duration) string {
-	return (*exchange)(k).keep(to, target, authorization, life)
-}
-
-// keep keeps one authorization for this agent and returns its placeholder; "" if it is
-// none that can be sent.
-func (x *exchange) keep(to host.Authority, target, authorization string, life time.Duration) string {
-	injection, err := credentials.Kept(x.credential, to, authorization, map[string]any{"kept_from": x.id.String()})
+	injection, err := credentials.Kept(k.credential, to, authorization, map[string]any{"kept_from": k.row.id.String()})
 	if err != nil {
-		x.p.log.Warn("an authorization cannot be kept; it is left out", "exchange", x.id, "error", err)
+		k.row.clerk.log.Warn("an authorization cannot be kept; it is left out", "exchange", k.row.id, "error", err)
 		return ""
 	}
 	if life <= 0 || life > keptLife {
 		life = keptLife
 	}
 	handle := placeholderPrefix + strings.ToLower(rand.Text())
-	x.agent.hold(handle, &kept{injection: injection, to: to, target: target, until: x.p.now().Add(life)}, x.p.now())
-	if _, cut := errors.AsType[*cutError](context.Cause(x.flow.Context())); cut {
-		x.agent.forget() // perhaps after what it had was dropped
+	agent, now := k.row.agent, k.Now()
+	agent.hold(handle, &kept{injection: injection, to: to, target: target, until: now.Add(life)}, now)
+	if _, cut := errors.AsType[*cutError](context.Cause(k.flow.Context())); cut {
+		agent.forget() // perhaps after what it had was dropped
 	}
 	return handle
 }
@@ -96,9 +97,16 @@ func (a *agent) forget() {
 	clear(a.kept)
 }
 
-// placeholder returns the placeholder that the request authenticates with, or "".
-func (x *exchange) placeholder() string {
-	values := x.r.Header["Authorization"]
+// keeps returns what a placeholder stands for; nil for nothing.
+func (a *agent) keeps(handle string) *kept {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.kept[handle]
+}
+
+// placeholderIn returns the placeholder that a request authenticates with, or "".
+func placeholderIn(r *http.Request) string {
+	values := r.Header["Authorization"]
 	if len(values) != 1 {
 		return ""
 	}
@@ -107,31 +115,6 @@ func (x *exchange) placeholder() string {
 		return ""
 	}
 	return handle
-}
-
-// redeem puts what is kept in the place of its placeholder, at the address that it was
-// given for and nowhere else.
-func (x *exchange) redeem(handle string) *refusal {
-	x.agent.mu.Lock()
-	k := x.agent.kept[handle]
-	x.agent.mu.Unlock()
-	t := &x.target
-	switch {
-	case k == nil || !x.p.now().Before(k.until):
-		return credentialUnavailable.because("What this placeholder stands for is not kept any more; ask again for what it came with.")
-	case t.scheme != "https" || t.authority != k.to || k.target != "" && t.requestTarget() != k.target:
-		return credentialUnavailable.because("What this placeholder stands for was given for another address.")
-	}
-	x.injection, x.credential = k.injection, k.injection.Name()
-	return nil
-}
-
-// requestTarget is path and query as they were sent.
-func (t *target) requestTarget() string {
-	if t.rawQuery != "" || t.forceQuery {
-		return t.rawPath + "?" + t.rawQuery
-	}
-	return t.rawPath
 }
 
 // forget drops what is kept for an agent, if it is at work.

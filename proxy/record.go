@@ -7,6 +7,9 @@ import (
 	"strings"
 
 	"sallyport/audit"
+	"sallyport/credentials"
+	"sallyport/internal/authfield"
+	"sallyport/policy"
 )
 
 // recordedBytes bounds the values of one kind that a row keeps, so that they
@@ -20,39 +23,42 @@ const (
 	detailResponse = "response_headers"
 )
 
-// recordRequest keeps what the deciding rule lists of the request.
-func (x *exchange) recordRequest() {
-	list := x.decision.Record
-	if list == nil {
+// recorded is what a rule has a row keep of a request and its answer.
+type recorded struct {
+	list      *policy.Record // nil for nothing
+	auth      *authfield.Table
+	injection *credentials.Injection
+}
+
+// request keeps what the rule lists of the request.
+func (k recorded) request(r *row, header http.Header, t *target) {
+	if k.list == nil {
 		return
 	}
-	auth := x.generation.authFields()
-	authority := x.target.authority.Name.String()
-	if kept := x.kept(list.Query, x.queryValues(list.Query), func(name string) bool { return auth.Parameter(authority, name) }); kept != nil {
-		x.detail(detailQuery, kept)
+	authority := t.authority.Name.String()
+	if kept := k.keep(k.list.Query, valuesIn(t.rawQuery, k.list.Query), func(name string) bool { return k.auth.Parameter(authority, name) }); kept != nil {
+		r.detail(detailQuery, kept)
 	}
-	if kept := x.kept(list.Headers, x.r.Header, auth.Header); kept != nil {
-		x.detail(detailRequest, kept)
+	if kept := k.keep(k.list.Headers, header, k.auth.Header); kept != nil {
+		r.detail(detailRequest, kept)
 	}
 }
 
-// recordAnswer keeps what the deciding rule lists of the answer.
-func (x *exchange) recordAnswer(header http.Header) {
-	if x.decision.Record == nil {
+// answer keeps what the rule lists of the answer.
+func (k recorded) answer(r *row, header http.Header) {
+	if k.list == nil {
 		return
 	}
-	kept := x.kept(x.decision.Record.Headers, header, x.generation.authFields().Header)
-	if kept == nil {
-		return
+	if kept := k.keep(k.list.Headers, header, k.auth.Header); kept != nil {
+		r.found(detailResponse, kept)
 	}
-	x.found(detailResponse, kept)
 }
 
-// queryValues are the values of the parameters named, decoded as a form is;
+// valuesIn are the values in a query of the parameters named, decoded as a form is;
 // what has no such reading is kept as it was sent.
-func (x *exchange) queryValues(names []string) http.Header {
+func valuesIn(rawQuery string, names []string) http.Header {
 	values := http.Header{}
-	for pair := range strings.SplitSeq(x.target.rawQuery, "&") {
+	for pair := range strings.SplitSeq(rawQuery, "&") {
 		name, value, _ := strings.Cut(pair, "=")
 		if decoded, err := url.QueryUnescape(name); err == nil {
 			name = decoded
@@ -68,10 +74,10 @@ func (x *exchange) queryValues(names []string) http.Header {
 	return values
 }
 
-// kept is what a row keeps of the values named: nothing from where a credential
+// keep is what a row keeps of the values named: nothing from where a credential
 // is written, though the files are refused that list it, and what the injected
 // secret is in without it.
-func (x *exchange) kept(names []string, values http.Header, secret func(name string) bool) map[string]any {
+func (k recorded) keep(names []string, values http.Header, secret func(name string) bool) map[string]any {
 	found := http.Header{}
 	for _, name := range names {
 		if !secret(name) && len(values[name]) > 0 {
@@ -81,7 +87,7 @@ func (x *exchange) kept(names []string, values http.Header, secret func(name str
 	if len(found) == 0 {
 		return nil
 	}
-	x.injection.Scrub(found)
+	k.injection.Scrub(found)
 	kept, left := map[string]any{}, recordedBytes
 	for _, name := range names {
 		var list []string

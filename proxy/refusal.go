@@ -25,11 +25,12 @@ import (
 // as *refusal: a nil one in an error would not be nil.
 type refusal struct {
 	reason
-	detail     string        // what happened, for the agent; no secret, no internal address
-	rule       string        // the policy rule that decided, if one did
-	hint       string        // replaces the reason's
-	retryAfter time.Duration // for 429 and 503
-	cause      error         // for the log and the row, never for the agent
+	detail     string         // what happened, for the agent; no secret, no internal address
+	rule       string         // the policy rule that decided, if one did
+	hint       string         // replaces the reason's
+	retryAfter time.Duration  // for 429 and 503
+	details    map[string]any // for the row
+	cause      error          // for the log and the row, never for the agent
 }
 
 // reason is one row of the table below.
@@ -141,7 +142,7 @@ func (r reason) causedBy(detail string, cause error) *refusal {
 // exceeded is the refusal for a limit that the agent is over.
 func exceeded(limit string, retryAfter time.Duration) *refusal {
 	f := overLimit.because("The agent is over its limit " + limit + ".")
-	f.retryAfter = retryAfter
+	f.retryAfter, f.details = retryAfter, map[string]any{"limit": limit}
 	return f
 }
 

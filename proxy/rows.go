@@ -9,142 +9,136 @@ import (
 	"github.com/google/uuid"
 
 	"sallyport/audit"
-	"sallyport/policy"
-	"sallyport/services"
 )
 
-// fillIntent writes what is known of the exchange into its intent.
-func (x *exchange) fillIntent() {
-	in := &x.intent
-	in.ID, in.StartedAt = x.id, x.started
-	in.Who = x.generation.who(x.caller.peer.Agent, x.record)
-	if x.policy != nil {
-		in.PolicyHash = x.policy.Hash()
-	}
-	if x.decided {
-		in.Rule, in.Decision = x.decision.Rule, x.decision.Effect.String()
-	}
-	in.Method, in.Scheme, in.Path = x.r.Method, x.target.scheme, x.target.rawPath
-	if x.target.authority.Port != 0 {
-		in.Host, in.Port = x.target.authority.Name.String(), x.target.authority.Port
-	}
-	if x.injection != nil {
-		in.Credential, in.CredentialFingerprint = x.credential, x.injection.Fingerprint()
-	} else {
-		in.Credential = x.credential
-	}
-	in.CertSerial, in.ClientAddr, in.HTTPVersion = x.caller.peer.Serial, x.session.Client, httpVersion(x.r)
-	if x.decision.Effect == policy.Allow && x.decision.AgentAuth {
-		x.detail("agent_auth", "pass")
-	}
-	if x.decision.Effect == policy.Allow && x.decision.Cookies && len(x.r.Header["Cookie"]) > 0 {
-		x.detail("cookies", "pass")
-	}
-	x.describe()
-	for key, value := range x.injection.Details() {
-		x.detail(key, value)
-	}
-	x.recordRequest()
-	in.Details = x.details
+// row is what the trail is told of one exchange: its intent before anything leaves, its
+// outcome on every way out. What it takes of the trail counts against its agent's budget.
+type row struct {
+	clerk   *clerk
+	agent   *agent
+	id      uuid.UUID
+	started time.Time
+	intent  audit.Intent
+	outcome audit.Outcome
 }
 
-func (x *exchange) detail(key string, value any) {
-	if x.details == nil {
-		x.details = map[string]any{}
+// newRow begins the row of an exchange that begins now.
+func newRow(c *clerk) row { return row{clerk: c, id: audit.NewID(), started: c.now()} }
+
+func (r *row) sinceStart() float64 { return milliseconds(time.Since(r.started)) }
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// detail puts something into the intent's details.
+func (r *row) detail(key string, value any) {
+	if r.intent.Details == nil {
+		r.intent.Details = map[string]any{}
 	}
-	x.details[key] = value
+	r.intent.Details[key] = value
 }
 
-func httpVersion(r *http.Request) string {
-	switch {
-	case r.ProtoMajor == 2:
-		return "2"
-	case r.ProtoMinor == 0:
-		return "1.0"
+// found puts something into the outcome's details.
+func (r *row) found(key string, value any) {
+	if r.outcome.Details == nil {
+		r.outcome.Details = map[string]any{}
 	}
-	return "1.1"
+	r.outcome.Details[key] = value
 }
 
-// refuse records a refusal and answers with it. Both events are one commit:
-// nothing has left.
-func (x *exchange) refuse(f *refusal) {
-	if limit, ok := x.details["limit"].(string); ok && f.word == overLimit.word {
-		x.agent.meets(limit, x.started)
+// begin commits the intent.
+func (r *row) begin(ctx context.Context) *refusal {
+	start := time.Now()
+	r.agent.wrote(r.started, rowWeight(&r.intent, nil), false)
+	err := r.clerk.trail.Begin(context.WithoutCancel(ctx), &r.intent)
+	r.outcome.Timings.Audit = milliseconds(time.Since(start))
+	if err != nil {
+		r.clerk.metrics.Exchange(r.intent.Decision, audit.OutcomeRefused, time.Since(r.started))
+		return r.clerk.unrecorded(r.id, err)
 	}
-	if x.agent.sums(f, x.started, func(limit string) { x.detail("limit", limit) }) {
-		own, id := x.agent.summarise(x.id, x.started, func() audit.Intent {
-			x.fillIntent()
-			return x.intent
+	return nil
+}
+
+// record records a list that the row has no room for as an event of the exchange. It
+// counts against the agent's budget of the trail as the row does: how long such lists are
+// together, the agent decides.
+func (r *row) record(ctx context.Context, kind, key string, list []any) *refusal {
+	payload := map[string]any{key: list}
+	r.agent.wrote(r.started, eventBase+weightOf(payload), false)
+	event := audit.Event{Type: kind, Exchange: r.id, Payload: payload}
+	if err := r.clerk.trail.Record(context.WithoutCancel(ctx), event); err != nil {
+		return r.clerk.unrecorded(r.id, err)
+	}
+	return nil
+}
+
+// refused commits the row of a refusal, both events in one: nothing has left. fill completes
+// the intent. It returns what to answer, and which row that names: one that the agent's
+// refusals share while it is over a bound.
+func (r *row) refused(ctx context.Context, f *refusal, fill func()) (*refusal, uuid.UUID) {
+	for key, value := range f.details {
+		r.detail(key, value)
+	}
+	if limit, ok := f.details["limit"].(string); ok && f.word == overLimit.word {
+		r.agent.meets(limit, r.started)
+	}
+	if r.agent.sums(f, r.started, func(limit string) { r.detail("limit", limit) }) {
+		own, id := r.agent.summarise(r.id, r.started, func() audit.Intent {
+			fill()
+			return r.intent
 		})
 		if !own {
-			x.p.metrics.Exchange("", audit.OutcomeRefused, time.Since(x.started))
-			x.write(f, id)
-			return
+			r.clerk.metrics.Exchange("", audit.OutcomeRefused, time.Since(r.started))
+			return f, id
 		}
 	}
-	x.fillIntent()
-	x.intent.Refusal = f.word
-	x.outcome = refusedOutcome(f, x.p.now())
-	x.outcome.Timings.Total = x.sinceStart()
-	x.agent.wrote(x.started, rowWeight(&x.intent, &x.outcome), true)
+	fill()
+	r.intent.Refusal = f.word
+	r.outcome = refusedOutcome(f, r.clerk.now())
+	r.outcome.Timings.Total = r.sinceStart()
+	r.agent.wrote(r.started, rowWeight(&r.intent, &r.outcome), true)
 	// The row does not depend on the agent waiting for it.
-	if err := x.p.trail.Refused(context.WithoutCancel(x.flow.Context()), &x.intent, &x.outcome); err != nil {
-		f = x.p.clerk.unrecorded(x.id, err)
+	if err := r.clerk.trail.Refused(context.WithoutCancel(ctx), &r.intent, &r.outcome); err != nil {
+		f = r.clerk.unrecorded(r.id, err)
 	}
-	x.p.metrics.Exchange(x.intent.Decision, audit.OutcomeRefused, time.Since(x.started))
-	x.write(f, x.id)
+	r.clerk.metrics.Exchange(r.intent.Decision, audit.OutcomeRefused, time.Since(r.started))
+	return f, r.id
 }
 
 func refusedOutcome(f *refusal, now time.Time) audit.Outcome {
 	return audit.Outcome{EndedAt: now, Refusal: f.word, Status: f.status, Outcome: audit.OutcomeRefused, Error: f.errText()}
 }
 
-// answer answers with a refusal after the intent was committed, or after it
-// could not be.
-func (x *exchange) answer(f *refusal) {
-	x.outcome.Refusal, x.outcome.Status, x.outcome.Error = f.word, f.status, f.errText()
-	x.outcome.Outcome = audit.OutcomeRefused
-	x.write(f, x.id)
+// answered notes a refusal after the intent was committed, or could not be.
+func (r *row) answered(f *refusal, outcome string) {
+	out := &r.outcome
+	out.Refusal, out.Status, out.Error, out.Outcome = f.word, f.status, f.errText(), outcome
 }
 
-// write sends a refusal. A body that nobody will read ends the connection, so
-// that its bytes are never taken for the next request.
-func (x *exchange) write(f *refusal, id uuid.UUID) {
-	if x.visit == nil && x.target.authority.Port != 0 {
-		x.find() // it may have been refused before anybody looked
-	}
-	if v, ok := x.visit.(services.Refuser); ok && v.Refuse(x.w, x.r, x.refusalFor(f, id.String())) {
-		return
-	}
-	x.endConnection()
-	f.write(x.w, x.r, id, x.generation.Services)
-}
-
-// endConnection ends a connection on which more of the body may come.
-func (x *exchange) endConnection() {
-	if x.flow.BodyOpen() {
-		x.flow.CloseAfter()
-		x.flow.GiveUpBody()
+// ended notes that the exchange is done, unless the answer itself has said otherwise.
+func (r *row) ended() {
+	if r.outcome.Outcome == "" {
+		r.outcome.Outcome = audit.OutcomeCompleted
 	}
 }
 
-// end records the outcome, whatever way out was taken. It does not wait.
-func (x *exchange) end() {
-	out := &x.outcome
-	x.settle(context.Cause(x.flow.Context()))
-	out.EndedAt = x.p.now()
-	out.BytesSent, out.BytesReceived = x.flow.Sent(), x.flow.Received()
-	out.Timings.Authorize, out.Timings.Credential = x.intent.AuthorizeMS, x.intent.CredentialMS
-	out.Timings.Total = x.sinceStart()
-	x.agent.wrote(x.started, outcomeWeight(out), false)
-	x.p.trail.End(x.id, out)
-	x.p.metrics.Exchange(x.intent.Decision, out.Outcome, time.Since(x.started))
+// end records the outcome, whatever way out was taken; cause is why the exchange was cut, nil
+// if it was not. It does not wait.
+func (r *row) end(cause error, sent, received int64) {
+	out := &r.outcome
+	r.settle(cause)
+	out.EndedAt = r.clerk.now()
+	out.BytesSent, out.BytesReceived = sent, received
+	out.Timings.Authorize, out.Timings.Credential = r.intent.AuthorizeMS, r.intent.CredentialMS
+	out.Timings.Total = r.sinceStart()
+	r.agent.wrote(r.started, outcomeWeight(out), false)
+	r.clerk.trail.End(r.id, out)
+	r.clerk.metrics.Exchange(r.intent.Decision, out.Outcome, time.Since(r.started))
 }
 
 // settle names what came of an exchange that was cut: why it was cut tells more
 // than where it was noticed.
-func (x *exchange) settle(cause error) {
-	out := &x.outcome
+func (r *row) settle(cause error) {
+	out := &r.outcome
 	var cut *cutError
 	switch {
 	case out.Outcome == audit.OutcomeCompleted || out.Outcome == audit.OutcomeRejected || out.Outcome == audit.OutcomeRefused || cause == nil:
@@ -160,4 +154,14 @@ func (x *exchange) settle(cause error) {
 	if out.Outcome == "" { // a way out that forgot to say; never leave the row open
 		out.Outcome = audit.OutcomeUpstreamFailed
 	}
+}
+
+func httpVersion(r *http.Request) string {
+	switch {
+	case r.ProtoMajor == 2:
+		return "2"
+	case r.ProtoMinor == 0:
+		return "1.0"
+	}
+	return "1.1"
 }

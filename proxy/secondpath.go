@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -30,37 +31,37 @@ const (
 )
 
 // checkDestination reads where WebDAV copies or moves to.
-func (x *exchange) checkDestination() *refusal {
-	values := x.r.Header["Destination"]
+func (t *target) checkDestination(r *http.Request) *refusal {
+	values := r.Header["Destination"]
 	if len(values) == 0 {
 		return nil
 	}
 	if strings.Contains(values[0], "?") { // of a place to write to, nobody knows what that means
 		return malformedRequest.because("The field Destination cannot be read as one path.")
 	}
-	return x.readSecondPath("Destination", byURL)
+	return t.readSecondPath(r, "Destination", byURL)
 }
 
 // checkSources reads the sources of copies, but for those that the request's visit has named.
-func (x *exchange) checkSources() *refusal {
-	namer, _ := x.visit.(services.Sourcer)
-	for _, field := range x.target.sources {
+func (t *target) checkSources(r *http.Request, visit services.Visit) *refusal {
+	namer, _ := visit.(services.Sourcer)
+	for _, field := range t.sources {
 		if namer != nil && namer.NamesSource(field) {
 			continue
 		}
-		if refusal := x.readSecondPath(field, secondReadings[field].second); refusal != nil {
+		if refusal := t.readSecondPath(r, field, secondReadings[field].second); refusal != nil {
 			return refusal
 		}
 	}
 	return nil
 }
 
-func (x *exchange) readSecondPath(field string, form pathForm) *refusal {
-	values := x.r.Header[field]
+func (t *target) readSecondPath(r *http.Request, field string, form pathForm) *refusal {
+	values := r.Header[field]
 	if len(values) != 1 || values[0] == "" || strings.ContainsFunc(values[0], isUnfit) {
 		return malformedRequest.because("The field " + field + " cannot be read as one path.")
 	}
-	text, err := x.secondPathText(values[0], form)
+	text, err := t.secondPathText(r, values[0], form)
 	switch {
 	case errors.Is(err, errElsewhere):
 		return wrongAuthority.because("The field " + field + " names another host than the request.")
@@ -71,7 +72,7 @@ func (x *exchange) readSecondPath(field string, form pathForm) *refusal {
 	if err != nil {
 		return malformedRequest.causedBy("The field "+field+" is refused: "+err.Error()+".", err)
 	}
-	x.target.second = append(x.target.second, secondPath{field, path})
+	t.second = append(t.second, secondPath{field, path})
 	return nil
 }
 
@@ -84,7 +85,7 @@ var (
 
 // secondPathText is the path, as it would be sent. Queries, which name versions or hold
 // signatures, are left out.
-func (x *exchange) secondPathText(value string, form pathForm) (string, error) {
+func (t *target) secondPathText(r *http.Request, value string, form pathForm) (string, error) {
 	path, query, _ := strings.Cut(value, "?")
 	switch {
 	case form != byURL && strings.Contains(query, "/"): // of a key, for who knows no queries there
@@ -94,7 +95,7 @@ func (x *exchange) secondPathText(value string, form pathForm) (string, error) {
 	}
 	switch form {
 	case byURL:
-		return x.pathOfURL(value)
+		return t.pathOfURL(r, value)
 	case byPath:
 		if !strings.HasPrefix(path, "/") {
 			return "", errUnread
@@ -105,11 +106,11 @@ func (x *exchange) secondPathText(value string, form pathForm) (string, error) {
 		if strings.Contains(name, ":") {
 			return "", errUnread
 		}
-		return x.pathOfURL(x.target.scheme + "://" + value)
+		return t.pathOfURL(r, t.scheme+"://"+value)
 	case byBucket:
-		return x.pathInBucket(strings.TrimPrefix(path, "/"))
+		return t.pathInBucket(strings.TrimPrefix(path, "/"))
 	case byContainer:
-		version, rest, _ := strings.Cut(strings.TrimPrefix(x.target.rawPath, "/"), "/")
+		version, rest, _ := strings.Cut(strings.TrimPrefix(t.rawPath, "/"), "/")
 		account, _, found := strings.Cut(rest, "/")
 		if !found {
 			return "", errUnread
@@ -121,7 +122,7 @@ func (x *exchange) secondPathText(value string, form pathForm) (string, error) {
 }
 
 // pathOfURL is the path of a URL at the request's own host.
-func (x *exchange) pathOfURL(value string) (string, error) {
+func (t *target) pathOfURL(r *http.Request, value string) (string, error) {
 	u, err := url.Parse(value)
 	if err != nil || u.Opaque != "" || u.User != nil || u.Fragment != "" {
 		return "", errUnread
@@ -130,11 +131,11 @@ func (x *exchange) pathOfURL(value string) (string, error) {
 		return u.EscapedPath(), nil
 	}
 	port := uint16(443)
-	if x.target.scheme == "http" {
+	if t.scheme == "http" {
 		port = 80
 	}
 	named, err := host.ParseAuthority(u.Host, port)
-	if err != nil || named != x.ownAuthority(port) || !strings.EqualFold(u.Scheme, x.target.scheme) {
+	if err != nil || named != t.ownAuthority(r, port) || !strings.EqualFold(u.Scheme, t.scheme) {
 		return "", errElsewhere
 	}
 	return u.EscapedPath(), nil
@@ -142,10 +143,10 @@ func (x *exchange) pathOfURL(value string) (string, error) {
 
 // pathInBucket is the path of BUCKET/KEY, where the request names the same bucket: before its
 // host or at the start of its path. What else a store keeps, no rule about this host can judge.
-func (x *exchange) pathInBucket(source string) (string, error) {
+func (t *target) pathInBucket(source string) (string, error) {
 	bucket, key, found := strings.Cut(source, "/")
-	own, _, _ := strings.Cut(strings.TrimPrefix(x.target.rawPath, "/"), "/")
-	label, _, _ := strings.Cut(x.target.authority.Name.String(), ".")
+	own, _, _ := strings.Cut(strings.TrimPrefix(t.rawPath, "/"), "/")
+	label, _, _ := strings.Cut(t.authority.Name.String(), ".")
 	inPath, inHost := bucket == own, bucket == label
 	switch {
 	case !found || bucket == "" || inPath && inHost:
@@ -159,10 +160,10 @@ func (x *exchange) pathInBucket(source string) (string, error) {
 }
 
 // ownAuthority is where the request goes; of a plain one that is checked later.
-func (x *exchange) ownAuthority(port uint16) host.Authority {
-	if x.session.Tunnel != nil {
-		return x.target.authority
+func (t *target) ownAuthority(r *http.Request, port uint16) host.Authority {
+	if t.scheme == "https" {
+		return t.authority
 	}
-	named, _ := host.ParseAuthority(x.r.Host, port)
+	named, _ := host.ParseAuthority(r.Host, port)
 	return named
 }

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
+	"sallyport/internal/authfield"
 	"sallyport/internal/host"
 	"sallyport/policy"
 	"sallyport/proxy/wire"
@@ -17,6 +18,7 @@ const methodWebSocket = "WEBSOCKET"
 
 // target is where a request goes, parsed once.
 type target struct {
+	sent       string // the method as it came
 	method     string // as the policy sees it
 	scheme     string
 	authority  host.Authority
@@ -25,6 +27,8 @@ type target struct {
 	rawQuery   string // as sent
 	forceQuery bool   // "?" was sent with nothing behind it
 
+	ends    bool         // what follows on the connection cannot be taken for a request
+	dropped []string     // the fields that do not leave, though their names are not those of one connection
 	sources []string     // the fields that name what is copied
 	second  []secondPath // what else the request names
 }
@@ -35,35 +39,77 @@ func (t *target) query() policy.Query {
 
 func (t *target) isUpgrade() bool { return t.method == methodWebSocket }
 
-// locate finds where the request goes and refuses what two parsers could read
-// in two ways.
-func (x *exchange) locate() *refusal {
-	t := &x.target
-	if x.session.Tunnel != nil {
-		t.scheme, t.authority = "https", x.session.Tunnel.Authority
-	} else {
-		t.scheme = "http"
+// tell says in the row where the request goes.
+func (t *target) tell(r *row) {
+	in := &r.intent
+	in.Method, in.Scheme, in.Path = t.sent, t.scheme, t.rawPath
+	if t.authority.Port != 0 {
+		in.Host, in.Port = t.authority.Name.String(), t.authority.Port
 	}
-	t.rawPath, t.rawQuery, t.forceQuery = splitTarget(x.r)
+	if len(t.dropped) > 0 {
+		r.detail("dropped_fields", anyOf(t.dropped))
+	}
+}
+
+// requestTarget is path and query as they were sent.
+func (t *target) requestTarget() string {
+	if t.rawQuery != "" || t.forceQuery {
+		return t.rawPath + "?" + t.rawQuery
+	}
+	return t.rawPath
+}
+
+// hostField is the Host field of the request that leaves: without the port where
+// it is the scheme's own.
+func (t *target) hostField() string {
+	full := t.authority.String()
+	if t.scheme == "https" && t.authority.Port == 443 || t.scheme == "http" && t.authority.Port == 80 {
+		return full[:strings.LastIndexByte(full, ':')]
+	}
+	return full
+}
+
+// locating is how the target of one request is found, and held against its tunnel.
+type locating struct {
+	r       *http.Request
+	session *wire.Session
+	auth    *authfield.Table
+	target  target
+}
+
+// locate finds where the request goes and refuses what two parsers could read
+// in two ways. The target says, even then, as much as was found. It takes out of the
+// request's header what does not leave.
+func locate(r *http.Request, s *wire.Session, auth *authfield.Table) (target, *refusal) {
+	l := locating{r: r, session: s, auth: auth, target: target{scheme: "http", sent: r.Method}}
+	if s.Tunnel != nil {
+		l.target.scheme, l.target.authority = "https", s.Tunnel.Authority
+	}
+	l.target.rawPath, l.target.rawQuery, l.target.forceQuery = splitTarget(r)
+	refusal := l.check()
+	return l.target, refusal
+}
+
+func (l *locating) check() *refusal {
 	// Before anybody looks: what does not leave must not decide what may.
-	stripNamed(x.r.Header)
-	hostField, refusal := x.checkFraming()
+	stripNamed(l.r.Header)
+	hostField, refusal := l.checkFraming()
 	if refusal != nil {
 		return refusal
 	}
-	if refusal := x.checkFields(); refusal != nil {
+	if refusal := l.checkFields(); refusal != nil {
 		return refusal
 	}
-	if refusal := x.checkMethod(); refusal != nil {
+	if refusal := l.checkMethod(); refusal != nil {
 		return refusal
 	}
-	if refusal := x.checkAuthority(hostField); refusal != nil {
+	if refusal := l.checkAuthority(hostField); refusal != nil {
 		return refusal
 	}
-	if refusal := x.checkUpgrade(); refusal != nil {
+	if refusal := l.checkUpgrade(); refusal != nil {
 		return refusal
 	}
-	return x.checkPath()
+	return l.checkPath()
 }
 
 // splitTarget returns path and query of the request target byte for byte.
@@ -88,21 +134,20 @@ func splitTarget(r *http.Request) (path, query string, force bool) {
 }
 
 // checkFraming refuses a header section that is ambiguous as sent.
-func (x *exchange) checkFraming() (hostField string, _ *refusal) {
-	hostField, fault := x.framing.Host(x.r)
+func (l *locating) checkFraming() (hostField string, _ *refusal) {
+	framing := l.session.Framing(l.r)
+	hostField, fault := framing.Host(l.r)
 	if fault == nil {
 		return hostField, nil
 	}
-	if fault.Ends {
-		x.flow.CloseAfter()
-	}
+	l.target.ends = fault.Ends
 	return "", malformed(fault)
 }
 
 // checkAuthority holds the request to its tunnel: the authority, the Host field
 // and (in the handshake) the SNI must all name what CONNECT named.
-func (x *exchange) checkAuthority(hostField string) *refusal {
-	r, t := x.r, &x.target
+func (l *locating) checkAuthority(hostField string) *refusal {
+	r, t := l.r, &l.target
 	if r.RequestURI == "*" {
 		return malformedRequest.because("The target * is refused.")
 	}
@@ -113,8 +158,8 @@ func (x *exchange) checkAuthority(hostField string) *refusal {
 		return malformedRequest.because("The Host header is missing.")
 	}
 	defaultPort := uint16(443)
-	if x.session.Tunnel == nil {
-		if refusal := x.checkPlain(); refusal != nil {
+	if l.session.Tunnel == nil {
+		if refusal := l.checkPlain(); refusal != nil {
 			return refusal
 		}
 		defaultPort = 80
@@ -125,7 +170,7 @@ func (x *exchange) checkAuthority(hostField string) *refusal {
 	if err != nil {
 		return malformedRequest.causedBy("The Host header is not a valid authority.", err)
 	}
-	if x.session.Tunnel == nil {
+	if l.session.Tunnel == nil {
 		t.authority = named
 	}
 	if named != t.authority {
@@ -141,13 +186,13 @@ func (x *exchange) checkAuthority(hostField string) *refusal {
 
 // checkPlain refuses what reaches the listener without a tunnel and is not a
 // request for a plain http:// resource.
-func (x *exchange) checkPlain() *refusal {
-	if !x.r.URL.IsAbs() {
+func (l *locating) checkPlain() *refusal {
+	if !l.r.URL.IsAbs() {
 		f := malformedRequest.because("This is a proxy; it has no resources of its own.")
 		f.hint = "Set HTTPS_PROXY and HTTP_PROXY to this address (or to a sidecar) instead of requesting from it."
 		return f
 	}
-	if !strings.EqualFold(x.r.URL.Scheme, "http") {
+	if !strings.EqualFold(l.r.URL.Scheme, "http") {
 		f := malformedRequest.because("Only http:// can be requested without a tunnel.")
 		f.hint = "Use CONNECT for https:// (most clients do so when HTTPS_PROXY is set)."
 		return f
@@ -168,19 +213,19 @@ func authorityPart(requestURI string) string {
 
 // checkUpgrade lets only a WebSocket handshake (RFC 6455 section 4.1) change
 // the protocol.
-func (x *exchange) checkUpgrade() *refusal {
-	h := x.r.Header
+func (l *locating) checkUpgrade() *refusal {
+	h := l.r.Header
 	upgrade, asked := h["Upgrade"]
 	if !asked && !httpguts.HeaderValuesContainsToken(h["Connection"], "upgrade") {
 		return nil
 	}
 	valid := len(upgrade) == 1 && strings.EqualFold(textproto.TrimString(upgrade[0]), "websocket") &&
 		httpguts.HeaderValuesContainsToken(h["Connection"], "upgrade") &&
-		x.r.Method == http.MethodGet && x.r.ProtoMajor == 1 && x.r.ProtoMinor == 1 && x.r.Body == http.NoBody
+		l.r.Method == http.MethodGet && l.r.ProtoMajor == 1 && l.r.ProtoMinor == 1 && l.r.Body == http.NoBody
 	if !valid {
 		return malformedRequest.because("Only an upgrade of a GET request to websocket over HTTP/1.1 is let through.")
 	}
-	x.target.method = methodWebSocket
+	l.target.method = methodWebSocket
 	return nil
 }
 
@@ -189,15 +234,15 @@ func (x *exchange) checkUpgrade() *refusal {
 // guess, and one of the guesses is an overlong "..".
 func isUnfit(r rune) bool { return r <= ' ' || r >= 0x7f }
 
-func (x *exchange) checkPath() *refusal {
-	t := &x.target
+func (l *locating) checkPath() *refusal {
+	t := &l.target
 	if strings.Contains(t.rawPath, "#") || strings.Contains(t.rawQuery, "#") {
 		return malformedRequest.because("The target holds a fragment.")
 	}
-	if x.r.ProtoMajor == 2 && !strings.HasPrefix(x.r.RequestURI, "/") {
+	if l.r.ProtoMajor == 2 && !strings.HasPrefix(l.r.RequestURI, "/") {
 		return malformedRequest.because("Over HTTP/2, :path begins with a slash (RFC 9113 section 8.3.1).")
 	}
-	if refusal := x.checkQuery(); refusal != nil {
+	if refusal := l.checkQuery(); refusal != nil {
 		return refusal
 	}
 	if strings.ContainsFunc(t.rawPath, func(r rune) bool { return r > 0x7f }) {

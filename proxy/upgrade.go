@@ -9,32 +9,32 @@ import (
 	"sallyport/proxy/wire"
 )
 
-// upgrade relays a WebSocket after the upstream has agreed to it.
-func (x *exchange) upgrade(response *http.Response) {
-	if !x.target.isUpgrade() {
-		x.fail(errors.New("the upstream switched protocols without being asked"))
-		return
+// upgrade relays a WebSocket after the upstream has agreed to it. An error comes before
+// anything was passed on.
+func (a *answer) upgrade(response *http.Response) error {
+	if !a.target.isUpgrade() {
+		return errors.New("the upstream switched protocols without being asked")
 	}
 	upstream, ok := response.Body.(io.ReadWriteCloser)
 	if !ok {
-		x.fail(errors.New("the upstream's connection cannot be taken over"))
-		return
+		return errors.New("the upstream's connection cannot be taken over")
 	}
-	h := x.w.Header()
-	x.copyHeader(h, response)
+	h := a.w.Header()
+	a.copyHeader(h, response)
 	h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
-	x.w.WriteHeader(http.StatusSwitchingProtocols)
-	how, err := x.flow.Relay(upstream)
+	a.w.WriteHeader(http.StatusSwitchingProtocols)
+	how, err := a.flow.Relay(upstream)
 	if err != nil {
-		x.brokenOff(err)
+		a.brokenOff(err)
 	}
-	if x.flow.IsCut() {
-		return // settle names why
+	if a.flow.IsCut() {
+		return nil // the row is settled by why
 	}
-	x.outcome.Outcome = outcomeOf(how)
+	a.row.outcome.Outcome = outcomeOf(how)
 	if how.Err != nil {
-		x.outcome.Error = x.clean(how.Err).Error()
+		a.row.outcome.Error = a.supply.clean(how.Err).Error()
 	}
+	return nil
 }
 
 func outcomeOf(how wire.Ending) string {
