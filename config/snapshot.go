@@ -71,8 +71,11 @@ func missing(path string, err error, hint string) error {
 	return fmt.Errorf("read %s: %w", path, reason(err))
 }
 
-// reason drops the path that the system's error repeats.
+// reason drops the path that an error repeats.
 func reason(err error) error {
+	if f, ok := errors.AsType[*fileError](err); ok {
+		return errors.New(f.Msg)
+	}
 	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return p.Err
 	}

@@ -3,8 +3,10 @@ package config_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -222,4 +224,83 @@ func awaitChange(t *testing.T, s *config.Store, change func()) {
 	case <-ctx.Done():
 		t.Error("the change was not noticed")
 	}
+}
+
+// Sets come into force one after another, whoever reloads, each committed once and before it
+// decides; nobody sees half of one.
+func TestReloadsAtTheSameTime(t *testing.T) {
+	t.Parallel()
+	s, l := openStore(t)
+	var committed []uint64
+	record := func(set *config.Set) error {
+		assert.Equal(t, set.Number, s.Current().Number+1, "the one before still decides")
+		committed = append(committed, set.Number) // one at a time, or the race detector says so
+		return nil
+	}
+	var all sync.WaitGroup
+	for i := range 4 {
+		all.Go(func() {
+			for n := range 5 {
+				text := fmt.Sprintf("policy: p\ndescription: %d-%d\nrules: []\n", i, n)
+				file := filepath.Join(l.Policies(), fmt.Sprintf(".%d", i))
+				assert.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+				assert.NoError(t, os.Rename(file, l.Policy("p")))
+				r, err := s.Reload(record)
+				assert.NoError(t, err)
+				assert.NotNil(t, r.Set.Policies["p"])
+			}
+		})
+	}
+	all.Wait()
+	_, err := s.Reload(record)
+	require.NoError(t, err)
+	require.NotEmpty(t, committed)
+	for i, number := range committed {
+		assert.EqualValues(t, i+2, number)
+	}
+	assert.Equal(t, committed[len(committed)-1], s.Current().Number)
+}
+
+// A mistake in any file leaves all of the last good set in force, and is told until it is gone.
+func TestTheLastGoodSetStays(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ file, text, want string }{
+		"a key":                     {"sallyport.yaml", "trust_domain: agents.example.com\nlistn: x\n", "sallyport.yaml:2: listn: unknown key"},
+		"owners":                    {"owners.yaml", "people: {dana: {nam: D}}\n", "owners.yaml:1: people.dana.nam: unknown key"},
+		"a credential":              {"credentials.yaml", "credentials:\n  key: {kind: bearr, secret: {file: key}, hosts: [a.example]}\n", "credentials.yaml:2: "},
+		"a rule":                    {"policies/p.yaml", "policy: p\nrules:\n  - {name: r, alow: {host: a.example}}\n", "p.yaml:3: "},
+		"a name":                    {"policies/p.yaml", "policy: q\nrules: []\n", "p.yaml:1: policy: "},
+		"a credential that is gone": {"policies/p.yaml", "policy: p\nrules:\n  - {name: r, allow: {host: a.example}, credential: gone}\n", `p.yaml:3: rules[r].credential: credentials.yaml has no credential "gone"`},
+		"a cut file":                {"policies/p.yaml", "policy: p\nrules: [", "p.yaml:"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, l := openStore(t)
+			before := s.Current()
+			write(t, l, c.file, c.text)
+			write(t, l, "policies/new.yaml", "policy: new\nrules: []\n")
+			for range 2 {
+				_, err := s.Reload(commit)
+				require.ErrorContains(t, err, filepath.Join(l.Dir, filepath.Dir(c.file))+"/")
+				require.ErrorContains(t, err, c.want)
+				assert.Equal(t, err, s.Err())
+				assert.Same(t, before, s.Current())
+			}
+		})
+	}
+}
+
+// A file that cannot be read any more is a mistake like another.
+func TestAFileThatGoesAwayIsAMistake(t *testing.T) {
+	t.Parallel()
+	s, l := openStore(t)
+	require.NoError(t, os.Remove(l.Owners()))
+	r, err := s.Reload(commit)
+	require.ErrorContains(t, err, "owners.yaml: no such file")
+	assert.True(t, r.News)
+	assert.True(t, s.Current().Owners.Has("person:dana"))
+	write(t, l, "owners.yaml", "people: {eve: {name: Eve}}\n")
+	r, err = s.Reload(commit)
+	require.NoError(t, err)
+	assert.True(t, r.Changed)
 }

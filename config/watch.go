@@ -50,7 +50,11 @@ func (s *Store) Watch(ctx context.Context, changed func(), failed func(error)) {
 			watched.set(s.folders())
 			changed()
 			first = time.Time{}
-			timer.Reset(poll)
+			if watched.set(s.folders()) { // what the new files name may have changed before it was watched
+				timer.Reset(quiet)
+			} else {
+				timer.Reset(poll)
+			}
 			continue
 		}
 		switch now := time.Now(); {
@@ -72,10 +76,10 @@ type watches struct {
 	dirs    map[string]os.FileInfo
 }
 
-// set makes want the folders under watch.
-func (w *watches) set(want []string) {
+// set makes want the folders under watch, and says whether there is a new one among them.
+func (w *watches) set(want []string) (added bool) {
 	if w.off {
-		return
+		return false
 	}
 	for dir, was := range w.dirs {
 		is, err := os.Stat(dir)
@@ -89,11 +93,12 @@ func (w *watches) set(want []string) {
 		if w.dirs[dir] != nil || err != nil {
 			continue // a folder that is missing is the reload's to report
 		}
-		w.dirs[dir] = info
+		w.dirs[dir], added = info, true
 		if err := w.watcher.Add(dir); err != nil {
 			w.failed(fmt.Errorf("watch %s: %w; changes there are noticed every %s", dir, err, poll))
 		}
 	}
+	return added
 }
 
 // folders are those in which the files and the links on the way to them lie.
