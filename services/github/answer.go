@@ -34,17 +34,23 @@ const (
 	anyLive                // any of these but the registry's: what the server takes the path for is not known
 )
 
+// answered is a request by what may come back. It has what of a visit is about its answer.
+type answered struct {
+	request
+	batch bool // of LFS, whose answer authorizes transfers
+}
+
 // holds says what may be live in the answer to a request that carries a credential. What has no
 // name may be let out too, so that surfaces count and not names.
-func (v *visit) holds() holding {
+func (a *answered) holds() holding {
 	switch {
-	case v.surface == api.Packages && v.asksRegistry():
+	case a.surface == api.Packages && a.asksRegistry():
 		return registryTokens
-	case v.isOdd():
+	case a.isOdd():
 		return anyLive
-	case v.surface == api.API || v.surface == api.Uploads:
+	case a.surface == api.API || a.surface == api.Uploads:
 		return cloneTokens
-	case v.surface == api.Web && !v.speaksGit():
+	case a.surface == api.Web && !a.speaksGit():
 		return transfers // what has no name too: a server may take odd forms of a path for LFS
 	}
 	return nothingLive
@@ -55,24 +61,24 @@ func (v *visit) holds() holding {
 // drop parameters, resolve dots or look at no case. What nobody knows by name on its site, or
 // on a host of its that has no use here, may be anything. A signed link has a name whatever its
 // path is.
-func (v *visit) isOdd() bool {
+func (a *answered) isOdd() bool {
 	switch {
-	case !v.server.Enterprise(), len(v.operations) > 0 && v.surface != api.Download:
+	case !a.server.Enterprise(), len(a.operations) > 0 && a.surface != api.Download:
 		return false
-	case v.surface == api.Other, v.surface == api.Web:
+	case a.surface == api.Other, a.surface == api.Web:
 		return true
 	}
-	path := v.line.Path.String()
-	return v.line.Authority.Name.String() == v.server.Host() &&
+	path := a.line.Path.String()
+	return a.line.Authority.Name.String() == a.server.Host() &&
 		(strings.ContainsAny(path, `%;\`) || strings.Contains(path, "//") || strings.Contains(path, "/."))
 }
 
 // asksRegistry reports whether the request asks a container registry for a token
 // (distribution.github.io, "Token Authentication Specification"), in odd forms too. A manifest
 // can be tagged so, and a package of npm's called so; they are no tokens.
-func (v *visit) asksRegistry() bool {
-	label, _, _ := strings.Cut(v.line.Authority.Name.String(), ".")
-	name, err := url.PathUnescape(v.line.Path.String())
+func (a *answered) asksRegistry() bool {
+	label, _, _ := strings.Cut(a.line.Authority.Name.String(), ".")
+	name, err := url.PathUnescape(a.line.Path.String())
 	name, _, _ = strings.Cut(name, ";")
 	switch {
 	case slices.Contains([]string{"npm", "maven", "nuget", "rubygems"}, label), err == nil && strings.Contains(name, "/manifests/"):
@@ -84,9 +90,9 @@ func (v *visit) asksRegistry() bool {
 // Shape implements [services.Shaper]: it takes from a request what would have its answer come
 // in a form that cannot be looked through: compressed, or only a part, in which a token may lie
 // without its name.
-func (v *visit) Shape(h http.Header, live bool) {
-	live = live && v.holds() != nothingLive
-	if live || v.isDocument() {
+func (a *answered) Shape(h http.Header, live bool) {
+	live = live && a.holds() != nothingLive
+	if live || a.isDocument() {
 		h["Accept-Encoding"] = []string{"identity"}
 	}
 	if live {
@@ -99,14 +105,14 @@ func (v *visit) Shape(h http.Header, live bool) {
 // Check implements [services.Checker]: it refuses what has GitHub answer in JavaScript (its
 // documents call it JSON-P). The answer would be looked through all the same; but no client of
 // an agent needs it.
-func (v *visit) Check(live bool) (detail, hint string) {
-	if !live || v.holds() == nothingLive {
+func (a *answered) Check(live bool) (detail, hint string) {
+	if !live || a.holds() == nothingLive {
 		return "", ""
 	}
-	rest := credentials.RemoveParameters(v.line.RawQuery, func(name string) bool {
+	rest := credentials.RemoveParameters(a.line.RawQuery, func(name string) bool {
 		return strings.EqualFold(name, "callback") || len(name) > 8 && strings.EqualFold(name[:9], "callback[")
 	})
-	if rest == v.line.RawQuery {
+	if rest == a.line.RawQuery {
 		return "", ""
 	}
 	return "The query parameter callback is refused: it has the answer come as JavaScript, and answers that may hold a token are let in as JSON only.",
@@ -115,13 +121,13 @@ func (v *visit) Check(live bool) (detail, hint string) {
 
 // Answer implements [services.Answerer]: it takes what is live out of an answer. The requests
 // that it is for are requests of their own, and policy is asked about each.
-func (v *visit) Answer(response *http.Response, k services.Keeper) error {
+func (a *answered) Answer(response *http.Response, k services.Keeper) error {
 	var take func([]byte) ([]byte, error)
 	fromBatch := func(body []byte) ([]byte, error) { return takeFromBatch(body, k) }
-	switch what := v.holds(); {
+	switch what := a.holds(); {
 	case isLFS(response):
 		take = fromBatch
-	case what == transfers && (v.batch || beginsAsJSON(response)):
+	case what == transfers && (a.batch || beginsAsJSON(response)):
 		take = fromBatch
 	case what == anyLive && beginsAsJSON(response):
 		take = func(body []byte) ([]byte, error) {
@@ -134,10 +140,10 @@ func (v *visit) Answer(response *http.Response, k services.Keeper) error {
 	case what == registryTokens:
 		take = func(body []byte) ([]byte, error) {
 			return api.TakeRegistryTokens(body, func(token string, life time.Duration) string {
-				return k.Keep(v.line.Authority, "", "Bearer "+token, life)
+				return k.Keep(a.line.Authority, "", "Bearer "+token, life)
 			})
 		}
-	case what == anyLive, what == cloneTokens && !v.givesFile(response):
+	case what == anyLive, what == cloneTokens && !a.givesFile(response):
 		return withoutCloneTokens(response)
 	default:
 		return nil
@@ -183,8 +189,8 @@ const maxUnpacked = 1 << 20
 // Unpack implements [services.Answerer]: it undoes the compression of an error in which something live might be: middle boxes
 // compress what was not asked for so, and why a request failed is worth the while. What is
 // longer or odd stays as it is, and is not let in.
-func (v *visit) Unpack(response *http.Response) {
-	if response.StatusCode < http.StatusMultipleChoices || v.holds() == nothingLive || !slices.Equal(response.Header["Content-Encoding"], []string{"gzip"}) {
+func (a *answered) Unpack(response *http.Response) {
+	if response.StatusCode < http.StatusMultipleChoices || a.holds() == nothingLive || !slices.Equal(response.Header["Content-Encoding"], []string{"gzip"}) {
 		return
 	}
 	packed, _ := io.ReadAll(io.LimitReader(response.Body, maxUnpacked))
@@ -257,12 +263,12 @@ func beginsAsJSON(response *http.Response) bool {
 // givesFile reports whether the answer is a file or a difference as it is, which must not be
 // changed. It is by what was asked, for ".raw" alone means other things elsewhere: the text of
 // an issue, inside of what describes the issue and its repository.
-func (v *visit) givesFile(response *http.Response) bool {
-	if len(v.operations) != 1 {
+func (a *answered) givesFile(response *http.Response) bool {
+	if len(a.operations) != 1 {
 		return false
 	}
 	media := mediaOf(response)
-	switch v.operations[0].Name {
+	switch a.operations[0].Name {
 	case "repos/get-content", "repos/get-readme", "repos/get-readme-in-directory", "git/get-blob":
 		return strings.Contains(media, ".raw")
 	case "repos/get-release-asset":

@@ -62,7 +62,7 @@ func (v *visit) Told(response *http.Response, now time.Time) budget.Answer {
 func (v *visit) Watch(response *http.Response, charged bool) services.Watch {
 	status := response.StatusCode
 	switch {
-	case v.rejects() && status == http.StatusOK:
+	case v.push.rejects() && status == http.StatusOK:
 		return &pushWatch{v.push.Updates, v.push.ReadReport(strings.Join(response.Header["Content-Encoding"], ","))}
 	case v.isDocument() && status == http.StatusOK:
 		return &documentWatch{}

@@ -9,18 +9,25 @@ import (
 	"time"
 
 	"sallyport/audit"
+	"sallyport/policy"
 	"sallyport/services"
 	"sallyport/services/github/api"
 )
 
-func (v *visit) describePush() map[string]any {
-	refs, rest := listRefs(v.push.Updates, services.RowBytes)
-	d := map[string]any{audit.DetailRefs: refs}
+// pushed is the command list of a push.
+type pushed struct {
+	*api.Push      // nil if the request is none, or its list was not read
+	unread    bool // for it is refused whatever that says
+}
+
+func (p pushed) describe() map[string]any {
+	refs, rest := listRefs(p.Updates, services.RowBytes)
+	d := map[string]any{"refs": refs}
 	if len(rest) > 0 {
-		d[audit.DetailRefsTotal] = int64(len(v.push.Updates))
+		d[audit.DetailRefsTotal] = int64(len(p.Updates))
 	}
-	if len(v.push.Options) > 0 {
-		d["push_options"] = int64(len(v.push.Options))
+	if len(p.Options) > 0 {
+		d["push_options"] = int64(len(p.Options))
 	}
 	return d
 }
@@ -39,48 +46,55 @@ func listRefs(updates []api.RefUpdate, size int) (list []any, rest []api.RefUpda
 // Beside implements [services.Besider]: the refs of a large push, each with what it was and
 // what it becomes.
 func (v *visit) Beside() (lists []services.List) {
-	if v.push == nil {
+	if v.push.Push == nil {
 		return nil
 	}
 	_, rest := listRefs(v.push.Updates, services.RowBytes)
 	for len(rest) > 0 {
 		var refs []any
 		refs, rest = listRefs(rest, services.EventBytes)
-		lists = append(lists, services.List{Type: audit.TypePushRefs, Key: audit.DetailRefs, Items: refs})
+		lists = append(lists, services.List{Type: audit.TypePushRefs, Key: "refs", Items: refs})
 	}
 	return lists
 }
 
 // rejects reports whether a refusal is to be told in git's own protocol, because git shows a
 // person nothing else.
-func (v *visit) rejects() bool { return v.push != nil && v.push.CanReport() }
+func (p pushed) rejects() bool { return p.Push != nil && p.CanReport() }
 
 // Refuse implements [services.Refuser]: a push is answered with a report that refuses each of
-// its refs. git reads no answer before it has sent its pack, so the rest of that is read and
-// dropped.
+// its refs.
 func (v *visit) Refuse(w http.ResponseWriter, _ *http.Request, f *services.Refusal) bool {
-	v.readRefused(f)
-	if !v.rejects() {
+	if v.push.readRefused(f, v.line.Request.Header.Get("Content-Encoding")) {
+		v.meaning = meaningOf(v.server, v.operations, v.push.Push)
+	}
+	if !v.push.rejects() {
 		return false
 	}
+	v.push.refuse(w, f, &v.meaning)
+	return true
+}
+
+// refuse writes the report. git reads no answer before it has sent its pack, so the rest of
+// that is read and dropped.
+func (p pushed) refuse(w http.ResponseWriter, f *services.Refusal, m *policy.Meaning) {
 	if _, err := io.Copy(io.Discard, f.Body); err != nil {
 		// To return would be an empty answer of 200, for the rest of which git waits
 		// for ever.
 		panic(http.ErrAbortHandler)
 	}
-	reasons := make(map[string]string, len(v.push.Updates))
-	for i, u := range v.push.Updates {
-		reasons[u.Ref] = f.Reason(&v.meaning, i)
+	reasons := make(map[string]string, len(p.Updates))
+	for i, u := range p.Updates {
+		reasons[u.Ref] = f.Reason(m, i)
 	}
 	var report bytes.Buffer
 	message := "sallyport: " + f.Title + " (exchange " + f.Exchange + ")"
-	_ = v.push.WriteRefusal(&report, message, func(u api.RefUpdate) string { return reasons[u.Ref] }) // a buffer takes everything
+	_ = p.WriteRefusal(&report, message, func(u api.RefUpdate) string { return reasons[u.Ref] }) // a buffer takes everything
 	f.Header(w.Header())
 	w.Header().Set("Content-Type", api.PushResultType)
 	w.Header().Set("Content-Length", strconv.Itoa(report.Len()))
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(report.Bytes()) // the agent may be gone; the row is written either way
-	return true
 }
 
 // Bounds of a push that is refused unread, and whose list is read only for an answer in
@@ -91,21 +105,24 @@ const (
 )
 
 // readRefused reads the list of a push that was refused unread, if that is short and comes
-// at once: git shows a person no other answer than one about its refs.
-func (v *visit) readRefused(f *services.Refusal) {
-	if !v.refusedPush {
-		return
+// at once: git shows a person no other answer than one about its refs. It reports whether
+// there is one now.
+func (p *pushed) readRefused(f *services.Refusal, encoding string) bool {
+	if !p.unread {
+		return false
 	}
 	left := int64(refusedList)
 	f.ReadBy(time.Now().Add(refusedTime))
-	push, err := api.ReadPush(io.LimitReader(f.Body, refusedList), v.line.Request.Header.Get("Content-Encoding"), func(n int64) bool {
+	push, err := api.ReadPush(io.LimitReader(f.Body, refusedList), encoding, func(n int64) bool {
 		left -= n
 		return left >= 0
 	})
 	f.ReadBy(time.Time{})
-	if err == nil {
-		v.push, v.meaning = push, meaningOf(v.server, v.operations, push)
+	if err != nil {
+		return false
 	}
+	p.Push = push
+	return true
 }
 
 // pushWatch reads the server's report on a push while it passes by. Its status is 200 whether

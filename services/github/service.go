@@ -72,7 +72,7 @@ func (s *sites) Find(line *services.Line) services.Visit {
 	if surface == api.NotGitHub {
 		return nil
 	}
-	return &visit{service: s.service, line: line, server: server, surface: surface}
+	return &visit{service: s.service, answered: answered{request: request{line: line, server: server, surface: surface}}}
 }
 
 func serverAt(server string) (api.Service, error) {

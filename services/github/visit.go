@@ -13,20 +13,32 @@ import (
 	"sallyport/services/github/api"
 )
 
-// visit is one request to GitHub.
+// request is one to GitHub, as far as it is known.
+type request struct {
+	line       *services.Line
+	server     api.Service
+	surface    api.Surface
+	operations []api.Operation // empty if it has no name
+}
+
+// speaksGit reports whether the answer is git's own protocol.
+func (r *request) speaksGit() bool {
+	return len(r.operations) == 1 && (r.operations[0].Name == "git/fetch" || r.operations[0].Name == "git/push")
+}
+
+// isDocument reports whether the request is a GraphQL document, whose answer says in its
+// body what went wrong.
+func (r *request) isDocument() bool {
+	return r.surface == api.API && len(r.operations) > 0 && strings.HasPrefix(r.operations[0].Name, "graphql/")
+}
+
+// visit is one request to GitHub, from its line to its answer.
 type visit struct {
+	answered
 	service *Service
-	line    *services.Line
-	server  api.Service
-	surface api.Surface
-
-	meaning    policy.Meaning
-	operations []api.Operation // empty if the request has no name
-	push       *api.Push       // the command list of a push
-	batch      bool            // of LFS, whose answer authorizes transfers
-
-	told        budget.Answer // by the answer's header, of the account
-	refusedPush bool          // a push whose list was not read, for it is refused whatever that says
+	meaning policy.Meaning
+	push    pushed
+	told    budget.Answer // by the answer's header, of the account
 }
 
 // Read implements [services.Visit].
@@ -36,10 +48,10 @@ func (v *visit) Read(b services.Body) policy.Meaning {
 		err = v.readBody(o, b)
 	}
 	if err != nil {
-		v.operations, v.push = nil, nil
+		v.operations, v.push.Push = nil, nil
 		v.meaning = unclassified(v.server, err)
 	} else {
-		v.meaning = meaningOf(v.server, v.operations, v.push)
+		v.meaning = meaningOf(v.server, v.operations, v.push.Push)
 	}
 	return v.meaning
 }
@@ -51,7 +63,7 @@ func (v *visit) readBody(o api.Operation, b services.Body) (err error) {
 		return nil
 	}
 	if b.Denied(policy.Meaning{Service: Key, Server: v.server.Host(), Unclassified: services.Unread}, outlineOf(o)) {
-		v.refusedPush = o.Body == api.PushBody
+		v.push.unread = o.Body == api.PushBody
 		if o.Name == "" {
 			return errors.New(services.Unread)
 		}
@@ -66,7 +78,7 @@ func (v *visit) readBody(o api.Operation, b services.Body) (err error) {
 			return fmt.Errorf("the push is compressed in %d ways", len(encodings))
 		}
 		b.Stream(1, func(body io.Reader) (beside int64) { // ReadPush counts the rest
-			v.push, err = api.ReadPush(body, header.Get("Content-Encoding"), func(n int64) bool {
+			v.push.Push, err = api.ReadPush(body, header.Get("Content-Encoding"), func(n int64) bool {
 				beside += n
 				return b.Room(n)
 			})
@@ -144,21 +156,10 @@ func (v *visit) Describe() services.Description {
 		}
 	}
 	d := services.Description{Operation: greatest.Name, Resource: greatest.Resource(), Whole: len(v.operations) == 1}
-	if v.push != nil {
-		d.Details = v.describePush()
+	if v.push.Push != nil {
+		d.Details = v.push.describe()
 	}
 	return d
-}
-
-// speaksGit reports whether the answer is git's own protocol.
-func (v *visit) speaksGit() bool {
-	return len(v.operations) == 1 && (v.operations[0].Name == "git/fetch" || v.operations[0].Name == "git/push")
-}
-
-// isDocument reports whether the request is a GraphQL document, whose answer says in its
-// body what went wrong.
-func (v *visit) isDocument() bool {
-	return v.surface == api.API && len(v.operations) > 0 && strings.HasPrefix(v.operations[0].Name, "graphql/")
 }
 
 func (v *visit) hidesRepository() bool {
