@@ -10,31 +10,24 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"sallyport/credentials"
 )
 
 // app is a GitHub App: tokens of its installations are minted with its key.
 type app struct {
+	client
 	credential   *credentials.Credential
-	id           int64
-	server       string // "github.com"
 	owners       []string
 	installation int64 // 0: looked up by owner
-	key          credentials.Source
 	store        *store
-	now          func() time.Time
-
-	parsed atomic.Pointer[appKey]
-	skew   atomic.Int64 // how far GitHub's clock is ahead of ours, in nanoseconds
 }
 
 var account = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`)
 
 func decodeApp(s *credentials.Section, c *credentials.Credential) {
-	a := &app{credential: c, server: readServer(s), store: credentials.StoreOf(s, newStore), now: s.Now()}
+	a := &app{credential: c, store: credentials.StoreOf(s, newStore)}
+	a.server, a.now = readServer(s), s.Now()
 	a.id = number(s, "app_id", "12345")
 	a.key = s.Source("private_key")
 	lookAtKey(s, a.key)

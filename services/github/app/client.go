@@ -2,20 +2,13 @@ package app
 
 import (
 	"context"
-	"crypto"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/sha256"
-	"crypto/x509"
-	"encoding/base64"
-	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/go-github/v66/github"
@@ -24,132 +17,51 @@ import (
 	"sallyport/services/github/limit"
 )
 
-// GitHub takes an App's JWT for ten minutes at most, by its own clock.
-const (
-	jwtLife  = 8 * time.Minute
-	jwtSlack = time.Minute
-	maxSkew  = 30 * time.Second // more than this is learnt from
-)
+// client speaks to one server as one App. It is safe for concurrent use.
+type client struct {
+	server string // "github.com"
+	id     int64  // of the App
+	key    credentials.Source
+	now    func() time.Time
 
-// appKey is a private key and the reading that it was parsed from.
-type appKey struct {
-	reading *credentials.Reading
-	sign    func(digest []byte) ([]byte, error) // a closure, for the reason that credentials.Secret has one
+	parsed atomic.Pointer[appKey]
+	skew   atomic.Int64 // how far GitHub's clock is ahead of ours, in nanoseconds
 }
 
-const minKeyBits = 2048
-
-func (a *app) signer(ctx context.Context) (*appKey, error) {
-	now, err := a.key.Read(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if known := a.parsed.Load(); known != nil && known.reading == now {
-		return known, nil
-	}
-	key, err := parseKey(now.Reveal())
-	if err != nil {
-		return nil, fmt.Errorf("private_key: %w; download the App's key from GitHub, and give the .pem as it is", err)
-	}
-	fresh := &appKey{reading: now, sign: func(digest []byte) ([]byte, error) {
-		return rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, digest)
-	}}
-	a.parsed.Store(fresh)
-	return fresh, nil
-}
-
-func parseKey(text []byte) (*rsa.PrivateKey, error) {
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return nil, errors.New("it is not PEM")
-	}
-	key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
-	if err != nil {
-		parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-		if err != nil {
-			return nil, errors.New(unreadableKey(block))
-		}
-		var ok bool
-		if key, ok = parsed.(*rsa.PrivateKey); !ok {
-			return nil, errors.New("it is not an RSA key")
-		}
-	}
-	if key.N.BitLen() < minKeyBits {
-		return nil, fmt.Errorf("it has %d bits, and GitHub's keys have %d or more", key.N.BitLen(), minKeyBits)
-	}
-	return key, nil
-}
-
-// unreadableKey says what there is instead of an RSA key.
-func unreadableKey(block *pem.Block) string {
-	switch {
-	case block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "":
-		return "it is encrypted, and no passphrase is asked for"
-	case block.Type == "PUBLIC KEY" || block.Type == "RSA PUBLIC KEY" || block.Type == "CERTIFICATE":
-		return "it holds the public half, which signs nothing"
-	case block.Type == "EC PRIVATE KEY":
-		return "it is not an RSA key"
-	}
-	return "it holds no private key that can be read"
-}
-
-// jwt makes the App's own token (RFC 7519, signed as RS256).
-func (a *app) jwt(ctx context.Context) (string, error) {
-	key, err := a.signer(ctx)
-	if err != nil {
-		return "", err
-	}
-	now := a.now().Add(time.Duration(a.skew.Load()))
-	claims, err := json.Marshal(map[string]any{
-		"iss": strconv.FormatInt(a.id, 10), "iat": now.Add(-jwtSlack).Unix(), "exp": now.Add(jwtLife).Unix(),
-	})
-	if err != nil {
-		return "", err
-	}
-	encode := base64.RawURLEncoding.EncodeToString
-	text := encode([]byte(`{"alg":"RS256","typ":"JWT"}`)) + "." + encode(claims)
-	digest := sha256.Sum256([]byte(text))
-	signature, err := key.sign(digest[:])
-	if err != nil {
-		return "", errors.New("private_key: it cannot sign")
-	}
-	return text + "." + encode(signature), nil
-}
-
-// client speaks to the App's server with a token, and follows no redirect: a
+// speak is how one speaks to the App's server with a token, and follows no redirect: a
 // repository that has moved elsewhere is not the one that was asked for.
-func (a *app) client(token string, via http.RoundTripper) (*github.Client, error) {
-	base := "https://" + a.server + "/api/v3/"
-	if a.server == "github.com" || strings.HasSuffix(a.server, ".ghe.com") {
-		base = "https://api." + a.server + "/"
+func (c *client) speak(token string, via http.RoundTripper) (*github.Client, error) {
+	base := "https://" + c.server + "/api/v3/"
+	if c.server == "github.com" || strings.HasSuffix(c.server, ".ghe.com") {
+		base = "https://api." + c.server + "/"
 	}
 	u, err := url.Parse(base)
 	if err != nil {
 		return nil, fmt.Errorf("base_url: %w", err)
 	}
-	client := github.NewClient(&http.Client{
+	library := github.NewClient(&http.Client{
 		Transport:     via,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}).WithAuthToken(token)
-	client.BaseURL = u
-	client.UserAgent = "sallyport"
-	return client, nil
+	library.BaseURL = u
+	library.UserAgent = "sallyport"
+	return library, nil
 }
 
 // asApp makes one kind of call with the App's own token, and once more if GitHub's clock
 // differs from ours by so much that the token could not be valid.
-func (a *app) asApp(ctx context.Context, via http.RoundTripper, what credentials.Call, call func(context.Context, *github.Client) (*github.Response, error)) error {
+func (c *client) asApp(ctx context.Context, via http.RoundTripper, what credentials.Call, call func(context.Context, *github.Client) (*github.Response, error)) error {
 	for again := false; ; again = true {
-		token, err := a.jwt(ctx)
+		token, err := c.jwt(ctx)
 		if err != nil {
 			return err
 		}
-		client, err := a.client(token, via)
+		library, err := c.speak(token, via)
 		if err != nil {
 			return err
 		}
-		response, err := call(what.In(ctx), client)
-		differs := response != nil && a.learnSkew(response.Header)
+		response, err := call(what.In(ctx), library)
+		differs := response != nil && c.learnSkew(response.Header)
 		if err == nil {
 			return nil
 		}
@@ -157,33 +69,33 @@ func (a *app) asApp(ctx context.Context, via http.RoundTripper, what credentials
 			err = context.Cause(ctx) // says whose limit it was; a dial has one of its own
 		}
 		if again || !differs || response.StatusCode != http.StatusUnauthorized {
-			return a.explain(response, plain(err, token))
+			return c.explain(response, plain(err, token))
 		}
 	}
 }
 
 // learnSkew takes GitHub's clock from an answer, and reports whether it has learnt
 // something.
-func (a *app) learnSkew(h http.Header) bool {
+func (c *client) learnSkew(h http.Header) bool {
 	date, err := http.ParseTime(h.Get("Date"))
 	if err != nil {
 		return false
 	}
-	ahead := date.Sub(a.now())
-	if d := ahead - time.Duration(a.skew.Load()); d.Abs() < maxSkew {
+	ahead := date.Sub(c.now())
+	if d := ahead - time.Duration(c.skew.Load()); d.Abs() < maxSkew {
 		return false
 	}
-	a.skew.Store(int64(ahead))
+	c.skew.Store(int64(ahead))
 	return true
 }
 
 // explain says what a failure most likely means.
-func (a *app) explain(response *github.Response, err error) error {
+func (c *client) explain(response *github.Response, err error) error {
 	if response == nil {
-		return fmt.Errorf("ask %s: %w", a.server, err)
+		return fmt.Errorf("ask %s: %w", c.server, err)
 	}
-	if after, limited := backoff(response.StatusCode, response.Header, a.now()); limited {
-		return &credentials.LimitedError{After: after, Err: fmt.Errorf("ask %s: %w", a.server, err)}
+	if after, limited := backoff(response.StatusCode, response.Header, c.now()); limited {
+		return &credentials.LimitedError{After: after, Err: fmt.Errorf("ask %s: %w", c.server, err)}
 	}
 	hint := ""
 	switch response.StatusCode {
@@ -196,7 +108,7 @@ func (a *app) explain(response *github.Response, err error) error {
 	case http.StatusUnprocessableEntity:
 		hint = "; the installation has not been given these permissions or repositories"
 	}
-	return fmt.Errorf("ask %s: %w%s", a.server, err, hint)
+	return fmt.Errorf("ask %s: %w%s", c.server, err, hint)
 }
 
 // plain is an error of the library's in our own words, as far as it has a server's in it, who
@@ -249,67 +161,23 @@ func backoff(status int, h http.Header, now time.Time) (after time.Duration, lim
 	return told.Reset.Sub(now), told.Limit > 0 && told.Remaining == 0
 }
 
-// find looks up the installation of an owner. It is asked for by the owner alone: what
-// one agent asks about must not fail the others.
-func (a *app) find(ctx context.Context, owner string, via http.RoundTripper) (*installation, error) {
-	var found *github.Installation
-	var err error
-	if a.installation != 0 {
-		err = a.asApp(ctx, via, credentials.Call{Operation: "github:apps/get-installation"}, func(ctx context.Context, c *github.Client) (response *github.Response, err error) {
-			found, response, err = c.Apps.GetInstallation(ctx, a.installation)
-			return response, err
-		})
-	} else {
-		found, err = a.findByOwner(ctx, owner, via)
+// ours is a moment of GitHub's clock by our own, and no later than a token lives.
+func (c *client) ours(expires time.Time) time.Time {
+	expires = expires.Add(-time.Duration(c.skew.Load()))
+	if latest := c.now().Add(tokenLife); expires.After(latest) {
+		return latest
 	}
-	switch {
-	case err != nil:
-		return nil, refused(err, "GitHub shows the App no installation at "+owner+".")
-	case found.GetID() == 0:
-		return nil, errors.New("GitHub's answer names no installation")
-	case !strings.EqualFold(found.GetAccount().GetLogin(), owner):
-		return nil, fmt.Errorf("the installation is %s's, not %s's", found.GetAccount().GetLogin(), owner)
-	case found.SuspendedAt != nil:
-		err := fmt.Errorf("the App's installation at %s is suspended", owner)
-		return nil, &credentials.RefusedError{Reason: "The App is suspended at " + owner + ".", Err: err}
-	}
-	i := &installation{id: found.GetID(), permissions: PermissionSet{}}
-	text, err := json.Marshal(found.GetPermissions())
-	if err == nil {
-		err = json.Unmarshal(text, &i.permissions)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read the installation's permissions: %w", err)
-	}
-	return i, nil
-}
-
-// findByOwner asks as of an organization first, and then as of a user.
-func (a *app) findByOwner(ctx context.Context, owner string, via http.RoundTripper) (found *github.Installation, err error) {
-	organization := credentials.Call{Operation: "github:apps/get-org-installation", Resource: owner}
-	err = a.asApp(ctx, via, organization, func(ctx context.Context, c *github.Client) (response *github.Response, err error) {
-		found, response, err = c.Apps.FindOrganizationInstallation(ctx, owner)
-		return response, err
-	})
-	if !answered(err, http.StatusNotFound) {
-		return found, err
-	}
-	user := credentials.Call{Operation: "github:apps/get-user-installation", Resource: owner}
-	err = a.asApp(ctx, via, user, func(ctx context.Context, c *github.Client) (response *github.Response, err error) {
-		found, response, err = c.Apps.FindUserInstallation(ctx, owner)
-		return response, err
-	})
-	return found, err
+	return expires
 }
 
 // post is for what the library has no method for.
-func (a *app) post(ctx context.Context, via http.RoundTripper, what credentials.Call, path string, body, answer any) error {
-	return a.asApp(ctx, via, what, func(ctx context.Context, c *github.Client) (*github.Response, error) {
-		request, err := c.NewRequest(http.MethodPost, path, body)
+func (c *client) post(ctx context.Context, via http.RoundTripper, what credentials.Call, path string, body, answer any) error {
+	return c.asApp(ctx, via, what, func(ctx context.Context, library *github.Client) (*github.Response, error) {
+		request, err := library.NewRequest(http.MethodPost, path, body)
 		if err != nil {
 			return nil, err
 		}
-		return c.Do(ctx, request, answer)
+		return library.Do(ctx, request, answer)
 	})
 }
 
@@ -322,7 +190,7 @@ func answered(err error, status int) bool {
 func (t *token) revoke(ctx context.Context, via http.RoundTripper) error {
 	ctx, cancel := context.WithTimeout(ctx, mintLimit)
 	defer cancel()
-	client, err := t.app.client(t.text(), via)
+	library, err := t.by.speak(t.text(), via)
 	if err != nil {
 		return err
 	}
@@ -330,9 +198,9 @@ func (t *token) revoke(ctx context.Context, via http.RoundTripper) error {
 		Operation: "github:apps/revoke-installation-access-token",
 		Describe:  func(int, []byte) map[string]any { return map[string]any{"hashed_token": t.details["hashed_token"]} },
 	}
-	response, err := client.Apps.RevokeInstallationToken(call.In(ctx))
+	response, err := library.Apps.RevokeInstallationToken(call.In(ctx))
 	if err != nil {
-		return t.app.explain(response, plain(err, t.text()))
+		return t.by.explain(response, plain(err, t.text()))
 	}
 	return nil
 }

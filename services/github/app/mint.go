@@ -177,17 +177,8 @@ func (a *app) newToken(answer *tokenAnswer, m minting) (*token, error) {
 	return &token{
 		text: func() string { return text }, form: form, details: details,
 		traits:  credentials.MintedTraits(text, credentials.Basic(userName, text)),
-		expires: a.ours(answer.ExpiresAt), app: a, cleanup: m.cleanup,
+		expires: a.ours(answer.ExpiresAt), by: &a.client, cleanup: m.cleanup,
 	}, nil
-}
-
-// ours is a moment of GitHub's clock by our own, and no later than a token lives.
-func (a *app) ours(expires time.Time) time.Time {
-	expires = expires.Add(-time.Duration(a.skew.Load()))
-	if latest := a.now().Add(tokenLife); expires.After(latest) {
-		return latest
-	}
-	return expires
 }
 
 // describeToken is what the trail tells of a token.

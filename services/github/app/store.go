@@ -87,7 +87,7 @@ type token struct {
 	traits  *credentials.Traits
 	details map[string]any
 	expires time.Time
-	app     *app
+	by      *client // that revokes it
 	cleanup http.RoundTripper
 	worked  atomic.Bool // it was taken at least once
 }
