@@ -8,7 +8,7 @@ import (
 
 // extractor completes an operation's call by what it touches: one call for each
 // resource, or one that says why that is not known.
-type extractor func(q *signals, call Call) []Call
+type extractor func(q *input, call Call) []Call
 
 // extractors are the operations whose resources can be told from a request, by their
 // full name. Those of S3 are all in s3.go.
@@ -76,22 +76,9 @@ func HasResources(operation string) bool {
 }
 
 // arnOf makes an ARN of what a request says, or says why it cannot.
-type arnOf func(q *signals, value string) (arn, problem string)
+type arnOf func(q *input, value string) (arn, problem string)
 
-func (q *signals) partition() string {
-	if q.Partition == "" {
-		return "aws"
-	}
-	return q.Partition
-}
-
-// arn is that of something in the request's region and, where account is empty, the
-// caller's account.
-func (q *signals) arn(service, account, resource string) string {
-	return "arn:" + q.partition() + ":" + service + ":" + q.Region + ":" + account + ":" + resource
-}
-
-func (q *signals) with(call Call, value string, of arnOf) Call {
+func (q *input) with(call Call, value string, of arnOf) Call {
 	call.Resource, call.Unknown = of(q, value)
 	if call.Unknown == "" && !plainText(call.Resource) {
 		call.Resource, call.Unknown = "", "the name of the resource holds characters that no name has"
@@ -101,7 +88,7 @@ func (q *signals) with(call Call, value string, of arnOf) Call {
 
 // member is for operations that name what they touch in one member.
 func member(name string, of arnOf) extractor {
-	return func(q *signals, call Call) []Call {
+	return func(q *input, call Call) []Call {
 		value, problem := q.text(name)
 		if problem != "" {
 			call.Unknown = problem
@@ -113,7 +100,7 @@ func member(name string, of arnOf) extractor {
 
 // either is for operations that take one of two members.
 func either(a, b string, of arnOf) extractor {
-	return func(q *signals, call Call) []Call {
+	return func(q *input, call Call) []Call {
 		values, problem := q.given(a, b)
 		switch {
 		case problem == "" && len(values) == 1:
@@ -130,7 +117,7 @@ func either(a, b string, of arnOf) extractor {
 
 // given are the values of those members that are there. One that cannot be read is a
 // problem, for the service may read it.
-func (q *signals) given(names ...string) (values []string, problem string) {
+func (q *input) given(names ...string) (values []string, problem string) {
 	for _, name := range names {
 		value, given, problem := q.optional(name)
 		if problem != "" {
@@ -144,14 +131,14 @@ func (q *signals) given(names ...string) (values []string, problem string) {
 }
 
 func members(name string, of arnOf) extractor {
-	return func(q *signals, call Call) []Call {
+	return func(q *input, call Call) []Call {
 		values, problem := q.texts(name)
 		return q.each(call, values, problem, of)
 	}
 }
 
 func keysOf(name string, of arnOf) extractor {
-	return func(q *signals, call Call) []Call {
+	return func(q *input, call Call) []Call {
 		keys, problem := q.keys(name)
 		return q.each(call, keys, problem, of)
 	}
@@ -161,7 +148,7 @@ func keysOf(name string, of arnOf) extractor {
 // delete, and far more than others have.
 const maxListed = 1000
 
-func (q *signals) each(call Call, values []string, problem string, of arnOf) []Call {
+func (q *input) each(call Call, values []string, problem string, of arnOf) []Call {
 	if problem == "" && len(values) == 0 {
 		problem = "the request names nothing, which means everything"
 	}
@@ -179,7 +166,7 @@ func (q *signals) each(call Call, values []string, problem string, of arnOf) []C
 	return calls
 }
 
-func arnOnly(_ *signals, value string) (arn, problem string) {
+func arnOnly(_ *input, value string) (arn, problem string) {
 	if strings.HasPrefix(value, "arn:") && strings.Count(value, ":") >= 5 {
 		return value, ""
 	}
@@ -188,7 +175,7 @@ func arnOnly(_ *signals, value string) (arn, problem string) {
 
 // named is for resources that a request names by name or by ARN.
 func named(service, kind string) arnOf {
-	return func(q *signals, value string) (arn, problem string) {
+	return func(q *input, value string) (arn, problem string) {
 		if strings.HasPrefix(value, "arn:") {
 			return arnOnly(q, value)
 		}
@@ -198,7 +185,7 @@ func named(service, kind string) arnOf {
 
 // owned is for resources whose account a member of its own may name.
 func owned(service, kind, member string) arnOf {
-	return func(q *signals, value string) (arn, problem string) {
+	return func(q *input, value string) (arn, problem string) {
 		account, given, problem := q.optional(member)
 		switch {
 		case problem != "":
@@ -219,21 +206,21 @@ func isAccount(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' })
 }
 
-func dynamoTable(q *signals, value string) (arn, problem string) {
+func dynamoTable(q *input, value string) (arn, problem string) {
 	return named("dynamodb", "table/")(q, value)
 }
 
-func repository(q *signals, value string) (arn, problem string) {
+func repository(q *input, value string) (arn, problem string) {
 	return owned("ecr", "repository/", "registryId")(q, value)
 }
 
-func logGroup(q *signals, value string) (arn, problem string) {
+func logGroup(q *input, value string) (arn, problem string) {
 	return named("logs", "log-group:")(q, value)
 }
 
 // parameterARN: the ARN of "/a/b" and that of "a" are written alike. A version or label
 // of a parameter is no other parameter.
-func parameterARN(q *signals, value string) (arn, problem string) {
+func parameterARN(q *input, value string) (arn, problem string) {
 	if !strings.HasPrefix(value, "arn:") {
 		value, _, _ = strings.Cut(value, ":")
 		return q.arn("ssm", "", "parameter/"+strings.TrimPrefix(value, "/")), ""
@@ -246,7 +233,7 @@ func parameterARN(q *signals, value string) (arn, problem string) {
 }
 
 // belowPath is a listing of the parameters in a folder.
-func belowPath(q *signals, value string) (arn, problem string) {
+func belowPath(q *input, value string) (arn, problem string) {
 	if !strings.HasPrefix(value, "/") || strings.ContainsAny(value, ":*?") {
 		return "", "the path of the parameters is not of the form /a/b"
 	}
@@ -256,7 +243,7 @@ func belowPath(q *signals, value string) (arn, problem string) {
 	return q.arn("ssm", "", "parameter/"+value+"*"), ""
 }
 
-func kmsKey(q *signals, value string) (arn, problem string) {
+func kmsKey(q *input, value string) (arn, problem string) {
 	if strings.HasPrefix(value, "alias/") {
 		return q.arn("kms", "", value), ""
 	}
@@ -264,7 +251,7 @@ func kmsKey(q *signals, value string) (arn, problem string) {
 }
 
 // function reads "name", "name:qualifier", "123456789012:function:name" and ARNs.
-func function(q *signals, value string) (arn, problem string) {
+func function(q *input, value string) (arn, problem string) {
 	if strings.HasPrefix(value, "arn:") {
 		return arnOnly(q, value)
 	}
@@ -289,7 +276,7 @@ func function(q *signals, value string) (arn, problem string) {
 
 // model reads the id of a foundation model, or the ARN of something that stands for
 // one; an inference profile is one by its region's prefix.
-func model(q *signals, value string) (arn, problem string) {
+func model(q *input, value string) (arn, problem string) {
 	if strings.HasPrefix(value, "arn:") {
 		return arnOnly(q, value)
 	}
@@ -301,7 +288,7 @@ func model(q *signals, value string) (arn, problem string) {
 }
 
 // publish goes to a topic, to an endpoint, or to a telephone.
-func publish(q *signals, call Call) []Call {
+func publish(q *input, call Call) []Call {
 	_, telephone, _ := q.optional("PhoneNumber")
 	values, problem := q.given("TopicArn", "TargetArn")
 	if problem == "" && (telephone || len(values) != 1) {
@@ -315,7 +302,7 @@ func publish(q *signals, call Call) []Call {
 }
 
 // queried is a table, or an index of it.
-func queried(q *signals, call Call) []Call {
+func queried(q *input, call Call) []Call {
 	calls := member("TableName", dynamoTable)(q, call)
 	index, given, problem := q.optional("IndexName")
 	switch {
@@ -329,7 +316,7 @@ func queried(q *signals, call Call) []Call {
 }
 
 // queue reads a queue's URL: https://HOST/ACCOUNT/NAME.
-func queue(q *signals, call Call) []Call {
+func queue(q *input, call Call) []Call {
 	value, problem := q.text("QueueUrl")
 	switch {
 	case q.Path != "/" && problem == absent:
@@ -359,7 +346,7 @@ func splitQueueURL(value string) (account, name string, ok bool) {
 }
 
 // logQuery names its groups in one of four ways.
-func logQuery(q *signals, call Call) []Call {
+func logQuery(q *input, call Call) []Call {
 	values, problem := q.given("logGroupName", "logGroupIdentifier")
 	for _, name := range []string{"logGroupNames", "logGroupIdentifiers"} {
 		more, bad := q.texts(name)

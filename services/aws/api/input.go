@@ -7,15 +7,24 @@ import (
 	"sallyport/internal/ijson"
 )
 
+// input is what a request that has a name says of what it touches.
+type input struct {
+	*head
+	body     *payload
+	protocol string   // by which it was named
+	segments []string // of a REST path, decoded
+	names    []string // of its parameters, empty for what is fixed
+}
+
 const absent = "the request does not name its resource"
 
 // text returns a member of the request: of the path, of the form or of the JSON body.
-func (q *signals) text(name string) (value, problem string) {
+func (q *input) text(name string) (value, problem string) {
 	if value, ok := q.pathMember(name); ok {
 		return value, ""
 	}
 	if q.protocol == query {
-		value, count := lookup(q.form, name)
+		value, count := lookup(q.body.form, name)
 		inQuery, more := q.parameter(name)
 		switch {
 		case count+more > 1:
@@ -36,7 +45,7 @@ func (q *signals) text(name string) (value, problem string) {
 
 // optional is text for a member that may be absent. What is there and cannot be read is
 // a problem still: the service may read it.
-func (q *signals) optional(name string) (value string, given bool, problem string) {
+func (q *input) optional(name string) (value string, given bool, problem string) {
 	value, problem = q.text(name)
 	if problem == absent {
 		return "", false, ""
@@ -45,7 +54,7 @@ func (q *signals) optional(name string) (value string, given bool, problem strin
 }
 
 // texts returns the strings of a list in a JSON body: "Names": [...].
-func (q *signals) texts(name string) (values []string, problem string) {
+func (q *input) texts(name string) (values []string, problem string) {
 	raw, problem := q.jsonMember(name)
 	if problem != "" {
 		return nil, problem
@@ -65,7 +74,7 @@ func (q *signals) texts(name string) (values []string, problem string) {
 }
 
 // keys returns the keys of a JSON object that is a member.
-func (q *signals) keys(name string) (keys []string, problem string) {
+func (q *input) keys(name string) (keys []string, problem string) {
 	raw, problem := q.jsonMember(name)
 	if problem != "" {
 		return nil, problem
@@ -81,7 +90,7 @@ func (q *signals) keys(name string) (keys []string, problem string) {
 }
 
 // transacted are the parts of a transaction, each an operation of its own.
-func transacted(q *signals, call Call) []Call {
+func transacted(q *input, call Call) []Call {
 	unknown := func(problem string) []Call {
 		call.Unknown = problem
 		return []Call{call}
@@ -109,7 +118,7 @@ func transacted(q *signals, call Call) []Call {
 }
 
 // transactedPart reads {"Put": {"TableName": "t", ...}}.
-func (q *signals) transactedPart(part Call, item []byte) (Call, bool) {
+func (q *input) transactedPart(part Call, item []byte) (Call, bool) {
 	kinds, err := ijson.Object(item)
 	if err != nil || len(kinds) != 1 {
 		return Call{}, false
@@ -134,7 +143,7 @@ func (q *signals) transactedPart(part Call, item []byte) (Call, bool) {
 }
 
 // pathMember returns a parameter of a REST path.
-func (q *signals) pathMember(name string) (string, bool) {
+func (q *input) pathMember(name string) (string, bool) {
 	for i, value := range q.segments {
 		if i < len(q.names) && q.names[i] == name {
 			return value, true
@@ -144,8 +153,8 @@ func (q *signals) pathMember(name string) (string, bool) {
 }
 
 // jsonMember returns a member of the JSON body.
-func (q *signals) jsonMember(name string) (raw []byte, problem string) {
-	members, problem := q.jsonMembers()
+func (q *input) jsonMember(name string) (raw []byte, problem string) {
+	members, problem := q.body.object(q.protocol)
 	if problem != "" {
 		return nil, problem
 	}
@@ -168,35 +177,6 @@ func memberOf(members []ijson.Member, name string) (raw []byte, problem string) 
 		}
 	}
 	return raw, problem
-}
-
-// jsonMembers reads the body, all of it, as the one JSON object that every server reads
-// alike. It leaves as it is, for its signature covers its bytes.
-func (q *signals) jsonMembers() (members []ijson.Member, problem string) {
-	if q.membersRead {
-		return q.members, q.membersProblem
-	}
-	q.membersRead = true
-	q.members, q.membersProblem = q.readMembers()
-	return q.members, q.membersProblem
-}
-
-func (q *signals) readMembers() (members []ijson.Member, problem string) {
-	switch {
-	case q.protocol == cbor:
-		return nil, "what it touches is in CBOR, which is not read here; let the client speak JSON"
-	case q.media != "" && q.media != "application/json" && !strings.HasPrefix(q.media, amzJSON):
-		return nil, "what it touches is in its body, whose Content-Type does not say that it is JSON in UTF-8"
-	}
-	body, unread := q.readBody()
-	if unread != nil {
-		return nil, unread.Detail
-	}
-	members, err := ijson.Object(body)
-	if err != nil {
-		return nil, "the body " + err.Error()
-	}
-	return members, ""
 }
 
 // jsonText reads a string that every reader reads alike.

@@ -16,7 +16,7 @@ const maxKey = 1024
 // path, in the source of a copy, in a list of keys to delete, in what bounds a listing.
 // Some stores keep their objects as files, and to those a dot segment climbs, out of its
 // bucket too.
-func (q *signals) oddKey(key string) string {
+func (q *s3Request) oddKey(key string) string {
 	switch {
 	case len(key) > maxKey:
 		return "the key is longer than any that S3 has"
@@ -38,23 +38,23 @@ func (q *signals) oddKey(key string) string {
 }
 
 // object completes a call by a key of a bucket, if every server reads the key alike.
-func (q *signals) object(call Call, bucket, key string) Call {
+func (q *s3Request) object(call Call, bucket, key string) Call {
 	if problem := q.oddKey(key); problem != "" {
 		call.Unknown, call.Elsewhere = problem, true
 		return call
 	}
-	call.Resource = q.s3ARN(bucket, key)
+	call.Resource = q.objectARN(bucket, key)
 	return call
 }
 
 // elsewhere completes a call about an object that is not the one in the path.
-func (q *signals) elsewhere(call Call, bucket, key string) Call {
+func (q *s3Request) elsewhere(call Call, bucket, key string) Call {
 	call = q.object(call, bucket, key)
 	switch {
 	case call.Unknown != "":
-	case q.bucketInHost && bucket != q.bucket:
+	case q.inHost && bucket != q.bucket:
 		call.Elsewhere, call.OtherHost = true, true
-	case q.bucketInHost:
+	case q.inHost:
 		call.Path = (&url.URL{Path: "/" + key}).EscapedPath()
 	default:
 		call.Path = (&url.URL{Path: "/" + bucket + "/" + key}).EscapedPath()
@@ -63,7 +63,7 @@ func (q *signals) elsewhere(call Call, bucket, key string) Call {
 }
 
 // copySource is the reading half of a copy.
-func (q *signals) copySource() Call {
+func (q *s3Request) copySource() Call {
 	call := Call{Operation: "s3/GetObject", Actions: []string{"s3:GetObject"}}
 	source, err := q.one("X-Amz-Copy-Source")
 	problem := "the copy source cannot be read"
@@ -77,7 +77,7 @@ func (q *signals) copySource() Call {
 			return q.elsewhere(call, bucket, key)
 		}
 	}
-	call.Unknown, call.Elsewhere, call.OtherHost = problem, true, q.bucketInHost
+	call.Unknown, call.Elsewhere, call.OtherHost = problem, true, q.inHost
 	return call
 }
 

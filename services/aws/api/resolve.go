@@ -76,7 +76,7 @@ func Resolve(r Request) (Operation, error) {
 }
 
 func (t *table) resolve(r *Request) (Operation, *Unresolved) {
-	q, err := readSignals(r)
+	h, err := readHead(r)
 	if err != nil {
 		return Operation{}, err
 	}
@@ -84,22 +84,29 @@ func (t *table) resolve(r *Request) (Operation, *Unresolved) {
 	if err != nil {
 		return Operation{}, err
 	}
-	s, e, err := q.find(services)
+	q := &signals{head: h, body: &payload{head: h}}
+	f, err := q.find(services)
 	if err != nil {
 		return Operation{}, err
 	}
-	return q.operation(s, e), nil
+	return q.operation(f), nil
 }
 
 // operation completes an entry by what the request touches.
-func (q *signals) operation(s *service, e *entry) Operation {
+func (q *signals) operation(f *found) Operation {
+	e := f.entry
 	o := Operation{Name: e.full, Event: e.event}
 	call := Call{Operation: e.full, Actions: e.actions, Secret: e.secret}
 	switch {
 	case e.extract != nil:
-		o.Calls = e.extract(q, call)
-	case s.id == "s3":
-		o.Calls = q.s3Calls(e, call)
+		in := &input{head: q.head, body: q.body, protocol: f.protocol, segments: f.segments}
+		if e.route != nil {
+			in.names = e.route.names
+		}
+		o.Calls = e.extract(in, call)
+	case f.service.id == "s3":
+		s := &s3Request{head: q.head, body: q.body, place: f.place}
+		o.Calls = s.calls(e, call)
 	default:
 		o.Calls = []Call{call}
 	}

@@ -49,15 +49,15 @@ func (r *route) takes(key string) bool {
 }
 
 // fits reports whether the request has what the route demands.
-func (r *route) fits(q *signals) bool {
+func (r *route) fits(h *head) bool {
 	for _, c := range r.required {
-		value, count := q.parameter(c.key)
+		value, count := h.parameter(c.key)
 		if count != 1 || c.valued && value != c.value {
 			return false
 		}
 	}
 	for _, name := range r.headers {
-		if q.headerCount(name) == 0 {
+		if h.headerCount(name) == 0 {
 			return false
 		}
 	}
@@ -129,37 +129,37 @@ func cleanTemplate(path string) string {
 
 // walk finds the operation for the segments from i on: fixed segments before
 // parameters, and parameters before the rest of the path.
-func (n *node) walk(q *signals, segments []string, i int) (*entry, *Unresolved) {
+func (n *node) walk(h *head, segments []string, i int) (*entry, *Unresolved) {
 	if i == len(segments) {
-		return n.pick(q)
+		return n.pick(h)
 	}
 	if next := n.literal[segments[i]]; next != nil {
-		if e, err := next.walk(q, segments, i+1); e != nil || err != nil {
+		if e, err := next.walk(h, segments, i+1); e != nil || err != nil {
 			return e, err
 		}
 	}
 	if n.one != nil && segments[i] != "" {
-		if e, err := n.one.walk(q, segments, i+1); e != nil || err != nil {
+		if e, err := n.one.walk(h, segments, i+1); e != nil || err != nil {
 			return e, err
 		}
 	}
 	if n.greedy != nil && strings.Join(segments[i:], "") != "" {
 		for end := i + 1; end < len(segments) && n.greedy.literal != nil; end++ {
-			if e, err := n.greedy.walk(q, segments, end); e != nil || err != nil {
+			if e, err := n.greedy.walk(h, segments, end); e != nil || err != nil {
 				return e, err
 			}
 		}
-		return n.greedy.pick(q)
+		return n.greedy.pick(h)
 	}
 	return nil, nil
 }
 
 // pick chooses between the operations of one path: of those that the request fits the
 // one that demands most, if it accounts for all that the request says.
-func (n *node) pick(q *signals) (*entry, *Unresolved) {
+func (n *node) pick(h *head) (*entry, *Unresolved) {
 	var best *entry
 	for _, e := range n.entries {
-		if e.route.method != q.method || !e.route.fits(q) {
+		if e.route.method != h.Method || !e.route.fits(h) {
 			continue
 		}
 		switch {

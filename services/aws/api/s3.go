@@ -33,68 +33,82 @@ func cutLast(name string) (before, last string) {
 	return name[:max(i, 0)], name[i+1:]
 }
 
+// place is where in S3 a request goes.
+type place struct {
+	bucket string // "" for the service itself
+	key    string // decoded
+	inHost bool   // the bucket is in the host's name, not in the path
+}
+
 // s3Route reads bucket and key from host and path, and finds the operation among those
 // on the service, on a bucket, or on a key.
-func (q *signals) s3Route(p *parsed) (*entry, *Unresolved) {
-	if err := q.s3Names(); err != nil {
-		return nil, err
+func (h *head) s3Route(p *parsed) (place, *entry, *Unresolved) {
+	at, err := h.s3Place()
+	if err != nil {
+		return at, nil, err
 	}
 	segments := make([]string, 0, 2)
 	switch {
-	case q.method == http.MethodPost && q.Path == "/WriteGetObjectResponse" && (q.Service == "s3-object-lambda" || q.Host == ""):
+	case h.Method == http.MethodPost && h.Path == "/WriteGetObjectResponse" && (h.Service == "s3-object-lambda" || h.Host == ""):
 		segments = append(segments, "WriteGetObjectResponse")
-	case q.bucket == "":
+	case at.bucket == "":
 		segments = append(segments, "")
-	case q.key == "":
-		segments = append(segments, q.bucket)
+	case at.key == "":
+		segments = append(segments, at.bucket)
 	default:
-		segments = append(segments, q.bucket, "key")
+		segments = append(segments, at.bucket, "key")
 	}
-	e, err := p.root.walk(q, segments, 0)
+	e, err := p.root.walk(h, segments, 0)
 	if err != nil || e == nil {
-		return nil, err
+		return at, nil, err
 	}
-	if q.headerCount("X-Amz-Copy-Source") > 0 && e.name != "CopyObject" && e.name != "UploadPartCopy" {
-		return nil, unresolved(ReasonConflict, "a copy source makes no sense for "+e.name)
+	if h.headerCount("X-Amz-Copy-Source") > 0 && e.name != "CopyObject" && e.name != "UploadPartCopy" {
+		return at, nil, unresolved(ReasonConflict, "a copy source makes no sense for "+e.name)
 	}
-	if q.headerCount("X-Amz-Rename-Source") > 0 && e.name != "RenameObject" {
-		return nil, unresolved(ReasonConflict, "what is to be renamed makes no sense for "+e.name)
+	if h.headerCount("X-Amz-Rename-Source") > 0 && e.name != "RenameObject" {
+		return at, nil, unresolved(ReasonConflict, "what is to be renamed makes no sense for "+e.name)
 	}
-	if e.name == "ListBuckets" && q.Service == "s3express" {
+	if e.name == "ListBuckets" && h.Service == "s3express" {
 		e = &entry{name: "ListDirectoryBuckets", full: "s3/ListDirectoryBuckets", actions: []string{"s3express:ListAllMyDirectoryBuckets"}, route: e.route}
 	}
-	return e, q.accounted(p, e)
+	return at, e, nil
 }
 
-// s3Names finds bucket and key. The key is whatever follows, slashes and all.
-func (q *signals) s3Names() *Unresolved {
-	path, ok := unescape(q.Path)
+// s3Place finds bucket and key. The key is whatever follows, slashes and all.
+func (h *head) s3Place() (at place, err *Unresolved) {
+	path, ok := unescape(h.Path)
 	if !ok || path == "" || path[0] != '/' || strings.ContainsRune(path, 0) || !utf8.ValidString(path) {
-		return unresolved(ReasonPath, "the path cannot be read as a key")
+		return at, unresolved(ReasonPath, "the path cannot be read as a key")
 	}
-	before, _ := cutLast(q.Host)
+	before, _ := cutLast(h.Host)
 	if before != "" {
-		q.bucket, q.key, q.bucketInHost = before, path[1:], true
-		return nil
+		return place{bucket: before, key: path[1:], inHost: true}, nil
 	}
 	// What stands before the first slash as sent is the bucket; an encoded slash would
 	// end it for some.
-	raw, _, _ := strings.Cut(q.Path[1:], "/")
+	raw, _, _ := strings.Cut(h.Path[1:], "/")
 	if strings.Contains(raw, "%") {
-		return unresolved(ReasonPath, "the bucket's name is percent-encoded; write it as it is")
+		return at, unresolved(ReasonPath, "the bucket's name is percent-encoded; write it as it is")
 	}
-	q.bucket, q.key, _ = strings.Cut(path[1:], "/")
+	at.bucket, at.key, _ = strings.Cut(path[1:], "/")
 	switch {
-	case q.bucket == "" && path != "/":
-		return unresolved(ReasonPath, "the path begins with an empty segment, where the bucket's name belongs")
-	case q.Store && (q.bucket == "minio" || q.bucket == "admin"):
-		return unresolved(ReasonPath, "/"+q.bucket+" is where some stores are administered, and no bucket")
+	case at.bucket == "" && path != "/":
+		return at, unresolved(ReasonPath, "the path begins with an empty segment, where the bucket's name belongs")
+	case h.Store && (at.bucket == "minio" || at.bucket == "admin"):
+		return at, unresolved(ReasonPath, "/"+at.bucket+" is where some stores are administered, and no bucket")
 	}
-	return nil
+	return at, nil
 }
 
-// s3ARN is the ARN of a bucket, or of a key in it.
-func (q *signals) s3ARN(bucket, key string) string {
+// s3Request is a request to S3 that has a name, by what it touches.
+type s3Request struct {
+	*head
+	body *payload
+	place
+}
+
+// objectARN is the ARN of a bucket, or of a key in it.
+func (q *s3Request) objectARN(bucket, key string) string {
 	base := "arn:" + q.partition() + ":s3:::" + bucket
 	if _, label := cutLast(q.Host); label == "s3-accesspoint" {
 		name, account := bucket, ""
@@ -113,9 +127,9 @@ func (q *signals) s3ARN(bucket, key string) string {
 	return base + "/" + key
 }
 
-// s3Calls says what a request to S3 touches, and what it does besides.
-func (q *signals) s3Calls(e *entry, call Call) []Call {
-	call.Actions = q.s3Actions(e, call.Actions)
+// calls says what a request to S3 touches, and what it does besides.
+func (q *s3Request) calls(e *entry, call Call) []Call {
+	call.Actions = q.versioned(e, call.Actions)
 	switch {
 	case strings.HasPrefix(q.bucket, "arn:"):
 		call.Unknown = "a bucket named by an ARN in the path is not read here; use the access point's own host"
@@ -151,7 +165,7 @@ func (q *signals) s3Calls(e *entry, call Call) []Call {
 // extended says which header makes a request touch more than is read here: MinIO unpacks
 // an archive into its bucket, and deletes all below a key; and stores that know another
 // cloud's headers beside AWS's copy from elsewhere, and set access, by those.
-func (q *signals) extended() string {
+func (q *s3Request) extended() string {
 	for name := range q.Header {
 		if q.extends(strings.ToLower(name)) {
 			return printable(name) + " makes some stores touch more than the key in the path"
@@ -166,7 +180,7 @@ func (q *signals) extended() string {
 }
 
 // extends reports whether a field, in lower case, is one server's or another cloud's own.
-func (q *signals) extends(name string) bool {
+func (q *s3Request) extends(name string) bool {
 	switch {
 	case strings.HasPrefix(name, "x-amz-"):
 		return strings.Contains(name, "snowball")
@@ -185,7 +199,7 @@ func (q *signals) extends(name string) bool {
 
 // listing is bounded by its prefix. Where it starts bounds it no further, and is held to
 // the same form, since a store may take it for a place among its files.
-func (q *signals) listing(call Call) Call {
+func (q *s3Request) listing(call Call) Call {
 	prefix := ""
 	for _, name := range [...]string{"prefix", "delimiter", "marker", "start-after", "key-marker"} {
 		value, count := q.parameter(name)
@@ -204,25 +218,25 @@ func (q *signals) listing(call Call) Call {
 			prefix = value
 		}
 	}
-	call.Container = q.s3ARN(q.bucket, "")
-	call.Resource = q.s3ARN(q.bucket, prefix+"*")
+	call.Container = q.objectARN(q.bucket, "")
+	call.Resource = q.objectARN(q.bucket, prefix+"*")
 	return call
 }
 
 // restored is what a restore does besides: it may write what it finds elsewhere.
-func (q *signals) restored() []Call {
-	body, err := q.readBody()
+func (q *s3Request) restored() []Call {
+	body, err := q.body.whole()
 	if err == nil && utf8.Valid(body) && !bytes.Contains(body, []byte("OutputLocation")) && !bytes.ContainsRune(body, 0) {
 		return nil
 	}
 	return []Call{{
 		Operation: "s3/PutObject", Actions: []string{"s3:PutObject"},
-		Unknown: "a restore that writes its result to a place of its own is not read here", Elsewhere: true, OtherHost: q.bucketInHost,
+		Unknown: "a restore that writes its result to a place of its own is not read here", Elsewhere: true, OtherHost: q.inHost,
 	}}
 }
 
-// s3Actions replaces the action where a version of a key is meant.
-func (q *signals) s3Actions(e *entry, actions []string) []string {
+// versioned replaces the action where a version of a key is meant.
+func (q *s3Request) versioned(e *entry, actions []string) []string {
 	if _, count := q.parameter("versionId"); count == 0 {
 		return actions
 	}
@@ -247,7 +261,7 @@ func versionAction(operation string, actions []string) string {
 }
 
 // besides are the further operations that headers of a write ask for.
-func (q *signals) besides(call Call) []Call {
+func (q *s3Request) besides(call Call) []Call {
 	var more []Call
 	for _, h := range [...]struct{ header, operation string }{
 		{"X-Amz-Acl", "Acl"},
@@ -285,8 +299,8 @@ const oddList = "the list of keys to delete is not one that every server reads a
 	"VersionId, ETag, LastModifiedTime and Size, at most 1,000 times, without comments, prefixes and CDATA"
 
 // deletedObjects are the keys that a DeleteObjects names in its body.
-func (q *signals) deletedObjects(call Call) []Call {
-	body, err := q.readBody()
+func (q *s3Request) deletedObjects(call Call) []Call {
+	body, err := q.body.whole()
 	if err != nil {
 		call.Unknown, call.Elsewhere = err.Detail, true
 		return []Call{call}
