@@ -1,11 +1,6 @@
 package audit
 
 import (
-	"cmp"
-	"context"
-	"encoding/base64"
-	"encoding/hex"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -45,38 +40,3 @@ func (c *Candidates) Add(x *Exchange) {
 
 // List is all of them in the order in which they were added.
 func (c *Candidates) List() []Candidate { return c.list }
-
-// Candidates returns the agents of the exchanges that match, most exchanges
-// first, and the newest f.Limit of the exchanges; all of them are counted.
-func (r *Reader) Candidates(ctx context.Context, f Filter) ([]Candidate, []Exchange, error) {
-	limit := f.Limit
-	f.Limit = 0
-	var exchanges []Exchange
-	var agents Candidates
-	err := r.Each(ctx, f, func(x *Exchange) error {
-		if len(exchanges) < limit {
-			exchanges = append(exchanges, *x)
-		}
-		agents.Add(x)
-		return nil
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	list := append([]Candidate{}, agents.List()...)
-	slices.SortFunc(list, func(a, b Candidate) int {
-		return cmp.Or(cmp.Compare(b.Exchanges, a.Exchanges), b.Last.Compare(a.Last), cmp.Compare(a.Agent.String(), b.Agent.String()))
-	})
-	return list, exchanges, nil
-}
-
-// TokenMark is the mark of a token by its hash as GitHub's audit log shows it
-// (hashed_token: SHA-256 in base64): the same as the fingerprint of its
-// credential. It is false for what is no such hash.
-func TokenMark(hashed string) (string, bool) {
-	sum, err := base64.StdEncoding.DecodeString(hashed)
-	if err != nil || len(sum) != 32 {
-		return "", false
-	}
-	return hex.EncodeToString(sum), true
-}

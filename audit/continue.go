@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"strings"
-
-	"golang.org/x/mod/sumdb/note"
 )
 
 // Continuation makes a copied trail go on under a log identity of its own. The trail that
@@ -46,36 +44,4 @@ func (w *starting) continueAs(ctx context.Context, c *Continuation) error {
 		"log": w.signer.key.Name(), "key": w.signer.public,
 	})
 	return w.recordStart(TypeTrailContinued, payload)
-}
-
-func verifierOf(publicKey string) (note.Verifier, error) {
-	v, err := note.NewVerifier(strings.TrimSpace(publicKey))
-	if err != nil {
-		return nil, fmt.Errorf("public key: %w", err)
-	}
-	return v, nil
-}
-
-// SignText signs a text other than a checkpoint with the key in file: nobody takes it for
-// one, because it says on its first line what it is.
-func SignText(file, text string) (string, error) {
-	key, _, err := readSigner(file)
-	if err != nil {
-		return "", err
-	}
-	signed, err := note.Sign(&note.Note{Text: text}, key)
-	return string(signed), err
-}
-
-// OpenText verifies what SignText has signed, and returns the text.
-func OpenText(signed, publicKey string) (string, error) {
-	v, err := verifierOf(publicKey)
-	if err != nil {
-		return "", err
-	}
-	n, err := note.Open([]byte(signed), note.VerifierList(v))
-	if err != nil {
-		return "", err
-	}
-	return n.Text, nil
 }

@@ -13,9 +13,6 @@ import (
 // maxDocument bounds a document's text, as the files that are kept are bounded.
 const maxDocument = 16 << 20
 
-// ErrNoDocument is what Document returns for a hash that is not in the trail.
-var ErrNoDocument = errors.New("no document with this hash")
-
 // documents are the hashes known to be stored, so that a file loaded again
 // costs nothing.
 type documents struct {

@@ -27,6 +27,31 @@ func (e *entry) list() []event { return e.events[:e.n] }
 // outcomeOnly reports whether e closes an exchange that was begun earlier.
 func (e *entry) outcomeOnly() bool { return e.n == 1 && e.events[0].typ == TypeOutcome }
 
+// intent makes e's first event the intent in.
+func (e *entry) intent(in *Intent, instance *string, now func() time.Time) {
+	ev := &e.events[0]
+	at := in.StartedAt
+	if at.IsZero() {
+		at = now()
+	}
+	// The exchange's id is also the intent's: one is made, one is stored.
+	ev.fill(TypeIntent, in.ID, in.ID, at)
+	ev.payload = appendIntent(ev.payload[:0], in, instance)
+	e.n = 1
+}
+
+// outcome makes e's next event the outcome of exchange id.
+func (e *entry) outcome(id uuid.UUID, now time.Time, out *Outcome) {
+	ev := &e.events[e.n]
+	at := out.EndedAt
+	if at.IsZero() {
+		at = now
+	}
+	ev.fill(TypeOutcome, NewID(), id, at)
+	ev.payload = appendOutcome(ev.payload[:0], out)
+	e.n++
+}
+
 // document is a text stored once per hash, in the commit of its entry.
 type document struct {
 	hash [32]byte
@@ -206,9 +231,4 @@ func (q *queue) isClosed() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.closed
-}
-
-// fill sets what every event has.
-func (e *event) fill(kind string, id, exchange uuid.UUID, at time.Time) {
-	e.id, e.exchange, e.typ, e.at, e.version = id, exchange, kind, toMicros(at), encodingVersion
 }

@@ -43,8 +43,8 @@ func appendLeaf(b []byte, e *event, payload [sha256.Size]byte) []byte {
 	return append(b, payload[:]...)
 }
 
-// leafHash is the leaf of e in the tree.
-func leafHash(e *event, payload [sha256.Size]byte) tlog.Hash {
+// leaf is the leaf of e in the tree, by the hash of its payload.
+func (e *event) leaf(payload [sha256.Size]byte) tlog.Hash {
 	var buf [128 + maxType]byte
 	return tlog.RecordHash(appendLeaf(buf[:0], e, payload))
 }
@@ -79,8 +79,8 @@ func isRemoved(kind string, payload []byte) bool {
 	return payload == nil && (kind == TypeIntent || kind == TypeOutcome || kind == TypePushRefs || kind == TypeCalls)
 }
 
-// decodeVersion refuses a payload that a newer program wrote.
-func decodeVersion(e *event) error {
+// checkVersion refuses a payload that a newer program wrote.
+func (e *event) checkVersion() error {
 	if e.version != encodingVersion {
 		return fmt.Errorf("event %d: encoding version %d is not known: use the newer program", e.seq, e.version)
 	}
@@ -88,3 +88,8 @@ func decodeVersion(e *event) error {
 }
 
 func eventError(seq uint64, err error) error { return fmt.Errorf("event %d: %w", seq, err) }
+
+// fill sets what every event has.
+func (e *event) fill(kind string, id, exchange uuid.UUID, at time.Time) {
+	e.id, e.exchange, e.typ, e.at, e.version = id, exchange, kind, toMicros(at), encodingVersion
+}

@@ -77,7 +77,7 @@ func (x *Exchange) details() map[string]any {
 // removed leaves everything but id, seq and time unknown.
 func (x *Exchange) fromIntent(e *event) error {
 	if !e.removed {
-		if err := decodeVersion(e); err != nil {
+		if err := e.checkVersion(); err != nil {
 			return err
 		}
 		if err := decodeIntent(e.payload, &x.Intent); err != nil {
@@ -93,7 +93,7 @@ func (x *Exchange) fromOutcome(e *event) error {
 	x.Ended, x.OutcomeSeq = true, e.seq
 	x.Outcome = Outcome{BytesSent: -1, BytesReceived: -1}
 	if !e.removed {
-		if err := decodeVersion(e); err != nil {
+		if err := e.checkVersion(); err != nil {
 			return err
 		}
 		if err := decodeOutcome(e.payload, &x.Outcome); err != nil {
@@ -130,17 +130,25 @@ func (r *EventRow) members(o *object) {
 	o.details("payload", r.Payload)
 }
 
+// EachField calls fn with the members of that object in their order. The value is JSON,
+// and fn's only until it returns.
+func (r *EventRow) EachField(fn func(name string, value []byte)) {
+	o := object{each: fn}
+	r.members(&o)
+	o.ended()
+}
+
 // MarshalJSON is AppendJSON for encoding/json.
 func (r EventRow) MarshalJSON() ([]byte, error) { return r.AppendJSON(nil), nil }
 
-// decodeEvent makes an event readable. Those of an exchange get the words of
+// decode makes an event readable. Those of an exchange get the words of
 // the exchange's JSON, without what is unknown.
-func decodeEvent(e *event) (EventRow, error) {
+func (e *event) decode() (EventRow, error) {
 	r := EventRow{Seq: e.seq, ID: e.id, Exchange: e.exchange, Type: e.typ, At: fromMicros(e.at)}
 	if e.removed {
 		return r, nil
 	}
-	if err := decodeVersion(e); err != nil {
+	if err := e.checkVersion(); err != nil {
 		return r, err
 	}
 	var err error

@@ -2,11 +2,9 @@ package audit
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"sallyport/internal/sqlite"
@@ -18,46 +16,6 @@ func OpenDatabase(path string) (*sql.DB, error) {
 	return sqlite.Open(path, sqlite.Options{Connections: 1})
 }
 
-// RecodeIntent decodes and encodes an intent's payload.
-func RecodeIntent(payload []byte) ([]byte, error) {
-	var in Intent
-	if err := decodeIntent(payload, &in); err != nil {
-		return nil, err
-	}
-	return appendIntent(nil, &in, &in.Instance), nil
-}
-
-// RecodeOutcome decodes and encodes an outcome's payload.
-func RecodeOutcome(payload []byte) ([]byte, error) {
-	var out Outcome
-	if err := decodeOutcome(payload, &out); err != nil {
-		return nil, err
-	}
-	return appendOutcome(nil, &out), nil
-}
-
-// RecodeMap decodes and encodes any other payload.
-func RecodeMap(payload []byte) ([]byte, error) {
-	m, err := decodeMap(payload)
-	if err != nil {
-		return nil, err
-	}
-	return encodeMap(m)
-}
-
-// EncodeIntent and EncodeOutcome encode what a Trail would store.
-func EncodeIntent(in *Intent, instance string) []byte {
-	return appendIntent(nil, in, &instance)
-}
-
-func EncodeOutcome(out *Outcome) []byte { return appendOutcome(nil, out) }
-
-// EncodeMap is the payload of any other event.
-func EncodeMap(m map[string]any) ([]byte, error) { return encodeMap(m) }
-
-// GlobMatch is the matching of operations.
-func GlobMatch(pattern, s string) bool { return globMatch(pattern, s) }
-
 // LimitPages makes the database full at n pages, as a full disk would; 0 takes
 // the limit away.
 func LimitPages(t *Trail, n int) error {
@@ -66,16 +24,6 @@ func LimitPages(t *Trail, n int) error {
 	}
 	_, err := t.writer().store.conn.ExecContext(context.Background(), fmt.Sprintf("PRAGMA max_page_count = %d", n))
 	return err
-}
-
-// Hasher returns what hashes one event after the other into a tree.
-func Hasher() func(payload []byte) {
-	var t tree
-	var row []byte
-	return func(payload []byte) {
-		e := event{seq: uint64(t.size + 1), typ: TypeIntent, payload: payload}
-		row = t.append(row[:0], leafHash(&e, sha256.Sum256(payload)))
-	}
 }
 
 // RemovePayloads removes payloads as retention does, but unannounced.
@@ -151,18 +99,4 @@ func (s *store) appendPlain(t *tree, e *event, hashed bool) error {
 func IndexWholePaths(t *Trail) {
 	x := &t.writer().projecting.projector.index
 	x.full.whole, x.open.whole = true, true
-}
-
-// EventKeys are the keys of the payload of an event of this type; nil if they are not all known.
-func EventKeys(name string) []string { return strings.Fields(eventTypeOf(name).keys) }
-
-// DecodedIntent and DecodedOutcome are what payloads say.
-func DecodedIntent(payload []byte) (in Intent, err error) {
-	err = decodeIntent(payload, &in)
-	return in, err
-}
-
-func DecodedOutcome(payload []byte) (out Outcome, err error) {
-	err = decodeOutcome(payload, &out)
-	return out, err
 }

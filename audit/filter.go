@@ -33,7 +33,7 @@ type Filter struct {
 	Limit  int       // 0 means all
 }
 
-// matches decides exactly; the SQL below only narrows.
+// matches decides exactly, by the exchange alone: what is found by terms or by columns is held to it.
 func (f *Filter) matches(x *Exchange) bool {
 	for _, field := range searchFields {
 		want := *field.filter(f)
@@ -50,6 +50,27 @@ func (f *Filter) matches(x *Exchange) bool {
 		(f.Since.IsZero() || !x.StartedAt.Before(f.Since)) &&
 		(f.Until.IsZero() || x.StartedAt.Before(f.Until)) &&
 		(f.Before == 0 || x.Seq < f.Before)
+}
+
+// matchesOperation reports whether an operation is the one that is wanted, or of the pattern.
+func (f *Filter) matchesOperation(operation string) bool {
+	return f.Operation == "" || globMatch(f.Operation, operation)
+}
+
+// eachOfKind calls fn with what is wanted of the fields that make up the kind of an exchange: the
+// column of the field and, where a pattern is wanted, only what it begins with.
+func (f *Filter) eachOfKind(fn func(column, want string, prefix bool)) {
+	for _, field := range searchFields {
+		want := *field.filter(f)
+		first, _, wild := strings.Cut(want, "*")
+		switch {
+		case field.in.tag == 0 || field.in.tag >= tagPath: // it makes up no kind
+		case !field.glob || !wild:
+			fn(field.name, want, false)
+		default:
+			fn(field.name, first, true)
+		}
+	}
 }
 
 // hasText reports whether a field that is found by any part of it has this text.
@@ -77,87 +98,6 @@ func globMatch(pattern, s string) bool {
 		_, s, ok = strings.Cut(s, first)
 	}
 	return false
-}
-
-// condition is a part of a WHERE clause and its arguments.
-type condition struct {
-	terms []string
-	args  []any
-}
-
-func (c *condition) add(term string, args ...any) {
-	c.terms = append(c.terms, term)
-	c.args = append(c.args, args...)
-}
-
-func (c *condition) text(column, value string) {
-	if value != "" {
-		c.add(column+" = ?", value)
-	}
-}
-
-func (c *condition) String() string {
-	if len(c.terms) == 0 {
-		return "1"
-	}
-	return strings.Join(c.terms, " AND ")
-}
-
-// kinds narrows the kinds an exchange may be of.
-func (f *Filter) kinds() condition {
-	var c condition
-	if f.Agent != uuid.Nil {
-		c.add("agent = ?", f.Agent[:])
-	}
-	for _, field := range searchFields {
-		want := *field.filter(f)
-		prefix, _, wild := strings.Cut(want, "*")
-		switch {
-		case field.in.tag == 0 || field.in.tag >= tagPath: // no column of kinds
-		case !field.glob || !wild:
-			c.text(field.name, want)
-		case prefix != "":
-			c.add("substr("+field.name+", 1, ?) = ?", len([]rune(prefix)), prefix)
-		}
-	}
-	return c
-}
-
-// segments narrows the segments by what they say of their exchanges.
-func (f *Filter) segments() condition {
-	var c condition
-	if !f.Since.IsZero() {
-		c.add("max_started >= ?", toMicros(f.Since))
-	}
-	if !f.Until.IsZero() {
-		c.add("min_started <= ?", toMicros(f.Until))
-	}
-	if f.Before != 0 {
-		c.add("first_seq < ?", int64(f.Before))
-	}
-	return c
-}
-
-// rows narrows the rows of exchanges (as x) apart from their kind. A row that
-// is open may have ended after the projection, so it always passes.
-func (f *Filter) rows() condition {
-	var c condition
-	if !f.Since.IsZero() {
-		c.add("x.started_at >= ?", toMicros(f.Since))
-	}
-	if !f.Until.IsZero() {
-		c.add("x.started_at <= ?", toMicros(f.Until))
-	}
-	if f.Before != 0 {
-		c.add("x.seq < ?", int64(f.Before))
-	}
-	if f.Outcome != "" {
-		c.add("(x.outcome_seq IS NULL OR x.outcome = ?)", f.Outcome)
-	}
-	if f.Status != 0 {
-		c.add("(x.outcome_seq IS NULL OR x.status = ?)", f.Status)
-	}
-	return c
 }
 
 // EventFilter selects events. An empty field matches everything.

@@ -94,7 +94,7 @@ func (f *Follower) whole(ctx context.Context, e *event, filter *Filter) (Record,
 		if f.which&Events == 0 || e.removed {
 			return Record{}, nil
 		}
-		row, err := decodeEvent(e)
+		row, err := e.decode()
 		if err != nil || !filter.matchesEvent(&row) {
 			return Record{}, err
 		}

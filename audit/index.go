@@ -40,6 +40,9 @@ func (x *index) of(seq int64) *segment {
 	return x.open
 }
 
+// fieldRows stands where a term does in the row that lists the seqs of a segment.
+const fieldRows = -1
+
 // termsAtOnce terms are inserted by one statement where there are so many.
 const termsAtOnce = 8
 
@@ -187,7 +190,7 @@ func (p *projector) markPush(ctx context.Context, s *store, push push) error {
 		return nil
 	}
 	var list []term
-	eachMark(details, func(m Mark) { list = append(list, newTerm(fieldMark, m.Value)) })
+	markTerms(details, func(t term) { list = append(list, t) })
 	return p.addLate(ctx, s, push.intentSeq, push.seq, list)
 }
 

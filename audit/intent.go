@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -91,6 +92,17 @@ type Event struct {
 	Exchange uuid.UUID
 	// Payload holds strings, booleans, numbers, and lists and maps of these.
 	Payload map[string]any
+}
+
+// check refuses an event that no log can keep.
+func (ev *Event) check() error {
+	switch {
+	case ev.Type == "" || len(ev.Type) > maxType:
+		return fmt.Errorf("record: type %q is empty or longer than %d bytes", ev.Type, maxType)
+	case ev.Type == TypeIntent || ev.Type == TypeOutcome:
+		return fmt.Errorf("record: type %q belongs to exchanges", ev.Type)
+	}
+	return nil
 }
 
 // NewID returns a new exchange id, a UUIDv7.

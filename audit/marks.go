@@ -1,5 +1,10 @@
 package audit
 
+import (
+	"encoding/base64"
+	"encoding/hex"
+)
+
 // MarkKind says what kind of thing a mark is, in words for people.
 type MarkKind string
 
@@ -68,4 +73,15 @@ func eachOtherMark(details map[string]any, fn func(Mark)) {
 			fn(Mark{MarkToken, sum})
 		}
 	}
+}
+
+// TokenMark is the mark of a token by its hash as GitHub's audit log shows it
+// (hashed_token: SHA-256 in base64): the same as the fingerprint of its
+// credential. It is false for what is no such hash.
+func TokenMark(hashed string) (string, bool) {
+	sum, err := base64.StdEncoding.DecodeString(hashed)
+	if err != nil || len(sum) != 32 {
+		return "", false
+	}
+	return hex.EncodeToString(sum), true
 }

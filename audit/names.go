@@ -3,6 +3,8 @@ package audit
 import (
 	"context"
 	"fmt"
+
+	"github.com/google/uuid"
 )
 
 // Names returns the names of a group that the trail knows, of exchanges and of what was
@@ -12,7 +14,7 @@ func (r *Reader) Names(ctx context.Context, by Group) (map[string]bool, error) {
 	add := func(x *Exchange) {
 		names[by.of(x)] = true
 		if by == ByAgent {
-			names[x.Who.id()] = true
+			names[idOf(x.Agent)] = true
 		}
 	}
 	err := r.snapshot(ctx, func(s *snapshot) error {
@@ -35,6 +37,14 @@ func (r *Reader) Names(ctx context.Context, by Group) (map[string]bool, error) {
 	return names, nil
 }
 
+// idOf is how people write an agent's id; "" for none.
+func idOf(agent uuid.UUID) string {
+	if agent == uuid.Nil {
+		return ""
+	}
+	return agent.String()
+}
+
 // namesOfEvents adds what events about agents and credentials name.
 func (s *snapshot) namesOfEvents(ctx context.Context, by Group, names map[string]bool) error {
 	keys := []string{string(by)}
@@ -45,7 +55,7 @@ func (s *snapshot) namesOfEvents(ctx context.Context, by Group, names map[string
 	return eachEvent(ctx, s.conn, query, nil, func(e *event) error {
 		m, err := decodeMap(e.payload)
 		if err != nil {
-			return eventError(e.seq, err)
+			return atEvent(e.seq, err)
 		}
 		for _, key := range keys {
 			if name, ok := m[key].(string); ok {

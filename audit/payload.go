@@ -181,18 +181,6 @@ func putKnown(m map[string]any, name string, at any) {
 	}
 }
 
-// kindBytes returns the run of fields at the start of an intent's payload that
-// make up its kind.
-func kindBytes(payload []byte) ([]byte, error) {
-	f := fields{rest: payload}
-	for len(f.rest) > 0 && f.rest[0] < tagPath {
-		if _, _, ok := f.next(); !ok {
-			return nil, f.err
-		}
-	}
-	return payload[:len(payload)-len(f.rest)], nil
-}
-
 // count is n + 1, or 0 for an unknown number.
 func count(n int64) uint64 { return uint64(min(max(n, -1), math.MaxInt64-1) + 1) }
 

@@ -93,43 +93,6 @@ func (b *projectionBatch) addOutcome(e *event, intentSeq uint64) error {
 	return b.p.endIndexed(ctx, b.store, int64(intentSeq), int64(e.seq), e.payload)
 }
 
-// result is what the projection tells of an outcome.
-type result struct {
-	outcome, refusal string
-	status           int64
-}
-
-// resultOf reads the fields of an outcome that queries filter by; they come first.
-func resultOf(payload []byte) (r result, err error) {
-	f := fields{rest: payload}
-	for tag, v, ok := f.next(); ok && tag <= tagStatus; tag, v, ok = f.next() {
-		switch tag {
-		case tagOutcome:
-			r.outcome = word(v)
-		case tagOutRefusal:
-			r.refusal = sqlText(v)
-		case tagStatus:
-			r.status = f.int(v)
-		}
-	}
-	return r, f.err
-}
-
-// textsOf reads the fields of an intent that the projection tells as they are, which
-// come right after those of its kind; rest is the payload without these.
-func textsOf(rest []byte) (path, resource string, err error) {
-	f := fields{rest: rest}
-	for tag, v, ok := f.next(); ok && tag <= tagResource; tag, v, ok = f.next() {
-		switch tag {
-		case tagPath:
-			path = sqlText(v)
-		case tagResource:
-			resource = sqlText(v)
-		}
-	}
-	return path, resource, f.err
-}
-
 func orNull(s string) any {
 	if s == "" {
 		return nil
@@ -137,17 +100,21 @@ func orNull(s string) any {
 	return s
 }
 
-// word returns one of the few outcomes without a copy for each exchange.
-func word(v []byte) string {
-	for _, w := range [...]string{ // as Outcomes, without a slice
-		OutcomeCompleted, OutcomeRefused, OutcomeUpstreamFailed, OutcomeTimedOut,
-		OutcomeClientGone, OutcomeRevoked, OutcomeInterrupted, OutcomeRejected,
-	} {
-		if string(v) == w {
-			return w
-		}
-	}
-	return string(v)
+// textsOf reads the texts of an intent that the projection tells as they are.
+func textsOf(rest []byte) (path, resource string, err error) {
+	p, r, err := excerptTexts(rest)
+	return sqlText(p), sqlText(r), err
+}
+
+// result is what the projection tells of an outcome.
+type result struct {
+	outcome, refusal string
+	status           int64
+}
+
+func resultOf(payload []byte) (result, error) {
+	e, err := excerptOutcome(payload)
+	return result{outcome: e.outcome, refusal: sqlText(e.refusal), status: e.status}, err
 }
 
 // flush writes the rows and moves the cursor.

@@ -14,9 +14,6 @@ import (
 	"sallyport/internal/sqlite"
 )
 
-// ErrNotFound is what is returned for what is not in the trail.
-var ErrNotFound = errors.New("not in the trail")
-
 // errStop ends an iteration that has all it wants.
 var errStop = errors.New("stop")
 
@@ -108,7 +105,7 @@ func (r *Reader) Events(ctx context.Context, f EventFilter, fn func(EventRow) er
 			return err
 		}
 		for _, e := range events {
-			row, err := decodeEvent(e)
+			row, err := e.decode()
 			if err != nil {
 				return err
 			}
@@ -159,7 +156,7 @@ func (r *Reader) Last(ctx context.Context, types ...string) (EventRow, error) {
 	if newest == nil {
 		return EventRow{}, fmt.Errorf("%w: no event of type %s", ErrNotFound, strings.Join(types, " or "))
 	}
-	return decodeEvent(newest)
+	return newest.decode()
 }
 
 const (

@@ -70,7 +70,7 @@ func (p *projector) fillNext(s *store) error {
 		first := int64(math.MinInt64) // nothing is left
 		for i := range rows {
 			if err := rows[i].fill(p); err != nil {
-				return eventError(uint64(rows[i].seq), err)
+				return atEvent(uint64(rows[i].seq), err)
 			}
 			first = rows[i].seq
 		}

@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"context"
 	"slices"
-	"strings"
-
-	"github.com/google/uuid"
 )
 
 // search is a filter made ready: the terms that every match has, and what must
@@ -14,95 +11,21 @@ import (
 type search struct {
 	*snapshot
 	filter *Filter
-	// terms are to be found all, each in one of its forms.
-	terms   [][]term
-	needles [][]byte // in the intent's payload
-	never   bool     // nothing can match
+	sought
 }
-
-// maxForms operations that a pattern means are looked for one by one; more are
-// looked for by what they begin with.
-const maxForms = 16
 
 // newSearch orders the terms so that those which few exchanges have come first.
 func (s *snapshot) newSearch(ctx context.Context, f *Filter) (*search, error) {
-	q := &search{snapshot: s, filter: f}
-	if f.Mark != "" {
-		q.terms = append(q.terms, []term{newTerm(fieldMark, f.Mark)})
-	}
-	for _, field := range searchFields {
-		if field.name == "agent_name" && f.Agent != uuid.Nil {
-			q.word(agentField.terms(), string(f.Agent[:]))
-		}
-		if field.glob { // it is told by the kinds
-			q.texts()
-			if err := q.operation(ctx, s); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		q.field(field, *field.filter(f))
-	}
-	if f.Status != 0 {
-		q.terms = append(q.terms, []term{term(fieldStatus)<<40 | term(f.Status)})
-	}
-	return q, nil
-}
-
-func (q *search) texts() {
-	for _, t := range grams(q.filter.Text) {
-		q.terms = append(q.terms, []term{t, hasLongPath})
-	}
-}
-
-// field looks for a word in an intent, where it is to be found as it is, or in an outcome.
-func (q *search) field(f *field, value string) {
-	switch {
-	case value == "":
-	case f.in.of != nil:
-		q.word(f.terms(), value)
-	default:
-		q.terms = append(q.terms, []term{newTerm(f.terms(), value)})
-	}
-}
-
-func (q *search) word(field byte, value string) {
-	if value != "" {
-		q.terms = append(q.terms, []term{newTerm(field, value)})
-		q.needles = append(q.needles, []byte(value))
-	}
-}
-
-// operation finds out what a pattern means: the operations that there are.
-func (q *search) operation(ctx context.Context, s *snapshot) error {
-	pattern := q.filter.Operation
-	prefix, _, wild := strings.Cut(pattern, "*")
-	if !wild {
-		q.word(tagOperation, pattern)
-		return nil
-	}
-	names, err := s.operations(ctx, pattern)
+	sought, err := f.seek(func() ([]string, error) { return s.operations(ctx, f) })
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if len(names) <= maxForms {
-		q.never = len(names) == 0
-		var forms []term
-		for _, name := range names {
-			forms = append(forms, newTerm(tagOperation, name))
-		}
-		q.terms = append(q.terms, forms)
-		return nil
-	}
-	if all := services(prefix); len(all) > 0 {
-		q.terms = append(q.terms, []term{newTerm(fieldService, all[len(all)-1])})
-	}
-	return nil
+	return &search{snapshot: s, filter: f, sought: sought}, nil
 }
 
 // operations returns those that a pattern means, skipping from one to the next
 // in the index of kinds.
-func (s *snapshot) operations(ctx context.Context, pattern string) ([]string, error) {
+func (s *snapshot) operations(ctx context.Context, f *Filter) ([]string, error) {
 	rows, err := s.conn.QueryContext(ctx, `WITH RECURSIVE each_one (name) AS (
 		SELECT min(operation) FROM kinds UNION ALL
 		SELECT (SELECT min(operation) FROM kinds WHERE operation > name) FROM each_one WHERE name IS NOT NULL)
@@ -117,7 +40,7 @@ func (s *snapshot) operations(ctx context.Context, pattern string) ([]string, er
 		if err := rows.Scan(&name); err != nil {
 			return nil, err
 		}
-		if globMatch(pattern, name) {
+		if f.matchesOperation(name) {
 			names = append(names, name)
 		}
 	}
@@ -188,7 +111,7 @@ func (q *search) withEnded(ctx context.Context, fn func(*Exchange) error) (in fu
 
 // recent looks at what is in no segment yet, one by one.
 func (q *search) recent(ctx context.Context, fn func(*Exchange) error) error {
-	c := q.filter.rows()
+	c := rowsOf(q.filter)
 	c.add("x.seq > ?", q.sealed)
 	rows, err := q.conn.QueryContext(ctx, selectExchanges+c.String()+" ORDER BY x.seq DESC", c.args...)
 	if err != nil {

@@ -37,7 +37,7 @@ func (s *snapshot) segments(ctx context.Context, where string, args ...any) ([]s
 const firstWindow = 4
 
 func (q *search) inSegments(ctx context.Context, fn func(*Exchange) error) error {
-	c := q.filter.segments()
+	c := segmentsOf(q.filter)
 	list, err := q.segments(ctx, c.String(), c.args...)
 	if err != nil {
 		return err
@@ -122,7 +122,7 @@ func ids(list []segmentRow) []int64 {
 func (q *search) window(ctx context.Context, list []segmentRow, fn func(*Exchange) error) error {
 	if len(q.terms) == 0 {
 		for _, seg := range list {
-			c := q.filter.rows()
+			c := rowsOf(q.filter)
 			c.add("x.seq BETWEEN ? AND ?", seg.first, seg.last)
 			if err := q.tell(ctx, c, fn); err != nil {
 				return err
@@ -221,7 +221,7 @@ func (q *search) tellRows(ctx context.Context, segment int64, rows *rowSet, fn f
 		for ; row >= 0 && len(some) < tellAtOnce; row = rows.last(row) {
 			some = append(some, seqs[row])
 		}
-		c := q.filter.rows()
+		c := rowsOf(q.filter)
 		c.add("x.seq IN (" + numbers(some) + ")")
 		if err := q.tell(ctx, c, fn); err != nil {
 			return err
@@ -245,7 +245,7 @@ func (s *snapshot) matches(ctx context.Context, f *Filter, x *Exchange) bool {
 	case f.Mark == "":
 		return f.matches(x)
 	case x.Details[DetailRefsTotal] == nil && x.Outcome.Details[DetailRejectedTotal] == nil:
-		return x.hasMark(f.Mark) && f.matches(x)
+		return x.hasMark(f.Mark, nil) && f.matches(x)
 	case !f.matches(x):
 		return false
 	}
@@ -256,5 +256,5 @@ func (s *snapshot) matches(ctx context.Context, f *Filter, x *Exchange) bool {
 		events = append(events, EventRow{Type: e.typ, Payload: details})
 		return err
 	})
-	return err == nil && (x.hasOtherMark(f.Mark) || x.moved(f.Mark, events))
+	return err == nil && x.hasMark(f.Mark, events)
 }

@@ -64,7 +64,7 @@ func (s *segment) end(seq int64, outcome []byte) error {
 // mark takes what else an exchange added before can be found by.
 func (s *segment) mark(seq int64, details map[string]any) {
 	if row, ok := rowOf(s.seqs, seq); ok {
-		eachMark(details, func(m Mark) { s.put(newTerm(fieldMark, m.Value), row) })
+		markTerms(details, func(t term) { s.put(t, row) })
 	}
 }
 
@@ -129,14 +129,14 @@ func readSegment(ctx context.Context, q querier, s *segment, first, last, cursor
 		}
 		copy(id[:], rawID)
 		if err := s.add(seq, started, id, intent); err != nil {
-			return eventError(uint64(seq), err)
+			return atEvent(uint64(seq), err)
 		}
 		if bytes.Contains(intent, []byte(DetailRefsTotal)) {
 			pushes[seq] = id
 		}
 		if outcomeSeq.Valid && outcomeSeq.Int64 <= cursor {
 			if err := s.end(seq, outcome); err != nil {
-				return eventError(uint64(outcomeSeq.Int64), err)
+				return atEvent(uint64(outcomeSeq.Int64), err)
 			}
 		}
 	}
@@ -152,7 +152,7 @@ func readPushes(ctx context.Context, q querier, s *segment, pushes map[int64]uui
 		err := eachEvent(ctx, q, selectPushes, []any{id[:]}, func(e *event) error {
 			details, err := decodeMap(e.payload)
 			if err != nil {
-				return eventError(e.seq, err)
+				return atEvent(e.seq, err)
 			}
 			s.mark(seq, details)
 			return nil

@@ -247,7 +247,7 @@ func (s *snapshot) some(ctx context.Context, c condition, wanted map[uuid.UUID]b
 func (s *snapshot) events(ctx context.Context, x *Exchange) ([]EventRow, error) {
 	var list []EventRow
 	add := func(e *event) error {
-		row, err := decodeEvent(e)
+		row, err := e.decode()
 		list = append(list, row)
 		return err
 	}

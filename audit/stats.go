@@ -6,40 +6,7 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
-	"time"
 )
-
-// Group is what Stats counts exchanges by.
-type Group string
-
-// The groups of Stats.
-const (
-	ByAgent       Group = "agent"
-	ByOwner       Group = "owner"
-	ByAccountable Group = "accountable"
-	ByHost        Group = "host"
-	ByOperation   Group = "operation"
-	ByCredential  Group = "credential"
-	ByPolicy      Group = "policy"
-	ByRule        Group = "rule"
-)
-
-// Groups are all of them, in the order in which people read them.
-func Groups() []Group {
-	return []Group{ByAgent, ByOwner, ByAccountable, ByHost, ByOperation, ByCredential, ByPolicy, ByRule}
-}
-
-// Count is how many exchanges of one agent, owner, host, operation and so on
-// there are, and what became of them.
-type Count struct {
-	Name      string    `json:"name"` // "" for exchanges without one
-	Exchanges uint64    `json:"exchanges"`
-	Completed uint64    `json:"completed"`
-	Refused   uint64    `json:"refused"`
-	Failed    uint64    `json:"failed"` // every other end
-	Open      uint64    `json:"open"`
-	Last      time.Time `json:"last"` // when the newest one started
-}
 
 // Stats counts the exchanges that match by one of their words, most first. Of
 // the filter it knows what is one word of an exchange, and the times; an
@@ -96,14 +63,6 @@ func (t *tally) add(x *Exchange, outcome sql.NullString, n uint64, last int64) {
 	}
 }
 
-// of is the word of x that it is counted by.
-func (g Group) of(x *Exchange) string {
-	if g == ByAgent {
-		return x.AgentName
-	}
-	return fieldOf(string(g)).value(x)
-}
-
 func (t *tally) sorted() []Count {
 	list := make([]Count, 0, len(t.counts))
 	for _, c := range t.counts {
@@ -158,7 +117,7 @@ func (s *snapshot) tally(ctx context.Context, f *Filter, t *tally) error {
 // kinds reads the kinds that f allows, by id, each as far as an exchange of it
 // is known.
 func (s *snapshot) kinds(ctx context.Context, f *Filter) (map[int64]*Exchange, error) {
-	c := f.kinds()
+	c := kindsOf(f)
 	rows, err := s.conn.QueryContext(ctx, "SELECT id, key FROM kinds WHERE "+c.String(), c.args...)
 	if err != nil {
 		return nil, fmt.Errorf("read kinds: %w", err)
@@ -175,9 +134,33 @@ func (s *snapshot) kinds(ctx context.Context, f *Filter) (map[int64]*Exchange, e
 		if err := decodeIntent(key, &x.Intent); err != nil {
 			return nil, fmt.Errorf("kind %d: %w", id, err)
 		}
-		if f.Operation == "" || globMatch(f.Operation, x.Operation) {
+		if f.matchesOperation(x.Operation) {
 			kinds[id] = x
 		}
 	}
 	return kinds, rows.Err()
+}
+
+// Candidates returns the agents of the exchanges that match, most exchanges
+// first, and the newest f.Limit of the exchanges; all of them are counted.
+func (r *Reader) Candidates(ctx context.Context, f Filter) ([]Candidate, []Exchange, error) {
+	limit := f.Limit
+	f.Limit = 0
+	var exchanges []Exchange
+	var agents Candidates
+	err := r.Each(ctx, f, func(x *Exchange) error {
+		if len(exchanges) < limit {
+			exchanges = append(exchanges, *x)
+		}
+		agents.Add(x)
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	list := append([]Candidate{}, agents.List()...)
+	slices.SortFunc(list, func(a, b Candidate) int {
+		return cmp.Or(cmp.Compare(b.Exchanges, a.Exchanges), b.Last.Compare(a.Last), cmp.Compare(a.Agent.String(), b.Agent.String()))
+	})
+	return list, exchanges, nil
 }

@@ -169,7 +169,7 @@ func (s *store) appendEntry(t *tree, e *entry) error {
 // appendEvent gives e its seq and hashes and collects it.
 func (s *store) appendEvent(t *tree, e *event) error {
 	e.seq = uint64(t.size + 1)
-	s.hashes[s.n] = t.append(s.hashes[s.n][:0], leafHash(e, sha256.Sum256(e.payload)))
+	s.hashes[s.n] = t.append(s.hashes[s.n][:0], e.leaf(sha256.Sum256(e.payload)))
 	s.rows[s.n] = e
 	s.n++
 	if s.n < insertRows {
@@ -389,3 +389,5 @@ func fillIDs(e *event, id, exchange []byte) error {
 	copy(e.exchange[:], exchange)
 	return nil
 }
+
+func atEvent(seq uint64, err error) error { return fmt.Errorf("event %d: %w", seq, err) }

@@ -73,7 +73,7 @@ func (t *Tables) Add(r Record) error {
 		r.Exchange.EachField(add)
 	} else {
 		stmt = t.events
-		r.Event.eachField(add)
+		r.Event.EachField(add)
 	}
 	if _, err := stmt.Exec(t.args...); err != nil {
 		return fmt.Errorf("add %s %s: %w", r.Type(), r.ID(), err)
@@ -120,11 +120,4 @@ func withoutZero(s string) string {
 		return strings.ReplaceAll(s, "\x00", `\x00`)
 	}
 	return escapeBytes(s)
-}
-
-// eachField calls fn with the members of the event's JSON in their order.
-func (r *EventRow) eachField(fn func(name string, value []byte)) {
-	o := object{each: fn}
-	r.members(&o)
-	o.ended()
 }

@@ -17,7 +17,6 @@ const (
 	fieldStatus  = 42
 	fieldMark    = 43
 	fieldLong    = 45 // the path is longer than is indexed
-	fieldRows    = -1 // not a term: the seqs of a segment's rows
 )
 
 // newTerm is the term of a field's value (FNV-1a).
@@ -81,6 +80,11 @@ func intentTerms(payload []byte, whole bool, put func(term)) error {
 	return f.err
 }
 
+// markTerms calls put for the terms of what other systems show, as far as details tell it.
+func markTerms(details map[string]any, put func(term)) {
+	eachMark(details, func(m Mark) { put(newTerm(fieldMark, m.Value)) })
+}
+
 // outcomeTerms calls put for every term of an outcome's payload.
 func outcomeTerms(payload []byte, put func(term)) error {
 	f := fields{rest: payload}
@@ -97,7 +101,7 @@ func (f *fields) terms(field *field, v []byte, packed, whole bool, put func(term
 	find := field.find
 	switch {
 	case find&findMarks != 0:
-		eachMark(f.details(v), func(m Mark) { put(newTerm(fieldMark, m.Value)) })
+		markTerms(f.details(v), put)
 	case find&findMark != 0 && packed:
 		put(newTerm(fieldMark, f.packed(v)))
 	case find&findMark != 0:
@@ -130,9 +134,9 @@ func textTerms(text []byte, put func(term)) {
 // isCommit tells a commit from the word for none, which is all zeros.
 func isCommit(s string) bool { return strings.Trim(s, "0") != "" }
 
-// hasMark reports whether another system shows x by this mark.
-func (x *Exchange) hasMark(mark string) bool {
-	return x.hasOtherMark(mark) || x.moved(mark, nil)
+// hasMark reports whether another system shows x by this mark; events are those beside x.
+func (x *Exchange) hasMark(mark string, events []EventRow) bool {
+	return x.hasOtherMark(mark) || x.moved(mark, events)
 }
 
 // moved is Moved for one commit; none is no commit.

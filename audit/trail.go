@@ -63,17 +63,6 @@ type Trail struct {
 	closeErr  error
 }
 
-// Stats describes the writer's work since Open.
-type Stats struct {
-	Queue      int           // calls and outcomes waiting for the next commit
-	Backlog    int           // of these, outcomes kept after a failed commit
-	Events     uint64        // events in the trail
-	Commits    uint64        // group commits since Open
-	LastCommit time.Duration // how long the last one took
-	AvgCommit  time.Duration // moving average
-	Lag        uint64        // events not yet projected
-}
-
 // Open opens or creates the trail, brings its schema up to date, projects what
 // is not projected yet and closes the intents that a crash left open as
 // interrupted. Those of another process that still lives stay open until it has
@@ -231,16 +220,6 @@ func (t *Trail) Record(ctx context.Context, ev Event) error {
 	return t.commit(ctx, e)
 }
 
-func (ev *Event) check() error {
-	switch {
-	case ev.Type == "" || len(ev.Type) > maxType:
-		return fmt.Errorf("record: type %q is empty or longer than %d bytes", ev.Type, maxType)
-	case ev.Type == TypeIntent || ev.Type == TypeOutcome:
-		return fmt.Errorf("record: type %q belongs to exchanges", ev.Type)
-	}
-	return nil
-}
-
 // ready refuses at once what cannot be committed now.
 func (t *Trail) ready(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
@@ -318,29 +297,4 @@ func (t *Trail) Stats() Stats {
 		AvgCommit:  time.Duration(s.avg.Load()),
 		Lag:        uint64(max(s.lag.Load(), 0)),
 	}
-}
-
-// intent makes e's first event the intent in.
-func (e *entry) intent(in *Intent, instance *string, now func() time.Time) {
-	ev := &e.events[0]
-	at := in.StartedAt
-	if at.IsZero() {
-		at = now()
-	}
-	// The exchange's id is also the intent's: one is made, one is stored.
-	ev.fill(TypeIntent, in.ID, in.ID, at)
-	ev.payload = appendIntent(ev.payload[:0], in, instance)
-	e.n = 1
-}
-
-// outcome makes e's next event the outcome of exchange id.
-func (e *entry) outcome(id uuid.UUID, now time.Time, out *Outcome) {
-	ev := &e.events[e.n]
-	at := out.EndedAt
-	if at.IsZero() {
-		at = now
-	}
-	ev.fill(TypeOutcome, NewID(), id, at)
-	ev.payload = appendOutcome(ev.payload[:0], out)
-	e.n++
 }

@@ -116,6 +116,30 @@ func (r *Reader) VerifyWith(ctx context.Context, o VerifyOptions) (Report, error
 	return v.report, err
 }
 
+// conclude says what all of it comes to, after err. That the log is missing is told after
+// whatever else is wrong: it may be the reason of that, but need not be.
+func (v *verifier) conclude(err error) {
+	r := &v.report
+	r.Problems = append([]string{}, v.problems...)
+	missing := v.mark == markOpen && !v.running && !v.logged
+	switch {
+	case err != nil || len(r.Problems) > 0:
+		r.State = StateDamaged
+	case missing:
+		r.State = StateIncomplete
+	case v.mark == markOpen && !v.running, v.mark == markCopied && r.Live > 0:
+		r.State = StateOpen
+	default:
+		r.State, r.OK = StateWhole, true
+	}
+	if r.State == StateOpen {
+		r.OK = true
+	}
+	if missing {
+		r.Problems = append(r.Problems, "the end of the trail is missing: it was being written, and its write-ahead log (the file of the same name with -wal) is not beside it")
+	}
+}
+
 func (v *verifier) run(ctx context.Context, s *snapshot) error {
 	v.snapshot = s
 	var err error
@@ -232,7 +256,7 @@ func (v *verifier) verifyEvent(e *event, stored []byte) error {
 			return err
 		}
 	}
-	v.hashes = v.tree.append(v.hashes[:0], leafHash(e, sum))
+	v.hashes = v.tree.append(v.hashes[:0], e.leaf(sum))
 	if string(v.hashes) != string(stored) {
 		return v.stop("event %d was altered: its hash is not the one stored with it", e.seq)
 	}
@@ -255,7 +279,7 @@ func (v *verifier) checkPayload(e *event) error {
 	if e.removed {
 		return nil
 	}
-	if err := decodeVersion(e); err != nil {
+	if err := e.checkVersion(); err != nil {
 		return err
 	}
 	var err error
@@ -277,7 +301,7 @@ func (v *verifier) checkPayload(e *event) error {
 		}
 	}
 	if err != nil {
-		return eventError(e.seq, err)
+		return atEvent(e.seq, err)
 	}
 	return nil
 }

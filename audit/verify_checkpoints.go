@@ -10,17 +10,6 @@ import (
 	"strings"
 )
 
-// VerifyOptions are what Verify may check beyond the trail itself.
-type VerifyOptions struct {
-	// PublicKey verifies the signatures of checkpoints (a note verifier key).
-	PublicKey string
-	// Checkpoint is a signed checkpoint kept elsewhere. It alone can show that
-	// the trail was rolled back, cut, or made anew since; it needs PublicKey.
-	Checkpoint []byte
-	// Progress is told now and then how many events are verified.
-	Progress func(done, total uint64)
-}
-
 // expectation is a root that the tree must have at a size.
 type expectation struct {
 	Checkpoint

@@ -32,11 +32,3 @@ func (w Who) Payload() map[string]any {
 	}
 	return m
 }
-
-// id is the agent's, "" for none.
-func (w Who) id() string {
-	if w.Agent == uuid.Nil {
-		return ""
-	}
-	return w.Agent.String()
-}

@@ -52,3 +52,15 @@ func (in *Intent) kindTargets(agent *[]byte) []any {
 	}
 	return targets
 }
+
+// kindBytes returns the run of fields at the start of an intent's payload that
+// make up its kind.
+func kindBytes(payload []byte) ([]byte, error) {
+	f := fields{rest: payload}
+	for len(f.rest) > 0 && f.rest[0] < tagPath {
+		if _, _, ok := f.next(); !ok {
+			return nil, f.err
+		}
+	}
+	return payload[:len(payload)-len(f.rest)], nil
+}

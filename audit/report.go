@@ -52,26 +52,13 @@ const (
 	StateDamaged    State = "damaged"
 )
 
-// conclude says what all of it comes to, after err. That the log is missing is told after
-// whatever else is wrong: it may be the reason of that, but need not be.
-func (v *verifier) conclude(err error) {
-	r := &v.report
-	r.Problems = append([]string{}, v.problems...)
-	missing := v.mark == markOpen && !v.running && !v.logged
-	switch {
-	case err != nil || len(r.Problems) > 0:
-		r.State = StateDamaged
-	case missing:
-		r.State = StateIncomplete
-	case v.mark == markOpen && !v.running, v.mark == markCopied && r.Live > 0:
-		r.State = StateOpen
-	default:
-		r.State, r.OK = StateWhole, true
-	}
-	if r.State == StateOpen {
-		r.OK = true
-	}
-	if missing {
-		r.Problems = append(r.Problems, "the end of the trail is missing: it was being written, and its write-ahead log (the file of the same name with -wal) is not beside it")
-	}
+// VerifyOptions are what Verify may check beyond the trail itself.
+type VerifyOptions struct {
+	// PublicKey verifies the signatures of checkpoints (a note verifier key).
+	PublicKey string
+	// Checkpoint is a signed checkpoint kept elsewhere. It alone can show that
+	// the trail was rolled back, cut, or made anew since; it needs PublicKey.
+	Checkpoint []byte
+	// Progress is told now and then how many events are verified.
+	Progress func(done, total uint64)
 }

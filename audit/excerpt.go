@@ -1,0 +1,53 @@
+package audit
+
+// outcomeExcerpt is what is asked of an outcome most.
+type outcomeExcerpt struct {
+	outcome string
+	refusal []byte
+	status  int64
+}
+
+// excerptOutcome reads the fields of an outcome that queries filter by, which come first, without the
+// cost of reading all.
+func excerptOutcome(payload []byte) (r outcomeExcerpt, err error) {
+	f := fields{rest: payload}
+	for tag, v, ok := f.next(); ok && tag <= tagStatus; tag, v, ok = f.next() {
+		switch tag {
+		case tagOutcome:
+			r.outcome = word(v)
+		case tagOutRefusal:
+			r.refusal = v
+		case tagStatus:
+			r.status = f.int(v)
+		}
+	}
+	return r, f.err
+}
+
+// excerptTexts reads path and resource of an intent, which come right after the fields of its
+// kind; rest is the payload without these.
+func excerptTexts(rest []byte) (path, resource []byte, err error) {
+	f := fields{rest: rest}
+	for tag, v, ok := f.next(); ok && tag <= tagResource; tag, v, ok = f.next() {
+		switch tag {
+		case tagPath:
+			path = v
+		case tagResource:
+			resource = v
+		}
+	}
+	return path, resource, f.err
+}
+
+// word returns one of the few outcomes without a copy for each exchange.
+func word(v []byte) string {
+	for _, w := range [...]string{ // as Outcomes, without a slice
+		OutcomeCompleted, OutcomeRefused, OutcomeUpstreamFailed, OutcomeTimedOut,
+		OutcomeClientGone, OutcomeRevoked, OutcomeInterrupted, OutcomeRejected,
+	} {
+		if string(v) == w {
+			return w
+		}
+	}
+	return string(v)
+}
