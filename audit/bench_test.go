@@ -1,62 +1,10 @@
-//go:build unix
-
 package audit_test
 
 import (
-	"context"
-	"fmt"
-	"sync"
-	"syscall"
 	"testing"
-
-	"github.com/stretchr/testify/require"
 
 	"sallyport/audit"
 )
-
-// BenchmarkBeginEnd is the cost of one exchange: its intent waited for, its
-// outcome not, the projection included. cpu-us/op is the whole process's.
-func BenchmarkBeginEnd(b *testing.B) {
-	for _, durability := range []string{audit.DurabilityCommit, audit.DurabilityFsync} {
-		for _, waiters := range []int{1, 16, 128} {
-			b.Run(fmt.Sprintf("%s/%d", durability, waiters), func(b *testing.B) {
-				trail, _ := open(b, func(c *audit.Config) { c.Durability = durability })
-				b.ReportAllocs()
-				b.ResetTimer()
-				before := cpuMicros(b)
-				exchanges(b, trail, waiters, b.N)
-				require.NoError(b, trail.Close(context.Background()))
-				b.ReportMetric(float64(2*b.N)/float64(trail.Stats().Commits), "events/commit")
-				b.ReportMetric((cpuMicros(b)-before)/float64(b.N), "cpu-us/op")
-				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "exchanges/s")
-			})
-		}
-	}
-}
-
-func exchanges(tb testing.TB, trail *audit.Trail, waiters, n int) {
-	var wg sync.WaitGroup
-	for i := range waiters {
-		wg.Go(func() {
-			in, out := intent(), outcome()
-			for range n/waiters + min(1, max(0, n%waiters-i)) {
-				in.ID = audit.NewID()
-				if err := trail.Begin(context.Background(), in); err != nil {
-					tb.Error(err)
-					return
-				}
-				trail.End(in.ID, out)
-			}
-		})
-	}
-	wg.Wait()
-}
-
-func cpuMicros(tb testing.TB) float64 {
-	var u syscall.Rusage
-	require.NoError(tb, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
-	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e3
-}
 
 // BenchmarkHash is what the tree adds to an exchange: the hashes of two events.
 func BenchmarkHash(b *testing.B) {

@@ -19,14 +19,14 @@ type Checkpoint struct {
 	Root   tlog.Hash
 }
 
-// text is what is signed, as C2SP tlog-checkpoint has it.
-func (c Checkpoint) text() string {
+// Text is what is signed, as C2SP tlog-checkpoint has it.
+func (c Checkpoint) Text() string {
 	return fmt.Sprintf("%s\n%d\n%s\n", c.Origin, c.Size, c.Root)
 }
 
 // OpenCheckpoint verifies a signed checkpoint with the public key.
 func OpenCheckpoint(signed []byte, publicKey string) (Checkpoint, error) {
-	verifier, err := verifierOf(publicKey)
+	verifier, err := VerifierOf(publicKey)
 	if err != nil {
 		return Checkpoint{}, fmt.Errorf("checkpoint: %w", err)
 	}
@@ -34,10 +34,10 @@ func OpenCheckpoint(signed []byte, publicKey string) (Checkpoint, error) {
 	if err != nil {
 		return Checkpoint{}, fmt.Errorf("checkpoint: %w", err)
 	}
-	return parseCheckpoint(n.Text, verifier.Name())
+	return ParseCheckpoint(n.Text, verifier.Name())
 }
 
-func parseCheckpoint(text, origin string) (Checkpoint, error) {
+func ParseCheckpoint(text, origin string) (Checkpoint, error) {
 	lines := strings.Split(text, "\n")
 	if len(lines) != 4 || lines[3] != "" || lines[0] != origin {
 		return Checkpoint{}, errors.New("checkpoint: not the text of a checkpoint of this origin")
@@ -60,8 +60,8 @@ type SignedCheckpoint struct {
 	Note string    // the signed text, which OpenCheckpoint verifies
 }
 
-// verifierOf is what verifies the signatures of a public key.
-func verifierOf(publicKey string) (note.Verifier, error) {
+// VerifierOf is what verifies the signatures of a public key.
+func VerifierOf(publicKey string) (note.Verifier, error) {
 	v, err := note.NewVerifier(strings.TrimSpace(publicKey))
 	if err != nil {
 		return nil, fmt.Errorf("public key: %w", err)
@@ -71,7 +71,7 @@ func verifierOf(publicKey string) (note.Verifier, error) {
 
 // OpenText verifies what was signed as a text, and returns the text.
 func OpenText(signed, publicKey string) (string, error) {
-	v, err := verifierOf(publicKey)
+	v, err := VerifierOf(publicKey)
 	if err != nil {
 		return "", err
 	}

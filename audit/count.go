@@ -34,8 +34,8 @@ type Count struct {
 	Last      time.Time `json:"last"` // when the newest one started
 }
 
-// of is the word of x that it is counted by.
-func (g Group) of(x *Exchange) string {
+// Of is the word of x that it is counted by.
+func (g Group) Of(x *Exchange) string {
 	if g == ByAgent {
 		return x.AgentName
 	}

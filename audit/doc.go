@@ -1,35 +1,19 @@
-// Package audit is the append-only trail: who did what, on whose
+// Package audit is what the trail says, as values: who did what, on whose
 // responsibility, by which rule, with which credential, and what came of it.
 //
-// It promises that Begin returns only when the intent is committed, that what
-// was committed is never changed (retention may remove payloads, announced by
-// an event, and keeps their hashes), that an outcome given to End is written or
-// kept until it can be, and that every intent gets exactly one outcome: what a
-// crash leaves open is closed as interrupted at the next start. When the trail
-// cannot be written, Begin fails within two seconds and the trail heals by
-// itself when the cause is gone. It never stores a secret knowingly, never
-// writes to a file that is not the trail it opened, and never makes a lost
-// database anew while it runs.
-//
-// # Files
-//
-// The trail is one SQLite database in WAL mode, readable by any process
-// (mode=ro) at any time. Beside it, PATH-writer is locked (flock) by the one
-// process that writes.
+// It has the words (types of events, outcomes, marks), one table of all fields of a
+// row (field.go), which drives payloads, JSON, OCSF, filters and what is searched for,
+// the tree that proves that nothing was changed, and what is asked and answered:
+// filters, counts, reports, proofs. It opens no file and no database; audit/trail
+// keeps all of it in SQLite. It never knows a secret.
 //
 // # Events
 //
-// The table events is the truth. Its columns are seq (1, 2, 3, without gaps),
-// id (16 bytes), exchange (16 bytes or NULL), type, at (microseconds since
-// 1970, UTC), encoding_version, payload, and hashes. An exchange has an event
-// of type "intent", whose id is the exchange's, and one of type "outcome";
-// their at is when the exchange started and ended. Other types are whatever
-// was recorded. The tables exchanges, kinds, segments and terms are made from
-// events for queries to use, and can be made again (Rebuild); the view requests
-// tells them to other programs. documents holds
-// texts by their SHA-256, each with an event of type "document.stored";
-// checkpoints holds signed heads of the tree by size; removed holds the hashes of
-// the payloads that retention has removed, which are NULL in events.
+// An event has a seq (1, 2, 3, without gaps), an id, the exchange that it belongs
+// to if there is one, a type, a time (microseconds since 1970, UTC) and a payload.
+// An exchange has an event of type "intent", whose id is the exchange's, and one of
+// type "outcome"; their times are when the exchange started and ended. Other types
+// are whatever was recorded. Retention may remove payloads; their hashes stay.
 //
 // # Payload encoding, version 1
 //
@@ -74,7 +58,7 @@
 //	exchange (16, zero if none) || length of type (1) || type ||
 //	SHA-256 of payload (32)
 //
-// numbers big-endian. The column hashes holds the 32 bytes of the leaf and of
+// numbers big-endian. Stored with an event, as its hashes, are the 32 bytes of the leaf and of
 // every larger complete subtree that this leaf completes, smallest first: the
 // hash of leaves n·2^l to (n+1)·2^l-1 is in the row of seq (n+1)·2^l at offset
 // 32·l. Row and hashes commit or fail together.

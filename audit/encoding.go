@@ -9,9 +9,9 @@ import (
 	"unicode/utf8"
 )
 
-// encodingVersion is the payload encoding that this program writes and the
+// EncodingVersion is the payload encoding that this program writes and the
 // newest it reads. doc.go describes it.
-const encodingVersion = 1
+const EncodingVersion = 1
 
 var errEncoding = errors.New("payload is not canonically encoded")
 

@@ -10,16 +10,16 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// event is one row of the events table, apart from its hashes.
-type event struct {
-	seq      uint64
-	id       uuid.UUID
-	exchange uuid.UUID // Nil when it belongs to none
-	typ      string    // the column type
-	at       int64     // Unix microseconds
-	version  int64
-	payload  []byte
-	removed  bool // retention has removed the payload
+// Encoded is one row of the events table, apart from its hashes.
+type Encoded struct {
+	Seq      uint64
+	ID       uuid.UUID
+	Exchange uuid.UUID // Nil when it belongs to none
+	Type     string    // the column type
+	At       int64     // Unix microseconds
+	Version  int64
+	Payload  []byte
+	Removed  bool // retention has removed the payload
 }
 
 // leafForm is the first byte of the bytes that a leaf is the hash of.
@@ -31,36 +31,36 @@ const leafForm = 1
 //
 //	1 || seq (8) || at (8) || encoding_version (4) || id (16) || exchange (16) ||
 //	length of type (1) || type || SHA-256 of payload (32)
-func appendLeaf(b []byte, e *event, payload [sha256.Size]byte) []byte {
+func appendLeaf(b []byte, e *Encoded, payload [sha256.Size]byte) []byte {
 	b = append(b, leafForm)
-	b = binary.BigEndian.AppendUint64(b, e.seq)
-	b = binary.BigEndian.AppendUint64(b, uint64(e.at))
-	b = binary.BigEndian.AppendUint32(b, uint32(e.version))
-	b = append(b, e.id[:]...)
-	b = append(b, e.exchange[:]...)
-	b = append(b, byte(len(e.typ)))
-	b = append(b, e.typ...)
+	b = binary.BigEndian.AppendUint64(b, e.Seq)
+	b = binary.BigEndian.AppendUint64(b, uint64(e.At))
+	b = binary.BigEndian.AppendUint32(b, uint32(e.Version))
+	b = append(b, e.ID[:]...)
+	b = append(b, e.Exchange[:]...)
+	b = append(b, byte(len(e.Type)))
+	b = append(b, e.Type...)
 	return append(b, payload[:]...)
 }
 
-// leaf is the leaf of e in the tree, by the hash of its payload.
-func (e *event) leaf(payload [sha256.Size]byte) tlog.Hash {
-	var buf [128 + maxType]byte
+// Leaf is the leaf of e in the tree, by the hash of its payload.
+func (e *Encoded) Leaf(payload [sha256.Size]byte) tlog.Hash {
+	var buf [128 + MaxType]byte
 	return tlog.RecordHash(appendLeaf(buf[:0], e, payload))
 }
 
-// maxType bounds an event's type, so that its length fits one byte.
-const maxType = 64
+// MaxType bounds an event's type, so that its length fits one byte.
+const MaxType = 64
 
-// toMicros is how the trail keeps a time; the zero time is 0.
-func toMicros(t time.Time) int64 {
+// ToMicros is how the trail keeps a time; the zero time is 0.
+func ToMicros(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}
 	return t.UnixMicro()
 }
 
-func fromMicros(us int64) time.Time {
+func FromMicros(us int64) time.Time {
 	if us == 0 {
 		return time.Time{}
 	}
@@ -70,26 +70,26 @@ func fromMicros(us int64) time.Time {
 // timeFormat is how the trail writes a time: RFC 3339, UTC, microseconds.
 const timeFormat = "2006-01-02T15:04:05.000000Z07:00"
 
-func formatTime(t time.Time) string { return t.UTC().Format(timeFormat) }
+func FormatTime(t time.Time) string { return t.UTC().Format(timeFormat) }
 
-// isRemoved reports whether retention has removed the payload. Only those of
+// IsRemoved reports whether retention has removed the payload. Only those of
 // exchanges are, and of what stands beside their rows; these are never empty, which
 // reads as NULL does.
-func isRemoved(kind string, payload []byte) bool {
+func IsRemoved(kind string, payload []byte) bool {
 	return payload == nil && (kind == TypeIntent || kind == TypeOutcome || kind == TypePushRefs || kind == TypeCalls)
 }
 
-// checkVersion refuses a payload that a newer program wrote.
-func (e *event) checkVersion() error {
-	if e.version != encodingVersion {
-		return fmt.Errorf("event %d: encoding version %d is not known: use the newer program", e.seq, e.version)
+// CheckVersion refuses a payload that a newer program wrote.
+func (e *Encoded) CheckVersion() error {
+	if e.Version != EncodingVersion {
+		return fmt.Errorf("event %d: encoding version %d is not known: use the newer program", e.Seq, e.Version)
 	}
 	return nil
 }
 
 func eventError(seq uint64, err error) error { return fmt.Errorf("event %d: %w", seq, err) }
 
-// fill sets what every event has.
-func (e *event) fill(kind string, id, exchange uuid.UUID, at time.Time) {
-	e.id, e.exchange, e.typ, e.at, e.version = id, exchange, kind, toMicros(at), encodingVersion
+// Fill sets what every event has.
+func (e *Encoded) Fill(kind string, id, exchange uuid.UUID, at time.Time) {
+	e.ID, e.Exchange, e.Type, e.At, e.Version = id, exchange, kind, ToMicros(at), EncodingVersion
 }

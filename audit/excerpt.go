@@ -1,32 +1,32 @@
 package audit
 
-// outcomeExcerpt is what is asked of an outcome most.
-type outcomeExcerpt struct {
-	outcome string
-	refusal []byte
-	status  int64
+// OutcomeExcerpt is what is asked of an outcome most.
+type OutcomeExcerpt struct {
+	Outcome string
+	Refusal []byte
+	Status  int64
 }
 
-// excerptOutcome reads the fields of an outcome that queries filter by, which come first, without the
+// ExcerptOutcome reads the fields of an outcome that queries filter by, which come first, without the
 // cost of reading all.
-func excerptOutcome(payload []byte) (r outcomeExcerpt, err error) {
+func ExcerptOutcome(payload []byte) (r OutcomeExcerpt, err error) {
 	f := fields{rest: payload}
 	for tag, v, ok := f.next(); ok && tag <= tagStatus; tag, v, ok = f.next() {
 		switch tag {
 		case tagOutcome:
-			r.outcome = word(v)
+			r.Outcome = word(v)
 		case tagOutRefusal:
-			r.refusal = v
+			r.Refusal = v
 		case tagStatus:
-			r.status = f.int(v)
+			r.Status = f.int(v)
 		}
 	}
 	return r, f.err
 }
 
-// excerptTexts reads path and resource of an intent, which come right after the fields of its
+// ExcerptTexts reads path and resource of an intent, which come right after the fields of its
 // kind; rest is the payload without these.
-func excerptTexts(rest []byte) (path, resource []byte, err error) {
+func ExcerptTexts(rest []byte) (path, resource []byte, err error) {
 	f := fields{rest: rest}
 	for tag, v, ok := f.next(); ok && tag <= tagResource; tag, v, ok = f.next() {
 		switch tag {

@@ -73,34 +73,34 @@ func (x *Exchange) details() map[string]any {
 	return all
 }
 
-// fromIntent fills x from an intent event. A payload that retention has
+// ReadIntent fills x from an intent event. A payload that retention has
 // removed leaves everything but id, seq and time unknown.
-func (x *Exchange) fromIntent(e *event) error {
-	if !e.removed {
-		if err := e.checkVersion(); err != nil {
+func (x *Exchange) ReadIntent(e *Encoded) error {
+	if !e.Removed {
+		if err := e.CheckVersion(); err != nil {
 			return err
 		}
-		if err := decodeIntent(e.payload, &x.Intent); err != nil {
-			return eventError(e.seq, err)
+		if err := DecodeIntent(e.Payload, &x.Intent); err != nil {
+			return eventError(e.Seq, err)
 		}
 	}
-	x.ID, x.Seq, x.StartedAt = e.exchange, e.seq, fromMicros(e.at)
+	x.ID, x.Seq, x.StartedAt = e.Exchange, e.Seq, FromMicros(e.At)
 	return nil
 }
 
-// fromOutcome fills the rest from the outcome event.
-func (x *Exchange) fromOutcome(e *event) error {
-	x.Ended, x.OutcomeSeq = true, e.seq
+// ReadOutcome fills the rest from the outcome event.
+func (x *Exchange) ReadOutcome(e *Encoded) error {
+	x.Ended, x.OutcomeSeq = true, e.Seq
 	x.Outcome = Outcome{BytesSent: -1, BytesReceived: -1}
-	if !e.removed {
-		if err := e.checkVersion(); err != nil {
+	if !e.Removed {
+		if err := e.CheckVersion(); err != nil {
 			return err
 		}
-		if err := decodeOutcome(e.payload, &x.Outcome); err != nil {
-			return eventError(e.seq, err)
+		if err := DecodeOutcome(e.Payload, &x.Outcome); err != nil {
+			return eventError(e.Seq, err)
 		}
 	}
-	x.Outcome.EndedAt = fromMicros(e.at)
+	x.Outcome.EndedAt = FromMicros(e.At)
 	return nil
 }
 
@@ -141,31 +141,31 @@ func (r *EventRow) EachField(fn func(name string, value []byte)) {
 // MarshalJSON is AppendJSON for encoding/json.
 func (r EventRow) MarshalJSON() ([]byte, error) { return r.AppendJSON(nil), nil }
 
-// decode makes an event readable. Those of an exchange get the words of
+// Decode makes an event readable. Those of an exchange get the words of
 // the exchange's JSON, without what is unknown.
-func (e *event) decode() (EventRow, error) {
-	r := EventRow{Seq: e.seq, ID: e.id, Exchange: e.exchange, Type: e.typ, At: fromMicros(e.at)}
-	if e.removed {
+func (e *Encoded) Decode() (EventRow, error) {
+	r := EventRow{Seq: e.Seq, ID: e.ID, Exchange: e.Exchange, Type: e.Type, At: FromMicros(e.At)}
+	if e.Removed {
 		return r, nil
 	}
-	if err := e.checkVersion(); err != nil {
+	if err := e.CheckVersion(); err != nil {
 		return r, err
 	}
 	var err error
-	switch e.typ {
+	switch e.Type {
 	case TypeIntent:
 		var in Intent
-		err = decodeIntent(e.payload, &in)
+		err = DecodeIntent(e.Payload, &in)
 		r.Payload = in.known()
 	case TypeOutcome:
 		var out Outcome
-		err = decodeOutcome(e.payload, &out)
+		err = DecodeOutcome(e.Payload, &out)
 		r.Payload = out.known()
 	default:
-		r.Payload, err = decodeMap(e.payload)
+		r.Payload, err = DecodeMap(e.Payload)
 	}
 	if err != nil {
-		return r, eventError(e.seq, err)
+		return r, eventError(e.Seq, err)
 	}
 	return r, nil
 }

@@ -1,102 +1,67 @@
 package audit
 
 import (
-	"context"
-	"database/sql"
-	"errors"
-	"fmt"
-	"time"
-
-	"sallyport/internal/sqlite"
+	"crypto/sha256"
+	"strings"
 )
 
-// OpenDatabase opens the file of a trail as an intruder or another process
-// would, beside the package.
-func OpenDatabase(path string) (*sql.DB, error) {
-	return sqlite.Open(path, sqlite.Options{Connections: 1})
-}
-
-// LimitPages makes the database full at n pages, as a full disk would; 0 takes
-// the limit away.
-func LimitPages(t *Trail, n int) error {
-	if n == 0 {
-		n = 1 << 30
+// RecodeIntent decodes and encodes an intent's payload.
+func RecodeIntent(payload []byte) ([]byte, error) {
+	var in Intent
+	if err := DecodeIntent(payload, &in); err != nil {
+		return nil, err
 	}
-	_, err := t.writer().store.conn.ExecContext(context.Background(), fmt.Sprintf("PRAGMA max_page_count = %d", n))
-	return err
+	return AppendIntent(nil, &in, &in.Instance), nil
 }
 
-// RemovePayloads removes payloads as retention does, but unannounced.
-func RemovePayloads(path string, seqs ...int64) error {
-	s, err := reopenStore(path, DurabilityCommit)
+// RecodeOutcome decodes and encodes an outcome's payload.
+func RecodeOutcome(payload []byte) ([]byte, error) {
+	var out Outcome
+	if err := DecodeOutcome(payload, &out); err != nil {
+		return nil, err
+	}
+	return AppendOutcome(nil, &out), nil
+}
+
+// RecodeMap decodes and encodes any other payload.
+func RecodeMap(payload []byte) ([]byte, error) {
+	m, err := DecodeMap(payload)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return errors.Join(removePair(context.Background(), s.conn, [2]int64(seqs)), s.close())
+	return EncodeMap(m)
 }
 
-// SmallSegments makes a segment of the index hold few exchanges.
-func SmallSegments(c *Config) { c.segment = 50 }
-
-// AppendOnly opens a new trail's store and returns what writes the events of
-// exchanges, eight in a commit, with or without the tree's hashes, and nothing
-// else.
-func AppendOnly(path string, hashed bool) (write func(*Intent, *Outcome) error, done func() error, err error) {
-	s, err := openStore(path, DurabilityCommit)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := errors.Join(sqlite.MigrateConn(context.Background(), s.conn, migrations()), s.prepare()); err != nil {
-		return nil, nil, errors.Join(err, s.close())
-	}
-	var t tree
-	var batch []*entry
-	write = func(in *Intent, out *Outcome) error {
-		e := new(entry)
-		in.ID = NewID()
-		instance := "i"
-		e.intent(in, &instance, time.Now)
-		e.outcome(in.ID, time.Now(), out)
-		if batch = append(batch, e); len(batch) < 8 {
-			return nil
-		}
-		defer func() { batch = batch[:0] }()
-		return s.inTx(func() error {
-			for _, e := range batch {
-				for i := range e.list() {
-					if err := s.appendPlain(&t, &e.events[i], hashed); err != nil {
-						return err
-					}
-				}
-			}
-			return s.flush()
-		})
-	}
-	return write, s.close, nil
+// EncodeIntent and EncodeOutcome encode what a log would store.
+func EncodeIntent(in *Intent, instance string) []byte {
+	return AppendIntent(nil, in, &instance)
 }
 
-// appendPlain is appendEvent, where hashed is not set without the hashes.
-func (s *store) appendPlain(t *tree, e *event, hashed bool) error {
-	if hashed {
-		return s.appendEvent(t, e)
+func EncodeOutcome(out *Outcome) []byte { return AppendOutcome(nil, out) }
+
+// GlobMatch is the matching of operations.
+func GlobMatch(pattern, s string) bool { return globMatch(pattern, s) }
+
+// Hasher returns what hashes one event after the other into a tree.
+func Hasher() func(payload []byte) {
+	var t Tree
+	var row []byte
+	return func(payload []byte) {
+		e := Encoded{Seq: uint64(t.Size + 1), Type: TypeIntent, Payload: payload}
+		row = t.Append(row[:0], e.Leaf(sha256.Sum256(payload)))
 	}
-	t.size++
-	e.seq = uint64(t.size)
-	s.hashes[s.n], s.rows[s.n] = []byte{}, e
-	if s.n++; s.n < insertRows {
-		return nil
-	}
-	for i := range s.rows {
-		s.bind(s.insertRows, i*columns, i)
-	}
-	s.n = 0
-	_, err := s.insertRows.Exec()
-	return err
 }
 
-// IndexWholePaths has the segments of a trail that was just opened indexed as older programs
-// did. It must come before the first event.
-func IndexWholePaths(t *Trail) {
-	x := &t.writer().projecting.projector.index
-	x.full.whole, x.open.whole = true, true
+// EventKeys are the keys of the payload of an event of this type; nil if they are not all known.
+func EventKeys(name string) []string { return strings.Fields(eventTypeOf(name).keys) }
+
+// DecodedIntent and DecodedOutcome are what payloads say.
+func DecodedIntent(payload []byte) (in Intent, err error) {
+	err = DecodeIntent(payload, &in)
+	return in, err
+}
+
+func DecodedOutcome(payload []byte) (out Outcome, err error) {
+	err = DecodeOutcome(payload, &out)
+	return out, err
 }

@@ -33,8 +33,8 @@ type Filter struct {
 	Limit  int       // 0 means all
 }
 
-// matches decides exactly, by the exchange alone: what is found by terms or by columns is held to it.
-func (f *Filter) matches(x *Exchange) bool {
+// Matches decides exactly, by the exchange alone: what is found by terms or by columns is held to it.
+func (f *Filter) Matches(x *Exchange) bool {
 	for _, field := range searchFields {
 		want := *field.filter(f)
 		if want == "" {
@@ -52,14 +52,14 @@ func (f *Filter) matches(x *Exchange) bool {
 		(f.Before == 0 || x.Seq < f.Before)
 }
 
-// matchesOperation reports whether an operation is the one that is wanted, or of the pattern.
-func (f *Filter) matchesOperation(operation string) bool {
+// MatchesOperation reports whether an operation is the one that is wanted, or of the pattern.
+func (f *Filter) MatchesOperation(operation string) bool {
 	return f.Operation == "" || globMatch(f.Operation, operation)
 }
 
-// eachOfKind calls fn with what is wanted of the fields that make up the kind of an exchange: the
+// EachOfKind calls fn with what is wanted of the fields that make up the kind of an exchange: the
 // column of the field and, where a pattern is wanted, only what it begins with.
-func (f *Filter) eachOfKind(fn func(column, want string, prefix bool)) {
+func (f *Filter) EachOfKind(fn func(column, want string, prefix bool)) {
 	for _, field := range searchFields {
 		want := *field.filter(f)
 		first, _, wild := strings.Cut(want, "*")

@@ -94,11 +94,11 @@ type Event struct {
 	Payload map[string]any
 }
 
-// check refuses an event that no log can keep.
-func (ev *Event) check() error {
+// Check refuses an event that no log can keep.
+func (ev *Event) Check() error {
 	switch {
-	case ev.Type == "" || len(ev.Type) > maxType:
-		return fmt.Errorf("record: type %q is empty or longer than %d bytes", ev.Type, maxType)
+	case ev.Type == "" || len(ev.Type) > MaxType:
+		return fmt.Errorf("record: type %q is empty or longer than %d bytes", ev.Type, MaxType)
 	case ev.Type == TypeIntent || ev.Type == TypeOutcome:
 		return fmt.Errorf("record: type %q belongs to exchanges", ev.Type)
 	}

@@ -219,11 +219,11 @@ func Printable(s string) string {
 	if utf8.ValidString(s) && !strings.Contains(s, `\x`) {
 		return s
 	}
-	return escapeBytes(s)
+	return EscapeBytes(s)
 }
 
-// escapeBytes writes stray bytes and zero bytes of s as \xNN and doubles backslashes.
-func escapeBytes(s string) string {
+// EscapeBytes writes stray bytes and zero bytes of s as \xNN and doubles backslashes.
+func EscapeBytes(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); {
 		r, n := utf8.DecodeRuneInString(s[i:])

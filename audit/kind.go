@@ -12,7 +12,7 @@ func kindFields() []*field {
 	return intentFields.order
 }
 
-func kindNames() []string {
+func KindNames() []string {
 	var names []string
 	for _, f := range kindFields() {
 		names = append(names, f.name)
@@ -20,8 +20,8 @@ func kindNames() []string {
 	return names
 }
 
-// kindColumns are the values of the columns.
-func (in *Intent) kindColumns() []any {
+// KindColumns are the values of the columns.
+func (in *Intent) KindColumns() []any {
 	var values []any
 	for _, f := range kindFields() {
 		switch at := f.in.of(in).(type) {
@@ -40,8 +40,8 @@ func (in *Intent) kindColumns() []any {
 	return values
 }
 
-// kindTargets are where the columns are read into; of an agent, its bytes.
-func (in *Intent) kindTargets(agent *[]byte) []any {
+// KindTargets are where the columns are read into; of an agent, its bytes.
+func (in *Intent) KindTargets(agent *[]byte) []any {
 	var targets []any
 	for _, f := range kindFields() {
 		at := f.in.of(in)
@@ -53,9 +53,9 @@ func (in *Intent) kindTargets(agent *[]byte) []any {
 	return targets
 }
 
-// kindBytes returns the run of fields at the start of an intent's payload that
+// KindBytes returns the run of fields at the start of an intent's payload that
 // make up its kind.
-func kindBytes(payload []byte) ([]byte, error) {
+func KindBytes(payload []byte) ([]byte, error) {
 	f := fields{rest: payload}
 	for len(f.rest) > 0 && f.rest[0] < tagPath {
 		if _, _, ok := f.next(); !ok {

@@ -17,9 +17,9 @@ const (
 	capShort = 64   // words: decision, scheme, outcome, method
 )
 
-// appendIntent encodes in, which it does not keep, as begun by an instance: an intent that is
+// AppendIntent encodes in, which it does not keep, as begun by an instance: an intent that is
 // yet to be recorded does not say which.
-func appendIntent(b []byte, in *Intent, instance *string) []byte {
+func AppendIntent(b []byte, in *Intent, instance *string) []byte {
 	for _, f := range intentFields.order {
 		at := f.in.of(in)
 		if f.in.tag == tagInstance {
@@ -30,7 +30,7 @@ func appendIntent(b []byte, in *Intent, instance *string) []byte {
 	return b
 }
 
-func appendOutcome(b []byte, out *Outcome) []byte {
+func AppendOutcome(b []byte, out *Outcome) []byte {
 	for _, f := range outcomeFields.order {
 		b = appendSlot(b, f.out.tag, f.out.limit, false, f.out.of(out))
 	}
@@ -65,7 +65,7 @@ func appendSlot(b []byte, tag byte, limit int, packed bool, at any) []byte {
 	return b
 }
 
-func decodeIntent(payload []byte, in *Intent) error {
+func DecodeIntent(payload []byte, in *Intent) error {
 	f := fields{rest: payload}
 	for tag, v, ok := f.next(); ok; tag, v, ok = f.next() {
 		if field := intentFields.of[tag]; field != nil {
@@ -77,7 +77,7 @@ func decodeIntent(payload []byte, in *Intent) error {
 	return f.err
 }
 
-func decodeOutcome(payload []byte, out *Outcome) error {
+func DecodeOutcome(payload []byte, out *Outcome) error {
 	out.BytesSent, out.BytesReceived = -1, -1
 	f := fields{rest: payload}
 	for tag, v, ok := f.next(); ok; tag, v, ok = f.next() {
@@ -256,7 +256,7 @@ func (f *fields) millis(v []byte) float64 {
 }
 
 func (f *fields) details(v []byte) map[string]any {
-	m, err := decodeMap(v)
+	m, err := DecodeMap(v)
 	if err != nil || len(v) > maxDetails {
 		f.err = errEncoding
 	}

@@ -27,8 +27,8 @@ type Proof struct {
 	Checkpoint string `json:"checkpoint"`
 }
 
-// proofFormat says how a proof is to be read.
-const proofFormat = "sallyport-proof-v1"
+// ProofFormat says how a proof is to be read.
+const ProofFormat = "sallyport-proof-v1"
 
 // CheckProof checks a proof, as JSON, with the public key alone, and returns
 // the event and the checkpoint it is under.
@@ -39,21 +39,21 @@ func CheckProof(data []byte, publicKey string) (EventRow, Checkpoint, error) {
 	if err := d.Decode(&p); err != nil {
 		return EventRow{}, Checkpoint{}, fmt.Errorf("read proof: %w", err)
 	}
-	if p.Format != proofFormat {
-		return EventRow{}, Checkpoint{}, fmt.Errorf("read proof: format %q is not %s", p.Format, proofFormat)
+	if p.Format != ProofFormat {
+		return EventRow{}, Checkpoint{}, fmt.Errorf("read proof: format %q is not %s", p.Format, ProofFormat)
 	}
 	c, err := OpenCheckpoint([]byte(p.Checkpoint), publicKey)
 	if err != nil {
 		return EventRow{}, Checkpoint{}, err
 	}
-	e := &event{seq: p.Seq, id: p.ID, exchange: p.Exchange, typ: p.Type, at: p.At, version: p.Encoding, payload: p.Payload}
-	if e.seq == 0 || e.typ == "" || len(e.typ) > maxType || p.Encoding != encodingVersion {
+	e := &Encoded{Seq: p.Seq, ID: p.ID, Exchange: p.Exchange, Type: p.Type, At: p.At, Version: p.Encoding, Payload: p.Payload}
+	if e.Seq == 0 || e.Type == "" || len(e.Type) > MaxType || p.Encoding != EncodingVersion {
 		return EventRow{}, c, errors.New("check proof: not an event of this version")
 	}
-	err = tlog.CheckRecord(p.Hashes, c.Size, c.Root, int64(e.seq)-1, e.leaf(sha256.Sum256(e.payload)))
+	err = tlog.CheckRecord(p.Hashes, c.Size, c.Root, int64(e.Seq)-1, e.Leaf(sha256.Sum256(e.Payload)))
 	if err != nil {
 		return EventRow{}, c, fmt.Errorf("check proof: %w", err)
 	}
-	row, err := e.decode()
+	row, err := e.Decode()
 	return row, c, err
 }

@@ -100,9 +100,9 @@ func jsonOrNull(value []byte) []byte {
 	return value
 }
 
-// matchesEvent is matches for an event: by time, and by who and what it names. What only
+// MatchesEvent is matches for an event: by time, and by who and what it names. What only
 // exchanges have no event matches.
-func (f *Filter) matchesEvent(e *EventRow) bool {
+func (f *Filter) MatchesEvent(e *EventRow) bool {
 	if f.Text != "" || f.Status != 0 || f.Mark != "" {
 		return false
 	}

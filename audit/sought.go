@@ -6,23 +6,23 @@ import (
 	"github.com/google/uuid"
 )
 
-// sought is what a filter makes an index look for.
-type sought struct {
+// Sought is what a filter makes an index look for.
+type Sought struct {
 	// terms are to be found all, each in one of its forms. Those that few exchanges have come first.
-	terms   [][]term
-	needles [][]byte // in the intent's payload
-	never   bool     // nothing can match
+	Terms   [][]Term
+	Needles [][]byte // in the intent's payload
+	Never   bool     // nothing can match
 }
 
 // maxForms operations that a pattern means are looked for one by one; more are
 // looked for by what they begin with.
 const maxForms = 16
 
-// seek says what to look for. Which operations there are that a pattern means, only the trail knows.
-func (f *Filter) seek(operations func() ([]string, error)) (sought, error) {
-	var q sought
+// Seek says what to look for. Which operations there are that a pattern means, only the trail knows.
+func (f *Filter) Seek(operations func() ([]string, error)) (Sought, error) {
+	var q Sought
 	if f.Mark != "" {
-		q.terms = append(q.terms, []term{newTerm(fieldMark, f.Mark)})
+		q.Terms = append(q.Terms, []Term{newTerm(fieldMark, f.Mark)})
 	}
 	for _, field := range searchFields {
 		if field.name == "agent_name" && f.Agent != uuid.Nil {
@@ -31,44 +31,44 @@ func (f *Filter) seek(operations func() ([]string, error)) (sought, error) {
 		if field.glob { // it is told by the kinds
 			q.texts(f.Text)
 			if err := q.operation(f.Operation, operations); err != nil {
-				return sought{}, err
+				return Sought{}, err
 			}
 			continue
 		}
 		q.field(field, *field.filter(f))
 	}
 	if f.Status != 0 {
-		q.terms = append(q.terms, []term{term(fieldStatus)<<40 | term(f.Status)})
+		q.Terms = append(q.Terms, []Term{Term(fieldStatus)<<40 | Term(f.Status)})
 	}
 	return q, nil
 }
 
-func (q *sought) texts(text string) {
+func (q *Sought) texts(text string) {
 	for _, t := range grams(text) {
-		q.terms = append(q.terms, []term{t, hasLongPath})
+		q.Terms = append(q.Terms, []Term{t, LongPath})
 	}
 }
 
 // field looks for a word in an intent, where it is to be found as it is, or in an outcome.
-func (q *sought) field(f *field, value string) {
+func (q *Sought) field(f *field, value string) {
 	switch {
 	case value == "":
 	case f.in.of != nil:
 		q.word(f.terms(), value)
 	default:
-		q.terms = append(q.terms, []term{newTerm(f.terms(), value)})
+		q.Terms = append(q.Terms, []Term{newTerm(f.terms(), value)})
 	}
 }
 
-func (q *sought) word(field byte, value string) {
+func (q *Sought) word(field byte, value string) {
 	if value != "" {
-		q.terms = append(q.terms, []term{newTerm(field, value)})
-		q.needles = append(q.needles, []byte(value))
+		q.Terms = append(q.Terms, []Term{newTerm(field, value)})
+		q.Needles = append(q.Needles, []byte(value))
 	}
 }
 
 // operation finds out what a pattern means: the operations that there are.
-func (q *sought) operation(pattern string, operations func() ([]string, error)) error {
+func (q *Sought) operation(pattern string, operations func() ([]string, error)) error {
 	prefix, _, wild := strings.Cut(pattern, "*")
 	if !wild {
 		q.word(tagOperation, pattern)
@@ -79,16 +79,16 @@ func (q *sought) operation(pattern string, operations func() ([]string, error)) 
 		return err
 	}
 	if len(names) <= maxForms {
-		q.never = len(names) == 0
-		var forms []term
+		q.Never = len(names) == 0
+		var forms []Term
 		for _, name := range names {
 			forms = append(forms, newTerm(tagOperation, name))
 		}
-		q.terms = append(q.terms, forms)
+		q.Terms = append(q.Terms, forms)
 		return nil
 	}
 	if all := services(prefix); len(all) > 0 {
-		q.terms = append(q.terms, []term{newTerm(fieldService, all[len(all)-1])})
+		q.Terms = append(q.Terms, []Term{newTerm(fieldService, all[len(all)-1])})
 	}
 	return nil
 }

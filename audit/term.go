@@ -2,12 +2,12 @@ package audit
 
 import "strings"
 
-// term is one thing that an exchange can be found by: that a field of it has
+// Term is one thing that an exchange can be found by: that a field of it has
 // this value, that its text holds these three bytes, that another system knows
 // it by this mark. It is a number, so that SQLite keeps it in six bytes: which
 // field, and 40 bits of a hash of the value. Two values may share a term; what is found
 // by it is therefore compared with the filter again.
-type term int64
+type Term int64
 
 // Fields of terms. Those of an intent are its tags.
 const (
@@ -20,12 +20,12 @@ const (
 )
 
 // newTerm is the term of a field's value (FNV-1a).
-func newTerm[T ~string | ~[]byte](field byte, value T) term {
+func newTerm[T ~string | ~[]byte](field byte, value T) Term {
 	hash := uint64(14695981039346656037)
 	for i := range len(value) {
 		hash = (hash ^ uint64(value[i])) * 1099511628211
 	}
-	return term(field)<<40 | term(hash>>24)
+	return Term(field)<<40 | Term(hash>>24)
 }
 
 // indexedPath bytes of a path are indexed by what is in them. Longer ones have the term
@@ -33,7 +33,7 @@ func newTerm[T ~string | ~[]byte](field byte, value T) term {
 // bytes would be a term. In segments that an older program wrote, all of the path is indexed.
 const (
 	indexedPath = 256
-	hasLongPath = term(fieldLong) << 40
+	LongPath    = Term(fieldLong) << 40
 )
 
 // MinText is the length in bytes of the shortest Filter.Text.
@@ -41,12 +41,12 @@ const MinText = gramLength
 
 const gramLength = 3
 
-func gram(s []byte) term { return term(s[0])<<16 | term(s[1])<<8 | term(s[2]) }
+func gram(s []byte) Term { return Term(s[0])<<16 | Term(s[1])<<8 | Term(s[2]) }
 
 // grams are the terms of a text, each once.
-func grams(text string) []term {
-	var list []term
-	seen := make(map[term]bool)
+func grams(text string) []Term {
+	var list []Term
+	seen := make(map[Term]bool)
 	for i := range len(text) - gramLength + 1 {
 		if t := gram([]byte(text[i : i+gramLength])); !seen[t] {
 			seen[t] = true
@@ -68,9 +68,9 @@ func services(operation string) []string {
 	return list
 }
 
-// intentTerms calls put for every term of an intent's payload; whole is for the terms of a
+// IntentTerms calls put for every term of an intent's payload; whole is for the terms of a
 // segment that an older program wrote.
-func intentTerms(payload []byte, whole bool, put func(term)) error {
+func IntentTerms(payload []byte, whole bool, put func(Term)) error {
 	f := fields{rest: payload}
 	for tag, v, ok := f.next(); ok; tag, v, ok = f.next() {
 		if field := intentFields.of[tag]; field != nil && field.find != 0 {
@@ -80,13 +80,13 @@ func intentTerms(payload []byte, whole bool, put func(term)) error {
 	return f.err
 }
 
-// markTerms calls put for the terms of what other systems show, as far as details tell it.
-func markTerms(details map[string]any, put func(term)) {
+// MarkTerms calls put for the terms of what other systems show, as far as details tell it.
+func MarkTerms(details map[string]any, put func(Term)) {
 	eachMark(details, func(m Mark) { put(newTerm(fieldMark, m.Value)) })
 }
 
-// outcomeTerms calls put for every term of an outcome's payload.
-func outcomeTerms(payload []byte, put func(term)) error {
+// OutcomeTerms calls put for every term of an outcome's payload.
+func OutcomeTerms(payload []byte, put func(Term)) error {
 	f := fields{rest: payload}
 	for tag, v, ok := f.next(); ok; tag, v, ok = f.next() {
 		if field := outcomeFields.of[tag]; field != nil && field.find != 0 {
@@ -97,17 +97,17 @@ func outcomeTerms(payload []byte, put func(term)) error {
 }
 
 // terms calls put for every term of a field's value.
-func (f *fields) terms(field *field, v []byte, packed, whole bool, put func(term)) {
+func (f *fields) terms(field *field, v []byte, packed, whole bool, put func(Term)) {
 	find := field.find
 	switch {
 	case find&findMarks != 0:
-		markTerms(f.details(v), put)
+		MarkTerms(f.details(v), put)
 	case find&findMark != 0 && packed:
 		put(newTerm(fieldMark, f.packed(v)))
 	case find&findMark != 0:
 		put(newTerm(fieldMark, v))
 	case field.term == fieldStatus:
-		put(term(fieldStatus)<<40 | term(f.int(v)))
+		put(Term(fieldStatus)<<40 | Term(f.int(v)))
 	case find&findWord != 0:
 		put(newTerm(field.terms(), v))
 	}
@@ -118,14 +118,14 @@ func (f *fields) terms(field *field, v []byte, packed, whole bool, put func(term
 	}
 	if find&findText != 0 {
 		if find&findBegin != 0 && len(v) > indexedPath && !whole {
-			put(hasLongPath)
+			put(LongPath)
 			v = v[:indexedPath]
 		}
 		textTerms(v, put)
 	}
 }
 
-func textTerms(text []byte, put func(term)) {
+func textTerms(text []byte, put func(Term)) {
 	for ; len(text) >= gramLength; text = text[1:] {
 		put(gram(text))
 	}
@@ -134,8 +134,8 @@ func textTerms(text []byte, put func(term)) {
 // isCommit tells a commit from the word for none, which is all zeros.
 func isCommit(s string) bool { return strings.Trim(s, "0") != "" }
 
-// hasMark reports whether another system shows x by this mark; events are those beside x.
-func (x *Exchange) hasMark(mark string, events []EventRow) bool {
+// HasMark reports whether another system shows x by this mark; events are those beside x.
+func (x *Exchange) HasMark(mark string, events []EventRow) bool {
 	return x.hasOtherMark(mark) || x.moved(mark, events)
 }
 

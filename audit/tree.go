@@ -6,7 +6,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// tree is the right edge of the Merkle tree over all events: what is needed to
+// Tree is the right edge of the Merkle tree over all events: what is needed to
 // append the next leaf. It is a value; a copy is a state to go back to when a
 // commit fails.
 //
@@ -14,31 +14,31 @@ import (
 // hashes of the leaf and of those subtrees are stored, lowest level first, in
 // the same row as the event: storage follows from the row, costs no row of its
 // own, and commits or fails with it.
-type tree struct {
-	size int64
+type Tree struct {
+	Size int64
 	edge [48]tlog.Hash // edge[l]: the last complete subtree of 2^l leaves
 }
 
-// append adds a leaf and appends to b what its row stores.
-func (t *tree) append(b []byte, leaf tlog.Hash) []byte {
+// Append adds a leaf and appends to b what its row stores.
+func (t *Tree) Append(b []byte, leaf tlog.Hash) []byte {
 	b = append(b, leaf[:]...)
 	level := 0
-	for n := t.size; n&1 == 1; n >>= 1 {
+	for n := t.Size; n&1 == 1; n >>= 1 {
 		leaf = tlog.NodeHash(t.edge[level], leaf)
 		t.edge[level] = tlog.Hash{}
 		level++
 		b = append(b, leaf[:]...)
 	}
 	t.edge[level] = leaf
-	t.size++
+	t.Size++
 	return b
 }
 
-// root is the hash of the whole tree (RFC 6962 section 2.1).
-func (t *tree) root() tlog.Hash {
+// Root is the hash of the whole tree (RFC 6962 section 2.1).
+func (t *Tree) Root() tlog.Hash {
 	var root tlog.Hash
 	first := true
-	for level, n := 0, t.size; n > 0; level, n = level+1, n>>1 {
+	for level, n := 0, t.Size; n > 0; level, n = level+1, n>>1 {
 		if n&1 == 0 {
 			continue
 		}
@@ -54,12 +54,12 @@ func (t *tree) root() tlog.Hash {
 	return root
 }
 
-// rowHashes reads the stored hashes of the event with the given seq.
-type rowHashes func(seq int64) ([]byte, error)
+// RowHashes reads the stored hashes of the event with the given seq.
+type RowHashes func(seq int64) ([]byte, error)
 
 // node returns the hash of complete subtree n of 2^level leaves, which is in
 // the row of the leaf that completed it.
-func (r rowHashes) node(level int, n int64) (tlog.Hash, error) {
+func (r RowHashes) node(level int, n int64) (tlog.Hash, error) {
 	seq := (n + 1) << level
 	row, err := r(seq)
 	if err != nil {
@@ -72,7 +72,7 @@ func (r rowHashes) node(level int, n int64) (tlog.Hash, error) {
 }
 
 // ReadHashes makes rowHashes a tlog.HashReader.
-func (r rowHashes) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
+func (r RowHashes) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	hashes := make([]tlog.Hash, len(indexes))
 	for i, index := range indexes {
 		var err error
@@ -83,9 +83,9 @@ func (r rowHashes) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	return hashes, nil
 }
 
-// loadTree reads the right edge of a tree of size leaves.
-func loadTree(size int64, r rowHashes) (tree, error) {
-	t := tree{size: size}
+// LoadTree reads the right edge of a tree of size leaves.
+func LoadTree(size int64, r RowHashes) (Tree, error) {
+	t := Tree{Size: size}
 	for level := 0; size>>level > 0; level++ {
 		n := size >> level
 		if n&1 == 0 {
@@ -93,7 +93,7 @@ func loadTree(size int64, r rowHashes) (tree, error) {
 		}
 		var err error
 		if t.edge[level], err = r.node(level, n-1); err != nil {
-			return tree{}, fmt.Errorf("load tree: %w", err)
+			return Tree{}, fmt.Errorf("load tree: %w", err)
 		}
 	}
 	return t, nil

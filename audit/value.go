@@ -55,7 +55,7 @@ func appendValue(b []byte, v any, depth int) ([]byte, error) {
 	case float64:
 		return appendFloat(b, v), nil
 	case time.Time:
-		return appendTextValue(b, formatTime(v)), nil
+		return appendTextValue(b, FormatTime(v)), nil
 	case uuid.UUID:
 		return appendTextValue(b, v.String()), nil
 	case []string:
@@ -225,8 +225,8 @@ func takeMap(b []byte, depth int) (any, []byte, error) {
 	return m, b, nil
 }
 
-// decodeMap reads a whole payload that is one map.
-func decodeMap(b []byte) (map[string]any, error) {
+// DecodeMap reads a whole payload that is one map.
+func DecodeMap(b []byte) (map[string]any, error) {
 	if len(b) == 0 {
 		return nil, nil
 	}
@@ -238,8 +238,8 @@ func decodeMap(b []byte) (map[string]any, error) {
 	return m, nil
 }
 
-// encodeMap is the payload of an event; an empty map is an empty payload.
-func encodeMap(m map[string]any) ([]byte, error) {
+// EncodeMap is the payload of an event; an empty map is an empty payload.
+func EncodeMap(m map[string]any) ([]byte, error) {
 	if len(m) == 0 {
 		return nil, nil
 	}

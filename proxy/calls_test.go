@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sallyport/audit"
+	"sallyport/audit/trail"
 )
 
 // listed are all calls of the newest exchange: those of its row, and those of the events
@@ -19,7 +20,7 @@ func listed(t *testing.T, r *rig, key, member string) (x audit.Exchange, all []a
 	t.Helper()
 	x = r.rows()[0]
 	all = append(all, x.Details[key].([]any)...)
-	reader, err := audit.OpenReader(r.trailPath)
+	reader, err := trail.OpenReader(r.trailPath)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, reader.Close()) }()
 	_, events, err := reader.Show(t.Context(), x.ID)

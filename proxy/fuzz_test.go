@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sallyport/audit"
+	"sallyport/audit/trail"
 	"sallyport/internal/host"
 	"sallyport/proxy"
 )
@@ -98,7 +99,7 @@ func (j *judge) fault(format string, args ...any) {
 	j.faults = append(j.faults, fmt.Sprintf(format, args...))
 }
 
-func (j *judge) upstream(r *rig, reader *audit.Reader) http.HandlerFunc {
+func (j *judge) upstream(r *rig, reader *trail.Reader) http.HandlerFunc {
 	return func(_ http.ResponseWriter, req *http.Request) {
 		if auth := req.Header["Authorization"]; len(auth) != 1 || auth[0] != "Bearer "+canary {
 			j.fault("the request has the authentication %q", auth)
@@ -137,7 +138,7 @@ func FuzzRequestHead(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	r := newRig(f, limited(proxy.Limits{Tunnels: 1 << 20, Exchanges: 1 << 20}))
-	reader, err := audit.OpenReader(r.trailPath)
+	reader, err := trail.OpenReader(r.trailPath)
 	require.NoError(f, err)
 	f.Cleanup(func() { _ = reader.Close() })
 	var j judge

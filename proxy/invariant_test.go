@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sallyport/audit"
+	"sallyport/audit/trail"
 )
 
 // TestMain fails when a goroutine outlives the tests that started it.
@@ -57,7 +58,7 @@ func leaked(wait time.Duration) string {
 // ended, the trail verifies, and the secret is nowhere it must not be.
 func (r *rig) checkTrail() {
 	t := r.t
-	reader, err := audit.OpenReader(r.trailPath)
+	reader, err := trail.OpenReader(r.trailPath)
 	require.NoError(t, err)
 	report, err := reader.Verify(context.Background())
 	require.NoError(t, err)

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sallyport/audit"
+	"sallyport/audit/trail"
 )
 
 // TestWhatTheServerRejectsIsOnRecord has a real git server reject a push, whole and in part,
@@ -25,7 +26,7 @@ func TestWhatTheServerRejectsIsOnRecord(t *testing.T) {
 	hook := "#!/bin/sh\ncase $1 in */bad*) echo no >&2; exit 1;; esac\n"
 	require.NoError(t, os.WriteFile(filepath.Join(remote.repository, "hooks", "update"), []byte(hook), 0o700))
 	named := func(commit string) int {
-		reader, err := audit.OpenReader(remote.r.trailPath)
+		reader, err := trail.OpenReader(remote.r.trailPath)
 		require.NoError(t, err)
 		defer reader.Close()
 		list, err := reader.List(t.Context(), audit.Filter{Mark: commit})

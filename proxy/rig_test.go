@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sallyport/audit"
+	"sallyport/audit/trail"
 	"sallyport/certs"
 	"sallyport/credentials"
 	"sallyport/identity"
@@ -83,7 +84,7 @@ type rig struct {
 	dir      string
 	proxy    *proxy.Proxy
 	registry *identity.Registry
-	trail    *audit.Trail
+	trail    *trail.Writer
 	metrics  *metrics.Metrics
 	address  string
 	agentCA  *certs.Authority
@@ -153,7 +154,7 @@ func newRig(t testing.TB, options ...func(*rig)) *rig {
 	r.registry, err = identity.Open(t.Context(), filepath.Join(r.dir, "identity.db"), time.Now)
 	require.NoError(t, err)
 	r.trailPath = filepath.Join(r.dir, "audit.db")
-	r.trail, err = audit.Open(t.Context(), audit.Config{Path: r.trailPath, Durability: audit.DurabilityCommit, Instance: "rig", Log: r.logger(), Now: time.Now})
+	r.trail, err = trail.Open(t.Context(), trail.Config{Path: r.trailPath, Durability: trail.DurabilityCommit, Instance: "rig", Log: r.logger(), Now: time.Now})
 	require.NoError(t, err)
 	r.configure(r.policy)
 	r.start()
@@ -372,7 +373,7 @@ func (r *rig) point(authority, address string) {
 // rows returns the trail's exchanges, newest first, once none is open.
 func (r *rig) rows() []audit.Exchange {
 	t := r.t
-	reader, err := audit.OpenReader(r.trailPath)
+	reader, err := trail.OpenReader(r.trailPath)
 	require.NoError(t, err)
 	defer reader.Close()
 	var rows []audit.Exchange

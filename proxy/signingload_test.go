@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sallyport/audit"
+	"sallyport/audit/trail"
 	"sallyport/test/s3sink"
 )
 
@@ -260,7 +261,7 @@ func TestUploadsThatStopLeaveRoomForOthers(t *testing.T) {
 			}
 		})
 	}
-	reader, err := audit.OpenReader(r.trailPath)
+	reader, err := trail.OpenReader(r.trailPath)
 	require.NoError(t, err)
 	defer reader.Close()
 	require.Eventually(t, func() bool {

@@ -11,13 +11,14 @@ import (
 
 	"sallyport/admin"
 	"sallyport/audit"
+	"sallyport/audit/trail"
 	"sallyport/config"
 )
 
 // chronicle is what the trail says of a server: when it began and ended, with which
 // authorities, and which files were in force.
 type chronicle struct {
-	trail  *audit.Trail
+	trail  *trail.Writer
 	layout config.Layout
 	log    *slog.Logger
 }
@@ -25,7 +26,7 @@ type chronicle struct {
 // lastEnd says how the server before this one ended: by "stop" or by "crash", or there was
 // none ("").
 func (c chronicle) lastEnd(ctx context.Context) (string, error) {
-	r, err := audit.OpenReader(c.layout.Trail())
+	r, err := trail.OpenReader(c.layout.Trail())
 	if err != nil {
 		return "", err
 	}
@@ -76,7 +77,7 @@ func (c chronicle) recordAuthorities(ctx context.Context, before, now map[string
 
 // lastAuthorities are the fingerprints that the last start recorded.
 func (c chronicle) lastAuthorities(ctx context.Context) (map[string]any, error) {
-	r, err := audit.OpenReader(c.layout.Trail())
+	r, err := trail.OpenReader(c.layout.Trail())
 	if err != nil {
 		return nil, err
 	}

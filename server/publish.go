@@ -10,6 +10,7 @@ import (
 
 	"sallyport/audit"
 	"sallyport/audit/publish"
+	"sallyport/audit/trail"
 	"sallyport/config"
 	"sallyport/credentials"
 	"sallyport/proxy"
@@ -27,7 +28,7 @@ type outside struct {
 }
 
 // newPublisher readies the publication of checkpoints to the configured places.
-func (o outside) newPublisher(c *config.Config, trail *audit.Trail, log *slog.Logger) *publish.Publisher {
+func (o outside) newPublisher(c *config.Config, writer *trail.Writer, log *slog.Logger) *publish.Publisher {
 	var places []publish.Place
 	for _, p := range c.Publish {
 		switch {
@@ -45,7 +46,7 @@ func (o outside) newPublisher(c *config.Config, trail *audit.Trail, log *slog.Lo
 		}
 	}
 	return publish.New(publish.Config{
-		Places: places, Newest: o.newestCheckpoint, Trail: trail, Limit: c.MaxUnpublished, Log: log,
+		Places: places, Newest: o.newestCheckpoint, Trail: writer, Limit: c.MaxUnpublished, Log: log,
 	})
 }
 
@@ -63,7 +64,7 @@ func (o outside) sign(credential string) func(ctx context.Context, r *http.Reque
 }
 
 func (o outside) newestCheckpoint(ctx context.Context) (audit.SignedCheckpoint, error) {
-	r, err := audit.OpenReader(o.layout.Trail())
+	r, err := trail.OpenReader(o.layout.Trail())
 	if err != nil {
 		return audit.SignedCheckpoint{}, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sallyport/audit"
+	"sallyport/audit/trail"
 	"sallyport/server"
 )
 
@@ -19,7 +20,7 @@ func TestCheckpointsGoToEveryPlace(t *testing.T) {
 	w := newWorld(t, "audit: {publish: [{file: published}, {command: [sh, -c, cat > sent]}]}\n")
 	w.serve(t, server.ServeOptions{}).shut(t)
 	var newest audit.SignedCheckpoint
-	w.read(t, func(r *audit.Reader) (err error) {
+	w.read(t, func(r *trail.Reader) (err error) {
 		newest, err = r.Checkpoint(t.Context())
 		return err
 	})

@@ -14,6 +14,7 @@ import (
 
 	"sallyport/admin"
 	"sallyport/audit"
+	"sallyport/audit/trail"
 	"sallyport/internal/hint"
 	"sallyport/internal/sqlite"
 	"sallyport/server"
@@ -48,7 +49,7 @@ func TestAServerFromItsStartToItsEnd(t *testing.T) {
 	assert.Equal(t, "start", events[1].Payload["source"])
 	assert.EqualValues(t, 1, events[1].Payload["generation"])
 	assert.Equal(t, audit.OutcomeCompleted, w.row(t, "/").Outcome.Outcome)
-	w.read(t, func(r *audit.Reader) error {
+	w.read(t, func(r *trail.Reader) error {
 		report, err := r.Verify(t.Context())
 		assert.True(t, report.OK, "%v", report.Problems)
 		return err
@@ -170,10 +171,10 @@ func TestAStartAfterACrash(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	w.serve(t, server.ServeOptions{}).shut(t)
-	trail, err := audit.Open(t.Context(), audit.Config{Path: w.layout.Trail(), Key: w.layout.TrailKey(), Origin: trustDomain})
+	writer, err := trail.Open(t.Context(), trail.Config{Path: w.layout.Trail(), Key: w.layout.TrailKey(), Origin: trustDomain})
 	require.NoError(t, err)
-	require.NoError(t, trail.Record(t.Context(), audit.Event{Type: audit.TypeServerStarted}))
-	require.NoError(t, trail.Close(t.Context()))
+	require.NoError(t, writer.Record(t.Context(), audit.Event{Type: audit.TypeServerStarted}))
+	require.NoError(t, writer.Close(t.Context()))
 	r := w.serve(t, server.ServeOptions{})
 	r.log.until(t, "the server before this one did not stop in order")
 	r.shut(t)

@@ -12,7 +12,7 @@ import (
 	"os"
 
 	"sallyport/admin"
-	"sallyport/audit"
+	"sallyport/audit/trail"
 	"sallyport/certs"
 	"sallyport/config"
 	"sallyport/credentials"
@@ -29,7 +29,7 @@ type stores struct {
 	agentCA        *certs.Authority
 	interceptionCA *certs.Authority
 	registry       *identity.Registry
-	trail          *audit.Trail
+	trail          *trail.Writer
 	tokens         *credentials.Tokens
 }
 
@@ -77,7 +77,7 @@ func (s *stores) openDatabases(ctx context.Context, e Environment, log *slog.Log
 	if s.registry, err = identity.Open(ctx, s.layout.Registry(), e.Now); err != nil {
 		return err
 	}
-	s.trail, err = audit.Open(ctx, audit.Config{
+	s.trail, err = trail.Open(ctx, trail.Config{
 		Path: s.layout.Trail(), Durability: s.files.Current().Config.Durability,
 		Instance: InstanceName(), Log: log, Now: e.Now,
 		Key: s.layout.TrailKey(), Origin: s.files.Current().Config.TrustDomain,

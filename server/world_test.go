@@ -26,6 +26,7 @@ import (
 
 	"sallyport/admin"
 	"sallyport/audit"
+	"sallyport/audit/trail"
 	"sallyport/certs"
 	"sallyport/config"
 	"sallyport/server"
@@ -316,7 +317,7 @@ func (a *agent) hold(t *testing.T, path string) (end func() (string, error)) {
 // events are those of some types in the trail, the oldest first.
 func (w *world) events(t *testing.T, types ...string) (list []audit.EventRow) {
 	t.Helper()
-	w.read(t, func(r *audit.Reader) error {
+	w.read(t, func(r *trail.Reader) error {
 		return r.Events(t.Context(), audit.EventFilter{}, func(e audit.EventRow) error {
 			if slices.Contains(types, e.Type) {
 				list = append(list, e)
@@ -330,7 +331,7 @@ func (w *world) events(t *testing.T, types ...string) (list []audit.EventRow) {
 // row is the exchange with a path.
 func (w *world) row(t *testing.T, path string) (found audit.Exchange) {
 	t.Helper()
-	w.read(t, func(r *audit.Reader) error {
+	w.read(t, func(r *trail.Reader) error {
 		return r.Each(t.Context(), audit.Filter{}, func(x *audit.Exchange) error {
 			if x.Path == path {
 				found = *x
@@ -354,9 +355,9 @@ func (w *world) ended(t *testing.T, path string) (x audit.Exchange) {
 }
 
 // read opens the trail to read it.
-func (w *world) read(t *testing.T, do func(*audit.Reader) error) {
+func (w *world) read(t *testing.T, do func(*trail.Reader) error) {
 	t.Helper()
-	r, err := audit.OpenReader(w.layout.Trail())
+	r, err := trail.OpenReader(w.layout.Trail())
 	require.NoError(t, err)
 	require.NoError(t, do(r))
 	require.NoError(t, r.Close())

@@ -70,6 +70,16 @@ var rooms = []struct {
 	reason string
 }{
 	{
+		"audit",
+		[]string{"internal/visible"},
+		"what a row says, and how it is hashed and told, is the same wherever rows are kept: a trail in another database is built on it",
+	},
+	{
+		"audit/trail",
+		[]string{"audit", "internal/sqlite"},
+		"it keeps rows; who ships, publishes or asks for them is built on it or beside it",
+	},
+	{
 		"proxy/wire",
 		[]string{"internal/host"},
 		"bytes are read the same whoever sends them; who may do what is asked through interfaces, or it would be decided in two places",
@@ -136,6 +146,9 @@ var modules = []allowance{
 	{"go.opentelemetry.io/proto/otlp", []string{"audit/ship"}, 0, "only tests: the protocol's own message types check what is sent"},
 	{"golang.org/x/time", []string{"proxy"}, 2, "rate limits per agent"},
 }
+
+// databases are the packages that may speak SQL.
+var databases = []string{"internal/sqlite", "identity", "audit/trail"}
 
 type listed struct {
 	ImportPath string
@@ -214,6 +227,21 @@ func TestThirdPartyModulesStayWhereTheyBelong(t *testing.T) {
 			slices.Sort(names)
 			if names = slices.Compact(names); len(names) > modules[i].files {
 				t.Errorf("%s imports %s in %d files %v, at most %d: %s", from, modules[i].module, len(names), names, modules[i].files, modules[i].reason)
+			}
+		}
+	}
+}
+
+func TestWhoKeepsNothingSpeaksNoSQL(t *testing.T) {
+	t.Parallel()
+	for _, p := range list(t) {
+		from, _ := strings.CutPrefix(p.ImportPath, "sallyport/")
+		if under(from, "test") || under(from, "bench") || slices.Contains(databases, from) {
+			continue
+		}
+		for _, imported := range []string{"database/sql", "sallyport/internal/sqlite"} {
+			if slices.Contains(p.Imports, imported) {
+				t.Errorf("%s imports %s: what is kept in a database is asked of the package that keeps it, one of %v", from, imported, databases)
 			}
 		}
 	}

@@ -25,6 +25,7 @@ import (
 
 	"sallyport/audit"
 	"sallyport/audit/ship"
+	"sallyport/audit/trail"
 )
 
 // TestMain is also the process that is killed: see TestKilledShipperLosesNothing.
@@ -39,13 +40,13 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func shipOnce(trail, to string) error {
-	r, err := audit.OpenReader(trail)
+func shipOnce(path, to string) error {
+	r, err := trail.OpenReader(path)
 	if err != nil {
 		return err
 	}
 	d := ship.Lines{Post: ship.Post{Address: to, Client: http.DefaultClient}, Encode: encode}
-	cursor, err := ship.OpenCursor(trail+".cursor", d.Name(), 0)
+	cursor, err := ship.OpenCursor(path+".cursor", d.Name(), 0)
 	if err != nil {
 		return err
 	}
@@ -55,32 +56,32 @@ func shipOnce(trail, to string) error {
 
 func encode(b []byte, r audit.Record) ([]byte, error) { return r.AppendJSON(b), nil }
 
-func config(r *audit.Reader, d ship.Destination, c *ship.Cursor) ship.Config {
+func config(r *trail.Reader, d ship.Destination, c *ship.Cursor) ship.Config {
 	return ship.Config{
 		Trail: r, Which: audit.Everything, Destination: d, Cursor: c, Once: true, InPlace: func() error { return nil }, Log: slog.New(slog.DiscardHandler),
 	}
 }
 
 // filled makes a trail of n exchanges that have ended and one that is open.
-func filled(t *testing.T, n int) (*audit.Trail, string, map[uuid.UUID]bool) {
+func filled(t *testing.T, n int) (*trail.Writer, string, map[uuid.UUID]bool) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "audit.db")
-	trail, err := audit.Open(t.Context(), audit.Config{Path: path})
+	writer, err := trail.Open(t.Context(), trail.Config{Path: path})
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = trail.Close(context.Background()) })
+	t.Cleanup(func() { _ = writer.Close(context.Background()) })
 	ids := make(map[uuid.UUID]bool)
-	require.NoError(t, trail.Begin(t.Context(), &audit.Intent{ID: audit.NewID(), Path: "/open"}))
+	require.NoError(t, writer.Begin(t.Context(), &audit.Intent{ID: audit.NewID(), Path: "/open"}))
 	for i := range n {
 		in := &audit.Intent{ID: audit.NewID(), Method: "GET", Scheme: "https", Host: "a.example", Port: 443, Path: fmt.Sprintf("/%d", i), Who: audit.Who{AgentName: "\xff\n"}}
 		ids[in.ID] = true
-		require.NoError(t, trail.Refused(t.Context(), in, &audit.Outcome{Outcome: audit.OutcomeCompleted, Status: 200}))
+		require.NoError(t, writer.Refused(t.Context(), in, &audit.Outcome{Outcome: audit.OutcomeCompleted, Status: 200}))
 	}
-	return trail, path, ids
+	return writer, path, ids
 }
 
-func reader(t *testing.T, path string) *audit.Reader {
+func reader(t *testing.T, path string) *trail.Reader {
 	t.Helper()
-	r, err := audit.OpenReader(path)
+	r, err := trail.OpenReader(path)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, r.Close()) })
 	return r
@@ -198,7 +199,7 @@ func (f *failing) Send(context.Context, []audit.Record) error {
 
 func TestShipFollows(t *testing.T) {
 	t.Parallel()
-	trail, path, _ := filled(t, 3)
+	writer, path, _ := filled(t, 3)
 	got := make(chan uuid.UUID, 10)
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		for _, id := range readIDs(t, r.Body) {
@@ -218,7 +219,7 @@ func TestShipFollows(t *testing.T) {
 		<-got
 	}
 	in := &audit.Intent{ID: audit.NewID()}
-	require.NoError(t, trail.Refused(t.Context(), in, &audit.Outcome{Outcome: audit.OutcomeRefused}))
+	require.NoError(t, writer.Refused(t.Context(), in, &audit.Outcome{Outcome: audit.OutcomeRefused}))
 	assert.Equal(t, in.ID, <-got)
 	cancel()
 	require.NoError(t, <-done)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sallyport/audit"
+	"sallyport/audit/trail"
 )
 
 // Destination takes records. When Send returns nil, the other side has them
@@ -32,7 +33,7 @@ func (e *retryError) Unwrap() error { return e.err }
 
 // Config is what a Shipper works with; the caller owns all of it.
 type Config struct {
-	Trail       *audit.Reader
+	Trail       *trail.Reader
 	Filter      audit.Filter
 	Which       audit.Which
 	Destination Destination

@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"sallyport/audit"
+	"sallyport/audit/trail"
 )
 
 const (
@@ -30,7 +31,7 @@ const (
 
 // fill begins and ends n exchanges as the proxy does, and says what that cost.
 func fill(ctx context.Context, path string, n int) error {
-	trail, err := audit.Open(ctx, audit.Config{Path: path, Instance: "bench", Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+	writer, err := trail.Open(ctx, trail.Config{Path: path, Instance: "bench", Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	if err != nil {
 		return err
 	}
@@ -44,7 +45,7 @@ func fill(ctx context.Context, path string, n int) error {
 		wg.Go(func() {
 			for i := int(next.Add(1)) - 1; i < n && failed.Load() == nil; i = int(next.Add(1)) - 1 {
 				x := made(i, start.Add(time.Duration(i)*(span/time.Duration(n))))
-				if err := x.write(ctx, trail); err != nil {
+				if err := x.write(ctx, writer); err != nil {
 					failed.Store(&err)
 				}
 				if i%250_000 == 0 {
@@ -57,7 +58,7 @@ func fill(ctx context.Context, path string, n int) error {
 	if err := failed.Load(); err != nil {
 		return *err
 	}
-	if err := trail.Close(context.WithoutCancel(ctx)); err != nil {
+	if err := writer.Close(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
 	took := time.Since(began)
@@ -76,14 +77,14 @@ type exchange struct {
 	out audit.Outcome
 }
 
-func (x *exchange) write(ctx context.Context, trail *audit.Trail) error {
+func (x *exchange) write(ctx context.Context, writer *trail.Writer) error {
 	if x.in.Refusal != "" {
-		return trail.Refused(ctx, &x.in, &x.out)
+		return writer.Refused(ctx, &x.in, &x.out)
 	}
-	if err := trail.Begin(ctx, &x.in); err != nil {
+	if err := writer.Begin(ctx, &x.in); err != nil {
 		return err
 	}
-	trail.End(x.in.ID, &x.out)
+	writer.End(x.in.ID, &x.out)
 	return nil
 }
 

@@ -16,7 +16,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"sallyport/audit"
+	"sallyport/audit/trail"
 )
 
 func main() {
@@ -43,7 +43,7 @@ func run(ctx context.Context, dir string, n int, only string) error {
 			return err
 		}
 	}
-	r, err := audit.OpenReader(path)
+	r, err := trail.OpenReader(path)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func run(ctx context.Context, dir string, n int, only string) error {
 // limit is the page that every question asks for.
 const limit = 100
 
-func measure(ctx context.Context, r *audit.Reader, only string) error {
+func measure(ctx context.Context, r *trail.Reader, only string) error {
 	list, err := questions(ctx, r, only)
 	if err != nil {
 		return err
@@ -87,7 +87,7 @@ type sample struct {
 	cpu         time.Duration // of the cheapest round, all threads
 }
 
-func ask(ctx context.Context, r *audit.Reader, question func(context.Context, *audit.Reader) (int, error)) (sample, error) {
+func ask(ctx context.Context, r *trail.Reader, question func(context.Context, *trail.Reader) (int, error)) (sample, error) {
 	var s sample
 	for round := range 4 {
 		start, cpu := time.Now(), cpuTime()

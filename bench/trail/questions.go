@@ -9,17 +9,18 @@ import (
 	"github.com/google/uuid"
 
 	"sallyport/audit"
+	"sallyport/audit/trail"
 )
 
 // question is one that is asked of the trail, and how many rows answer it.
 type question struct {
 	name string
-	ask  func(context.Context, *audit.Reader) (int, error)
+	ask  func(context.Context, *trail.Reader) (int, error)
 }
 
 // questions asks every filter for what is common, rare and not there, and some
 // of them together, on the first page and on one that is far back.
-func questions(ctx context.Context, r *audit.Reader, only string) ([]question, error) {
+func questions(ctx context.Context, r *trail.Reader, only string) ([]question, error) {
 	newest, err := r.List(ctx, audit.Filter{Limit: 1})
 	if err != nil {
 		return nil, err
@@ -30,7 +31,7 @@ func questions(ctx context.Context, r *audit.Reader, only string) ([]question, e
 	for _, q := range slices.Concat(single(head.Agent), texts(), paged(at, head.Seq), together(at)) {
 		if strings.Contains(q.name, only) {
 			q.f.Limit = limit
-			list = append(list, question{q.name, func(ctx context.Context, r *audit.Reader) (int, error) {
+			list = append(list, question{q.name, func(ctx context.Context, r *trail.Reader) (int, error) {
 				found, err := r.List(ctx, q.f)
 				return len(found), err
 			}})

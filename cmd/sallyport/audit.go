@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/audit"
+	"sallyport/audit/trail"
 	"sallyport/internal/hint"
 )
 
@@ -48,7 +49,7 @@ credential, and what came of it. Reading needs no server and disturbs none.`,
 }
 
 // readTrail calls read with the trail, opened for reading only.
-func (a *app) readTrail(read func(*audit.Reader) error) error {
+func (a *app) readTrail(read func(*trail.Reader) error) error {
 	l, err := a.env().Layout()
 	if err != nil {
 		return err
@@ -56,7 +57,7 @@ func (a *app) readTrail(read func(*audit.Reader) error) error {
 	if _, err := os.Stat(l.Trail()); errors.Is(err, fs.ErrNotExist) {
 		return hint.With(fmt.Errorf("%s: there is no trail yet", l.Trail()), "it begins when `sallyport serve` first runs; check --home")
 	}
-	r, err := audit.OpenReader(l.Trail())
+	r, err := trail.OpenReader(l.Trail())
 	if err != nil {
 		return err
 	}
@@ -68,8 +69,8 @@ func (a *app) readTrail(read func(*audit.Reader) error) error {
 }
 
 // searchTrail is readTrail for a search, whose names somebody must have.
-func (a *app) searchTrail(ctx context.Context, f *auditFlags, read func(*audit.Reader) error) error {
-	return a.readTrail(func(r *audit.Reader) error {
+func (a *app) searchTrail(ctx context.Context, f *auditFlags, read func(*trail.Reader) error) error {
+	return a.readTrail(func(r *trail.Reader) error {
 		if err := checkNames(ctx, a, r, f); err != nil {
 			return err
 		}
@@ -98,7 +99,7 @@ and the seq of the last exchange of this one, which -o json has in its last elem
 			if err != nil {
 				return err
 			}
-			return a.searchTrail(cmd.Context(), &f, func(r *audit.Reader) error {
+			return a.searchTrail(cmd.Context(), &f, func(r *trail.Reader) error {
 				if a.json() {
 					return streamExchanges(cmd.Context(), a, r, filter)
 				}
@@ -198,7 +199,7 @@ func parseMoment(flag, s string, now time.Time) (time.Time, error) {
 }
 
 // streamExchanges prints one array without holding it.
-func streamExchanges(ctx context.Context, a *app, r *audit.Reader, f audit.Filter) error {
+func streamExchanges(ctx context.Context, a *app, r *trail.Reader, f audit.Filter) error {
 	array := newJSONArray(a.stdout)
 	if err := r.Each(ctx, f, func(x *audit.Exchange) error { return array.add(x.AppendJSON(nil)) }); err != nil {
 		return err

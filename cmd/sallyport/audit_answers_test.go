@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"sallyport/audit"
+	"sallyport/audit/trail"
 	sallyport "sallyport/cmd/sallyport"
 	"sallyport/internal/sqlite"
 )
@@ -106,7 +106,7 @@ func questions(event string) map[string]string {
 func TestAnswersOfAKeptTrail(t *testing.T) {
 	t.Parallel()
 	home := keptHome(t, "v8")
-	trail := filepath.Join(home, "state", "audit.db")
+	path := filepath.Join(home, "state", "audit.db")
 	event := filepath.Join(t.TempDir(), "event.json")
 	require.NoError(t, os.WriteFile(event, []byte(cloudTrailEvent), 0o600))
 	ask := func() {
@@ -123,11 +123,11 @@ func TestAnswersOfAKeptTrail(t *testing.T) {
 		}
 	}
 	ask()
-	written, err := audit.Open(t.Context(), audit.Config{Path: trail})
+	written, err := trail.Open(t.Context(), trail.Config{Path: path})
 	require.NoError(t, err)
 	require.NoError(t, written.Close(t.Context()))
 	ask()
-	require.NoError(t, audit.Rebuild(t.Context(), trail))
+	require.NoError(t, trail.Rebuild(t.Context(), path))
 	ask()
 }
 

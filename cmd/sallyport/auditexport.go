@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/audit"
+	"sallyport/audit/trail"
 	"sallyport/internal/hint"
 )
 
@@ -66,7 +67,7 @@ every record in exactly one of the two. An exchange that is still open is in non
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			return a.searchTrail(ctx, &f.auditFlags, func(r *audit.Reader) error {
+			return a.searchTrail(ctx, &f.auditFlags, func(r *trail.Reader) error {
 				if f.format == formatSQLite {
 					return exportTables(ctx, a, r, f, filter)
 				}
@@ -133,7 +134,7 @@ type sink struct {
 }
 
 // exportTrail writes lines.
-func exportTrail(ctx context.Context, a *app, r *audit.Reader, f exportFlags, filter audit.Filter, heading string, encode encoder) (err error) {
+func exportTrail(ctx context.Context, a *app, r *trail.Reader, f exportFlags, filter audit.Filter, heading string, encode encoder) (err error) {
 	to, finish, err := exportTo(a, f)
 	if err != nil {
 		return err
@@ -154,7 +155,7 @@ func exportTrail(ctx context.Context, a *app, r *audit.Reader, f exportFlags, fi
 }
 
 // exportTables writes a database.
-func exportTables(ctx context.Context, a *app, r *audit.Reader, f exportFlags, filter audit.Filter) (err error) {
+func exportTables(ctx context.Context, a *app, r *trail.Reader, f exportFlags, filter audit.Filter) (err error) {
 	if err := f.mayWrite(); err != nil {
 		return err
 	}
@@ -162,7 +163,7 @@ func exportTables(ctx context.Context, a *app, r *audit.Reader, f exportFlags, f
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	tables, err := audit.NewTables(ctx, path)
+	tables, err := trail.NewTables(ctx, path)
 	if err != nil {
 		return err
 	}
@@ -174,7 +175,7 @@ func exportTables(ctx context.Context, a *app, r *audit.Reader, f exportFlags, f
 }
 
 // exportRecords puts what matches into a sink, and says where it has got to.
-func exportRecords(ctx context.Context, a *app, r *audit.Reader, f exportFlags, filter audit.Filter, to sink) error {
+func exportRecords(ctx context.Context, a *app, r *trail.Reader, f exportFlags, filter audit.Filter, to sink) error {
 	which, err := whichOf(f.only)
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"sallyport/audit"
+	"sallyport/audit/trail"
 	"sallyport/config"
 	"sallyport/internal/hint"
 	"sallyport/internal/nearest"
@@ -19,7 +20,7 @@ import (
 
 // checkNames refuses a filter by a name that nobody has now or had before: it would be
 // answered with nothing, which reads as if nothing had been done.
-func checkNames(ctx context.Context, a *app, r *audit.Reader, f *auditFlags) error {
+func checkNames(ctx context.Context, a *app, r *trail.Reader, f *auditFlags) error {
 	configured := a.configuredNames()
 	agent := f.agent
 	if id, err := uuid.Parse(agent); err == nil {

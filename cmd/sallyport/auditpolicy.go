@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/audit"
+	"sallyport/audit/trail"
 	"sallyport/internal/hint"
 )
 
@@ -39,7 +40,7 @@ credentials and settings said, with who put them in force. With --diff, how thos
 			if from.After(a.now()) || to.After(a.now()) {
 				return usagef("--at and --diff must be times that have passed: nobody knows what will be in force")
 			}
-			return a.readTrail(func(r *audit.Reader) error {
+			return a.readTrail(func(r *trail.Reader) error {
 				was, err := inForce(cmd.Context(), r, from, policy)
 				if err != nil {
 					return err
@@ -82,7 +83,7 @@ type configurationThen struct {
 }
 
 // inForce finds the configuration of a time: the last one that was loaded until then.
-func inForce(ctx context.Context, r *audit.Reader, at time.Time, policy string) (*configurationThen, error) {
+func inForce(ctx context.Context, r *trail.Reader, at time.Time, policy string) (*configurationThen, error) {
 	loaded, err := lastUntil(ctx, r, at, audit.TypeConfigurationLoaded)
 	if err != nil {
 		return nil, err
@@ -119,7 +120,7 @@ func inForce(ctx context.Context, r *audit.Reader, at time.Time, policy string) 
 }
 
 // lastUntil is the last event of one of these types until a time, nil for none.
-func lastUntil(ctx context.Context, r *audit.Reader, at time.Time, types ...string) (*audit.EventRow, error) {
+func lastUntil(ctx context.Context, r *trail.Reader, at time.Time, types ...string) (*audit.EventRow, error) {
 	var last *audit.EventRow
 	for _, kind := range types {
 		err := r.Events(ctx, audit.EventFilter{Type: kind}, func(e audit.EventRow) error {
@@ -137,7 +138,7 @@ func lastUntil(ctx context.Context, r *audit.Reader, at time.Time, types ...stri
 
 // filesOf are the hashes of the files by path, those among them that stand in events
 // before because they are so many.
-func filesOf(ctx context.Context, r *audit.Reader, loaded *audit.EventRow) (map[string]any, error) {
+func filesOf(ctx context.Context, r *trail.Reader, loaded *audit.EventRow) (map[string]any, error) {
 	files, _ := loaded.Payload["files"].(map[string]any)
 	total, more := loaded.Payload["files_total"].(int64)
 	if !more {

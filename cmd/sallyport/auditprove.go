@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/audit"
+	"sallyport/audit/trail"
 	"sallyport/internal/hint"
 )
 
@@ -28,7 +29,7 @@ its intent or with --outcome its outcome, or the sequence number of any event.`,
 			"  sallyport audit check-proof proof.json --key trail.key.pub",
 		Args: oneArg("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.readTrail(func(r *audit.Reader) error {
+			return a.readTrail(func(r *trail.Reader) error {
 				seq, err := provenEvent(cmd.Context(), r, args[0], outcome)
 				if err != nil {
 					return err
@@ -42,7 +43,7 @@ its intent or with --outcome its outcome, or the sequence number of any event.`,
 	return cmd
 }
 
-func provenEvent(ctx context.Context, r *audit.Reader, id string, outcome bool) (uint64, error) {
+func provenEvent(ctx context.Context, r *trail.Reader, id string, outcome bool) (uint64, error) {
 	if seq, err := strconv.ParseUint(id, 10, 63); err == nil && seq > 0 && !outcome {
 		return seq, nil
 	}
@@ -62,7 +63,7 @@ func provenEvent(ctx context.Context, r *audit.Reader, id string, outcome bool) 
 	return x.OutcomeSeq, nil
 }
 
-func proveEvent(ctx context.Context, a *app, r *audit.Reader, seq uint64, out string) error {
+func proveEvent(ctx context.Context, a *app, r *trail.Reader, seq uint64, out string) error {
 	proof, err := r.Prove(ctx, seq)
 	if errors.Is(err, audit.ErrNoCheckpoint) {
 		return hint.With(err, "a running server signs one within a second; try again")

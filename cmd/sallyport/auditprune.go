@@ -12,6 +12,7 @@ import (
 
 	"sallyport/admin"
 	"sallyport/audit"
+	"sallyport/audit/trail"
 	"sallyport/internal/hint"
 	"sallyport/server"
 )
@@ -62,9 +63,9 @@ func pastMoment(a *app, s string) (time.Time, error) {
 // pruneTrail asks until all is done: the running server does a bounded part each time.
 func pruneTrail(ctx context.Context, a *app, r admin.PruneRequest) (audit.Pruned, error) {
 	var total audit.Pruned
-	err := a.administer(ctx, func(trail server.Administration) error {
+	err := a.administer(ctx, func(service server.Administration) error {
 		for !total.Done {
-			pruned, err := trail.PruneTrail(ctx, r)
+			pruned, err := service.PruneTrail(ctx, r)
 			if err != nil {
 				return err
 			}
@@ -120,8 +121,8 @@ read and verified anywhere: audit verify --db FILE.`,
 }
 
 // archiveTrail writes the three files and verifies them as a stranger would.
-func archiveTrail(ctx context.Context, a *app, before time.Time, out string) (audit.Archived, error) {
-	var archived audit.Archived
+func archiveTrail(ctx context.Context, a *app, before time.Time, out string) (trail.Archived, error) {
+	var archived trail.Archived
 	l, err := a.env().Layout()
 	if err != nil {
 		return archived, err
@@ -130,7 +131,7 @@ func archiveTrail(ctx context.Context, a *app, before time.Time, out string) (au
 	if err != nil {
 		return archived, fmt.Errorf("read the public key: %w", err)
 	}
-	err = a.readTrail(func(r *audit.Reader) error {
+	err = a.readTrail(func(r *trail.Reader) error {
 		if archived, err = r.Archive(ctx, before, out); err != nil {
 			return err
 		}
@@ -149,7 +150,7 @@ func archiveTrail(ctx context.Context, a *app, before time.Time, out string) (au
 	if err != nil {
 		return archived, fmt.Errorf("write beside the archive: %w", err)
 	}
-	return archived, readTrailAt(out, func(r *audit.Reader) error {
+	return archived, readTrailAt(out, func(r *trail.Reader) error {
 		report, err := r.VerifyWith(ctx, audit.VerifyOptions{PublicKey: string(public), Checkpoint: note, Progress: a.progress("verified")})
 		if err == nil && !report.OK {
 			err = fmt.Errorf("%s does not verify, nothing was pruned:\n%s", out, strings.Join(report.Problems, "\n"))

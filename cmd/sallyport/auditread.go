@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/audit"
+	"sallyport/audit/trail"
 	"sallyport/internal/nearest"
 )
 
@@ -72,7 +73,7 @@ func newAuditTailCommand(a *app) *cobra.Command {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			asText := cmd.Flags().Changed("output") && !a.json()
-			return a.readTrail(func(r *audit.Reader) error {
+			return a.readTrail(func(r *trail.Reader) error {
 				return r.Tail(ctx, follow, func(x audit.Exchange) error { return printLine(a, x, asText) })
 			})
 		},
@@ -105,7 +106,7 @@ agents created and revoked, configuration loaded, starts and stops. With -o json
 		Example: "  sallyport audit events --type agent.revoked",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.readTrail(func(r *audit.Reader) error {
+			return a.readTrail(func(r *trail.Reader) error {
 				if err := checkEventType(cmd.Context(), r, f.Type); err != nil {
 					return err
 				}
@@ -130,7 +131,7 @@ agents created and revoked, configuration loaded, starts and stops. With -o json
 }
 
 // checkEventType refuses a type of which there is no event and which nobody writes.
-func checkEventType(ctx context.Context, r *audit.Reader, name string) error {
+func checkEventType(ctx context.Context, r *trail.Reader, name string) error {
 	known := audit.EventTypes()
 	if name == "" || slices.Contains(known, name) {
 		return nil
@@ -144,7 +145,7 @@ func checkEventType(ctx context.Context, r *audit.Reader, name string) error {
 	return usagef("--type %q: there is no such event; the types are %s", name, strings.Join(known, ", "))
 }
 
-func streamEvents(a *app, cmd *cobra.Command, r *audit.Reader, f audit.EventFilter) error {
+func streamEvents(a *app, cmd *cobra.Command, r *trail.Reader, f audit.EventFilter) error {
 	array := newJSONArray(a.stdout)
 	err := r.Events(cmd.Context(), f, func(e audit.EventRow) error {
 		data, err := json.Marshal(e)

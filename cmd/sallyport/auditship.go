@@ -22,6 +22,7 @@ import (
 	"sallyport/admin"
 	"sallyport/audit"
 	"sallyport/audit/ship"
+	"sallyport/audit/trail"
 	"sallyport/internal/hint"
 )
 
@@ -100,7 +101,7 @@ func shipTrail(a *app, cmd *cobra.Command, f *shipFlags) error {
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	return a.searchTrail(ctx, &f.auditFlags, func(r *audit.Reader) error {
+	return a.searchTrail(ctx, &f.auditFlags, func(r *trail.Reader) error {
 		base := filepath.Join(filepath.Dir(l.Trail()), "ship-"+f.name)
 		lock, err := admin.Acquire(base + ".lock")
 		if errors.Is(err, admin.ErrLocked) {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/audit"
+	"sallyport/audit/trail"
 	"sallyport/config"
 	"sallyport/internal/hint"
 )
@@ -32,7 +33,7 @@ credential, what came back, how long it took, and where it stands in the log.`,
 			if err != nil {
 				return usagef("%q is not the id of an exchange, which is a UUID", args[0])
 			}
-			return a.readTrail(func(r *audit.Reader) error {
+			return a.readTrail(func(r *trail.Reader) error {
 				s, err := readStory(cmd.Context(), r, id)
 				if err != nil {
 					return err
@@ -60,7 +61,7 @@ type story struct {
 
 // showExchange is Reader.Show, and says so if retention may have removed the exchange: its
 // id tells when it began (RFC 9562 section 5.7).
-func showExchange(ctx context.Context, r *audit.Reader, id uuid.UUID) (audit.Exchange, []audit.EventRow, error) {
+func showExchange(ctx context.Context, r *trail.Reader, id uuid.UUID) (audit.Exchange, []audit.EventRow, error) {
 	x, events, err := r.Show(ctx, id)
 	if !errors.Is(err, audit.ErrNotFound) || id.Version() != 7 {
 		return x, events, err
@@ -78,7 +79,7 @@ func showExchange(ctx context.Context, r *audit.Reader, id uuid.UUID) (audit.Exc
 		moment(before), pruned.Seq)
 }
 
-func readStory(ctx context.Context, r *audit.Reader, id uuid.UUID) (*story, error) {
+func readStory(ctx context.Context, r *trail.Reader, id uuid.UUID) (*story, error) {
 	x, events, err := showExchange(ctx, r, id)
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/audit"
+	"sallyport/audit/trail"
 )
 
 func newAuditStatsCommand(a *app) *cobra.Command {
@@ -26,7 +27,7 @@ func newAuditStatsCommand(a *app) *cobra.Command {
 			if !strings.Contains(" "+groupNames(" ")+" ", " "+by+" ") {
 				return usagef("--by %q is not one of %s", by, groupNames(", "))
 			}
-			return a.searchTrail(cmd.Context(), &f, func(r *audit.Reader) error {
+			return a.searchTrail(cmd.Context(), &f, func(r *trail.Reader) error {
 				counts, err := r.Stats(cmd.Context(), audit.Group(by), filter)
 				if err != nil {
 					return err

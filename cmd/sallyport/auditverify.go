@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/audit"
+	"sallyport/audit/trail"
 	"sallyport/internal/hint"
 )
 
@@ -56,7 +57,7 @@ func verifyTrail(ctx context.Context, a *app, f verifyFlags) error {
 		return err
 	}
 	var report audit.Report
-	read := func(r *audit.Reader) error {
+	read := func(r *trail.Reader) error {
 		report, err = r.VerifyWith(ctx, options)
 		return err
 	}
@@ -71,8 +72,8 @@ func verifyTrail(ctx context.Context, a *app, f verifyFlags) error {
 	return printReport(a, report, f, options.PublicKey != "")
 }
 
-func readTrailAt(path string, read func(*audit.Reader) error) error {
-	r, err := audit.OpenReader(path)
+func readTrailAt(path string, read func(*trail.Reader) error) error {
+	r, err := trail.OpenReader(path)
 	if err != nil {
 		return err
 	}
@@ -192,7 +193,7 @@ audit verify --checkpoint, that nothing up to it was rewritten.`,
 		Example: "  sallyport audit checkpoint | ssh elsewhere 'cat > checkpoint'",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.readTrail(func(r *audit.Reader) error {
+			return a.readTrail(func(r *trail.Reader) error {
 				c, err := r.Checkpoint(cmd.Context())
 				if err != nil {
 					return hint.With(err, "a server signs one within a second of the first event")

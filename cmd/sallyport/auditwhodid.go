@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/audit"
+	"sallyport/audit/trail"
 	"sallyport/services"
 )
 
@@ -76,7 +77,7 @@ func whoDid(a *app, cmd *cobra.Command, f whodidFlags, args []string) error {
 		return err
 	}
 	answers := make([]*answer, 0, len(seen))
-	err = a.readTrail(func(r *audit.Reader) error {
+	err = a.readTrail(func(r *trail.Reader) error {
 		for i := range seen {
 			q := inquiry{reader: r, limit: f.limit, since: since, until: until, at: seen[i].At, repository: f.repository}
 			answer, err := q.ask(cmd.Context(), seen[i].Clues)
@@ -135,7 +136,7 @@ func readInput(stdin io.Reader, name string) ([]byte, error) {
 
 // inquiry is what is asked about one event.
 type inquiry struct {
-	reader       *audit.Reader
+	reader       *trail.Reader
 	limit        int
 	since, until time.Time
 	at           time.Time // the event's own time, if it says one

@@ -12,6 +12,7 @@ import (
 
 	"sallyport/admin"
 	"sallyport/audit"
+	"sallyport/audit/trail"
 	"sallyport/config"
 	"sallyport/identity"
 	"sallyport/internal/backup"
@@ -62,7 +63,7 @@ type backing struct {
 	plain  bool
 	layout config.Layout
 	writer *backup.Writer
-	copied audit.Copied
+	copied trail.Copied
 	agents []identity.Agent // of the copy
 }
 
@@ -102,7 +103,7 @@ func (b *backing) make(ctx context.Context, server server.Administration) (strin
 	if err := b.fill(ctx); err != nil {
 		return "", err
 	}
-	sum, err := b.writer.Seal(func(text string) (string, error) { return audit.SignText(b.layout.TrailKey(), text) })
+	sum, err := b.writer.Seal(func(text string) (string, error) { return trail.SignText(b.layout.TrailKey(), text) })
 	if err != nil {
 		return "", err
 	}
@@ -133,7 +134,7 @@ func (b *backing) fill(ctx context.Context) error {
 		return err
 	}
 	err := b.copyState(b.layout.Trail(), func(to string) (err error) {
-		b.copied, err = audit.Copy(ctx, b.layout.Trail(), to)
+		b.copied, err = trail.Copy(ctx, b.layout.Trail(), to)
 		return err
 	})
 	if err != nil {
@@ -163,7 +164,7 @@ func (b *backing) fill(ctx context.Context) error {
 // trail does within a second, so that the copy holds a checkpoint that is as new as it is.
 func (b *backing) awaitCheckpoint(ctx context.Context) error {
 	deadline := time.Now().Add(server.Patience)
-	return readTrailAt(b.layout.Trail(), func(r *audit.Reader) error {
+	return readTrailAt(b.layout.Trail(), func(r *trail.Reader) error {
 		begun, err := r.Last(ctx, audit.TypeBackupStarted)
 		if err != nil {
 			return err

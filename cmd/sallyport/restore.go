@@ -15,6 +15,7 @@ import (
 
 	"sallyport/admin"
 	"sallyport/audit"
+	"sallyport/audit/trail"
 	"sallyport/config"
 	"sallyport/identity"
 	"sallyport/internal/backup"
@@ -160,8 +161,8 @@ func (r *restoring) verifyTrail(ctx context.Context) error {
 	if r.backup.Checkpoint != "" {
 		o.Checkpoint = []byte(r.backup.Checkpoint)
 	}
-	return readTrailAt(r.staged.Trail(), func(trail *audit.Reader) error {
-		report, err := trail.VerifyWith(ctx, o)
+	return readTrailAt(r.staged.Trail(), func(reader *trail.Reader) error {
+		report, err := reader.VerifyWith(ctx, o)
 		if err != nil {
 			return err
 		}
@@ -211,18 +212,18 @@ func (r *restoring) goOn(ctx context.Context) (err error) {
 	}
 	r.log = m.TrustDomain + "/restored/" + r.now().UTC().Format("20060102T150405Z") + "-" + randomSuffix()
 	about := map[string]any{"backup": r.backup.Hash, "made_at": m.MadeAt}
-	trail, err := audit.Open(ctx, audit.Config{
-		Path: r.staged.Trail(), Durability: audit.DurabilityFsync, Instance: server.InstanceName(), Now: r.now,
+	writer, err := trail.Open(ctx, trail.Config{
+		Path: r.staged.Trail(), Durability: trail.DurabilityFsync, Instance: server.InstanceName(), Now: r.now,
 		Log: slog.New(slog.NewTextHandler(r.stderr, &slog.HandlerOptions{Level: slog.LevelError})),
 		Key: r.staged.TrailKey(), Origin: r.log,
-		Continue: &audit.Continuation{PublicKey: r.backup.PublicKey, Payload: about},
+		Continue: &trail.Continuation{PublicKey: r.backup.PublicKey, Payload: about},
 	})
 	if err != nil {
 		return err
 	}
-	service := admin.NewService(admin.Config{Registry: registry, Trail: trail, View: r.view, Now: r.now})
+	service := admin.NewService(admin.Config{Registry: registry, Trail: writer, View: r.view, Now: r.now})
 	err = service.As(admin.Self()).RecordRestore(ctx, r.event(), slices.Concat(r.suspended, r.revoked), r.certificates)
-	return errors.Join(err, trail.Close(context.WithoutCancel(ctx)))
+	return errors.Join(err, writer.Close(context.WithoutCancel(ctx)))
 }
 
 // event is what the trail says of the restore.

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"sallyport/audit"
+	"sallyport/audit/trail"
 	"sallyport/identity"
 	"sallyport/internal/hint"
 )
@@ -24,12 +25,12 @@ type since struct {
 // lookSince reads the trail at path, which must verify and begin with all of the backup's.
 func (r *restoring) lookSince(ctx context.Context, path string) (*since, error) {
 	s := &since{touched: map[uuid.UUID]string{}}
-	err := readTrailAt(path, func(trail *audit.Reader) error {
+	err := readTrailAt(path, func(reader *trail.Reader) error {
 		o := audit.VerifyOptions{PublicKey: r.backup.PublicKey, Checkpoint: []byte(r.backup.Checkpoint), Progress: r.progress("verified")}
 		if r.backup.Checkpoint == "" {
 			o.Checkpoint = nil
 		}
-		report, err := trail.VerifyWith(ctx, o)
+		report, err := reader.VerifyWith(ctx, o)
 		if err != nil {
 			return err
 		}
@@ -38,14 +39,14 @@ func (r *restoring) lookSince(ctx context.Context, path string) (*since, error) 
 		}
 		s.events, s.root = report.Events, report.Root
 		m := r.backup.Manifest.Trail
-		root, err := trail.RootAt(ctx, m.Events)
+		root, err := reader.RootAt(ctx, m.Events)
 		if err != nil || root != m.Root {
 			return errors.Join(errors.New("it does not begin with the backup's trail"), err)
 		}
 		if report.Events <= m.Events {
 			return errors.New("it tells of nothing after the backup")
 		}
-		return trail.Events(ctx, audit.EventFilter{After: m.Events}, s.note)
+		return reader.Events(ctx, audit.EventFilter{After: m.Events}, s.note)
 	})
 	if err != nil {
 		return nil, hint.With(fmt.Errorf("--trail %s: %w", path, err), "leave --trail away, and look at every agent")

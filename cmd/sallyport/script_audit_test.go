@@ -20,6 +20,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"sallyport/audit"
+	"sallyport/audit/trail"
 	"sallyport/internal/sqlite"
 )
 
@@ -84,7 +85,7 @@ func told(ts *testscript.TestScript, neg bool, args []string) {
 // exchanges FILE: begins and ends what FILE has, one {"in": Intent, "out": Outcome}
 // a line, in the trail of HOME, with the events of "beside" between the two.
 func exchanges(ts *testscript.TestScript, neg bool, args []string) {
-	trail, err := audit.Open(context.Background(), audit.Config{Path: filepath.Join(ts.Getenv("SALLYPORT_HOME"), "state", "audit.db")})
+	writer, err := trail.Open(context.Background(), trail.Config{Path: filepath.Join(ts.Getenv("SALLYPORT_HOME"), "state", "audit.db")})
 	ts.Check(err)
 	for line := range strings.Lines(ts.ReadFile(args[0])) {
 		var x struct {
@@ -94,17 +95,17 @@ func exchanges(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		ts.Check(json.Unmarshal([]byte(line), &x))
 		x.In.ID = audit.NewID()
-		ts.Check(trail.Begin(context.Background(), &x.In))
+		ts.Check(writer.Begin(context.Background(), &x.In))
 		for _, e := range x.Beside {
 			e.Exchange = x.In.ID
-			ts.Check(trail.Record(context.Background(), e))
+			ts.Check(writer.Record(context.Background(), e))
 		}
 		if x.Out != nil {
 			x.Out.EndedAt = x.In.StartedAt.Add(time.Second)
-			trail.End(x.In.ID, x.Out)
+			writer.End(x.In.ID, x.Out)
 		}
 	}
-	ts.Check(trail.Close(context.Background()))
+	ts.Check(writer.Close(context.Background()))
 }
 
 // interrupt FILE ARG...: runs sallyport on a trail with more than any pipe holds, sends it
@@ -145,13 +146,13 @@ func isFile(path string) bool {
 }
 
 func fill(ts *testscript.TestScript, n int) {
-	trail, err := audit.Open(context.Background(), audit.Config{Path: filepath.Join(ts.Getenv("SALLYPORT_HOME"), "state", "audit.db")})
+	writer, err := trail.Open(context.Background(), trail.Config{Path: filepath.Join(ts.Getenv("SALLYPORT_HOME"), "state", "audit.db")})
 	ts.Check(err)
 	for range n {
 		in := audit.Intent{ID: audit.NewID(), StartedAt: time.Now(), Host: "a.example", Path: "/filled"}
-		ts.Check(trail.Refused(context.Background(), &in, &audit.Outcome{EndedAt: time.Now(), Outcome: audit.OutcomeRefused}))
+		ts.Check(writer.Refused(context.Background(), &in, &audit.Outcome{EndedAt: time.Now(), Outcome: audit.OutcomeRefused}))
 	}
-	ts.Check(trail.Close(context.Background()))
+	ts.Check(writer.Close(context.Background()))
 }
 
 // mode FILE OCTAL: who may read and write the file.

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sallyport/audit"
+	"sallyport/audit/trail"
 )
 
 // TestPowerLoss takes the state as a loss of power would leave it, at random
@@ -27,7 +28,7 @@ func TestPowerLoss(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("ROUNDS")); err == nil {
 		rounds = n
 	}
-	for _, durability := range []string{audit.DurabilityFsync, audit.DurabilityCommit} {
+	for _, durability := range []string{trail.DurabilityFsync, trail.DurabilityCommit} {
 		t.Run(durability, func(t *testing.T) {
 			t.Parallel()
 			w, disk := onSlowDisk(t)
@@ -50,7 +51,7 @@ func TestPowerLoss(t *testing.T) {
 				seen, _ := w.upstream.seen()
 				state := filepath.Join(t.TempDir(), strconv.Itoa(round))
 				require.NoError(t, disk.CutPower(state))
-				survives(t, state, seen, durability == audit.DurabilityFsync)
+				survives(t, state, seen, durability == trail.DurabilityFsync)
 			}
 			cancel()
 			load.Wait()
@@ -79,7 +80,7 @@ func (u *upstream) await(t *testing.T, total int) {
 func survives(t *testing.T, state string, seen map[string]int, all bool) {
 	t.Helper()
 	path, key := filepath.Join(state, "audit.db"), filepath.Join(state, "trail.key")
-	r, err := audit.OpenReader(path)
+	r, err := trail.OpenReader(path)
 	require.NoError(t, err)
 	before, err := r.Verify(t.Context())
 	require.NoError(t, err)
@@ -89,11 +90,11 @@ func survives(t *testing.T, state string, seen map[string]int, all bool) {
 	}
 	require.NoError(t, r.Close())
 
-	trail, err := audit.Open(t.Context(), audit.Config{Path: path, Key: key})
+	writer, err := trail.Open(t.Context(), trail.Config{Path: path, Key: key})
 	require.NoError(t, err)
-	public := trail.PublicKey()
-	require.NoError(t, trail.Close(t.Context()))
-	r, err = audit.OpenReader(path)
+	public := writer.PublicKey()
+	require.NoError(t, writer.Close(t.Context()))
+	r, err = trail.OpenReader(path)
 	require.NoError(t, err)
 	defer r.Close()
 	report, err := r.VerifyWith(t.Context(), audit.VerifyOptions{PublicKey: public})

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sallyport/audit"
+	"sallyport/audit/trail"
 	"sallyport/test/rig"
 )
 
@@ -46,15 +47,15 @@ func TestShipToRsyslog(t *testing.T) {
 	_, err = home.Run(t.Context(), "init")
 	require.NoError(t, err)
 	const n = 1500
-	trail, err := audit.Open(t.Context(), audit.Config{Path: filepath.Join(home.Dir, "state", "audit.db")})
+	writer, err := trail.Open(t.Context(), trail.Config{Path: filepath.Join(home.Dir, "state", "audit.db")})
 	require.NoError(t, err)
 	ids := map[string]bool{}
 	for range n {
 		in := &audit.Intent{ID: audit.NewID(), Who: audit.Who{AgentName: "größe"}, Path: "/a\nb"}
 		ids[in.ID.String()] = true
-		require.NoError(t, trail.Refused(t.Context(), in, &audit.Outcome{Outcome: audit.OutcomeRefused, Status: 403}))
+		require.NoError(t, writer.Refused(t.Context(), in, &audit.Outcome{Outcome: audit.OutcomeRefused, Status: 403}))
 	}
-	require.NoError(t, trail.Close(context.Background()))
+	require.NoError(t, writer.Close(context.Background()))
 
 	roots, port := rsyslog(t, program, dir)
 	_, err = home.Run(t.Context(), "audit", "ship", "--once", "--to", "syslog+tls://localhost:"+port, "--ca", roots)

@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"sallyport/audit"
+	"sallyport/audit/trail"
 	"sallyport/config"
 	"sallyport/policy"
 	"sallyport/server"
@@ -233,7 +233,7 @@ func (w *world) findByWhatTeapotsShow(t *testing.T) {
 	assert.Equal(t, time.Date(2026, 1, 1, 10, 0, 0, 0, time.UTC), seen[0].At)
 	layout, err := w.env.Layout()
 	require.NoError(t, err)
-	r, err := audit.OpenReader(layout.Trail())
+	r, err := trail.OpenReader(layout.Trail())
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, r.Close()) }()
 	for _, clue := range []services.Clue{seen[0].Clues[0], services.Recognize(withTeapots(), "receipt for order-4711")} {

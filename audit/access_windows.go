@@ -1,4 +1,0 @@
-package audit
-
-// writable is for systems on which modes say it.
-func writable(string) error { return nil }
