@@ -2,6 +2,8 @@ package api_test
 
 import (
 	"encoding/json"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -67,4 +69,156 @@ func TestSessionPolicies(t *testing.T) {
 	}
 	_, err = aws.SessionPolicy([]aws.Grant{{Rule: "all", Patterns: patterns(t, "*/Get*")}})
 	require.ErrorContains(t, err, "rule all allows operations of every service")
+}
+
+// iamPolicy is a document as AWS evaluates it ("Policy evaluation logic", IAM User Guide): a
+// denial wins, what no statement allows is denied.
+type iamPolicy struct {
+	Statement []struct {
+		Effect           string
+		Action, Resource []string
+		Condition        map[string]map[string][]string
+	}
+}
+
+// like compares with IAM's stars and question marks.
+func like(pattern, text string) bool {
+	if text == "" {
+		return strings.Trim(pattern, "*") == ""
+	}
+	if pattern == "" {
+		return false
+	}
+	switch pattern[0] {
+	case '*':
+		return like(pattern[1:], text) || like(pattern, text[1:])
+	case '?', text[0]:
+		return like(pattern[1:], text[1:])
+	}
+	return false
+}
+
+func (p iamPolicy) allows(action, resource string, keys map[string]string) bool {
+	allowed := false
+	for _, s := range p.Statement {
+		one := func(list []string, text string) bool {
+			return slices.ContainsFunc(list, func(pattern string) bool { return like(pattern, text) })
+		}
+		applies := one(s.Action, action) && one(s.Resource, resource)
+		for key, patterns := range s.Condition["StringLike"] {
+			applies = applies && one(patterns, keys[key])
+		}
+		if applies && s.Effect == "Deny" {
+			return false
+		}
+		allowed = allowed || applies
+	}
+	return allowed
+}
+
+// AWS itself then refuses what no rule says: every request that the rules allow is allowed by
+// the session, and one that is beside them in its operation, resource, prefix or region is not.
+func TestSessionPoliciesAllowWhatTheRulesDo(t *testing.T) {
+	t.Parallel()
+	rules := []aws.Grant{
+		{Rule: "work", Patterns: patterns(t, "s3/GetObject", "s3/PutObject", "s3/ListObjectsV2", "s3/DeleteObjects"), Resources: []string{"arn:aws:s3:::acme/agents/*"}, Regions: []string{"eu-*"}},
+		{Rule: "bucket", Patterns: patterns(t, "s3/ListObjectsV2", "s3/GetBucketLocation"), Resources: []string{"arn:aws:s3:::logs", "arn:aws:s3:::logs/*"}},
+		{Rule: "point", Patterns: patterns(t, "s3/ListObjectsV2", "s3/GetObject"), Resources: []string{"arn:aws:s3:eu-west-1:1:accesspoint/p", "arn:aws:s3:eu-west-1:1:accesspoint/p/object/*"}},
+		{Rule: "table", Patterns: patterns(t, "dynamodb/Get*", "dynamodb/Query"), Resources: []string{"arn:aws:dynamodb:*:*:table/t"}},
+		{Rule: "no", Deny: true, Patterns: patterns(t, "dynamodb/Query"), Resources: []string{"arn:aws:dynamodb:*:*:table/t"}, Regions: []string{"us-*"}},
+	}
+	text, err := aws.SessionPolicy(rules)
+	require.NoError(t, err)
+	var p iamPolicy
+	require.NoError(t, json.Unmarshal([]byte(text), &p))
+	const eu, us = "eu-west-1", "us-east-1"
+	for _, c := range []struct {
+		action, resource, region, prefix string
+		want                             bool
+	}{
+		{"s3:GetObject", "arn:aws:s3:::acme/agents/k", eu, "", true},
+		{"s3:GetObjectVersion", "arn:aws:s3:::acme/agents/k", eu, "", true}, // the same request, about a version
+		{"s3:PutObject", "arn:aws:s3:::acme/agents/a/b", eu, "", true},
+		{"s3:DeleteObject", "arn:aws:s3:::acme/agents/k", eu, "", true},
+		{"s3:GetObject", "arn:aws:s3:::acme/agents/k", us, "", false},
+		{"s3:GetObject", "arn:aws:s3:::acme/other/k", eu, "", false},
+		{"s3:PutObjectAcl", "arn:aws:s3:::acme/agents/k", eu, "", false},
+		{"s3:ListBucket", "arn:aws:s3:::acme", eu, "agents/", true},
+		{"s3:ListBucket", "arn:aws:s3:::acme", eu, "agents/a/", true},
+		{"s3:ListBucket", "arn:aws:s3:::acme", eu, "", false},
+		{"s3:ListBucket", "arn:aws:s3:::acme", eu, "other/", false},
+		{"s3:ListBucket", "arn:aws:s3:::logs", us, "", true},
+		{"s3:GetBucketLocation", "arn:aws:s3:::logs", eu, "", true},
+		{"s3:GetBucketLocation", "arn:aws:s3:::acme", eu, "", false},
+		{"s3:ListBucket", "arn:aws:s3:eu-west-1:1:accesspoint/p", eu, "anything", true},
+		{"s3:GetObject", "arn:aws:s3:eu-west-1:1:accesspoint/p/object/k", eu, "", true},
+		{"dynamodb:GetItem", "arn:aws:dynamodb:eu-west-1:1:table/t", eu, "", true},
+		{"dynamodb:GetItem", "arn:aws:dynamodb:us-east-1:1:table/t", us, "", true},
+		{"dynamodb:Query", "arn:aws:dynamodb:us-east-1:1:table/t", us, "", false},
+		{"dynamodb:Query", "arn:aws:dynamodb:eu-west-1:1:table/t", eu, "", true},
+		{"dynamodb:GetItem", "arn:aws:dynamodb:eu-west-1:1:table/other", eu, "", false},
+		{"dynamodb:PutItem", "arn:aws:dynamodb:eu-west-1:1:table/t", eu, "", false},
+		{"sts:AssumeRole", "*", eu, "", false},
+	} {
+		keys := map[string]string{"aws:RequestedRegion": c.region, "s3:prefix": c.prefix}
+		assert.Equal(t, c.want, p.allows(c.action, c.resource, keys), "%s %s in %s with %q by %s", c.action, c.resource, c.region, c.prefix, text)
+	}
+}
+
+// A denial says nothing of an action that other operations need too: the session is wider then,
+// and the rule denies by itself.
+func TestADenialLeavesOthersTheirActions(t *testing.T) {
+	t.Parallel()
+	text, err := aws.SessionPolicy([]aws.Grant{{Patterns: patterns(t, "dynamodb/TransactGetItems")}, {Deny: true, Patterns: patterns(t, "dynamodb/GetItem")}})
+	require.NoError(t, err)
+	var p iamPolicy
+	require.NoError(t, json.Unmarshal([]byte(text), &p))
+	assert.True(t, p.allows("dynamodb:GetItem", "*", nil), text)
+}
+
+// However a pattern is said in short, the session has every action of the operations that it
+// names, and none of one that has to be named exactly and was not.
+func TestStarsGiveNoCredentials(t *testing.T) {
+	t.Parallel()
+	for _, pattern := range []string{"s3/*", "s3/Put*", "lambda/*", "lambda/Get*", "iam/*", "iam/*Role*", "secretsmanager/*", "ssm/Get*", "ec2/*", "kms/*", "sts/*", "api.ecr/*", "ecs/*", "dynamodb/*Item*"} {
+		named := patterns(t, pattern)
+		text, err := aws.SessionPolicy([]aws.Grant{{Rule: "r", Patterns: named}})
+		require.NoError(t, err, pattern)
+		var p iamPolicy
+		require.NoError(t, json.Unmarshal([]byte(text), &p), pattern)
+		plain := map[string]bool{}
+		for _, operation := range named[0].Operations() {
+			call, _ := aws.Find(operation)
+			if call.Secret {
+				continue
+			}
+			for _, action := range call.Actions {
+				plain[action] = true
+				assert.True(t, p.allows(action, "*", nil), "%s needs %s", operation, action)
+			}
+		}
+		secrets := 0
+		for _, operation := range named[0].Operations() {
+			call, _ := aws.Find(operation)
+			for _, action := range call.Actions {
+				if call.Secret && !plain[action] {
+					secrets++
+					assert.False(t, p.allows(action, "*", nil), "%s by %s", action, pattern)
+				}
+			}
+		}
+		if pattern != "dynamodb/*Item*" {
+			assert.NotZero(t, secrets, "%s has some", pattern)
+		}
+		assert.False(t, p.allows("iam:PassRole", "*", nil), "%s: which is no operation, and gives another's role away", pattern)
+		if exact := slices.IndexFunc(named[0].Operations(), func(o string) bool { c, _ := aws.Find(o); return c.Secret && len(c.Actions) > 0 }); exact >= 0 {
+			operation := named[0].Operations()[exact]
+			text, err := aws.SessionPolicy([]aws.Grant{{Rule: "r", Patterns: patterns(t, operation)}})
+			require.NoError(t, err)
+			var p iamPolicy
+			require.NoError(t, json.Unmarshal([]byte(text), &p))
+			call, _ := aws.Find(operation)
+			assert.True(t, p.allows(call.Actions[0], "*", nil), "%s, named exactly", operation)
+		}
+	}
 }
