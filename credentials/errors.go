@@ -24,3 +24,11 @@ func (e *LimitedError) Unwrap() error { return e.Err }
 
 // RetryAfter says how long there is no point in another try.
 func (e *LimitedError) RetryAfter() time.Duration { return e.After }
+
+// UnsetError is why a secret cannot be read that stays so until a person mends it: a variable
+// that is not set, a file that is not there, or neither holds a secret.
+type UnsetError struct{ Err error }
+
+func (e *UnsetError) Error() string { return e.Err.Error() }
+
+func (e *UnsetError) Unwrap() error { return e.Err }

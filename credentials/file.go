@@ -49,7 +49,7 @@ func (f *file) read(context.Context) (*Reading, error) {
 	now, err := f.load()
 	if err != nil {
 		f.last.Store(nil)
-		return nil, fmt.Errorf("read file %s: %w", f.path, bare(err))
+		return nil, &UnsetError{fmt.Errorf("read file %s: %w", f.path, bare(err))}
 	}
 	if last := f.last.Load(); last != nil && string(last.reading.bytes()) == string(now.reading.bytes()) {
 		now.reading = last.reading

@@ -15,3 +15,7 @@ func PlaceholderOf(agent string) string {
 // IsPlaceholder reports whether an agent's client sent what it was given, and not what somebody
 // else gave it.
 func IsPlaceholder(id, agent string) bool { return id == Placeholder || id == PlaceholderOf(agent) }
+
+// HoldsPlaceholder reports whether a value is the [Placeholder], or something around it, such
+// as a scheme before it.
+func HoldsPlaceholder(value string) bool { return strings.Contains(value, Placeholder) }

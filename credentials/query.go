@@ -11,7 +11,7 @@ func RemoveParameter(rawQuery, name string) string {
 	if rawQuery == "" || !mayHold(rawQuery, name) {
 		return rawQuery
 	}
-	return removePairs(rawQuery, func(spelled string) bool { return spells(spelled, name) })
+	return removePairs(rawQuery, func(spelled, _ string) bool { return spells(spelled, name) })
 }
 
 // RemoveParameters returns the raw query without the parameters that remove says yes to.
@@ -20,12 +20,21 @@ func RemoveParameters(rawQuery string, remove func(name string) bool) string {
 	if rawQuery == "" {
 		return ""
 	}
-	return removePairs(rawQuery, func(spelled string) bool {
+	return removePairs(rawQuery, func(spelled, _ string) bool {
 		if strings.ContainsAny(spelled, "%+") {
 			spelled = decode(spelled)
 		}
 		return remove(spelled)
 	})
+}
+
+// RemovePlaceholders returns the raw query without the parameters whose value holds the
+// [Placeholder].
+func RemovePlaceholders(rawQuery string) string {
+	if !mayHold(rawQuery, Placeholder) {
+		return rawQuery
+	}
+	return removePairs(rawQuery, func(_, value string) bool { return HoldsPlaceholder(decode(value)) })
 }
 
 // Parameters are the pairs of a raw query: each name decoded, each value as it stands.
@@ -64,9 +73,9 @@ func decode(spelled string) string {
 	return string(decoded)
 }
 
-// removePairs returns the raw query without the pairs whose names are to be removed. Every
-// other byte stays as it is.
-func removePairs(rawQuery string, remove func(spelled string) bool) string {
+// removePairs returns the raw query without the pairs that are to be removed. Every other byte
+// stays as it is.
+func removePairs(rawQuery string, remove func(spelled, value string) bool) string {
 	var kept strings.Builder
 	first, removed := true, false
 	for start := 0; start <= len(rawQuery); {
@@ -74,13 +83,13 @@ func removePairs(rawQuery string, remove func(spelled string) bool) string {
 		if n := strings.IndexAny(rawQuery[start:], dividers); n >= 0 {
 			end = start + n
 		}
-		spelled, _, _ := strings.Cut(rawQuery[start:end], "=")
+		spelled, value, _ := strings.Cut(rawQuery[start:end], "=")
 		from := start
 		if !first {
 			from-- // with the separator before it
 		}
 		switch {
-		case remove(spelled):
+		case remove(spelled, value):
 			if !removed {
 				removed = true
 				kept.WriteString(rawQuery[:from])

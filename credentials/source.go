@@ -180,7 +180,7 @@ func (s *Section) environ() source {
 	s.parser.env = append(s.parser.env, name)
 	e := &environ{name: name}
 	if e.value, e.err = newReading([]byte(s.options.Getenv(name))); e.err != nil {
-		e.err = fmt.Errorf("read environment variable %s: %w", name, e.err)
+		e.err = &UnsetError{fmt.Errorf("read environment variable %s: %w", name, e.err)}
 		s.Caution("env", "%v; until it is set, requests that need it are refused", e.err)
 	}
 	return e

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/http"
 	"net/textproto"
-	"strings"
 	"time"
 
 	"golang.org/x/net/http/httpguts"
@@ -149,7 +148,7 @@ func (a *answer) pass(response *http.Response) error {
 	if v, ok := a.visit.(services.Watcher); ok {
 		watch = v.Watch(response, a.supply.turn != nil)
 	}
-	err := a.flow.Copy(response.Body, isLive(response), watch)
+	err := a.copyBody(response, watch)
 	a.watched(watch)
 	if err != nil {
 		a.brokenOff(err)
@@ -157,6 +156,20 @@ func (a *answer) pass(response *http.Response) error {
 	a.copyTrailer(h, response.Trailer, announced)
 	a.completed()
 	return nil
+}
+
+// copyBody passes the body on. An agent that leaves a stream of events after the last one has
+// all of it.
+func (a *answer) copyBody(response *http.Response, watch services.Watch) error {
+	if !isEvents(response) {
+		return a.flow.Copy(response.Body, isLive(response), watch)
+	}
+	stream := &events{next: watch}
+	err := a.flow.Copy(response.Body, true, stream)
+	if err != nil && context.Cause(a.flow.Context()) != nil && !a.flow.IsCut() && stream.isOver() {
+		a.row.ended()
+	}
+	return err
 }
 
 func hasNoBody(method string, status int) bool {
@@ -199,7 +212,7 @@ func (a *answer) scrub(h http.Header) {
 // isLive reports whether an answer is passed on as it comes: one without a length, or a
 // stream of events.
 func isLive(response *http.Response) bool {
-	return response.ContentLength < 0 || strings.HasPrefix(response.Header.Get("Content-Type"), "text/event-stream")
+	return response.ContentLength < 0 || isEvents(response)
 }
 
 // watched records what was found in an answer while it passed by.
@@ -231,12 +244,14 @@ func (a *answer) watched(watch services.Watch) {
 // brokenOff ends an answer that was cut short so that the agent cannot take it
 // for whole: the stream is reset, the connection closed.
 func (a *answer) brokenOff(err error) {
-	a.row.outcome.Error = a.supply.clean(err).Error()
+	out := &a.row.outcome
 	var write *wire.WriteError
-	if errors.As(err, &write) || context.Cause(a.flow.Context()) != nil {
-		a.row.outcome.Outcome = audit.OutcomeClientGone
-	} else {
-		a.row.outcome.Outcome = audit.OutcomeUpstreamFailed
+	switch {
+	case out.Outcome == audit.OutcomeCompleted: // nothing is missing
+	case errors.As(err, &write) || context.Cause(a.flow.Context()) != nil:
+		out.Error, out.Outcome = a.supply.clean(err).Error(), audit.OutcomeClientGone
+	default:
+		out.Error, out.Outcome = a.supply.clean(err).Error(), audit.OutcomeUpstreamFailed
 	}
 	_ = a.flow.Flush() // what did arrive is the agent's
 	panic(http.ErrAbortHandler)

@@ -22,8 +22,9 @@ func (d *duration) assertProblem(t *testing.T, status int, c exit, row *audit.Ex
 	assert.Equal(t, "no-store", d.header.Get("Cache-Control"))
 	assert.Equal(t, status == 429 || status == 503, d.header.Get("Retry-After") != "", "when to come again")
 	var said struct {
-		Type, Title, Detail, Exchange, Rule, Hint string
-		Status                                    int
+		Type, Title, Detail, Exchange, Rule, Hint, Message string
+		Status                                             int
+		Error                                              struct{ Message, Type, Code, Status string }
 	}
 	decoder := json.NewDecoder(strings.NewReader(d.text))
 	decoder.DisallowUnknownFields()
@@ -32,6 +33,13 @@ func (d *duration) assertProblem(t *testing.T, status int, c exit, row *audit.Ex
 	assert.NotEmpty(t, said.Title)
 	assert.NotEmpty(t, said.Detail)
 	assert.NotEmpty(t, said.Hint)
+	assert.Equal(t, "sallyport: "+said.Detail, said.Message, "for who reads one text")
+	assert.Equal(t, said.Message, said.Error.Message, "for clients of models")
+	assert.Equal(t, c.refusal, said.Error.Code)
+	assert.NotEmpty(t, said.Error.Type)
+	assert.NotEmpty(t, said.Error.Status)
+	final := status < 500 && status != 408 && status != 429 || c.refusal == "credential"
+	assert.Equal(t, final, d.header.Get("X-Should-Retry") == "false", "clients of models try again for minutes")
 	_, err := uuid.Parse(said.Exchange)
 	require.NoError(t, err)
 	if row == nil {

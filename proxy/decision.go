@@ -14,13 +14,16 @@ type decision struct {
 }
 
 // refusal is that of a decision which does not allow the request.
-func (d *decision) refusal() *refusal {
+func (d *decision) refusal(t *target) *refusal {
 	why := deniedByPolicy
 	if d.Effect == policy.Ask {
 		why = needsApproval
 	}
 	refusal := why.because(d.Reason)
 	refusal.rule = d.Rule
+	if t.isUpgrade() && d.Rule == "" {
+		refusal.hint = "This is an upgrade to WebSocket, which a rule allows by methods: [WEBSOCKET]. " + why.hint
+	}
 	return refusal
 }
 

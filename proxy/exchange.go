@@ -145,7 +145,7 @@ func (x *exchange) authorize() (refusal *refusal) {
 		return refusal
 	}
 	if x.decision.Decision, x.decision.made = x.question().judge(x.generation), true; x.decision.Effect != policy.Allow {
-		return x.decision.refusal()
+		return x.decision.refusal(&x.target)
 	}
 	return x.retrieve()
 }

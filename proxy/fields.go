@@ -263,7 +263,6 @@ func (l *locating) checkQuery() *refusal {
 // checkMethod sees that the method is one, and one that may leave. Some servers take
 // methods in any case.
 func (l *locating) checkMethod() *refusal {
-	l.target.method = l.r.Method
 	if !isToken(l.r.Method) {
 		return malformedRequest.because("The method is not a token.")
 	}

@@ -268,3 +268,47 @@ func TestReturnedSecretIsNoError(t *testing.T) {
 		})
 	}
 }
+
+// What stands for a secret is nobody's key, wherever a client writes it.
+func TestPlaceholdersLeaveInNoFieldAndNoParameter(t *testing.T) {
+	pairs(t, func(t *testing.T, agentSide, upstreamSide bool) {
+		var arrived recorder
+		r := hygieneRig(t, upstreamSide, arrived.serve)
+		client := r.client(r.agent("a"), agentSide)
+		for _, host := range []string{"api.test", "query.test", "open.test", "own.test"} {
+			query := "a=1&key=sallyport-placeholder;access_token=sallyport%2dplaceholder&b=%20&token=Bearer+sallyport-placeholder"
+			request, err := http.NewRequest(http.MethodGet, "https://"+host+"/?"+query, nil)
+			require.NoError(t, err)
+			request.Header["X-Custom-Token"] = []string{"sallyport-placeholder"}
+			request.Header["X-Other"] = []string{"Token sallyport-placeholder"}
+			request.Header["X-Kept"] = []string{"sallyport"}
+			response, err := client.Do(request)
+			require.NoError(t, err)
+			require.Equal(t, http.StatusOK, response.StatusCode, body(t, response))
+			got := arrived.request()
+			assert.NotContains(t, got.Header, "X-Custom-Token", host)
+			assert.NotContains(t, got.Header, "X-Other", host)
+			assert.Equal(t, "sallyport", got.Header.Get("X-Kept"), host)
+			assert.NotContains(t, got.URL.RawQuery, "placeholder", host)
+			assert.True(t, strings.HasPrefix(got.URL.RawQuery, "a=1&b=%20"), got.URL.RawQuery)
+		}
+	})
+}
+
+// A rule has to say WEBSOCKET, and so does the row.
+func TestARefusedWebSocketIsRecordedAsRulesSayIt(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(r *rig) {
+		r.policy = "policy: operator\nrules:\n  - {name: gets, allow: {host: api.test, methods: [GET]}}\n"
+	})
+	request, err := http.NewRequest(http.MethodGet, "https://api.test/socket", nil)
+	require.NoError(t, err)
+	for name, value := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="} {
+		request.Header.Set(name, value)
+	}
+	response, err := r.client(r.agent("a"), false).Do(request)
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusForbidden, response.StatusCode)
+	assert.Contains(t, body(t, response), "WEBSOCKET", "what a rule would have to name")
+	assert.Equal(t, "WEBSOCKET", r.rows()[0].Method)
+}

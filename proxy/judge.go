@@ -83,8 +83,8 @@ func (q *question) sent(g *Generation, d policy.Decision) (policy.Query, error) 
 		return asked, nil // refused later, for no credential is applied in clear text
 	}
 	credential := g.Credentials.Lookup(d.Credential)
-	if asked.RawQuery != "" && !d.AgentAuth {
-		asked.RawQuery = withoutOwnParameters(g, asked.Authority.Name.String(), asked.RawQuery, q.agent, credential.Signs())
+	if asked.RawQuery != "" {
+		asked.RawQuery = withoutOwnParameters(g, d.AgentAuth, asked.Authority.Name.String(), asked.RawQuery, q.agent, credential.Signs())
 	}
 	path, query, err := credential.Sent(q.r, q.target.rawPath, asked.RawQuery)
 	if err != nil {

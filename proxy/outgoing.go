@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"golang.org/x/net/http/httpguts"
 
@@ -117,23 +118,27 @@ func (o *outgoing) passesTrailer(name string) bool {
 
 // stripAuthentication removes the agent's own authentication from a request: a placeholder
 // stands for what Sallyport injects, and anything else is an identity that nobody gave the
-// agent. A rule without a credential may let it pass.
+// agent. A rule without a credential may let that pass, though no placeholder.
 func (o *outgoing) stripAuthentication(out *http.Request) {
-	if o.decision.AgentAuth {
-		return
-	}
-	auth := o.files.authFields()
-	for name := range out.Header {
-		if auth.Header(name) && !(o.decision.Cookies && isCookie(name)) {
+	auth, own := o.files.authFields(), o.decision.AgentAuth
+	for name, values := range out.Header {
+		if !own && auth.Header(name) && !(o.decision.Cookies && isCookie(name)) || slices.ContainsFunc(values, credentials.HoldsPlaceholder) {
 			delete(out.Header, name)
 		}
 	}
-	stripSubprotocols(out.Header, auth)
-	out.URL.RawQuery = withoutOwnParameters(o.files, o.target.authority.Name.String(), out.URL.RawQuery, o.agent, o.signs)
+	if !own {
+		stripSubprotocols(out.Header, auth)
+	}
+	out.URL.RawQuery = withoutOwnParameters(o.files, own, o.target.authority.Name.String(), out.URL.RawQuery, o.agent, o.signs)
 }
 
-// withoutOwnParameters is a query without the agent's own authentication at a host.
-func withoutOwnParameters(g *Generation, at, rawQuery, agent string, signs bool) string {
+// withoutOwnParameters is a query without placeholders and, unless that may pass, without the
+// agent's own authentication at a host.
+func withoutOwnParameters(g *Generation, pass bool, at, rawQuery, agent string, signs bool) string {
+	rawQuery = credentials.RemovePlaceholders(rawQuery)
+	if pass {
+		return rawQuery
+	}
 	fields := g.authFields()
 	rawQuery = credentials.RemoveParameters(rawQuery, func(name string) bool { return fields.Parameter(at, name) })
 	if signs { // which removes it by itself

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -30,6 +29,7 @@ type refusal struct {
 	hint       string         // replaces the reason's
 	retryAfter time.Duration  // for 429 and 503
 	details    map[string]any // for the row
+	lasts      bool           // another try does not change it, though its reason's might
 	cause      error          // for the log and the row, never for the agent
 }
 
@@ -174,42 +174,6 @@ func unusable(state string) *refusal {
 	return unknownIdentity.because("The certificate's status is not known.")
 }
 
-// problem is the body of a refusal (RFC 9457).
-type problem struct {
-	Type     string `json:"type"`
-	Title    string `json:"title"`
-	Status   int    `json:"status"`
-	Detail   string `json:"detail"`
-	Exchange string `json:"exchange"`
-	Rule     string `json:"rule,omitempty"`
-	Hint     string `json:"hint,omitempty"`
-	Message  string `json:"message,omitempty"` // what some clients show a person
-}
-
-const problemType = "application/problem+json"
-
-func (f *refusal) body(exchange uuid.UUID) []byte { return f.problem(exchange).text() }
-
-func (f *refusal) problem(exchange uuid.UUID) problem {
-	return problem{
-		Type:     "urn:sallyport:refusal:" + f.word,
-		Title:    f.title,
-		Status:   f.status,
-		Detail:   f.detail,
-		Exchange: exchange.String(),
-		Rule:     f.rule,
-		Hint:     f.hintText(),
-	}
-}
-
-func (p problem) text() []byte {
-	b, err := json.MarshalIndent(p, "", "  ")
-	if err != nil { // strings and an int always marshal
-		return []byte("{}\n")
-	}
-	return append(b, '\n')
-}
-
 func (f *refusal) hintText() string {
 	if f.hint != "" {
 		return f.hint
@@ -225,6 +189,9 @@ func (f *refusal) proxyStatus() string {
 func (f *refusal) header(h http.Header) {
 	h.Set("Proxy-Status", f.proxyStatus())
 	h.Set("Cache-Control", "no-store")
+	if f.isFinal() {
+		h.Set("X-Should-Retry", "false") // models' clients try again for minutes what is not said to be final
+	}
 	if f.retryAfter > 0 {
 		seconds := int64((f.retryAfter + time.Second - 1) / time.Second)
 		h.Set("Retry-After", strconv.FormatInt(seconds, 10))
@@ -240,9 +207,7 @@ func (f *refusal) write(w http.ResponseWriter, r *http.Request, exchange uuid.UU
 	}
 	media, body := problemType, f.body(exchange)
 	if readsMessage(r, all) {
-		p := f.problem(exchange)
-		p.Message = "sallyport: " + f.detail
-		media, body = "application/json; charset=utf-8", p.text()
+		media = "application/json; charset=utf-8"
 	}
 	w.Header().Set("Content-Type", media)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
@@ -252,8 +217,8 @@ func (f *refusal) write(w http.ResponseWriter, r *http.Request, exchange uuid.UU
 	}
 }
 
-// readsMessage reports whether a service's client sent the request that shows a person nothing
-// but the text in "message".
+// readsMessage reports whether a service's client sent the request that reads no answer but
+// plain JSON.
 func readsMessage(r *http.Request, all []services.Service) bool {
 	return slices.ContainsFunc(all, func(s services.Service) bool {
 		speaker, ok := s.(services.Speaker)

@@ -213,6 +213,7 @@ func (t *retrieval) failed(err error) *refusal {
 	t.p.metrics.CredentialFailed(name)
 	t.p.log.Warn("credential cannot be had", "credential", name, "exchange", t.exchange, "error", err)
 	refusal := credentialUnavailable.causedBy("The credential "+name+" cannot be had.", err)
+	_, refusal.lasts = errors.AsType[*credentials.UnsetError](err)
 	if final, ok := errors.AsType[*credentials.RefusedError](err); ok {
 		refusal = credentialRefused.causedBy(strings.TrimSpace("The credential "+name+" cannot be had. "+final.Reason), err)
 	}

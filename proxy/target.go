@@ -18,7 +18,6 @@ const methodWebSocket = "WEBSOCKET"
 
 // target is where a request goes, parsed once.
 type target struct {
-	sent       string // the method as it came
 	method     string // as the policy sees it
 	scheme     string
 	authority  host.Authority
@@ -42,7 +41,7 @@ func (t *target) isUpgrade() bool { return t.method == methodWebSocket }
 // tell says in the row where the request goes.
 func (t *target) tell(r *row) {
 	in := &r.intent
-	in.Method, in.Scheme, in.Path = t.sent, t.scheme, t.rawPath
+	in.Method, in.Scheme, in.Path = t.method, t.scheme, t.rawPath
 	if t.authority.Port != 0 {
 		in.Host, in.Port = t.authority.Name.String(), t.authority.Port
 	}
@@ -81,7 +80,7 @@ type locating struct {
 // in two ways. The target says, even then, as much as was found. It takes out of the
 // request's header what does not leave.
 func locate(r *http.Request, s *wire.Session, auth *authfield.Table) (target, *refusal) {
-	l := locating{r: r, session: s, auth: auth, target: target{scheme: "http", sent: r.Method}}
+	l := locating{r: r, session: s, auth: auth, target: target{scheme: "http", method: r.Method}}
 	if s.Tunnel != nil {
 		l.target.scheme, l.target.authority = "https", s.Tunnel.Authority
 	}
