@@ -3,6 +3,7 @@ package aws_test
 import (
 	"encoding/json"
 	"encoding/xml"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -34,9 +35,7 @@ func found(t *testing.T, method, url string, header http.Header) (services.Visit
 	require.NoError(t, err)
 	r, err := http.NewRequestWithContext(t.Context(), method, url, http.NoBody)
 	require.NoError(t, err)
-	for name, values := range header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, header)
 	return sites(t).Find(&services.Line{Query: q, Request: r, Agent: "a"}), r
 }
 

@@ -128,13 +128,19 @@ func TestATokenIsWrittenAsItsSurfaceTakesIt(t *testing.T) {
 	s := github.New()
 	set := files(t, s).Credentials
 	for _, c := range []struct{ credential, url string }{
-		{"dotcom", "https://api.github.com/user"}, {"dotcom", "https://uploads.github.com/repos/a/b/releases/1/assets"},
-		{"dotcom", "https://github.com/a/b.git/info/refs"}, {"dotcom", "https://raw.githubusercontent.com/a/b/main/c"},
-		{"dotcom", "https://media.githubusercontent.com/media/a/b/main/c"}, {"dotcom", "https://codeload.github.com/a/b/zip/main"},
-		{"dotcom", "https://objects.githubusercontent.com/x"}, {"dotcom", "https://release-assets.githubusercontent.com/x"},
+		{"dotcom", "https://api.github.com/user"},
+		{"dotcom", "https://uploads.github.com/repos/a/b/releases/1/assets"},
+		{"dotcom", "https://github.com/a/b.git/info/refs"},
+		{"dotcom", "https://raw.githubusercontent.com/a/b/main/c"},
+		{"dotcom", "https://media.githubusercontent.com/media/a/b/main/c"},
+		{"dotcom", "https://codeload.github.com/a/b/zip/main"},
+		{"dotcom", "https://objects.githubusercontent.com/x"},
+		{"dotcom", "https://release-assets.githubusercontent.com/x"},
 		{"dotcom", "https://ghcr.io/v2/a/b/manifests/latest"},
-		{"server", "https://" + enterprise + "/api/v3/user"}, {"server", "https://" + enterprise + "/api/graphql"},
-		{"server", "https://" + enterprise + "/a/b.git/info/refs"}, {"server", "https://codeload." + enterprise + "/a/b/zip/main"},
+		{"server", "https://" + enterprise + "/api/v3/user"},
+		{"server", "https://" + enterprise + "/api/graphql"},
+		{"server", "https://" + enterprise + "/a/b.git/info/refs"},
+		{"server", "https://codeload." + enterprise + "/a/b/zip/main"},
 	} {
 		q, err := policy.ParseRequest(http.MethodGet, c.url)
 		require.NoError(t, err)

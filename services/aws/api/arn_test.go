@@ -71,8 +71,8 @@ func TestTheARNOfWhatIsNamed(t *testing.T) {
 		elsewhere.Partition, elsewhere.Region = "aws-us-gov", "us-gov-west-1"
 		o, err = aws.Resolve(elsewhere)
 		require.NoError(t, err, name)
-		if want := o.Calls[0].Resource; !strings.HasPrefix(want, "arn:aws:") { // by its own ARN it stays where it is
-			assert.Equal(t, "arn:aws-us-gov:"+strings.Replace(c.want, "eu-west-1", "us-gov-west-1", 1), want, name)
+		if got := o.Calls[0].Resource; !strings.HasPrefix(got, "arn:aws:") { // by its own ARN it stays where it is
+			assert.Equal(t, "arn:aws-us-gov:"+strings.Replace(c.want, "eu-west-1", "us-gov-west-1", 1), got, name)
 		}
 	}
 }
