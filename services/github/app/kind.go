@@ -23,7 +23,7 @@ func Kinds() []credentials.Kind {
 	}
 }
 
-// token is a fixed token, for those without an App. Where it may go and in what form is
+// fixedToken is one that somebody has made, for those without an App. Where it may go and in what form is
 // GitHub's own matter, so hosts may be left out.
 type fixedToken struct {
 	*credentials.Placed
