@@ -159,9 +159,9 @@ func (t *target) pathInBucket(source string) (string, error) {
 	return "", errBucket
 }
 
-// ownAuthority is where the request goes; of a plain one that is checked later.
+// ownAuthority is where the request goes; outside a tunnel that is checked later.
 func (t *target) ownAuthority(r *http.Request, port uint16) host.Authority {
-	if t.scheme == "https" {
+	if t.authority.Port != 0 {
 		return t.authority
 	}
 	named, _ := host.ParseAuthority(r.Host, port)

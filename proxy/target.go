@@ -81,8 +81,11 @@ type locating struct {
 // request's header what does not leave.
 func locate(r *http.Request, s *wire.Session, auth *authfield.Table) (target, *refusal) {
 	l := locating{r: r, session: s, auth: auth, target: target{scheme: "http", method: r.Method}}
-	if s.Tunnel != nil {
+	switch {
+	case s.Tunnel != nil:
 		l.target.scheme, l.target.authority = "https", s.Tunnel.Authority
+	case strings.EqualFold(r.URL.Scheme, "https"):
+		l.target.scheme = "https"
 	}
 	l.target.rawPath, l.target.rawQuery, l.target.forceQuery = splitTarget(r)
 	refusal := l.check()
@@ -158,10 +161,12 @@ func (l *locating) checkAuthority(hostField string) *refusal {
 	}
 	defaultPort := uint16(443)
 	if l.session.Tunnel == nil {
-		if refusal := l.checkPlain(); refusal != nil {
+		if refusal := l.checkAbsolute(); refusal != nil {
 			return refusal
 		}
-		defaultPort = 80
+		if t.scheme == "http" {
+			defaultPort = 80
+		}
 	} else if r.URL.IsAbs() && !strings.EqualFold(r.URL.Scheme, "https") {
 		return malformedRequest.because("Requests in a tunnel are https.")
 	}
@@ -183,17 +188,18 @@ func (l *locating) checkAuthority(hostField string) *refusal {
 	return nil
 }
 
-// checkPlain refuses what reaches the listener without a tunnel and is not a
-// request for a plain http:// resource.
-func (l *locating) checkPlain() *refusal {
+// checkAbsolute refuses what reaches the listener without a tunnel and names no resource of
+// the web. For https:// most clients open a tunnel; some ask for it as for http://, and get the
+// same: what they send has come over TLS, and leaves over TLS.
+func (l *locating) checkAbsolute() *refusal {
 	if !l.r.URL.IsAbs() {
 		f := malformedRequest.because("This is a proxy; it has no resources of its own.")
 		f.hint = "Set HTTPS_PROXY and HTTP_PROXY to this address (or to a sidecar) instead of requesting from it."
 		return f
 	}
-	if !strings.EqualFold(l.r.URL.Scheme, "http") {
-		f := malformedRequest.because("Only http:// can be requested without a tunnel.")
-		f.hint = "Use CONNECT for https:// (most clients do so when HTTPS_PROXY is set)."
+	if !strings.EqualFold(l.r.URL.Scheme, l.target.scheme) {
+		f := malformedRequest.because("Only http:// and https:// can be requested.")
+		f.hint = "Use CONNECT for what else is spoken over TLS."
 		return f
 	}
 	return nil

@@ -5,7 +5,7 @@
 //
 //  1. A client connects to the loopback port or Unix socket ([Listen]).
 //  2. It sends one request head, at most 64 KiB within 10 s: CONNECT, or a
-//     request with an absolute http:// target.
+//     request with an absolute http:// or https:// target.
 //  3. The head must carry the sidecar's password, so that other processes of the
 //     host cannot act as the agent. It is compared in constant time and removed.
 //  4. The sidecar opens a TLS 1.3 connection to the proxy with the agent's

@@ -136,7 +136,8 @@ func parseHead(head []byte) (*request, error) {
 	return r, nil
 }
 
-// requestLine accepts CONNECT and absolute http targets (RFC 9112, section 3.2).
+// requestLine accepts CONNECT and absolute targets of the web (RFC 9112, section 3.2): some
+// clients ask so for https too, and the way to the proxy is TLS.
 // What the target means is for the proxy to say.
 func (r *request) requestLine(line []byte) error {
 	method, rest, _ := strings.Cut(string(line), " ")
@@ -150,9 +151,9 @@ func (r *request) requestLine(line []byte) error {
 	r.method, r.connect = method, method == "CONNECT"
 	switch scheme, _, ok := strings.Cut(target, "://"); {
 	case r.connect:
-	case ok && strings.EqualFold(scheme, "http"):
+	case ok && (strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https")):
 	case ok:
-		return malformed("a proxy request for "+scheme+":// needs a tunnel", "use CONNECT for https; clients do it when https_proxy is set")
+		return malformed("a proxy request for "+scheme+":// needs a tunnel", "use CONNECT for what is neither http nor https")
 	default:
 		return malformed("the target is not absolute", "this is an HTTP proxy, not a web server; set it as http_proxy and https_proxy")
 	}

@@ -34,7 +34,6 @@ func TestHeadsThatAreRefused(t *testing.T) {
 		"HTTP/2":              {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "not HTTP/1.1"},
 		"HTTP/0.9":            {"GET http://a.example/\r\n\r\n", 505, "not HTTP/1.1"},
 		"origin form":         {"GET / HTTP/1.1\r\n\r\n", 400, "not absolute"},
-		"https without":       {"GET https://a.example/ HTTP/1.1\r\n\r\n", 400, "needs a tunnel"},
 		"ftp":                 {"GET ftp://a.example/ HTTP/1.1\r\n\r\n", 400, "needs a tunnel"},
 		"asterisk":            {"OPTIONS * HTTP/1.1\r\n\r\n", 400, "not absolute"},
 		"space in target":     {"GET http://a.example/a b HTTP/1.1\r\n\r\n", 505, "not HTTP/1.1"},

@@ -111,6 +111,18 @@ func TestNoPassword(t *testing.T) {
 	assert.Empty(t, w.upstream.seen()[1].Header, "removed even when nobody asked for it")
 }
 
+func TestHTTPSWithoutATunnelIsPassedOnAsItIs(t *testing.T) {
+	t.Parallel()
+	w := start(t, func(_ *http.Request, c *tls.Conn, _ *bufio.Reader) {
+		fmt.Fprint(c, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+		_ = c.CloseWrite()
+	})
+	_, br := w.connect(t, "GET https://a.example/a%2Fb HTTP/1.1\r\nHost: a.example\r\n\r\n")
+	resp, _ := problem(t, br)
+	assert.Equal(t, http.StatusOK, resp.StatusCode)
+	assert.Equal(t, "https://a.example/a%2Fb", w.upstream.seen()[0].RequestURI)
+}
+
 func TestPlainRequest(t *testing.T) {
 	t.Parallel()
 	w := start(t, func(r *http.Request, c *tls.Conn, _ *bufio.Reader) {
