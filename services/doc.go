@@ -13,6 +13,10 @@
 // Of a Service alone ask the commands: [Recognizer] and [LogReader] lead from what other
 // systems show to the trail.
 //
+// A room's kinds of credentials are handed to package credentials ([Service].Kinds), each made
+// of its pieces. What a credential is needed for, [Narrower] says in a value of a type that the
+// room's kinds know (credentials.Use.For): nobody else looks into it.
+//
 // A room promises to keep no state about a request after its Visit, to do nothing that
 // blocks but to read the body it is handed, and to show no secret in what it returns. It
 // never decides: what is allowed, the policy says.
