@@ -68,10 +68,16 @@ every record in exactly one of the two. An exchange that is still open is in non
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			return a.searchTrail(ctx, &f.auditFlags, func(r *trail.Reader) error {
+				var done exported
 				if f.format == formatSQLite {
-					return exportTables(ctx, a, r, f, filter)
+					done, err = exportTables(ctx, a, r, f, filter)
+				} else {
+					done, err = exportTrail(ctx, a, r, f, filter, heading, encode)
 				}
-				return exportTrail(ctx, a, r, f, filter, heading, encode)
+				if err != nil { // nobody goes on after what may not have been written
+					return err
+				}
+				return done.tell(a)
 			})
 		},
 	}
@@ -134,15 +140,15 @@ type sink struct {
 }
 
 // exportTrail writes lines.
-func exportTrail(ctx context.Context, a *app, r *trail.Reader, f exportFlags, filter audit.Filter, heading string, encode encoder) (err error) {
+func exportTrail(ctx context.Context, a *app, r *trail.Reader, f exportFlags, filter audit.Filter, heading string, encode encoder) (done exported, err error) {
 	to, finish, err := exportTo(a, f)
 	if err != nil {
-		return err
+		return done, err
 	}
 	defer func() { err = errors.Join(err, finish(err)) }()
 	w := bufio.NewWriterSize(to, 64<<10)
 	if _, err := w.WriteString(heading); err != nil {
-		return err
+		return done, err
 	}
 	var line []byte
 	return exportRecords(ctx, a, r, f, filter, sink{end: w.Flush, add: func(x audit.Record) (err error) {
@@ -155,17 +161,17 @@ func exportTrail(ctx context.Context, a *app, r *trail.Reader, f exportFlags, fi
 }
 
 // exportTables writes a database.
-func exportTables(ctx context.Context, a *app, r *trail.Reader, f exportFlags, filter audit.Filter) (err error) {
+func exportTables(ctx context.Context, a *app, r *trail.Reader, f exportFlags, filter audit.Filter) (done exported, err error) {
 	if err := f.mayWrite(); err != nil {
-		return err
+		return done, err
 	}
 	path := f.out + ".new"
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return done, err
 	}
 	tables, err := trail.NewTables(ctx, path)
 	if err != nil {
-		return err
+		return done, err
 	}
 	defer func() {
 		err = errors.Join(err, tables.Close())
@@ -174,58 +180,68 @@ func exportTables(ctx context.Context, a *app, r *trail.Reader, f exportFlags, f
 	return exportRecords(ctx, a, r, f, filter, sink{add: tables.Add, end: func() error { return nil }})
 }
 
+// exported is how far an export has got.
+type exported struct {
+	count int
+	last  uint64 // the event to go on after
+}
+
+func (e exported) tell(a *app) error {
+	_, err := fmt.Fprintf(a.stderr, "%d records; to go on later: --after %d\n", e.count, e.last)
+	return err
+}
+
 // exportRecords puts what matches into a sink, and says where it has got to.
-func exportRecords(ctx context.Context, a *app, r *trail.Reader, f exportFlags, filter audit.Filter, to sink) error {
+func exportRecords(ctx context.Context, a *app, r *trail.Reader, f exportFlags, filter audit.Filter, to sink) (done exported, err error) {
 	which, err := whichOf(f.only)
 	if err != nil {
-		return err
+		return done, err
 	}
 	from := r.Follow(f.after, which)
 	if err := from.Skip(ctx, filter); err != nil {
-		return err
+		return done, err
 	}
 	behind, err := from.Behind(ctx)
 	if err != nil {
-		return err
+		return done, err
 	}
 	if behind < 0 {
-		return fmt.Errorf("--after %d: the trail ends %d before it: it is another trail, or was rolled back", f.after, -behind)
+		return done, fmt.Errorf("--after %d: the trail ends %d before it: it is another trail, or was rolled back", f.after, -behind)
 	}
 	head := from.After() + uint64(max(behind, 0))
 	progress := a.progress("exported")
-	count, last := 0, f.after
+	done.last = f.after
 	for more := true; more; {
 		var list []audit.Record
 		if list, more, err = from.Next(ctx, filter); ctx.Err() != nil {
-			return errors.Join(to.end(), f.stopped(count, last))
+			if err := to.end(); err != nil {
+				return done, err
+			}
+			return done, f.stopped(done)
 		} else if err != nil {
-			return err
+			return done, err
 		}
 		progress(from.After(), max(head, from.After()))
 		for _, x := range list {
 			if err := to.add(x); err != nil {
-				return err
+				return done, err
 			}
-			last = x.Seq()
-			if count++; count == f.Limit {
-				return errors.Join(to.end(), tellExported(a, count, last))
+			done.last = x.Seq()
+			if done.count++; done.count == f.Limit {
+				return done, to.end()
 			}
 		}
 	}
-	return errors.Join(to.end(), tellExported(a, count, max(last, from.After())))
-}
-
-func tellExported(a *app, count int, last uint64) error {
-	_, err := fmt.Fprintf(a.stderr, "%d records; to go on later: --after %d\n", count, last)
-	return err
+	done.last = max(done.last, from.After())
+	return done, to.end()
 }
 
 // stopped is the error of an export that a signal ended.
-func (f exportFlags) stopped(count int, last uint64) error {
+func (f exportFlags) stopped(done exported) error {
 	if f.out != "" {
 		return fmt.Errorf("stopped; %s is not written", f.out)
 	}
-	return fmt.Errorf("stopped after %d records; to go on later: --after %d", count, last)
+	return fmt.Errorf("stopped after %d records; to go on later: --after %d", done.count, done.last)
 }
 
 // exportTo opens where to; finish closes it. A file is written beside its place and moved

@@ -106,6 +106,9 @@ agents created and revoked, configuration loaded, starts and stops. With -o json
 		Example: "  sallyport audit events --type agent.revoked",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.Limit < 0 {
+				return usagef("--limit must not be negative")
+			}
 			return a.readTrail(func(r *trail.Reader) error {
 				if err := checkEventType(cmd.Context(), r, f.Type); err != nil {
 					return err

@@ -3,6 +3,10 @@ package main
 import (
 	"context"
 	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
 )
 
 // Main lets scripts run the command in a process of its own.
@@ -24,3 +28,12 @@ func Diff(from, to string) string { return diffLines(from, to) }
 func Run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return run(ctx, args, getenv, stdin, stdout, stderr)
 }
+
+// Root is the command line, which nobody runs.
+func Root() *cobra.Command {
+	none := func(string) string { return "" }
+	return newRootCommand(&app{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard, getenv: none, now: time.Now})
+}
+
+// ParseMoment reads a time as people type it.
+func ParseMoment(flag, s string, now time.Time) (time.Time, error) { return parseMoment(flag, s, now) }

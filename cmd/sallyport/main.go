@@ -7,6 +7,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,21 +31,43 @@ func main() {
 // run executes one command line and returns the exit code: 0 done, 1 refused or
 // failed, 2 wrong usage, or the code that `sallyport run` took over from its command.
 func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, getenv: getenv, now: time.Now}
+	printed := &results{Writer: stdout}
+	a := &app{stdin: stdin, stdout: printed, results: printed, stderr: stderr, getenv: getenv, now: time.Now}
 	root := newRootCommand(a)
 	root.SetArgs(args)
-	return a.exit(root.ExecuteContext(ctx))
+	err := root.ExecuteContext(ctx)
+	if printed.err != nil {
+		a.running = true // whatever was typed, it was understood
+		err = cmp.Or(err, printed.err)
+	}
+	return a.exit(err)
+}
+
+// results is standard output. It remembers what could not be written: a result that was cut
+// short is none, and its command has failed.
+type results struct {
+	io.Writer
+	err error // the first
+}
+
+func (r *results) Write(p []byte) (int, error) {
+	n, err := r.Writer.Write(p)
+	if r.err == nil {
+		r.err = err
+	}
+	return n, err
 }
 
 // app is what every command gets from the outside world: its streams, the
 // environment, the clock, and the values of the global flags. A command that
 // runs finds home and output set; it writes results to stdout and nothing else.
 type app struct {
-	stdin  io.Reader
-	stdout io.Writer
-	stderr io.Writer
-	getenv func(string) string
-	now    func() time.Time
+	stdin   io.Reader
+	stdout  io.Writer
+	results *results // what stdout writes to; a command that is run writes to what is below it
+	stderr  io.Writer
+	getenv  func(string) string
+	now     func() time.Time
 
 	home    string // absolute path of HOME; "" if none was given and the user has no home folder
 	output  string // outputText or outputJSON

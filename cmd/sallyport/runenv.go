@@ -8,7 +8,6 @@ import (
 	"sallyport/credentials"
 	"sallyport/internal/hint"
 	"sallyport/sandbox/environment"
-	"sallyport/server"
 	"sallyport/services"
 )
 
@@ -55,9 +54,9 @@ func homeSecrets(a *app) (*credentials.Set, error) {
 	}
 	data, err := os.ReadFile(l.Credentials())
 	if err != nil {
-		return nil, fmt.Errorf("find out which variables and files hold secrets: %w", err)
+		return nil, hint.With(fmt.Errorf("find out which variables and files hold secrets: %w", err), "run `sallyport init`, or check --home")
 	}
-	set, err := credentials.Parse(l.Credentials(), data, credentials.Options{Home: l.Dir, Kinds: services.Kinds(server.Services())})
+	set, err := credentials.Parse(l.Credentials(), data, credentials.Options{Home: l.Dir, Kinds: services.Kinds(a.env().Rooms())})
 	if err != nil {
 		return nil, fmt.Errorf("find out which variables and files hold secrets: %w", err)
 	}

@@ -48,7 +48,7 @@ func behindVeil(a *app, hide, path string, secrets *credentials.Set, server int)
 	if err != nil {
 		return nil, err
 	}
-	c.Server, c.Stdin, c.Stdout, c.Stderr = server, a.stdin, a.stdout, a.stderr
+	c.Server, c.Stdin, c.Stdout, c.Stderr = server, a.stdin, a.results.Writer, a.stderr
 	if temp := veil.Resolve([]string{os.TempDir()}); len(temp) == 1 && veil.Within(temp[0], veil.Resolve(c.Hide)) && hide != hideNever {
 		return nil, hint.With(fmt.Errorf("TMPDIR is %s, in the home folder that is hidden from the command", temp[0]),
 			"set TMPDIR to a folder elsewhere, or give --hide-home never")
