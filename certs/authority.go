@@ -19,9 +19,15 @@ import (
 )
 
 const (
-	// backdate is how far a clock may be behind ours without finding a fresh
-	// certificate not yet valid.
-	backdate = 5 * time.Minute
+	// How far a clock may be behind ours without finding a fresh certificate not yet valid:
+	// a listener's, which looks at agents' certificates, and an agent's, which looks at what it
+	// is shown. A sandbox that was resumed, or made from a snapshot, is hours or days behind.
+	clientBackdate = 5 * time.Minute
+	serverBackdate = 30 * 24 * time.Hour
+
+	// AuthorityBackdate is the same of an authority, before which nothing that it issues is
+	// valid. Some systems refuse to trust one that has just been made.
+	AuthorityBackdate = 7 * 24 * time.Hour
 
 	// defaultLifetime of an authority: renewing one means reaching every
 	// client that trusts it.
@@ -73,7 +79,7 @@ func CreateAuthority(t Template, now time.Time) (*Authority, error) {
 			// look issuers up by name first, and some stop at the first hit.
 			SerialNumber: hex.EncodeToString(id[:8]),
 		},
-		NotBefore:             now.Add(-backdate).UTC().Truncate(time.Second),
+		NotBefore:             now.Add(-AuthorityBackdate).UTC().Truncate(time.Second),
 		NotAfter:              now.Add(t.Lifetime).UTC().Truncate(time.Second),
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 		BasicConstraintsValid: true,

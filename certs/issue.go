@@ -37,7 +37,7 @@ func (a *Authority) IssueClient(uri string, ttl time.Duration, now time.Time) (I
 		URIs: []*url.URL{spiffe},
 		// X509-SVID, section 4.4, asks for both.
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
-	}, ttl, now)
+	}, clientBackdate, ttl, now)
 	if err != nil {
 		return Issued{}, fmt.Errorf("issue client certificate: %w", err)
 	}
@@ -70,7 +70,7 @@ func (a *Authority) IssueListener(spec ListenerSpec, ttl time.Duration, now time
 		}
 		seen[name] = true
 	}
-	issued, err := a.issue(template, ttl, now)
+	issued, err := a.issue(template, serverBackdate, ttl, now)
 	if err != nil {
 		return Issued{}, fmt.Errorf("issue listener certificate: %w", err)
 	}
@@ -97,7 +97,7 @@ func (a *Authority) memberURI(s string) (*url.URL, error) {
 }
 
 // issue signs template for a new key.
-func (a *Authority) issue(template *x509.Certificate, ttl time.Duration, now time.Time) (Issued, error) {
+func (a *Authority) issue(template *x509.Certificate, backdate, ttl time.Duration, now time.Time) (Issued, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return Issued{}, fmt.Errorf("make key: %w", err)

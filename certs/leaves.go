@@ -17,7 +17,8 @@ import (
 	"sallyport/internal/host"
 )
 
-// leafLifetime is the whole span between NotBefore and NotAfter.
+// leafLifetime is how long a leaf is valid from now on. With what it is back-dated by, that is
+// far below the 825 days that Apple's systems bear.
 const leafLifetime = 24 * time.Hour
 
 // Leaves issues the certificates with which intercepted tunnels are answered,
@@ -121,8 +122,7 @@ func (l *Leaves) issue(name host.Name) (*tls.Certificate, error) {
 	}
 	addName(template, name)
 	now := l.now()
-	notBefore := now.Add(-backdate)
-	signed, err := l.ca.signEnd(template, key, notBefore, notBefore.Add(leafLifetime), now)
+	signed, err := l.ca.signEnd(template, key, now.Add(-serverBackdate), now.Add(leafLifetime), now)
 	if err != nil {
 		return nil, err
 	}

@@ -77,9 +77,27 @@ func TestLeavesAreAccepted(t *testing.T) {
 			assert.Equal(t, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, leaf.ExtKeyUsage)
 			assert.False(t, leaf.IsCA)
 			assert.True(t, leaf.BasicConstraintsValid)
-			assert.Equal(t, 24*time.Hour, leaf.NotAfter.Sub(leaf.NotBefore))
+			assert.Equal(t, start.Add(24*time.Hour).Truncate(time.Second), leaf.NotAfter)
 			assert.Len(t, cert.Certificate, 1, "clients have the authority")
 		})
+	}
+}
+
+// A sandbox that was resumed is hours or days behind, and must not take what is new for what is
+// not valid yet.
+func TestLeavesAreValidForClocksThatAreBehind(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	name := parseName(t, "api.example.com")
+	for age, behind := range map[time.Duration]time.Duration{0: 6 * day, 60 * day: 29 * day} {
+		ca := interceptionAuthority(t, start.Add(-age))
+		cert, err := certs.NewLeaves(ca, 1, (&clock{}).now).Certificate(name)
+		require.NoError(t, err)
+		leaf := parseLeaf(t, cert)
+		_, err = leaf.Verify(x509.VerifyOptions{Roots: ca.Pool(), CurrentTime: start.Add(-behind), DNSName: name.String()})
+		require.NoError(t, err, "an authority %s old, a clock %s behind", age, behind)
+		assert.False(t, leaf.NotBefore.Before(ca.Certificate().NotBefore), "never before the authority")
+		assert.Less(t, leaf.NotAfter.Sub(leaf.NotBefore), 825*day, "Apple's systems refuse what lives longer")
 	}
 }
 
@@ -116,7 +134,7 @@ func TestLeavesHandshake(t *testing.T) {
 func TestLeavesAreReissuedAtHalfLife(t *testing.T) {
 	t.Parallel()
 	clk := &clock{}
-	leaves := certs.NewLeaves(interceptionAuthority(t, start), 10, clk.now)
+	leaves := certs.NewLeaves(interceptionAuthority(t, start.Add(-90*24*time.Hour)), 10, clk.now)
 	name := parseName(t, "api.example.com")
 	get := func() *tls.Certificate {
 		cert, err := leaves.Certificate(name)
@@ -134,7 +152,7 @@ func TestLeavesAreReissuedAtHalfLife(t *testing.T) {
 	assert.NotSame(t, first, second)
 	clk.set(13 * time.Hour)
 	assert.Same(t, second, get())
-	clk.set(time.Hour)
+	clk.set(-40 * 24 * time.Hour)
 	assert.NotSame(t, second, get(), "a clock that was set back would make it not yet valid")
 	size, issued, hits := leaves.Stats()
 	assert.Equal(t, 1, size)

@@ -68,8 +68,8 @@ func (d *doctor) authorities(l config.Layout) {
 			continue
 		}
 		cert := authority.Certificate()
-		if cert.NotBefore.After(newest) {
-			newest = cert.NotBefore
+		if made := cert.NotBefore.Add(certs.AuthorityBackdate); made.After(newest) {
+			newest = made
 		}
 		d.ending("authorities", one.what, cert.NotAfter, 90*24*time.Hour, "plan a new home: what it issued ends with it")
 	}

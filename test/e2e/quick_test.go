@@ -169,7 +169,7 @@ func TestGoPrograms(t *testing.T) {
 		rows         []row
 	}{
 		"http":      {"https://" + apiHost + "/echo", "HTTP/2.0 200 OK", []row{{"GET", apiHost, "/echo", "api", "api", 200}}},
-		"websocket": {"wss://" + apiHost + "/socket", "echo one\necho two\n", []row{{"GET", apiHost, "/socket", "api", "api", 101}}},
+		"websocket": {"wss://" + apiHost + "/socket", "echo one\necho two\n", []row{{"WEBSOCKET", apiHost, "/socket", "api", "api", 101}}},
 		"grpc": {
 			"dns:///" + grpcHost + ":443",
 			"unary SERVING\nstream SERVING\ntrailers rpc error: code = NotFound desc = unknown service\nboth ways 3 services\nboth ways 3 services\n",
