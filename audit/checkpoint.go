@@ -37,6 +37,7 @@ func OpenCheckpoint(signed []byte, publicKey string) (Checkpoint, error) {
 	return ParseCheckpoint(n.Text, verifier.Name())
 }
 
+// ParseCheckpoint reads the text of a checkpoint; who signed it is not looked at.
 func ParseCheckpoint(text, origin string) (Checkpoint, error) {
 	lines := strings.Split(text, "\n")
 	if len(lines) != 4 || lines[3] != "" || lines[0] != origin {

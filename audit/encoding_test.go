@@ -2,9 +2,12 @@ package audit_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -65,6 +68,48 @@ func TestStringsAreCapped(t *testing.T) {
 			require.NoError(t, err)
 			assert.True(t, bytes.Equal(payload, again))
 		})
+	}
+}
+
+// TestHashesArePackedAndComeBack: any string comes back from the fields for hashes, and one of
+// lower-case hexadecimal digits, and no other, takes half its length.
+func TestHashesArePackedAndComeBack(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(5, 6)) //nolint:gosec // the same values each time
+	var texts []string
+	for n := range 70 {
+		sum := make([]byte, n)
+		for i := range sum {
+			sum[i] = byte(random.Uint32())
+		}
+		digits := hex.EncodeToString(sum)
+		texts = append(texts, digits)
+		for i := range digits {
+			for _, c := range "/:`g@AFG \x00\x80\xff" {
+				texts = append(texts, digits[:i]+string(c)+digits[i+1:], digits[:i]+string([]byte{byte(c)})+digits[i+1:])
+			}
+		}
+		texts = append(texts, digits+"0", strings.ToUpper(digits))
+	}
+	for _, text := range texts {
+		payload := audit.EncodeIntent(&audit.Intent{CertSerial: text}, "")
+		in, err := audit.DecodedIntent(payload)
+		require.NoError(t, err, "%q", text)
+		require.Equal(t, text, in.CertSerial)
+		if _, err := hex.DecodeString(text); err == nil && text == strings.ToLower(text) {
+			require.LessOrEqual(t, len(payload), len(text)/2+4, "%q", text)
+		} else if len(text) > 4 {
+			require.Greater(t, len(payload), len(text), "%q", text)
+		}
+	}
+}
+
+func TestTimesAreWrittenInOneForm(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(7, 8)) //nolint:gosec // the same values each time
+	for range 2000 {
+		at := time.UnixMicro(random.Int64N(9e17) - 2e17).In(time.FixedZone("", random.IntN(86400)-43200))
+		require.Equal(t, at.UTC().Format("2006-01-02T15:04:05.000000Z07:00"), audit.FormatTime(at))
 	}
 }
 

@@ -60,6 +60,7 @@ func ToMicros(t time.Time) int64 {
 	return t.UnixMicro()
 }
 
+// FromMicros is a time as the trail keeps it.
 func FromMicros(us int64) time.Time {
 	if us == 0 {
 		return time.Time{}
@@ -70,7 +71,30 @@ func FromMicros(us int64) time.Time {
 // timeFormat is how the trail writes a time: RFC 3339, UTC, microseconds.
 const timeFormat = "2006-01-02T15:04:05.000000Z07:00"
 
-func FormatTime(t time.Time) string { return t.UTC().Format(timeFormat) }
+// FormatTime is how the trail writes a time.
+func FormatTime(t time.Time) string { return string(appendTime(nil, t)) }
+
+// appendTime is AppendFormat with that format, for a row has two times, and to follow a layout takes
+// a fifth of the time that the row's JSON takes.
+func appendTime(b []byte, t time.Time) []byte {
+	t = t.UTC()
+	year, month, day := t.Date()
+	if year < 0 || year > 9999 {
+		return t.AppendFormat(b, timeFormat)
+	}
+	hour, minute, second := t.Clock()
+	b = appendTwo(appendTwo(b, year/100), year%100)
+	b = appendTwo(append(b, '-'), int(month))
+	b = appendTwo(append(b, '-'), day)
+	b = appendTwo(append(b, 'T'), hour)
+	b = appendTwo(append(b, ':'), minute)
+	b = appendTwo(append(b, ':'), second)
+	micros := t.Nanosecond() / 1000
+	b = appendTwo(append(b, '.'), micros/10000)
+	return append(appendTwo(appendTwo(b, micros/100%100), micros%100), 'Z')
+}
+
+func appendTwo(b []byte, n int) []byte { return append(b, '0'+byte(n/10), '0'+byte(n%10)) }
 
 // IsRemoved reports whether retention has removed the payload. Only those of
 // exchanges are, and of what stands beside their rows; these are never empty, which

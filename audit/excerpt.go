@@ -1,5 +1,7 @@
 package audit
 
+import "math"
+
 // OutcomeExcerpt is what is asked of an outcome most.
 type OutcomeExcerpt struct {
 	Outcome string
@@ -18,7 +20,9 @@ func ExcerptOutcome(payload []byte) (r OutcomeExcerpt, err error) {
 		case tagOutRefusal:
 			r.Refusal = v
 		case tagStatus:
-			r.Status = f.int(v)
+			status, ok := readUint(v, math.MaxInt64)
+			f.check(ok)
+			r.Status = int64(status)
 		}
 	}
 	return r, f.err

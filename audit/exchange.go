@@ -44,7 +44,7 @@ func (x *Exchange) EachField(fn func(name string, value []byte)) {
 
 func (x *Exchange) members(o *object) {
 	for _, f := range rowFields {
-		o.value(f.name, f.tells(x), x.Ended)
+		f.tell(o, x)
 	}
 }
 

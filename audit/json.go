@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"encoding/hex"
 	"fmt"
 	"math"
 	"slices"
@@ -28,10 +29,11 @@ type object struct {
 func (o *object) key(k string) {
 	o.ended()
 	if o.more {
-		o.b = append(o.b, ',')
+		o.b = append(o.b, ',', '"')
+	} else {
+		o.b = append(o.b, '"')
 	}
 	o.more = true
-	o.b = append(o.b, '"')
 	o.b = append(o.b, k...)
 	o.b = append(o.b, '"', ':')
 	o.name, o.from = k, len(o.b)
@@ -41,32 +43,6 @@ func (o *object) key(k string) {
 func (o *object) ended() {
 	if o.each != nil && o.more {
 		o.each(o.name, o.b[o.from:])
-	}
-}
-
-// value writes what a field tells; ended says that counts are counted.
-func (o *object) value(k string, v any, ended bool) {
-	switch v := v.(type) {
-	case string:
-		o.text(k, v)
-	case *string:
-		o.text(k, *v)
-	case *uint64:
-		o.number(k, int64(*v))
-	case *time.Time:
-		o.time(k, *v)
-	case *uuid.UUID:
-		o.uuid(k, *v)
-	case *uint16:
-		o.positive(k, int64(*v))
-	case *int:
-		o.positive(k, int64(*v))
-	case *int64:
-		o.count(k, ended, *v)
-	case *Timings:
-		o.timings(k, v)
-	case *map[string]any:
-		o.details(k, *v)
 	}
 }
 
@@ -112,7 +88,7 @@ func (o *object) time(k string, t time.Time) {
 		return
 	}
 	o.b = append(o.b, '"')
-	o.b = t.UTC().AppendFormat(o.b, timeFormat)
+	o.b = appendTime(o.b, t)
 	o.b = append(o.b, '"')
 }
 
@@ -121,14 +97,27 @@ func (o *object) uuid(k string, id uuid.UUID) {
 		o.text(k, "")
 		return
 	}
-	o.text(k, id.String())
+	o.id(k, id)
+}
+
+// id is uuid for one that is always there.
+func (o *object) id(k string, id uuid.UUID) {
+	o.key(k)
+	o.b = append(o.b, '"')
+	for i, part := range [...][]byte{id[:4], id[4:6], id[6:8], id[8:10], id[10:]} {
+		if i > 0 {
+			o.b = append(o.b, '-')
+		}
+		o.b = hex.AppendEncode(o.b, part)
+	}
+	o.b = append(o.b, '"')
 }
 
 func (o *object) timings(k string, t *Timings) {
 	o.key(k)
 	in := object{b: append(o.b, '{')}
-	for i := range timingParts {
-		in.millis(timingParts[i].name, *timingParts[i].of(t))
+	for i, ms := range t.list() {
+		in.millis(timingNames[i], ms)
 	}
 	o.b = append(in.b, '}')
 }

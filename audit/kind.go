@@ -12,6 +12,7 @@ func kindFields() []*field {
 	return intentFields.order
 }
 
+// KindNames are the names of these fields, in the order of the columns of kinds.
 func KindNames() []string {
 	var names []string
 	for _, f := range kindFields() {
@@ -24,7 +25,7 @@ func KindNames() []string {
 func (in *Intent) KindColumns() []any {
 	var values []any
 	for _, f := range kindFields() {
-		switch at := f.in.of(in).(type) {
+		switch at := f.in.at(in).(type) {
 		case *string:
 			values = append(values, *at)
 		case *uint16:
@@ -44,7 +45,7 @@ func (in *Intent) KindColumns() []any {
 func (in *Intent) KindTargets(agent *[]byte) []any {
 	var targets []any
 	for _, f := range kindFields() {
-		at := f.in.of(in)
+		at := f.in.at(in)
 		if _, ok := at.(*uuid.UUID); ok {
 			at = agent
 		}

@@ -109,12 +109,12 @@ func ocsfValue(v any, ended bool) any {
 		if *v != uuid.Nil {
 			return v.String()
 		}
-	case *time.Time:
+	case time.Time:
 		if !v.IsZero() {
 			return v.UnixMilli()
 		}
-	case *uint64:
-		return *v
+	case uint64:
+		return v
 	case *uint16:
 		if *v != 0 {
 			return int(*v)

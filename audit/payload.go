@@ -20,107 +20,50 @@ const (
 // AppendIntent encodes in, which it does not keep, as begun by an instance: an intent that is
 // yet to be recorded does not say which.
 func AppendIntent(b []byte, in *Intent, instance *string) []byte {
-	for _, f := range intentFields.order {
-		at := f.in.of(in)
-		if f.in.tag == tagInstance {
-			at = instance
+	for _, s := range intentFields.slots {
+		if s.tag == tagInstance {
+			b = appendText(b, tagInstance, *instance, capText)
+			continue
 		}
-		b = appendSlot(b, f.in.tag, f.in.limit, f.in.packed, at)
+		b = s.put(b, s.tag, in)
 	}
 	return b
 }
 
+// AppendOutcome encodes out, which it does not keep.
 func AppendOutcome(b []byte, out *Outcome) []byte {
-	for _, f := range outcomeFields.order {
-		b = appendSlot(b, f.out.tag, f.out.limit, false, f.out.of(out))
+	for _, s := range outcomeFields.slots {
+		b = s.put(b, s.tag, out)
 	}
 	return b
 }
 
-// appendSlot appends a field with the value at a place of a slot, nothing if it is unknown.
-func appendSlot(b []byte, tag byte, limit int, packed bool, at any) []byte {
-	switch at := at.(type) {
-	case *string:
-		if packed {
-			return appendPacked(b, tag, *at, limit)
-		}
-		return appendText(b, tag, *at, limit)
-	case *uuid.UUID:
-		if *at != uuid.Nil {
-			return appendBytes(b, tag, at[:])
-		}
-	case *uint16:
-		return appendUint(b, tag, uint64(*at))
-	case *int:
-		return appendUint(b, tag, uint64(max(*at, 0)))
-	case *int64:
-		return appendUint(b, tag, count(*at))
-	case *float64:
-		return appendUint(b, tag, micros(*at))
-	case *Timings:
-		return appendTimings(b, tag, at)
-	case *map[string]any:
-		return appendDetails(b, tag, *at)
-	}
-	return b
-}
-
+// DecodeIntent reads a payload into in, which is to be empty.
 func DecodeIntent(payload []byte, in *Intent) error {
 	f := fields{rest: payload}
 	for tag, v, ok := f.next(); ok; tag, v, ok = f.next() {
-		if field := intentFields.of[tag]; field != nil {
-			f.into(field.in.of(in), v, field.in.limit, field.in.packed)
-		} else {
-			f.err = errEncoding
-		}
+		field := intentFields.of[tag]
+		f.check(field != nil && field.in.take(v, in))
 	}
 	return f.err
 }
 
+// DecodeOutcome reads a payload into out, which is to be empty.
 func DecodeOutcome(payload []byte, out *Outcome) error {
 	out.BytesSent, out.BytesReceived = -1, -1
 	f := fields{rest: payload}
 	for tag, v, ok := f.next(); ok; tag, v, ok = f.next() {
-		if field := outcomeFields.of[tag]; field != nil {
-			f.into(field.out.of(out), v, field.out.limit, false)
-		} else {
-			f.err = errEncoding
-		}
+		field := outcomeFields.of[tag]
+		f.check(field != nil && field.out.take(v, out))
 	}
 	return f.err
-}
-
-// into reads a value into the place of a slot.
-func (f *fields) into(at any, v []byte, limit int, packed bool) {
-	switch at := at.(type) {
-	case *string:
-		if packed {
-			*at = f.packed(v)
-		} else {
-			*at = f.text(v, limit)
-		}
-	case *uuid.UUID:
-		*at = f.uuid(v)
-	case *uint16:
-		*at = f.port(v)
-	case *int:
-		*at = int(f.int(v))
-	case *int64:
-		*at = f.int(v) - 1
-	case *float64:
-		*at = f.millis(v)
-	case *Timings:
-		*at = f.timings(v)
-	case *map[string]any:
-		*at = f.details(v)
-	}
 }
 
 // known is what is known of an intent, by the names of the fields.
 func (in *Intent) known() map[string]any {
 	m := map[string]any{}
 	for _, f := range intentFields.order {
-		putKnown(m, f.name, f.in.of(in))
+		putKnown(m, f.name, f.in.at(in))
 	}
 	return m
 }
@@ -128,7 +71,7 @@ func (in *Intent) known() map[string]any {
 func (out *Outcome) known() map[string]any {
 	m := map[string]any{}
 	for _, f := range outcomeFields.order {
-		putKnown(m, f.name, f.out.of(out))
+		putKnown(m, f.name, f.out.at(out))
 	}
 	return m
 }
@@ -171,8 +114,8 @@ func putKnown(m map[string]any, name string, at any) {
 			m[name] = *at
 		}
 	case *Timings:
-		for _, part := range timingParts {
-			putKnown(m, name+"."+part.name, part.of(at))
+		for i, ms := range at.list() {
+			putKnown(m, name+"."+timingNames[i], &ms)
 		}
 	case *map[string]any:
 		if len(*at) > 0 {
@@ -181,20 +124,17 @@ func putKnown(m map[string]any, name string, at any) {
 	}
 }
 
-// count is n + 1, or 0 for an unknown number.
-func count(n int64) uint64 { return uint64(min(max(n, -1), math.MaxInt64-1) + 1) }
+// after is n + 1, or 0 for an unknown number.
+func after(n int64) uint64 { return uint64(min(max(n, -1), math.MaxInt64-1) + 1) }
 
-// timingParts are the parts of timings in the order in which they are stored and told.
-var timingParts = []struct {
-	name string
-	of   func(*Timings) *float64
-}{
-	{"authorize", func(t *Timings) *float64 { return &t.Authorize }},
-	{"credential", func(t *Timings) *float64 { return &t.Credential }},
-	{"audit", func(t *Timings) *float64 { return &t.Audit }},
-	{"connect", func(t *Timings) *float64 { return &t.Connect }},
-	{"first_byte", func(t *Timings) *float64 { return &t.FirstByte }},
-	{"total", func(t *Timings) *float64 { return &t.Total }},
+// timingNames are the parts of timings in the order in which they are stored and told.
+var timingNames = []string{"authorize", "credential", "audit", "connect", "first_byte", "total"}
+
+const timingParts = 6
+
+// list is the parts in the order of their names.
+func (t *Timings) list() [timingParts]float64 {
+	return [...]float64{t.Authorize, t.Credential, t.Audit, t.Connect, t.FirstByte, t.Total}
 }
 
 // appendTimings appends six uvarints of microseconds, zero for unknown.
@@ -202,10 +142,10 @@ func appendTimings(b []byte, tag byte, t *Timings) []byte {
 	if *t == (Timings{}) {
 		return b
 	}
-	var buf [6 * binary.MaxVarintLen64]byte
+	var buf [timingParts * binary.MaxVarintLen64]byte
 	v := buf[:0]
-	for i := range timingParts {
-		v = binary.AppendUvarint(v, micros(*timingParts[i].of(t)))
+	for _, ms := range t.list() {
+		v = binary.AppendUvarint(v, micros(ms))
 	}
 	if string(v) == "\x00\x00\x00\x00\x00\x00" {
 		return b
@@ -213,21 +153,19 @@ func appendTimings(b []byte, tag byte, t *Timings) []byte {
 	return appendBytes(b, tag, v)
 }
 
-func (f *fields) timings(v []byte) (t Timings) {
+func readTimings(v []byte) (t Timings, ok bool) {
+	var list [timingParts]float64
 	var any uint64
-	for i := range timingParts {
+	for i := range list {
 		us, rest, ok := takeUvarint(v)
 		if !ok || us > maxMicros {
-			f.err = errEncoding
-			return Timings{}
+			return t, false
 		}
 		v, any = rest, any|us
-		*timingParts[i].of(&t) = millis(us)
+		list[i] = millis(us)
 	}
-	if len(v) != 0 || any == 0 {
-		f.err = errEncoding
-	}
-	return t
+	t = Timings{Authorize: list[0], Credential: list[1], Audit: list[2], Connect: list[3], FirstByte: list[4], Total: list[5]}
+	return t, len(v) == 0 && any != 0
 }
 
 // maxMicros bounds a stored duration (some 285 years, exact as a float64).
@@ -247,43 +185,7 @@ func micros(ms float64) uint64 {
 
 func millis(us uint64) float64 { return float64(us) / 1000 }
 
-func (f *fields) millis(v []byte) float64 {
-	us := f.uint(v)
-	if us > maxMicros {
-		f.err = errEncoding
-	}
-	return millis(us)
-}
-
-func (f *fields) details(v []byte) map[string]any {
+func readDetails(v []byte) (m map[string]any, ok bool) {
 	m, err := DecodeMap(v)
-	if err != nil || len(v) > maxDetails {
-		f.err = errEncoding
-	}
-	return m
-}
-
-func (f *fields) int(v []byte) int64 {
-	n := f.uint(v)
-	if n > math.MaxInt64 {
-		f.err = errEncoding
-		return 0
-	}
-	return int64(n)
-}
-
-func (f *fields) port(v []byte) uint16 {
-	n := f.uint(v)
-	if n > math.MaxUint16 {
-		f.err = errEncoding
-	}
-	return uint16(n)
-}
-
-func (f *fields) uuid(v []byte) uuid.UUID {
-	id, err := uuid.FromBytes(v)
-	if err != nil || id == uuid.Nil {
-		f.err = errEncoding
-	}
-	return id
+	return m, err == nil && len(v) <= maxDetails
 }

@@ -53,7 +53,7 @@ func (q *Sought) texts(text string) {
 func (q *Sought) field(f *field, value string) {
 	switch {
 	case value == "":
-	case f.in.of != nil:
+	case f.in.tag != 0:
 		q.word(f.terms(), value)
 	default:
 		q.Terms = append(q.Terms, []Term{newTerm(f.terms(), value)})

@@ -1,6 +1,9 @@
 package audit
 
-import "strings"
+import (
+	"math"
+	"strings"
+)
 
 // Term is one thing that an exchange can be found by: that a field of it has
 // this value, that its text holds these three bytes, that another system knows
@@ -74,7 +77,8 @@ func IntentTerms(payload []byte, whole bool, put func(Term)) error {
 	f := fields{rest: payload}
 	for tag, v, ok := f.next(); ok; tag, v, ok = f.next() {
 		if field := intentFields.of[tag]; field != nil && field.find != 0 {
-			f.terms(field, v, field.in.packed, whole, put)
+			_, packed := field.in.form.(packed[Intent])
+			f.terms(field, v, packed, whole, put)
 		}
 	}
 	return f.err
@@ -101,13 +105,19 @@ func (f *fields) terms(field *field, v []byte, packed, whole bool, put func(Term
 	find := field.find
 	switch {
 	case find&findMarks != 0:
-		MarkTerms(f.details(v), put)
+		details, ok := readDetails(v)
+		f.check(ok)
+		MarkTerms(details, put)
 	case find&findMark != 0 && packed:
-		put(newTerm(fieldMark, f.packed(v)))
+		mark, ok := readPacked(v)
+		f.check(ok)
+		put(newTerm(fieldMark, mark))
 	case find&findMark != 0:
 		put(newTerm(fieldMark, v))
 	case field.term == fieldStatus:
-		put(Term(fieldStatus)<<40 | Term(f.int(v)))
+		status, ok := readUint(v, math.MaxInt64)
+		f.check(ok)
+		put(Term(fieldStatus)<<40 | Term(status))
 	case find&findWord != 0:
 		put(newTerm(field.terms(), v))
 	}
