@@ -108,7 +108,7 @@ func parseConfig(file string, data []byte, home string, checkTrustDomain func(st
 	}
 	value{root}.fields(map[string]func(value){
 		"trust_domain": func(v value) {
-			if c.TrustDomain, _ = v.text(); c.TrustDomain == "" {
+			if c.TrustDomain, _ = v.Written(); c.TrustDomain == "" {
 				return
 			}
 			if err := checkTrustDomain(c.TrustDomain); err != nil {
@@ -135,7 +135,7 @@ func parseConfig(file string, data []byte, home string, checkTrustDomain func(st
 }
 
 func (c *Config) parseDurability(v value) {
-	s, ok := v.text()
+	s, ok := v.Written()
 	if ok && s != "commit" && s != "fsync" {
 		v.Fail("%q is unknown; write commit (survives a crash of the process) or fsync (survives power loss)", s)
 	}
@@ -144,20 +144,20 @@ func (c *Config) parseDurability(v value) {
 
 func (l *Limits) parse(v value) {
 	v.fields(map[string]func(value){
-		"tunnels":              func(v value) { l.Tunnels = v.count(mostCount) },
-		"exchanges":            func(v value) { l.Exchanges = v.count(mostCount) },
-		"requests_per_second":  func(v value) { l.RequestsPerSecond = v.number(mostRate) },
-		"new_hosts_per_minute": func(v value) { l.NewHostsPerMinute = v.count(mostCount) },
+		"tunnels":              func(v value) { l.Tunnels = v.Count(mostCount) },
+		"exchanges":            func(v value) { l.Exchanges = v.Count(mostCount) },
+		"requests_per_second":  func(v value) { l.RequestsPerSecond = v.Number(mostRate) },
+		"new_hosts_per_minute": func(v value) { l.NewHostsPerMinute = v.Count(mostCount) },
 
-		"tunnels_per_second":       func(v value) { l.TunnelsPerSecond = v.number(mostRate) },
-		"trail_bytes_per_minute":   func(v value) { l.TrailBytesPerMinute = v.count(mostBytes) },
-		"refused_bytes_per_minute": func(v value) { l.RefusedBytesPerMinute = v.count(mostBytes) },
+		"tunnels_per_second":       func(v value) { l.TunnelsPerSecond = v.Number(mostRate) },
+		"trail_bytes_per_minute":   func(v value) { l.TrailBytesPerMinute = v.Count(mostBytes) },
+		"refused_bytes_per_minute": func(v value) { l.RefusedBytesPerMinute = v.Count(mostBytes) },
 	})
 }
 
 // listen reads an address to listen on.
 func (v value) listen() string {
-	s, ok := v.text()
+	s, ok := v.Written()
 	if !ok {
 		return ""
 	}
@@ -185,7 +185,7 @@ func checkListen(s string) error {
 }
 
 func (v value) appendName(names []host.Name) []host.Name {
-	s, ok := v.text()
+	s, ok := v.Written()
 	if !ok {
 		return names
 	}

@@ -36,7 +36,7 @@ func (c *Config) parsePlace(v value, home string) {
 	v.fields(map[string]func(value){
 		"file": func(v value) {
 			given++
-			if file, ok := v.text(); ok {
+			if file, ok := v.Written(); ok {
 				p.File = file
 				if !filepath.IsAbs(file) {
 					p.File = filepath.Join(home, file)
@@ -46,7 +46,7 @@ func (c *Config) parsePlace(v value, home string) {
 		"command": func(v value) {
 			given++
 			v.list(func(v value) {
-				if arg, ok := v.text(); ok {
+				if arg, ok := v.Written(); ok {
 					p.Command = append(p.Command, arg)
 				}
 			})
@@ -70,7 +70,7 @@ func (c *Config) parsePlace(v value, home string) {
 // address reads an https URL without a user or password: this file is kept in
 // the trail, and holds no secret.
 func (v value) address() string {
-	s, ok := v.text()
+	s, ok := v.Written()
 	if !ok {
 		return ""
 	}

@@ -36,7 +36,7 @@ func (c *Config) parseS3(v value) *S3Place {
 		"prefix": func(v value) {
 			s.Prefix = v.matching(`^[A-Za-z0-9][A-Za-z0-9_./-]{0,255}$`, "a prefix of letters, digits, and _ . / -")
 		},
-		"credential": func(v value) { s.Credential, _ = v.text() },
+		"credential": func(v value) { s.Credential, _ = v.Written() },
 		"lock": func(v value) {
 			s.Lock = strings.ToUpper(v.matching(`^(compliance|governance)$`, "compliance or governance"))
 		},
@@ -72,7 +72,7 @@ func bucketAddress(bucket, region, endpoint string) string {
 }
 
 func (v value) matching(pattern, what string) string {
-	s, ok := v.text()
+	s, ok := v.Written()
 	if ok && !regexp.MustCompile(pattern).MatchString(s) {
 		v.Fail("%q is not %s", s, what)
 	}
@@ -80,7 +80,7 @@ func (v value) matching(pattern, what string) string {
 }
 
 func (v value) duration(least time.Duration, example string) time.Duration {
-	s, ok := v.text()
+	s, ok := v.Written()
 	if !ok {
 		return 0
 	}

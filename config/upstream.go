@@ -45,7 +45,7 @@ func (u *Upstream) parse(v value, home string) {
 func (u *Upstream) parseRoots(v value, home string) {
 	r := Roots{line: v.Line, key: v.Key()}
 	r.Hosts = v.scoped("file", func(v value) {
-		if file, ok := v.text(); ok {
+		if file, ok := v.Written(); ok {
 			r.File = file
 			if !filepath.IsAbs(file) {
 				r.File = filepath.Join(home, file)
@@ -60,7 +60,7 @@ func (u *Upstream) parseRoots(v value, home string) {
 func (u *Upstream) parseNetwork(v value) {
 	var n Network
 	n.Hosts = v.scoped("network", func(v value) {
-		if s, ok := v.text(); ok {
+		if s, ok := v.Written(); ok {
 			prefix, err := parseNetwork(s)
 			if err != nil {
 				v.Fail("%v", err)
@@ -113,7 +113,7 @@ func (v value) scoped(main string, read func(value)) []host.Pattern {
 }
 
 func (v value) appendPattern(patterns []host.Pattern) []host.Pattern {
-	s, ok := v.text()
+	s, ok := v.Written()
 	if !ok {
 		return patterns
 	}
@@ -133,7 +133,7 @@ func (u *Upstream) parseResolve(v value) {
 			val.Fail("%v", err)
 			return
 		}
-		s, ok := val.text()
+		s, ok := val.Written()
 		if !ok {
 			return
 		}

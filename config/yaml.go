@@ -3,7 +3,6 @@ package config
 import (
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"sallyport/internal/yamldoc"
@@ -66,37 +65,8 @@ func (v value) list(each func(value)) {
 // isText tells the short form of an entry from its long one.
 func (v value) isText() bool { return v.Kind == yamldoc.Scalar }
 
-// text reads a string that is not empty; ok is false after a failure.
-func (v value) text() (s string, ok bool) {
-	if !v.Plain("!!str") || v.Text == "" {
-		v.Fail("must be text; put it in quotes if it looks like something else")
-		return "", false
-	}
-	return v.Text, true
-}
-
 // plain reads a scalar of any type as it is written.
 func (v value) plain() (s string, ok bool) { return v.Text, v.isText() && v.Text != "" }
-
-// number reads a number from above 0 to most.
-func (v value) number(most float64) float64 {
-	n, err := strconv.ParseFloat(v.Text, 64)
-	if !v.Plain("!!int", "!!float") || err != nil || !(n > 0 && n <= most) {
-		v.Fail("must be a number above 0, at most %.0f", most)
-		return 0
-	}
-	return n
-}
-
-// count reads a whole number from 1 to most.
-func (v value) count(most int) int {
-	n, err := strconv.Atoi(v.Text)
-	if !v.Plain("!!int") || err != nil || n < 1 || n > most {
-		v.Fail("must be a whole number from 1 to %d", most)
-		return 0
-	}
-	return n
-}
 
 // RuleText returns the lines of one rule in the text of a policy, as they were
 // written, or "" if it cannot be found there.

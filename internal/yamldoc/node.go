@@ -200,3 +200,32 @@ func (n *Node) Words(hint string) []*Node {
 func (n *Node) Plain(tags ...string) bool {
 	return n.Kind == Scalar && slices.Contains(tags, n.tag)
 }
+
+// Written reads text that is not empty, and that YAML reads as text.
+func (n *Node) Written() (s string, ok bool) {
+	if !n.Plain("!!str") || n.Text == "" {
+		n.Fail("must be text; put it in quotes if it looks like something else")
+		return "", false
+	}
+	return n.Text, true
+}
+
+// Number reads a number from above 0 to most; 0 after a failure.
+func (n *Node) Number(most float64) float64 {
+	number, err := strconv.ParseFloat(n.Text, 64)
+	if !n.Plain("!!int", "!!float") || err != nil || !(number > 0 && number <= most) {
+		n.Fail("must be a number above 0, at most %.0f", most)
+		return 0
+	}
+	return number
+}
+
+// Count reads a whole number from 1 to most; 0 after a failure.
+func (n *Node) Count(most int) int {
+	count, err := strconv.Atoi(n.Text)
+	if !n.Plain("!!int") || err != nil || count < 1 || count > most {
+		n.Fail("must be a whole number from 1 to %d", most)
+		return 0
+	}
+	return count
+}

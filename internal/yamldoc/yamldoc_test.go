@@ -151,3 +151,36 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+func TestNumbersAndTextAreReadAsTheyAreWritten(t *testing.T) {
+	t.Parallel()
+	for text, c := range map[string]struct {
+		read func(n *yamldoc.Node) any
+		want any // nil for an error
+	}{
+		"a: 3":      {func(n *yamldoc.Node) any { return n.Count(3) }, 3},
+		"a: 4":      {func(n *yamldoc.Node) any { return n.Count(3) }, nil},
+		"a: 0":      {func(n *yamldoc.Node) any { return n.Count(3) }, nil},
+		"a: \"3\"":  {func(n *yamldoc.Node) any { return n.Count(3) }, nil},
+		"a: 2.5":    {func(n *yamldoc.Node) any { return n.Number(3) }, 2.5},
+		"a: .inf":   {func(n *yamldoc.Node) any { return n.Number(3) }, nil},
+		"a: -1":     {func(n *yamldoc.Node) any { return n.Number(3) }, nil},
+		"a: [1]":    {func(n *yamldoc.Node) any { return n.Number(3) }, nil},
+		"a: one":    {func(n *yamldoc.Node) any { s, _ := n.Written(); return s }, "one"},
+		"a: \"1\"":  {func(n *yamldoc.Node) any { s, _ := n.Written(); return s }, "1"},
+		"a: 1":      {func(n *yamldoc.Node) any { s, _ := n.Written(); return s }, nil},
+		"a: \"\"":   {func(n *yamldoc.Node) any { s, _ := n.Written(); return s }, nil},
+		"a: {b: c}": {func(n *yamldoc.Node) any { s, _ := n.Written(); return s }, nil},
+	} {
+		doc, root := yamldoc.Read("x.yaml", []byte(text), yamldoc.Options{})
+		require.NotNil(t, root, text)
+		got := c.read(root.Field("a"))
+		if c.want == nil {
+			assert.ErrorContains(t, doc.Err(), "x.yaml:1: a: must be", text)
+			assert.Zero(t, got, text)
+			continue
+		}
+		assert.Equal(t, c.want, got, text)
+		assert.NoError(t, doc.Err(), text)
+	}
+}
