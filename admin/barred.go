@@ -16,7 +16,7 @@ type barredCalls struct {
 	unsaid   int
 }
 
-// due says whether a call is to be recorded, and how many came before it unsaid.
+// due says whether a call is to be recorded, and how many before it were only counted.
 func (b *barredCalls) due(now time.Time) (unsaid int, due bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

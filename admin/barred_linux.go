@@ -11,9 +11,8 @@ import (
 )
 
 // barred says why the peer may administer nothing: it belongs to a command of
-// `sallyport run`, or it cannot be seen whether it does. The command has the
-// user's name, and with it what the kernel lets that user do; it must not be able
-// to give itself another policy.
+// `sallyport run`, or this process cannot see whether it does. Such a command runs as
+// the user who may use the socket, and must not be able to give itself another policy.
 func barred(conn *net.UnixConn) error {
 	pid, lives, err := peerProcess(conn)
 	if err != nil {
@@ -21,7 +20,7 @@ func barred(conn *net.UnixConn) error {
 	}
 	marked, err := veil.Marked(pid)
 	if err == nil {
-		err = lives() // or what was looked at may be another process of that number
+		err = lives() // else the number may have been another process's when it was looked at
 	}
 	switch {
 	case err != nil:

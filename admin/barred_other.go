@@ -4,8 +4,8 @@ package admin
 
 import "net"
 
-// barred is nobody: no system but Linux tells what a run has started.
+// barred refuses nobody: only Linux tells which processes a run has started.
 func barred(*net.UnixConn) error { return nil }
 
-// listener is not known.
+// listener is 0: this system does not tell which process listens.
 func listener(net.Conn) int { return 0 }

@@ -77,7 +77,7 @@ func (s *Session) RevokeCertificate(ctx context.Context, r CertificateRequest) (
 	if r.Older {
 		what = "what agent " + agent.ID.String() + " had before certificate " + named.Serial + " is revoked"
 	}
-	// Said again as long as it is so: what is stopped already is not new, and still not on disk.
+	// Every call fails until the stop is on disk, even one that stops nothing new.
 	return answer, s.service.notOnDisk(what, errors.Join(unwritten, unrecorded))
 }
 

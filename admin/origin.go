@@ -5,7 +5,8 @@ import (
 	"os"
 )
 
-// origin is who is behind the user that a command runs as: sudo and the login keep it.
+// origin is the person behind the user that a command runs as, as far as sudo and the kernel's
+// record of the login tell.
 type origin struct {
 	LoginUID *int   // of the session that the process descends from, as the kernel keeps it; nil if it has none
 	SudoUser string // as sudo told the process, which could have told otherwise; "" if it did not

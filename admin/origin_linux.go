@@ -25,7 +25,7 @@ func originOf(conn *net.UnixConn) origin {
 		return origin{}
 	}
 	o := originOfProcess(pid)
-	if lives() != nil { // or what was looked at may be another process of that number
+	if lives() != nil { // else the number may have been another process's when it was looked at
 		return origin{}
 	}
 	return o
@@ -43,7 +43,7 @@ func originOfProcess(pid int) (o origin) {
 		return o // another user's, who is root
 	}
 	defer func() { _ = f.Close() }()
-	data, _ := io.ReadAll(io.LimitReader(f, maxEnvironment)) // what is there will do
+	data, _ := io.ReadAll(io.LimitReader(f, maxEnvironment)) // after an error, what was read is looked at
 	for variable := range bytes.SplitSeq(data, []byte{0}) {
 		if name, ok := bytes.CutPrefix(variable, []byte("SUDO_USER=")); ok {
 			o.SudoUser = audit.Cut(string(name))

@@ -18,8 +18,8 @@ type Orphans struct {
 	byOwner, byPolicy map[string][]Agent
 }
 
-// FindOrphans looks for agents whose owner or policy the view does not have. What
-// is revoked or expired does nothing any more and is nobody's orphan.
+// FindOrphans looks for agents whose owner or policy the view does not have. Revoked and
+// expired agents are left out, for they can do nothing any more.
 func FindOrphans(view View, agents []Agent) Orphans {
 	o := Orphans{byOwner: map[string][]Agent{}, byPolicy: map[string][]Agent{}}
 	for _, a := range agents {
@@ -102,8 +102,8 @@ func (s *Session) SuspendOrphans(ctx context.Context, grace time.Duration) (next
 	if err != nil {
 		return next, err
 	}
-	// The trail knows of it before it is noted, so that it is told again rather than
-	// never.
+	// First the trail, then the registry: after a crash between the two the event is written
+	// a second time, where the other order could leave it out.
 	if err := s.recordMissing(ctx, orphans, missing, grace); err != nil {
 		return next, err
 	}

@@ -10,8 +10,8 @@ import (
 	"sallyport/identity"
 )
 
-// recordTimeout bounds the wait for the trail. The command has its own patience;
-// an event must not hang on a caller who gives up.
+// recordTimeout bounds the wait for the trail. It runs whether or not the caller still waits:
+// a caller who gives up must not keep an event out of the trail.
 const recordTimeout = 5 * time.Second
 
 // record puts an event into the trail together with who asked for it.

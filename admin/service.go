@@ -174,7 +174,7 @@ func (s *Session) enrol(ctx context.Context, view View, agent identity.Agent, ev
 	}, nil
 }
 
-// abandon makes sure that an agent nobody got the key of stays unusable.
+// abandon revokes an agent whose key nobody was given.
 func (s *Service) abandon(ctx context.Context, id uuid.UUID) error {
 	_, err := s.Registry.Revoke(context.WithoutCancel(ctx), id, "its creation could not be completed")
 	return err
@@ -264,7 +264,7 @@ func (s *Service) notOnDisk(what string, why error) error {
 	if s.Errand == nil {
 		return why
 	}
-	// Who stops an agent may not be who makes room.
+	// The hint names no command: who stops an agent may not be the one who can free the disk.
 	s.Log.Error("what was stopped in this server is not on disk, and a restart forgets it", slog.String("stopped", what), slog.Any("error", why))
 	return &Error{
 		Kind: Failed, Msg: what + " in this server, but not on disk, and a restart forgets it: " + why.Error(),

@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// Two connections of servers among themselves begin as commands and go on as what
-// the two have to say to each other: one by which a starting server takes over
-// from one that runs, and one by which the one before has its rows written.
+// Two kinds of connections between servers begin as commands and then change protocol: by
+// the first, a starting server takes over from one that runs; by the second, the server that was
+// taken over from sends its outcomes to the one that writes the trail now.
 const (
 	takeOverPath = "/v1/take-over"
 	relayPath    = "/v1/relay"
@@ -27,15 +27,15 @@ type TakeOverRequest struct {
 	Force bool `json:"force"`
 }
 
-// Succession is what a running server does about another one. A nil one does not
-// know of any.
+// Succession is how a running server makes room for another one. Where it is nil, no server
+// runs.
 type Succession interface {
 	// MayTakeOver says why not.
 	MayTakeOver(r TakeOverRequest) error
 	// HandOver hands all that this server has to the process at the other end, and
 	// closes the connection.
 	HandOver(conn *net.UnixConn)
-	// Adopt writes what the process at the other end has to say, until it ends.
+	// Adopt writes the outcomes that the process at the other end sends, until it ends.
 	Adopt(conn io.ReadWriter) error
 }
 

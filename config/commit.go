@@ -24,9 +24,9 @@ type Commit struct {
 	Changed []string // files that are not as the commit has them; empty: the checkout is clean
 }
 
-// Commit finds the commit that HOME is a checkout of; false if it is none, or the commit
-// has none of the set's files. Whether it is clean is told by the texts that were parsed,
-// not by what the folder holds now.
+// Commit finds the commit that HOME is a checkout of; false if HOME is no checkout, or the
+// commit has none of the set's files. The texts that were parsed are compared with it, and not
+// what the folder holds now, which may be newer than what is in force.
 func (set *Set) Commit(ctx context.Context, l Layout) (Commit, bool) {
 	head, err := git(ctx, l.Dir, "rev-parse", "--verify", "HEAD^{commit}")
 	id := strings.TrimSpace(string(head))
@@ -117,8 +117,8 @@ func author(ctx context.Context, dir, id string) string {
 	return ""
 }
 
-// git asks about HOME's repository, whoever it belongs to: what it says is told as
-// what it says, and nothing of it is run.
+// git asks git about HOME's repository, which may belong to anybody: its answers are only
+// reported, and no program that its configuration names is run.
 func git(ctx context.Context, dir string, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, gitTime)
 	defer cancel()

@@ -51,7 +51,7 @@ type Limits struct {
 	RefusedBytesPerMinute int
 }
 
-// Bounds of the limits: above them a number is a slip, not a wish.
+// Bounds of the limits: a larger number is most likely a typing mistake.
 const (
 	mostCount = 1_000_000
 	mostRate  = 1_000_000

@@ -78,8 +78,8 @@ func (l Layout) StagingBeside() string {
 	return filepath.Join(filepath.Dir(l.Dir), "."+filepath.Base(l.Dir)+".restoring")
 }
 
-// CheckWhole fails where a restore was broken off: nobody serves from half a home, and
-// nothing is made anew in the place of what is missing.
+// CheckWhole fails where a restore was broken off: nobody serves from half a home, and no
+// command makes a new file in the place of one that was not restored yet.
 func (l Layout) CheckWhole() error {
 	_, err := os.Lstat(l.Staging())
 	switch {
@@ -88,7 +88,7 @@ func (l Layout) CheckWhole() error {
 	case err != nil && !errors.Is(err, syscall.ENOTDIR) && !errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("look at %s: %w", l.Staging(), err)
 	case err != nil:
-		return nil //nolint:nilerr // there is no home, or none of ours: whoever opens it says so
+		return nil //nolint:nilerr // there is no home, or a folder that is not ours: whoever opens it reports that
 	}
 	return &fileError{
 		File: l.Dir, Msg: "is half a home: a restore into it is under way or was broken off (" + filepath.Base(l.Staging()) + " is there)",

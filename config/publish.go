@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Place is where checkpoints of the trail are published: one of the four.
+// Place is where checkpoints of the trail are published. Exactly one field is set.
 type Place struct {
 	File    string   // absolute
 	Command []string // a program and its arguments

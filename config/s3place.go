@@ -23,7 +23,8 @@ type S3Place struct {
 	line       int
 }
 
-// leastRetained keeps a slip from locking nothing.
+// leastRetained is the shortest time to lock a checkpoint for: a shorter one is most likely a
+// typing mistake, and would protect nothing.
 const leastRetained = 24 * time.Hour
 
 func (c *Config) parseS3(v value) *S3Place {

@@ -40,13 +40,13 @@ type File struct {
 	Text   string // the bytes that were parsed, none of them a secret
 }
 
-// Options is what parsing needs to know of the world.
+// Options is what parsing needs beside the files.
 type Options struct {
 	Getenv         func(string) string
 	FingerprintKey []byte
 	Now            func() time.Time
-	Services       []services.Service  // that policies can speak of
-	Tokens         *credentials.Tokens // what is minted, kept across reloads
+	Services       []services.Service  // whose keys and kinds of credentials the files may use
+	Tokens         *credentials.Tokens // minted tokens, which stay usable across reloads
 }
 
 // Load parses all files. The error, if any, lists everything that is wrong.
@@ -155,7 +155,7 @@ const (
 func (set *Set) parseCredentials(s source, l Layout, o Options) error {
 	others := othersWrite
 	if set.Config.TrustGroup != (credentials.Group{}) {
-		others = anyoneWrites // whose group it is, the credentials look at
+		others = anyoneWrites // package credentials checks that the group is the trusted one
 	}
 	if s.mode&others != 0 {
 		return &fileError{

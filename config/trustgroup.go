@@ -32,13 +32,13 @@ func (v value) group() credentials.Group {
 	return credentials.TrustedGroup(uint32(number))
 }
 
-// tighten takes from the trusted group what a volume gave it in the state folder, each time
-// that it was mounted: there lie keys that no group may have. What cannot be taken is for
-// whoever looks at the folder next to refuse.
+// tighten removes the trusted group's permissions from the state folder: a volume sets them
+// anew each time that it is mounted, and the keys in there are for no group. Where they cannot
+// be removed, the check of the folder that comes next refuses it.
 func (l Layout) tighten() {
 	c, err := LoadConfig(l)
 	if err != nil {
-		return // said where the files are loaded
+		return // whoever loads the files reports it
 	}
 	_ = filepath.WalkDir(l.State(), func(path string, _ fs.DirEntry, err error) error {
 		if err == nil {

@@ -16,14 +16,14 @@ import (
 // file systems, a link changed far up the path, a full event queue.
 const (
 	quiet   = 100 * time.Millisecond
-	longest = time.Second // without end, a busy folder would put the reload off for ever
+	longest = time.Second // after the first event, or a busy folder would put the reload off for ever
 	poll    = 15 * time.Second
 )
 
 // Watch calls changed whenever the files may have changed, until ctx is done;
-// calls do not overlap. It watches folders, not files, because a file that is
-// replaced takes its watch along. What cannot be watched is told to failed and
-// left to the poll.
+// calls do not overlap. It watches folders, not files, because the watch of a file
+// stays with that file when another one is put in its place. What cannot be watched is
+// told to failed, and is only looked at every poll.
 func (s *Store) Watch(ctx context.Context, changed func(), failed func(error)) {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {

@@ -5,8 +5,8 @@
 // It promises that
 //
 //   - an identity is exactly one form, spiffe://<trust-domain>/agent/<uuid>, in
-//     a certificate that keeps the X.509-SVID rules; whatever deviates is
-//     nobody;
+//     a certificate that keeps the X.509-SVID rules; whatever deviates
+//     identifies nobody;
 //   - a change of an agent is durable before anyone sees it, and a change that
 //     could not be written is not seen;
 //   - "revoked" is final, in the database and in memory;

@@ -10,10 +10,9 @@ import (
 // errFollowing refuses changes here while another process makes them.
 var errFollowing = errors.New("another process has taken over the agents of this home; ask that one")
 
-// Follow takes over what another process changes in the database until ctx ends,
-// and once more then; meanwhile nothing can be changed here. It looks every so
-// often. An error says that the view could not be kept right: whoever relies on it
-// must stop.
+// Follow brings into the view what another process changes in the database: at each interval
+// until ctx ends, and once more then. Meanwhile this registry refuses changes of its own. An
+// error says that the view is not up to date any more: whoever relies on it must stop.
 func (r *Registry) Follow(ctx context.Context, every time.Duration) error {
 	r.following.Store(true)
 	defer r.following.Store(false)

@@ -205,8 +205,7 @@ func ambiguous(name string, agents []Agent) error {
 // agent is revoked and, harmlessly, when it is created: nothing in the view
 // allows more than the database does.
 //
-// It returns what is in the view, which stops more than was committed where a stop could
-// not be written.
+// It returns what is in the view: the record with the stops that could not be written.
 func (r *Registry) publish(rec *record) *record {
 	rec = r.stops.over(rec)
 	var until time.Time

@@ -65,7 +65,7 @@ type Peer struct {
 //
 //  1. the subject alternative names are one URI and nothing else
 //  2. the URI is byte for byte spiffe://<trust-domain>/agent/<lower-case uuid>
-//  3. it is the certificate of an end: no CA, no keyCertSign, no cRLSign
+//  3. it is an end-entity certificate: no CA, no keyCertSign, no cRLSign
 //  4. key usage is critical and allows digitalSignature
 //  5. extended key usage allows clientAuth
 //  6. no critical extension is unknown
@@ -115,8 +115,8 @@ func parseAgentURI(uri, trustDomain string) (uuid.UUID, error) {
 	return agent, nil
 }
 
-// checkEnd applies the X509-SVID rules for the certificate of an end, rules 3
-// to 6 of [ParsePeer].
+// checkEnd applies the X509-SVID rules for end-entity certificates, rules 3 to 6 of
+// [ParsePeer].
 func checkEnd(cert *x509.Certificate) error {
 	keyUsage, _ := extension(cert, oidKeyUsage)
 	switch {
@@ -185,7 +185,7 @@ func onlyURI(cert *x509.Certificate) (string, error) {
 	return string(names[0].Bytes), nil
 }
 
-// shorten keeps hostile input out of logs in bulk.
+// shorten bounds how much of hostile input gets into an error, and from there into a log.
 func shorten(s string) string {
 	const enough = 120
 	if len(s) > enough {

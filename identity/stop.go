@@ -29,9 +29,9 @@ func stored(err error) error {
 	return &storageError{explain(err)}
 }
 
-// stops are the stops that could not be written: the view shows them above what the database
-// has, and only what is committed and no weaker takes their place. Guarded by the registry's
-// changes; count may be read by anybody.
+// stops are the suspensions and revocations that could not be written. The view shows them in
+// addition to what the database has, until a commit stops the agent at least as firmly. The
+// registry's lock on changes guards them; count may be read without it.
 type stops struct {
 	of    map[uuid.UUID]*stop
 	count atomic.Int64
@@ -43,10 +43,10 @@ type stop struct {
 	reason  string
 	at      time.Time
 	serials map[string]bool // certificates that are revoked
-	under   *record         // what was committed last
+	under   *record         // as the database had it at the last commit
 }
 
-// hold stops the agent itself, unless it is stopped as much.
+// hold stops the agent itself, unless it is stopped as firmly already.
 func (s *stop) hold(status Status, reason string, at time.Time) {
 	if severity(status) > severity(s.status) {
 		s.status, s.reason, s.at = status, reason, at
@@ -64,8 +64,8 @@ func (s *stops) agent(id uuid.UUID) *stop {
 	return s.of[id]
 }
 
-// over is rec, as it was committed, with what is stopped above it. What it has by itself is
-// forgotten.
+// over is rec, as it was committed, with the unwritten stops applied to it. Stops that rec has
+// itself are forgotten, for they are written now.
 func (s *stops) over(rec *record) *record {
 	stop := s.of[rec.agent.ID]
 	if stop == nil {
@@ -106,8 +106,8 @@ func severity(s Status) int {
 	return 2
 }
 
-// stop puts a stop that could not be written above what the view has of the agent. What says
-// anything else than that it could not be written stops nothing.
+// stop applies a stop to the view alone, after failed has said that it could not be written.
+// After any other error nothing is stopped: the stop itself was refused.
 func (r *Registry) stop(id uuid.UUID, failed error, put func(*stop)) (Agent, error) {
 	if _, ok := errors.AsType[*storageError](failed); !ok {
 		return Agent{}, failed
@@ -120,7 +120,7 @@ func (r *Registry) stop(id uuid.UUID, failed error, put func(*stop)) (Agent, err
 	}
 	under := rec.(*record)
 	if held := r.stops.of[id]; held != nil {
-		under = held.under // the view has the stops, and would pass for a database that does
+		under = held.under // and not what the view shows, which has the stops as if they were written
 	}
 	put(r.stops.agent(id))
 	return r.publish(under).agent, &UnwrittenError{failed}

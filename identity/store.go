@@ -17,7 +17,7 @@ import (
 // after a release; what changes the schema then is the next migration.
 //
 // Times are microseconds since 1970, UTC. The triggers keep promises that the
-// code also keeps, against the code's own mistakes and a hand at the database.
+// code also keeps, against mistakes of the code and of whoever edits the database.
 const schema1 = `
 CREATE TABLE agents (
 	id         TEXT PRIMARY KEY CHECK (length(id) = 36 AND id = lower(id)),

@@ -93,9 +93,8 @@ func (c chronicle) lastAuthorities(ctx context.Context) (map[string]any, error) 
 	return before, nil
 }
 
-// recordKept puts into the trail that files were not put in force, because they
-// are wrong or have not changed, and who asked. What is in force does not depend
-// on it.
+// recordKept puts into the trail that files were not put in force, because they are wrong or
+// have not changed, and who asked. A failure is only logged, for nothing has changed.
 func (c chronicle) recordKept(ctx context.Context, generation uint64, source string, by *admin.Principal, why error) {
 	payload := map[string]any{"generation": generation, "source": source}
 	if by != nil {
@@ -142,8 +141,8 @@ func (c chronicle) recordConfiguration(ctx context.Context, set *config.Set, sou
 	return nil
 }
 
-// describeCommit is what an event says of the commit that files are of; one that they are
-// not of as a whole names nobody.
+// describeCommit is what an event says of the commit that HOME is a checkout of. The author is
+// named only if the files are exactly the commit's: nobody has committed what differs.
 func describeCommit(c config.Commit) map[string]any {
 	const shown = 20
 	m := map[string]any{"commit": c.ID, "clean": len(c.Changed) == 0}

@@ -67,7 +67,7 @@ func parseCertificates(data []byte) ([]*x509.Certificate, error) {
 	}
 }
 
-// inForce is the configuration that decides: the files, and what is made of them.
+// inForce is the configuration that decides: the files, and what the server has made of them.
 type inForce struct {
 	files       *config.Store
 	generation  atomic.Pointer[proxy.Generation]
@@ -112,7 +112,7 @@ func (f *inForce) reload(ctx context.Context, source string, by *admin.Principal
 		f.recheck()
 		select {
 		case f.reloaded <- struct{}{}:
-		default: // it was not looked at yet, and will be
+		default: // the last one was not taken yet, and stands for this one too
 		}
 		f.log.Info("configuration loaded", "source", source, "generation", r.Set.Number, "files", len(r.Set.Files))
 		for _, w := range f.warnings(ctx, r.Set) {

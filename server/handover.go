@@ -25,13 +25,12 @@ const (
 	easeTime = 5 * time.Second
 )
 
-// What the two say to each other, a byte each, after the first message with the
-// listeners. The next one is ready; this one has left the stores; the next one
-// serves.
+// What the two say to each other, one byte at a time, after the first message, which carries
+// the listeners.
 const (
-	sayReady   = 'r'
-	sayYours   = 'y'
-	sayServing = 's'
+	sayReady   = 'r' // the next server has read its files and waits for the stores
+	sayYours   = 'y' // this server has closed the stores
+	sayServing = 's' // the next server has opened them and serves
 )
 
 // handedOver is the first message: which listeners the descriptors beside it are,
@@ -51,14 +50,14 @@ type inheritance struct {
 	net.Listener
 }
 
-// succession is what a running server does about the next one. One at a time.
+// succession hands a running server's place to the next server, to one at a time.
 type succession struct {
 	server *server
 	turn   sync.Mutex    // held while the stores change hands, and by stop
 	done   chan struct{} // closed when another server serves
-	lost   chan struct{} // closed when what that one does can no longer be followed
+	lost   chan struct{} // closed when this server can no longer see whom the next one stops
 	follow context.CancelFunc
-	group  sync.WaitGroup // of following
+	group  sync.WaitGroup // of the goroutine that follows the next server
 
 	draining atomic.Bool // agents are told not to come any more
 	ended    bool        // nobody can take over any more; under turn
@@ -78,8 +77,8 @@ func (s *succession) handed() bool {
 	}
 }
 
-// MayTakeOver implements [admin.Succession]. The next server reads who is stopped from the disk,
-// so it does not follow on one that has stopped more than that.
+// MayTakeOver implements [admin.Succession]. The next server reads from the disk who is stopped.
+// While this one has stopped somebody without being able to write that, nobody takes over.
 func (s *succession) MayTakeOver(r admin.TakeOverRequest) error {
 	unwritten := s.server.registry.Unwritten()
 	switch {
@@ -96,9 +95,9 @@ func (s *succession) MayTakeOver(r admin.TakeOverRequest) error {
 // Adopt implements [admin.Succession].
 func (s *succession) Adopt(conn io.ReadWriter) error { return s.server.trail.Adopt(conn) }
 
-// HandOver implements [admin.Succession]: the listeners first, which from then on
-// both accept on, then trail and registry. Until the next server says that it
-// serves, this one goes on if that one ends.
+// HandOver implements [admin.Succession]. It hands over the listeners first, on which both
+// servers accept from then on, and then the trail and the registry. If the next server ends
+// before it has said that it serves, this one takes everything back and goes on.
 func (s *succession) HandOver(conn *net.UnixConn) {
 	if !s.turn.TryLock() {
 		return // one take-over at a time
@@ -150,8 +149,8 @@ func expect(conn net.Conn, want byte) error {
 	return nil
 }
 
-// yield gives up the right to change anything: no command is under way any more,
-// the trail waits, the registry follows, the lock is free.
+// yield gives up the right to change anything. Afterwards no command is under way any more, the
+// trail keeps its outcomes back, the registry only follows the database, and the lock is free.
 func (s *succession) yield() error {
 	ctx, cancel := context.WithTimeout(context.Background(), settleTime)
 	defer cancel()
@@ -183,12 +182,12 @@ func (s *succession) reclaim() {
 	}
 }
 
-// leave is the rest of this server's life: it ends what it has begun, and the next
-// one writes that down.
+// leave makes this server one that only finishes its open exchanges. The next server writes
+// their outcomes.
 func (s *succession) leave() {
 	socket := s.server.layout.Socket()
 	err := s.server.trail.Relay(func(ctx context.Context) (io.ReadWriteCloser, error) { return admin.Relay(ctx, socket) })
-	if err != nil { // cannot be, after HandOver
+	if err != nil { // impossible after HandOver
 		s.server.log.Error("outcomes cannot be handed on", "error", err)
 	}
 	if s.server.pages != nil { // the next one answers on that listener

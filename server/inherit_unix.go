@@ -9,9 +9,9 @@ import (
 	"syscall"
 )
 
-// bequeath sends the listeners that are open, with the first message (unix(7),
-// SCM_RIGHTS). Copies of the descriptors go, so that none is closed, and its number
-// another file's, before it is sent.
+// bequeath sends the first message, and with it the listeners that are open (unix(7),
+// SCM_RIGHTS). It sends copies of the descriptors: an original could be closed meanwhile, and
+// its number be given to another file.
 func bequeath(conn *net.UnixConn, all []inheritance) error {
 	var h handedOver
 	var copies []int
@@ -45,7 +45,7 @@ func duplicate(ln net.Listener) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	syscall.ForkLock.RLock() // no program that is started now gets it
+	syscall.ForkLock.RLock() // a program that is started at this moment must not inherit it
 	defer syscall.ForkLock.RUnlock()
 	var fd int
 	var failed error

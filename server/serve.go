@@ -94,7 +94,7 @@ func (e Environment) serveStores(ctx context.Context, log *slog.Logger, stores *
 	defer cut()
 	drained := make(chan struct{})
 	second := make(chan struct{})
-	go func() { // ends with the drain below, which nothing outlives
+	go func() { // ends when the drain below is over
 		for once := true; ; {
 			select {
 			case sig := <-signals:

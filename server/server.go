@@ -55,13 +55,13 @@ type commands struct {
 // work is the goroutines of a server.
 type work struct {
 	group  sync.WaitGroup
-	failed chan error         // of those that must not end by themselves
-	cancel context.CancelFunc // of those that end with the server; nil if it never started
-	owner  sync.WaitGroup     // of whoever owns the stores
-	disown context.CancelFunc // ends those
+	failed chan error         // from goroutines that must not end before the server does
+	cancel context.CancelFunc // ends those that only the server's end can end; nil if it never started
+	owner  sync.WaitGroup     // of those that only the process which owns the stores may run
+	disown context.CancelFunc // ends the ones of owner
 }
 
-// run runs a server beside this one; its end is a failure unless it was shut down.
+// run runs what accepts on a listener, in a goroutine. Its end is a failure unless it was shut down.
 func (w *work) run(what string, serve func() error) {
 	w.group.Go(func() {
 		if err := serve(); err != nil && !errors.Is(err, http.ErrServerClosed) {
@@ -188,7 +188,7 @@ func (s *server) acceptCommands(pages http.Handler) {
 	s.work.run("admin socket", func() error { return server.Serve(ln) })
 }
 
-// reclaim goes on after a take-over that did not take place.
+// reclaim opens the stores and the socket again after the next server ended before it served.
 func (s *server) reclaim(ctx context.Context) (err error) {
 	if s.lock == nil {
 		if s.lock, err = acquireSoon(ctx, s.layout.Lock()); err != nil {
@@ -242,7 +242,7 @@ func (s *server) stop(ctx context.Context) error {
 	}
 	s.succession.draining.Store(true)
 	err := s.proxy.Shutdown(ctx)
-	s.succession.turn.Lock() // what is under way with the next server comes to its end
+	s.succession.turn.Lock() // a take-over that is under way succeeds or fails first
 	defer s.succession.turn.Unlock()
 	s.succession.ended = true
 	if s.work.cancel != nil {
@@ -261,7 +261,7 @@ func (s *server) stop(ctx context.Context) error {
 	s.work.group.Wait()
 	s.work.owner.Wait()
 	if s.work.cancel == nil {
-		return err // it never started, and the trail does not say that it did
+		return err // the trail does not say that it started, so it does not say that it stopped
 	}
 	end := audit.TypeServerStopped
 	if s.succession.handed() {

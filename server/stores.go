@@ -59,7 +59,7 @@ func (s *stores) open(ctx context.Context, e Environment, log *slog.Logger) erro
 	return s.openDatabases(ctx, e, log)
 }
 
-// openFiles reads what other processes may read at the same time.
+// openFiles reads the files and the authorities, which takes no lock: others may read them, too.
 func (s *stores) openFiles(e Environment) error {
 	options, err := e.Options(s.layout)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"sallyport/admin"
 )
 
-// predecessor is a server that makes room for this one: its listeners, and the
-// connection on which the two speak. A nil one has nothing to pass on.
+// predecessor is the server that makes room for this one: its listeners, and the connection on
+// which the two speak. It is nil where this server takes over from nobody.
 type predecessor struct {
 	conn      *net.UnixConn
 	listeners map[string]inherited
@@ -75,7 +75,7 @@ func (p *predecessor) ready() error {
 	return expect(p.conn, sayYours)
 }
 
-// serving lets the other server drain.
+// serving tells the other server that this one serves, so that it drains.
 func (p *predecessor) serving() error {
 	if p == nil {
 		return nil
@@ -84,7 +84,7 @@ func (p *predecessor) serving() error {
 	return errors.Join(err, p.close())
 }
 
-// close drops what nobody has taken.
+// close ends the connection and closes the listeners that this server does not use.
 func (p *predecessor) close() error {
 	if p == nil {
 		return nil

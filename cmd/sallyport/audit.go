@@ -68,7 +68,7 @@ func (a *app) readTrail(read func(*trail.Reader) error) error {
 	return errors.Join(read(r), r.Close())
 }
 
-// searchTrail is readTrail for a search, whose names somebody must have.
+// searchTrail is readTrail for a search by names, which refuses a name that nobody has or had.
 func (a *app) searchTrail(ctx context.Context, f *auditFlags, read func(*trail.Reader) error) error {
 	return a.readTrail(func(r *trail.Reader) error {
 		if err := checkNames(ctx, a, r, f); err != nil {

@@ -43,8 +43,8 @@ func (q *inquiry) between(ctx context.Context, c *services.Clue) (*answer, error
 	return found, err
 }
 
-// brings reports whether a push moved a ref into the commits from outside of them, by its
-// row or by what was recorded beside it because the row had no room.
+// brings reports whether a push moved a ref from a commit outside of commits to one of them. A
+// push of many refs has the rest of them in events beside its row, which are looked at, too.
 func (q *inquiry) brings(ctx context.Context, x *audit.Exchange, commits map[string]bool) (bool, error) {
 	var events []audit.EventRow
 	if x.Details[audit.DetailRefsTotal] != nil || x.Outcome.Details[audit.DetailRejectedTotal] != nil {

@@ -94,7 +94,7 @@ every record in exactly one of the two. An exchange that is still open is in non
 	return cmd
 }
 
-// formatSQLite is the one format that is no lines.
+// formatSQLite is the one format that is a database and not lines of text.
 const formatSQLite = "sqlite"
 
 const onlyUsage = "only exchanges or only events; both if it is not given"

@@ -49,7 +49,7 @@ func checkNames(ctx context.Context, a *app, r *trail.Reader, f *auditFlags) err
 		}
 		more, ok := configured(one.by)
 		if !ok {
-			continue // what HOME's files name cannot be told
+			continue // HOME's files are wrong, so that it is not known whom they name
 		}
 		for _, name := range more {
 			names[name] = true

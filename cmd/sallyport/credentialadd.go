@@ -85,7 +85,7 @@ func addCredential(ctx context.Context, a *app, o *credentialEntry) error {
 	return err
 }
 
-// keys are the entry's, in the order of people.
+// keys are the entry's keys, in the order in which people write them.
 func (o *credentialEntry) keys() ([]credentials.Key, error) {
 	entry := []credentials.Key{{Name: "kind", Value: scalarText(o.kind)}}
 	for _, one := range o.set {
@@ -212,7 +212,7 @@ func replaceCredentials(ctx context.Context, a *app, l config.Layout, o *credent
 	if err != nil {
 		return hint.With(err, "nothing was written")
 	}
-	if o.secret == "-" { // it is here, so that it can be judged now
+	if o.secret == "-" { // the secret is at hand, so that it can be tried at once
 		if _, err := set.Credentials.Lookup(o.name).Check(ctx, nil); err != nil {
 			return hint.With(err, "nothing was written")
 		}

@@ -35,7 +35,7 @@ func (d *doctor) home(ctx context.Context) {
 	d.disk(l)
 	d.roots()
 	if set == nil {
-		return // the rest is about what the files say
+		return // all further checks are about what the files say
 	}
 	d.names(ctx, set)
 	d.server(ctx, set)

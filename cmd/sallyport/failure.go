@@ -20,7 +20,7 @@ const (
 
 // exitCode ends the process with this code when everything worth saying has
 // already been said, for example by a table of failed policy tests.
-type exitCode int //nolint:errname // a code, and an error only to travel as one
+type exitCode int //nolint:errname // a code, which is an error only so that commands can return it
 
 func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 

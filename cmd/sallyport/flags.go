@@ -27,9 +27,9 @@ func require(cmd *cobra.Command, names ...string) {
 	}
 }
 
-// refuseEmpty refuses flags and arguments that were given an empty value, which is a
-// variable or a file that was empty more often than a wish for the default: what they
-// would have proven or narrowed would be left out without a word.
+// refuseEmpty refuses flags and arguments with an empty value. That is more often a variable or
+// a file that was empty than a wish for the default, and nobody would notice that the filter, or
+// the checkpoint to compare with, was left out.
 func refuseEmpty(cmd *cobra.Command, args []string) (err error) {
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		values := []string{f.Value.String()}

@@ -132,8 +132,8 @@ func (f *identityFolder) publish(e admin.Enrolment) error {
 		f.staged = ""
 		return nil
 	}
-	// The folder is someone's and may hold more. A reader who meets the moment
-	// between two renames has a key that does not fit, and looks again.
+	// The folder stays, for it may hold other files. A reader that comes between two
+	// renames finds a key that does not fit the certificate, and reads again.
 	for _, c := range contents {
 		if err := os.Rename(filepath.Join(f.staged, c.name), filepath.Join(f.dir, c.name)); err != nil {
 			return fmt.Errorf("write identity: %w", err)

@@ -64,7 +64,7 @@ func (r *results) Write(p []byte) (int, error) {
 type app struct {
 	stdin   io.Reader
 	stdout  io.Writer
-	results *results // what stdout writes to; a command that is run writes to what is below it
+	results *results // the same as stdout; a command that is run gets the file below it
 	stderr  io.Writer
 	getenv  func(string) string
 	now     func() time.Time

@@ -23,7 +23,7 @@ import (
 	"sallyport/server"
 )
 
-// restoreFlags say how far a backup is to be believed.
+// restoreFlags say how much of a backup is taken to be the newest there is.
 type restoreFlags struct {
 	key         string
 	identities  []string
@@ -177,7 +177,7 @@ func (r *restoring) verifyTrail(ctx context.Context) error {
 	})
 }
 
-// complete makes what the backup has not: new authorities, if it holds none.
+// complete makes new authorities if the backup holds none.
 func (r *restoring) complete() error {
 	i := &initialisation{app: r.app, layout: r.staged}
 	_, key := r.staged.AgentCA()

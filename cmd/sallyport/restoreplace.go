@@ -15,7 +15,7 @@ import (
 // claimHome makes the folder to work in. Where there is no HOME it lies beside, and one
 // rename makes it HOME. A folder that is there may be a volume, or have an owner, a mode or
 // a label of its own, and stays: the work is done inside, and as long as that is not over
-// every command refuses. A home that holds anything is somebody's.
+// every command refuses. A folder that holds anything is refused, for it may be somebody's home.
 func (r *restoring) claimHome() error {
 	entries, err := os.ReadDir(r.layout.Dir)
 	switch {
@@ -47,7 +47,7 @@ func (r *restoring) claimHome() error {
 	return syncFolder(filepath.Dir(r.staged.Dir))
 }
 
-// moveToPlace makes of what is whole the home, and makes that last.
+// moveToPlace moves the finished home to its place and syncs that to the disk.
 func (r *restoring) moveToPlace() error {
 	if err := syncTree(r.staged.Dir); err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 	"sallyport/internal/hint"
 )
 
-// since is what a trail that goes further than the backup's says of the time after it.
+// since is what was done after the backup, as told by a newer copy of its trail.
 type since struct {
 	events  uint64 // of that trail
 	root    string
@@ -75,8 +75,8 @@ func (s *since) note(e audit.EventRow) error {
 	return nil
 }
 
-// settle brings the agents to the state that is safe: revoked if a later trail says so,
-// suspended if theirs could be newer than the backup's, and otherwise as they were.
+// settle gives each agent the safest state that it can have had: revoked if the newer trail says
+// so, suspended if something may have been done to it after the backup, else the backup's.
 func (r *restoring) settle(ctx context.Context, registry *identity.Registry) (err error) {
 	if r.flags.newest {
 		return nil

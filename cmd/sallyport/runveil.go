@@ -36,9 +36,9 @@ func newVeilCommand() *cobra.Command {
 	}
 }
 
-// behindVeil starts what becomes the command, before there is an agent: what
-// cannot be hidden is known before anything exists that it matters to. server is
-// the process that runs on the home, 0 if unknown.
+// behindVeil starts the process that becomes the command. That is done before the agent is
+// created, so that a failure to hide HOME is known while there is nothing to protect yet. server
+// is the process that runs on the home, 0 if unknown.
 func behindVeil(a *app, hide, path string, secrets *credentials.Set, server int) (*veil.Process, error) {
 	l, err := a.env().Layout()
 	if err != nil {
