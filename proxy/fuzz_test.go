@@ -108,13 +108,17 @@ func (j *judge) upstream(r *rig, reader *trail.Reader) http.HandlerFunc {
 			j.fault("the request is for %q", req.Host)
 		}
 		path, _, _ := strings.Cut(req.RequestURI, "?")
+		method := req.Method
+		if req.Header.Get("Upgrade") != "" {
+			method = "WEBSOCKET"
+		}
 		rows, err := reader.List(req.Context(), audit.Filter{Limit: 20})
 		if err != nil {
 			return // the request is over already
 		}
 		known := false
 		for _, row := range rows {
-			if row.Path == path && row.Method == req.Method && row.Decision == audit.DecisionAllow {
+			if row.Path == path && row.Method == method && row.Decision == audit.DecisionAllow {
 				if known = true; !row.Ended {
 					return
 				}
