@@ -264,7 +264,7 @@ func (s *Service) notOnDisk(what string, why error) error {
 	if s.Errand == nil {
 		return why
 	}
-	// The hint names no command: who stops an agent may not be the one who can free the disk.
+	// It is logged, too: who stops an agent may not be the one who can free the disk.
 	s.Log.Error("what was stopped in this server is not on disk, and a restart forgets it", slog.String("stopped", what), slog.Any("error", why))
 	return &Error{
 		Kind: Failed, Msg: what + " in this server, but not on disk, and a restart forgets it: " + why.Error(),

@@ -58,7 +58,7 @@ func (a Agent) State(now time.Time) string {
 	return string(a.Status)
 }
 
-// Certificate is the record of a certificate issued to an agent. The
+// Certificate is what the registry knows of a certificate issued to an agent. The
 // certificate itself is not kept.
 type Certificate struct {
 	Serial     string // lower-case hexadecimal without leading zeros

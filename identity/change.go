@@ -32,7 +32,7 @@ func (r *Registry) Create(ctx context.Context, a Agent) (Agent, error) {
 	if err := checkNew(a, now); err != nil {
 		return Agent{}, fmt.Errorf("create agent: %w", err)
 	}
-	rec, err := r.write(ctx, a.ID, func(tx *sql.Tx, before *record) error {
+	h, err := r.write(ctx, a.ID, func(tx *sql.Tx, before *holder) error {
 		if before != nil {
 			return fmt.Errorf("there is an agent with id %s already", a.ID)
 		}
@@ -41,7 +41,7 @@ func (r *Registry) Create(ctx context.Context, a Agent) (Agent, error) {
 	if err != nil {
 		return Agent{}, fmt.Errorf("create agent: %w", err)
 	}
-	return rec.agent, nil
+	return h.agent, nil
 }
 
 // Suspend stops an active agent until it is resumed. If that cannot be written, the agent is
@@ -58,7 +58,7 @@ func (r *Registry) Suspend(ctx context.Context, id uuid.UUID, reason string) (Ag
 		return nil
 	})
 	if err != nil {
-		return r.stop(id, err, func(s *stop) { s.hold(Suspended, reason, r.now()) })
+		return r.stop(id, err, func(s *stop) { s.raise(Suspended, reason, r.now()) })
 	}
 	return agent, nil
 }
@@ -78,7 +78,7 @@ func (r *Registry) Resume(ctx context.Context, id uuid.UUID) (Agent, error) {
 }
 
 // Renew moves an agent's expiry. It changes neither status nor certificates:
-// the caller issues a new certificate and records it.
+// the caller issues a new certificate and has it recorded.
 func (r *Registry) Renew(ctx context.Context, id uuid.UUID, expiresAt time.Time) (Agent, error) {
 	return r.change(ctx, "renew", id, func(a *Agent) error {
 		a.ExpiresAt = expiresAt
@@ -96,7 +96,7 @@ func (r *Registry) Revoke(ctx context.Context, id uuid.UUID, reason string) (Age
 		return nil
 	})
 	if err != nil {
-		return r.stop(id, err, func(s *stop) { s.hold(Revoked, reason, r.now()) })
+		return r.stop(id, err, func(s *stop) { s.raise(Revoked, reason, r.now()) })
 	}
 	return agent, nil
 }
@@ -107,7 +107,7 @@ func (r *Registry) Revoke(ctx context.Context, id uuid.UUID, reason string) (Age
 func (r *Registry) AddCertificate(ctx context.Context, c Certificate) error {
 	err := checkCertificate(c, r.now())
 	if err == nil {
-		_, err = r.write(ctx, c.Agent, func(tx *sql.Tx, before *record) error {
+		_, err = r.write(ctx, c.Agent, func(tx *sql.Tx, before *holder) error {
 			switch {
 			case before == nil:
 				return unknown(c.Agent.String())
@@ -132,7 +132,7 @@ func (r *Registry) RevokeCertificates(ctx context.Context, agent uuid.UUID, reas
 		return nil, fmt.Errorf("revoke certificates of agent %s: %w", agent, err)
 	}
 	var revoked []Certificate
-	_, err := r.write(ctx, agent, func(tx *sql.Tx, before *record) error {
+	_, err := r.write(ctx, agent, func(tx *sql.Tx, before *holder) error {
 		if before == nil {
 			return unknown(agent.String())
 		}
@@ -180,7 +180,7 @@ func checkCertificate(c Certificate, now time.Time) error {
 
 // change applies a transition to an agent that is not revoked.
 func (r *Registry) change(ctx context.Context, step string, id uuid.UUID, apply func(*Agent) error) (Agent, error) {
-	rec, err := r.write(ctx, id, func(tx *sql.Tx, before *record) error {
+	h, err := r.write(ctx, id, func(tx *sql.Tx, before *holder) error {
 		if before == nil {
 			return unknown(id.String())
 		}
@@ -197,7 +197,7 @@ func (r *Registry) change(ctx context.Context, step string, id uuid.UUID, apply 
 	if err != nil {
 		return Agent{}, fmt.Errorf("%s agent %s: %w", step, id, err)
 	}
-	return rec.agent, nil
+	return h.agent, nil
 }
 
 func revokedAlready(a Agent) error {
@@ -207,7 +207,7 @@ func revokedAlready(a Agent) error {
 // write runs one change of one agent in a transaction and publishes what was
 // committed. apply gets the agent as the database has it, nil if it has none.
 // If it or the commit fails, nothing has changed.
-func (r *Registry) write(ctx context.Context, id uuid.UUID, apply func(*sql.Tx, *record) error) (*record, error) {
+func (r *Registry) write(ctx context.Context, id uuid.UUID, apply func(*sql.Tx, *holder) error) (*holder, error) {
 	r.changes.Lock()
 	defer r.changes.Unlock()
 	if r.following.Load() {

@@ -33,44 +33,44 @@ func (r *Registry) SuspendWhere(ctx context.Context, reason string, which func(A
 		return nil, fmt.Errorf("suspend agents: begin: %w", explain(err))
 	}
 	defer func() { _ = tx.Rollback() }()
-	records, err := r.suspend(ctx, tx, reason, which)
+	holders, err := r.suspend(ctx, tx, reason, which)
 	if err != nil {
 		return nil, fmt.Errorf("suspend agents: %w", explain(err))
 	}
 	if err := tx.Commit(); err != nil {
 		return nil, fmt.Errorf("suspend agents: commit: %w", explain(err))
 	}
-	agents := make([]Agent, 0, len(records))
-	for _, rec := range records {
-		r.publish(rec)
-		agents = append(agents, rec.agent)
+	agents := make([]Agent, 0, len(holders))
+	for _, h := range holders {
+		r.publish(h)
+		agents = append(agents, h.agent)
 	}
 	return agents, nil
 }
 
-func (r *Registry) suspend(ctx context.Context, tx *sql.Tx, reason string, which func(Agent) bool) ([]*record, error) {
+func (r *Registry) suspend(ctx context.Context, tx *sql.Tx, reason string, which func(Agent) bool) ([]*holder, error) {
 	var ids []uuid.UUID
 	for _, a := range r.List() {
 		if a.Status == Active && which(a) {
 			ids = append(ids, a.ID)
 		}
 	}
-	var records []*record
+	var holders []*holder
 	for _, id := range ids {
-		rec, err := readOne(ctx, tx, id)
+		h, err := readOne(ctx, tx, id)
 		if err != nil {
 			return nil, err
 		}
-		if rec == nil || rec.agent.Status != Active {
+		if h == nil || h.agent.Status != Active {
 			continue // another process was first
 		}
-		rec.agent.Status, rec.agent.Reason, rec.agent.ChangedAt = Suspended, reason, fromMicro(r.now().UnixMicro())
-		if err := updateAgent(ctx, tx, rec.agent); err != nil {
+		h.agent.Status, h.agent.Reason, h.agent.ChangedAt = Suspended, reason, fromMicro(r.now().UnixMicro())
+		if err := updateAgent(ctx, tx, h.agent); err != nil {
 			return nil, err
 		}
-		records = append(records, rec)
+		holders = append(holders, h)
 	}
-	return records, nil
+	return holders, nil
 }
 
 // ReadAgents reads the agents of a registry that nobody changes, as a copy is.
@@ -79,13 +79,13 @@ func ReadAgents(ctx context.Context, path string) ([]Agent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read agents: %w", err)
 	}
-	records, err := readAll(ctx, db)
+	holders, err := readAll(ctx, db)
 	if err = errors.Join(err, db.Close()); err != nil {
 		return nil, fmt.Errorf("read agents of %s: %w", path, err)
 	}
-	agents := make([]Agent, 0, len(records))
-	for _, rec := range records {
-		agents = append(agents, rec.agent)
+	agents := make([]Agent, 0, len(holders))
+	for _, h := range holders {
+		agents = append(agents, h.agent)
 	}
 	return agents, nil
 }

@@ -55,12 +55,12 @@ func (r *Registry) dataVersion(ctx context.Context) (int64, error) {
 func (r *Registry) reread(ctx context.Context) error {
 	r.changes.Lock()
 	defer r.changes.Unlock()
-	records, err := readAll(ctx, r.db)
+	holders, err := readAll(ctx, r.db)
 	if err != nil {
 		return err
 	}
-	for _, rec := range records {
-		r.publish(rec)
+	for _, h := range holders {
+		r.publish(h)
 	}
 	return nil
 }

@@ -39,18 +39,18 @@ type Registry struct {
 	stops     stops       // that could not be written
 
 	// The view. What the maps point to is never written again.
-	agents       sync.Map // uuid.UUID to *record
-	certificates sync.Map // serial (string) to *held
+	agents       sync.Map // uuid.UUID to *holder
+	certificates sync.Map // serial (string) to *viewed
 }
 
-// held is a certificate in the view.
-type held struct {
+// viewed is a certificate in the view.
+type viewed struct {
 	*Certificate
 	until time.Time // when what was opened with it must end; see CertificateState
 }
 
-// record is an agent with all its certificates, oldest first.
-type record struct {
+// holder is an agent with all certificates that it holds or held, oldest first.
+type holder struct {
 	agent        Agent
 	certificates []*Certificate
 }
@@ -63,12 +63,12 @@ func Open(ctx context.Context, path string, now func() time.Time) (*Registry, er
 		return nil, fmt.Errorf("open agent registry: %w", err)
 	}
 	r := &Registry{db: db, now: now}
-	records, err := readAll(ctx, db)
+	holders, err := readAll(ctx, db)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open agent registry: read %s: %w", path, explain(err)), db.Close())
 	}
-	for _, rec := range records {
-		r.publish(rec)
+	for _, h := range holders {
+		r.publish(h)
 	}
 	return r, nil
 }
@@ -78,18 +78,18 @@ func (r *Registry) Close() error { return r.db.Close() }
 
 // Lookup returns the agent with this id. On the path of every request.
 func (r *Registry) Lookup(id uuid.UUID) (Agent, bool) {
-	rec, ok := r.agents.Load(id)
+	h, ok := r.agents.Load(id)
 	if !ok {
 		return Agent{}, false
 	}
-	return rec.(*record).agent, true
+	return h.(*holder).agent, true
 }
 
 // CertificateRevoked says whether the certificate must be refused: it was
 // revoked, its agent was, or the registry never recorded it.
 func (r *Registry) CertificateRevoked(serial string) bool {
 	certificate, ok := r.certificates.Load(serial)
-	return !ok || certificate.(*held).Revoked
+	return !ok || certificate.(*viewed).Revoked
 }
 
 // CertificateState says what a certificate is at a moment to whoever has a connection that
@@ -100,9 +100,9 @@ func (r *Registry) CertificateRevoked(serial string) bool {
 func (r *Registry) CertificateState(serial string, now time.Time) string {
 	found, ok := r.certificates.Load(serial)
 	switch {
-	case !ok || found.(*held).Revoked:
+	case !ok || found.(*viewed).Revoked:
 		return string(Revoked)
-	case !now.Before(found.(*held).until):
+	case !now.Before(found.(*viewed).until):
 		return Expired
 	}
 	return string(Active)
@@ -114,14 +114,14 @@ func (r *Registry) Certificate(serial string) (Certificate, bool) {
 	if !ok {
 		return Certificate{}, false
 	}
-	return *found.(*held).Certificate, true
+	return *found.(*viewed).Certificate, true
 }
 
 // List returns all agents, oldest first.
 func (r *Registry) List() []Agent {
 	var agents []Agent
-	for _, rec := range r.agents.Range {
-		agents = append(agents, rec.(*record).agent)
+	for _, h := range r.agents.Range {
+		agents = append(agents, h.(*holder).agent)
 	}
 	slices.SortFunc(agents, func(a, b Agent) int {
 		if c := a.CreatedAt.Compare(b.CreatedAt); c != 0 {
@@ -134,12 +134,12 @@ func (r *Registry) List() []Agent {
 
 // Certificates returns an agent's certificates, oldest first.
 func (r *Registry) Certificates(id uuid.UUID) []Certificate {
-	rec, ok := r.agents.Load(id)
+	h, ok := r.agents.Load(id)
 	if !ok {
 		return nil
 	}
 	var certificates []Certificate
-	for _, c := range rec.(*record).certificates {
+	for _, c := range h.(*holder).certificates {
 		certificates = append(certificates, *c)
 	}
 	return certificates
@@ -201,20 +201,20 @@ func ambiguous(name string, agents []Agent) error {
 	return fmt.Errorf("%d agents are named %q; say which by its id: %s", len(agents), name, strings.Join(ids, ", "))
 }
 
-// publish puts a committed record in the view. Certificates come first when an
+// publish puts what was committed of an agent in the view. Certificates come first when an
 // agent is revoked and, harmlessly, when it is created: nothing in the view
 // allows more than the database does.
 //
-// It returns what is in the view: the record with the stops that could not be written.
-func (r *Registry) publish(rec *record) *record {
-	rec = r.stops.over(rec)
+// It returns what is in the view: the agent with the stops that could not be written.
+func (r *Registry) publish(h *holder) *holder {
+	h = r.stops.over(h)
 	var until time.Time
-	for _, c := range slices.Backward(rec.certificates) {
+	for _, c := range slices.Backward(h.certificates) {
 		if !c.Revoked && c.NotAfter.After(until) {
 			until = c.NotAfter
 		}
-		r.certificates.Store(c.Serial, &held{Certificate: c, until: until})
+		r.certificates.Store(c.Serial, &viewed{Certificate: c, until: until})
 	}
-	r.agents.Store(rec.agent.ID, rec)
-	return rec
+	r.agents.Store(h.agent.ID, h)
+	return h
 }

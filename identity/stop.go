@@ -43,11 +43,11 @@ type stop struct {
 	reason  string
 	at      time.Time
 	serials map[string]bool // certificates that are revoked
-	under   *record         // as the database had it at the last commit
+	under   *holder         // as the database had it at the last commit
 }
 
-// hold stops the agent itself, unless it is stopped as firmly already.
-func (s *stop) hold(status Status, reason string, at time.Time) {
+// raise stops the agent itself, unless it is stopped as firmly already.
+func (s *stop) raise(status Status, reason string, at time.Time) {
 	if severity(status) > severity(s.status) {
 		s.status, s.reason, s.at = status, reason, at
 	}
@@ -64,21 +64,21 @@ func (s *stops) agent(id uuid.UUID) *stop {
 	return s.of[id]
 }
 
-// over is rec, as it was committed, with the unwritten stops applied to it. Stops that rec has
+// over is h, as it was committed, with the unwritten stops applied to it. Stops that h has
 // itself are forgotten, for they are written now.
-func (s *stops) over(rec *record) *record {
-	stop := s.of[rec.agent.ID]
+func (s *stops) over(h *holder) *holder {
+	stop := s.of[h.agent.ID]
 	if stop == nil {
-		return rec
+		return h
 	}
-	stop.under = rec
-	above := &record{agent: rec.agent, certificates: make([]*Certificate, len(rec.certificates))}
-	if severity(stop.status) <= severity(rec.agent.Status) {
+	stop.under = h
+	above := &holder{agent: h.agent, certificates: make([]*Certificate, len(h.certificates))}
+	if severity(stop.status) <= severity(h.agent.Status) {
 		stop.status = ""
 	} else {
 		above.agent.Status, above.agent.Reason, above.agent.ChangedAt = stop.status, stop.reason, stop.at
 	}
-	for i, c := range rec.certificates {
+	for i, c := range h.certificates {
 		if c.Revoked {
 			delete(stop.serials, c.Serial)
 		}
@@ -89,7 +89,7 @@ func (s *stops) over(rec *record) *record {
 		}
 	}
 	if stop.status == "" && len(stop.serials) == 0 {
-		delete(s.of, rec.agent.ID)
+		delete(s.of, h.agent.ID)
 	}
 	s.count.Store(int64(len(s.of)))
 	return above
@@ -114,13 +114,13 @@ func (r *Registry) stop(id uuid.UUID, failed error, put func(*stop)) (Agent, err
 	}
 	r.changes.Lock()
 	defer r.changes.Unlock()
-	rec, ok := r.agents.Load(id)
+	h, ok := r.agents.Load(id)
 	if !ok || r.following.Load() {
 		return Agent{}, failed
 	}
-	under := rec.(*record)
-	if held := r.stops.of[id]; held != nil {
-		under = held.under // and not what the view shows, which has the stops as if they were written
+	under := h.(*holder)
+	if unwritten := r.stops.of[id]; unwritten != nil {
+		under = unwritten.under // and not what the view shows, which has the stops as if they were written
 	}
 	put(r.stops.agent(id))
 	return r.publish(under).agent, &UnwrittenError{failed}

@@ -115,7 +115,7 @@ type queryer interface {
 }
 
 // readAll reads the whole database.
-func readAll(ctx context.Context, db *sql.DB) (map[uuid.UUID]*record, error) {
+func readAll(ctx context.Context, db *sql.DB) (map[uuid.UUID]*holder, error) {
 	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return nil, err
@@ -125,16 +125,16 @@ func readAll(ctx context.Context, db *sql.DB) (map[uuid.UUID]*record, error) {
 }
 
 // readOne reads one agent, nil if there is none.
-func readOne(ctx context.Context, q queryer, id uuid.UUID) (*record, error) {
-	records, err := read(ctx, q, selectAgents+` WHERE id = ?`, selectCertificates+` WHERE agent = ?`+certificateOrder, id.String())
-	return records[id], err
+func readOne(ctx context.Context, q queryer, id uuid.UUID) (*holder, error) {
+	holders, err := read(ctx, q, selectAgents+` WHERE id = ?`, selectCertificates+` WHERE agent = ?`+certificateOrder, id.String())
+	return holders[id], err
 }
 
-func read(ctx context.Context, q queryer, agents, certificates string, args ...any) (map[uuid.UUID]*record, error) {
-	records := map[uuid.UUID]*record{}
+func read(ctx context.Context, q queryer, agents, certificates string, args ...any) (map[uuid.UUID]*holder, error) {
+	holders := map[uuid.UUID]*holder{}
 	err := each(ctx, q, agents, args, func(rows *sql.Rows) error {
 		a, err := scanAgent(rows)
-		records[a.ID] = &record{agent: a}
+		holders[a.ID] = &holder{agent: a}
 		return err
 	})
 	if err != nil {
@@ -145,17 +145,17 @@ func read(ctx context.Context, q queryer, agents, certificates string, args ...a
 		if err != nil {
 			return err
 		}
-		rec := records[c.Agent]
-		if rec == nil {
+		h := holders[c.Agent]
+		if h == nil {
 			return fmt.Errorf("certificate %s: its agent %s is missing: %w", c.Serial, c.Agent, errDamaged)
 		}
-		rec.certificates = append(rec.certificates, c)
+		h.certificates = append(h.certificates, c)
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("certificates: %w", err)
 	}
-	return records, nil
+	return holders, nil
 }
 
 func each(ctx context.Context, q queryer, query string, args []any, fn func(*sql.Rows) error) error {
