@@ -25,12 +25,13 @@ func (p preparation) cover() error {
 	working, err := unix.Getwd()
 	inside := err != nil || Within(working, slices.Concat(hide, p.Hold))
 	if err != nil {
-		working = "/" // what was removed has no path, and from there ways may lead below the covers
+		working = "/" // a removed folder has no path, and relative paths from it may lead below the covers
 	}
 	if err := leaveFolders(hide); err != nil {
 		return err
 	}
-	// First what is to stay where it is, outer folders before inner ones: the rest is mounted in it.
+	// Folders that must stay in their place come first, outer before inner ones: all other mounts
+	// are made inside of these.
 	for _, folder := range p.Hold {
 		if err := hold(folder); err != nil {
 			return err
@@ -47,7 +48,7 @@ func (p preparation) cover() error {
 	if !inside {
 		return nil
 	}
-	// The folder that this process stands in is the one below a cover.
+	// The working folder of this process is still the one below the cover.
 	if err := os.Chdir(working); err != nil {
 		return fmt.Errorf("go to the working folder: %w", err)
 	}

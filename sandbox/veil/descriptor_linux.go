@@ -7,11 +7,10 @@ import (
 	"syscall"
 )
 
-// leaveFolders closes what was inherited and leads around the covers, when the
-// command starts: by an open folder, whichever it is, files are reached as they
-// were mounted before, and an open file is open whatever is put over its path.
-// Other files, pipes and sockets are the command's. What is a standard stream was
-// meant for it, unless it is a folder.
+// leaveFolders closes, when the command starts, the inherited descriptors that lead around
+// the covers: through an open folder files are reached as they were mounted before, and a file
+// that is open stays open whatever is mounted over its path. Other files, pipes and sockets
+// stay open for the command, and so do its standard streams, unless one is a folder.
 func leaveFolders(hide []string) error {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
@@ -32,7 +31,7 @@ func leaveFolders(hide []string) error {
 func leave(fd int, hide []string) error {
 	var stat syscall.Stat_t
 	if syscall.Fstat(fd, &stat) != nil {
-		return nil // it was closed since, as the one that lists them all is
+		return nil // it is closed already, like the descriptor by which /proc/self/fd was listed
 	}
 	folder := stat.Mode&syscall.S_IFMT == syscall.S_IFDIR
 	if fd > 2 {

@@ -17,7 +17,7 @@ const control = 3
 // Enter is the new process: it hides, waits for the command, and becomes it. It
 // returns only if something did not work, which its starter has been told.
 func Enter() error {
-	runtime.LockOSThread() // what a thread gives up, it alone has given up
+	runtime.LockOSThread() // privileges are dropped for one thread, and it is this one that becomes the command
 	syscall.CloseOnExec(control)
 	socket := os.NewFile(control, "control")
 	from, to := json.NewDecoder(socket), json.NewEncoder(socket)

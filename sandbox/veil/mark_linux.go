@@ -21,18 +21,17 @@ const Marks = true
 // limitRTTime is RLIMIT_RTTIME, which package syscall does not name.
 const limitRTTime = 15
 
-// mark lowers the hard limit on real-time processor time by one microsecond of
-// half a million years, or below what the server has if that is less. It means
-// nothing to any program, it goes over to whatever the command starts, however
-// detached, and only the privilege to raise limits takes it off again
-// (getrlimit(2)). So who has a lower limit than the server is not who administers it.
+// mark lowers the hard limit on real-time processor time by one microsecond, or to below the
+// server's limit if that is less. The limit is half a million years, so that no program notices.
+// Whatever the command starts inherits it, and raising it again takes a privilege (getrlimit(2)).
+// The server therefore refuses administration to a process with a lower limit than its own.
 func mark(server int) error {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(limitRTTime, &limit); err != nil {
 		return fmt.Errorf("read RLIMIT_RTTIME: %w", err)
 	}
 	if server != 0 {
-		// What cannot be seen has ended, or is in another PID namespace, and then the server lets nobody in.
+		// A server that cannot be seen has ended, or is in another PID namespace and lets nobody in.
 		if theirs, err := limitOf(server); err == nil {
 			limit.Max = min(limit.Max, theirs)
 		}
@@ -48,9 +47,9 @@ func mark(server int) error {
 	return nil
 }
 
-// Marked says whether a process belongs to a command that was started behind a
-// veil and this process does not: by its mark, and by descent, which is slower to
-// lose for root. What cannot be seen is an error.
+// Marked says whether a process belongs to a command that was started behind a veil and this
+// process does not. It goes by the mark and by descent: root can raise its limit, and has more
+// trouble to change its ancestors. An error says that one of them cannot be seen.
 func Marked(pid int) (bool, error) {
 	theirs, err := limitOf(pid)
 	if err != nil {

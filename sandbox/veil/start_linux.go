@@ -53,7 +53,7 @@ func Start(c Config) (*Process, error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("set PR_SET_CHILD_SUBREAPER: %w", err)
 	}
-	// Descent is seen by this name; where it cannot be taken, the mark has to do alone.
+	// Descent is told by this name. Where it cannot be set, only the mark tells.
 	_ = os.WriteFile("/proc/self/comm", []byte(ancestor), 0)
 	ways := slices.Concat(c.Hide, c.Freeze)
 	c.Hide, c.Freeze = Resolve(c.Hide), Resolve(c.Freeze)
@@ -97,7 +97,7 @@ func (c Config) start(attributes *syscall.SysProcAttr, hold []string) (*Process,
 	}
 	ours, theirs := os.NewFile(uintptr(pair[0]), "control"), os.NewFile(uintptr(pair[1]), "control")
 	defer theirs.Close()
-	// The file that runs now, also when its name has been given to another one since.
+	// The very file that runs now, even if another one has taken its name meanwhile.
 	cmd := exec.Command("/proc/self/exe", c.Helper...) //nolint:noctx // the user's command; signals end it, not a context
 	cmd.Args[0] = filepath.Base(os.Args[0])
 	cmd.Env = []string{} // the command's comes with the command
@@ -122,7 +122,7 @@ func (c Config) start(attributes *syscall.SysProcAttr, hold []string) (*Process,
 	return p, nil
 }
 
-// explain turns what clone(2) says into what is the matter.
+// explain turns an error of clone(2) into the setting that causes it.
 func explain(err error) error {
 	switch {
 	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.EUSERS):

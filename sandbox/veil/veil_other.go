@@ -23,10 +23,10 @@ func Start(c Config) (*Process, error) { return &Process{config: c}, nil }
 // Exposed says why the command sees what should be hidden.
 func (p *Process) Exposed() error { return errSystem }
 
-// Loose are none: nothing is hidden.
+// Loose is empty: nothing is hidden.
 func (p *Process) Loose() []string { return nil }
 
-// Own is false: there are no user namespaces.
+// Own is false: this system has no user namespaces.
 func (p *Process) Own() bool { return false }
 
 // Exec starts the command.
@@ -39,7 +39,7 @@ func (p *Process) Exec(path string, args, env []string) error {
 	return err
 }
 
-// Abandon has nothing to end.
+// Abandon does nothing: before Exec there is no process.
 func (p *Process) Abandon() {}
 
 // Wait waits for the command.
