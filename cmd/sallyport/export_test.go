@@ -32,7 +32,12 @@ func Run(ctx context.Context, args []string, getenv func(string) string, stdin i
 // Root is the command line, which nobody runs.
 func Root() *cobra.Command {
 	none := func(string) string { return "" }
-	return newRootCommand(&app{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard, getenv: none, now: time.Now})
+	return newRootCommand(newApp(none, time.Now, strings.NewReader(""), io.Discard, io.Discard))
+}
+
+// RunAt is Run by another clock.
+func RunAt(ctx context.Context, now time.Time, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
+	return newApp(getenv, func() time.Time { return now }, stdin, stdout, stderr).run(ctx, args)
 }
 
 // ParseMoment reads a time as people type it.

@@ -32,11 +32,17 @@ func typeLine(t *testing.T, home string, args ...string) typed {
 // typeWith is typeLine with standard input.
 func typeWith(t *testing.T, home, stdin string, args ...string) typed {
 	t.Helper()
+	return typeAt(t, time.Now(), home, stdin, args...)
+}
+
+// typeAt is typeWith by another clock.
+func typeAt(t *testing.T, now time.Time, home, stdin string, args ...string) typed {
+	t.Helper()
 	var out, complaints bytes.Buffer
 	getenv := func(name string) string { return map[string]string{"SALLYPORT_HOME": home, "USER": "dana"}[name] }
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // for what would serve, or wait
 	defer cancel()
-	code := sallyport.Run(ctx, args, getenv, strings.NewReader(stdin), &out, &complaints)
+	code := sallyport.RunAt(ctx, now, args, getenv, strings.NewReader(stdin), &out, &complaints)
 	return typed{line: strings.Join(args, " "), code: code, out: out.String(), err: complaints.String()}
 }
 

@@ -31,14 +31,21 @@ func main() {
 // run executes one command line and returns the exit code: 0 done, 1 refused or
 // failed, 2 wrong usage, or the code that `sallyport run` took over from its command.
 func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
+	return newApp(getenv, time.Now, stdin, stdout, stderr).run(ctx, args)
+}
+
+func newApp(getenv func(string) string, now func() time.Time, stdin io.Reader, stdout, stderr io.Writer) *app {
 	printed := &results{Writer: stdout}
-	a := &app{stdin: stdin, stdout: printed, results: printed, stderr: stderr, getenv: getenv, now: time.Now}
+	return &app{stdin: stdin, stdout: printed, results: printed, stderr: stderr, getenv: getenv, now: now}
+}
+
+func (a *app) run(ctx context.Context, args []string) int {
 	root := newRootCommand(a)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	if printed.err != nil {
+	if a.results.err != nil {
 		a.running = true // whatever was typed, it was understood
-		err = cmp.Or(err, printed.err)
+		err = cmp.Or(err, a.results.err)
 	}
 	return a.exit(err)
 }

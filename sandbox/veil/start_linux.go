@@ -122,7 +122,7 @@ func (c Config) start(attributes *syscall.SysProcAttr, hold []string) (*Process,
 	return p, nil
 }
 
-// explain turns an error of clone(2) into the setting that causes it.
+// explain says what an error of clone(2) means here.
 func explain(err error) error {
 	switch {
 	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.EUSERS):
