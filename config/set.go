@@ -137,7 +137,7 @@ func (set *Set) parse(snap *snapshot, l Layout, o Options) error {
 	}
 	parsed, policiesErr := set.parsePolicies(snap.policies)
 	if snap.credentials.path != "" && credentialsErr == nil {
-		usesErr = errors.Join(set.checkUses(parsed), set.checkPlaces(snap.config.path))
+		usesErr = errors.Join(set.checkUses(parsed), set.checkPlaces(snap.config.path), set.checkProxy(snap.config.path))
 	}
 	set.Warnings = append(set.Warnings, snap.shared(set.Config.TrustGroup)...)
 	set.Warnings = append(set.Warnings, set.Config.Upstream.warnings()...)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"path/filepath"
 
 	"sallyport/internal/host"
@@ -16,6 +17,19 @@ type Upstream struct {
 	Roots         []Roots
 	Resolve       map[host.Authority]host.Authority // dial the second where the first is asked for
 	AllowNetworks []Network
+	Proxy         *Parent // through which upstreams are reached; nil for none
+}
+
+// Parent is a proxy of one's company.
+type Parent struct {
+	Authority  host.Authority
+	TLS        bool
+	Credential string         // for it; "" for none
+	Except     []host.Pattern // upstreams that are reached without it
+
+	clear bool // the credential may go to it in clear text
+	line  int
+	key   string
 }
 
 // Roots are certificates trusted beside the system's.
@@ -39,7 +53,74 @@ func (u *Upstream) parse(v value, home string) {
 		"roots":          func(v value) { v.list(func(v value) { u.parseRoots(v, home) }) },
 		"resolve":        u.parseResolve,
 		"allow_networks": func(v value) { v.list(u.parseNetwork) },
+		"proxy":          u.parseProxy,
 	})
+}
+
+func (u *Upstream) parseProxy(v value) {
+	p := &Parent{line: v.Line, key: v.Key()}
+	before := v.Doc().Count()
+	found := false
+	v.fields(map[string]func(value){
+		"url":        func(v value) { found = true; p.parseURL(v) },
+		"credential": func(v value) { p.Credential, _ = v.Written() },
+		"clear_text": func(v value) { p.clear = v.Truth() },
+		"except":     func(v value) { v.list(func(v value) { p.Except = v.appendPattern(p.Except) }) },
+	})
+	switch {
+	case !found && v.Doc().Count() == before:
+		v.Fail("has no url; write url: https://proxy.corp.example:3128")
+	case p.Credential != "" && !p.TLS && !p.clear && v.Doc().Count() == before:
+		v.Fail("would send credential %s in clear text; write url: https://..., or clear_text: true if the proxy speaks nothing else and the network between is trusted", p.Credential)
+	}
+	if v.Doc().Count() == before {
+		u.Proxy = p
+	}
+}
+
+func (p *Parent) parseURL(v value) {
+	text, ok := v.Written()
+	if !ok {
+		return
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
+		v.Fail("is not the URL of a proxy; write https://proxy.corp.example:3128")
+	case u.User != nil:
+		v.Fail("holds a name or password; remove it, replace it, since it has been in a file, and name a credential of kind basic")
+	default:
+		p.TLS = u.Scheme == "https"
+		if p.Authority, err = host.ParseAuthority(u.Host, 0); err != nil {
+			v.Fail("%v", err)
+		}
+	}
+}
+
+// checkProxy finds a parent proxy whose credential does not exist, does not fit, or must not
+// go there.
+func (set *Set) checkProxy(file string) error {
+	p := set.Config.Upstream.Proxy
+	if p == nil || p.Credential == "" {
+		return nil
+	}
+	problem := &fileError{File: file, Line: p.line, Key: p.key + ".credential"}
+	c := set.Credentials.Lookup(p.Credential)
+	to, err := host.ParsePattern(p.Authority.String())
+	switch {
+	case err != nil:
+		problem.Msg = err.Error()
+	case c == nil:
+		problem.Msg = fmt.Sprintf("credentials.yaml has no credential %q", p.Credential)
+	case c.Kind() != "basic" && c.Kind() != "bearer":
+		problem.Msg, problem.Hint = fmt.Sprintf("credential %q is of kind %s", p.Credential, c.Kind()), "name one of kind basic or bearer"
+	case !c.Covers(to):
+		problem.Msg = fmt.Sprintf("credential %q must not go to %s (it is bound to %s)", p.Credential, p.Authority, patterns(c.Hosts()))
+		problem.Hint = "add " + p.Authority.String() + " to the credential's hosts"
+	default:
+		return nil
+	}
+	return problem
 }
 
 func (u *Upstream) parseRoots(v value, home string) {
@@ -157,6 +238,9 @@ func (u *Upstream) warnings() []string {
 		if n.Prefix.Bits() == 0 && len(n.Hosts) == 0 {
 			all = append(all, fmt.Sprintf("upstream.allow_networks: %s lets every agent reach every private address, cloud metadata included", n.Prefix))
 		}
+	}
+	if p := u.Proxy; p != nil && p.Credential != "" && !p.TLS {
+		all = append(all, fmt.Sprintf("upstream.proxy: credential %s goes to %s in clear text", p.Credential, p.Authority))
 	}
 	return all
 }

@@ -7,12 +7,14 @@ import (
 	"encoding/pem"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"sync/atomic"
 	"time"
 
 	"sallyport/admin"
 	"sallyport/config"
+	"sallyport/credentials"
 	"sallyport/internal/host"
 	"sallyport/proxy"
 	"sallyport/proxy/upstream"
@@ -20,7 +22,7 @@ import (
 
 // newGeneration is a set of files as the proxy works with it.
 func newGeneration(set *config.Set) (*proxy.Generation, error) {
-	settings, err := newUpstream(&set.Config.Upstream)
+	settings, err := newUpstream(set)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +38,8 @@ func newGeneration(set *config.Set) (*proxy.Generation, error) {
 	}, nil
 }
 
-func newUpstream(u *config.Upstream) (*upstream.Settings, error) {
+func newUpstream(set *config.Set) (*upstream.Settings, error) {
+	u := &set.Config.Upstream
 	var roots []upstream.RootSet
 	for _, r := range u.Roots {
 		certificates, err := parseCertificates(r.PEM)
@@ -53,7 +56,31 @@ func newUpstream(u *config.Upstream) (*upstream.Settings, error) {
 	for _, n := range u.AllowNetworks {
 		networks = append(networks, upstream.Network{Prefix: n.Prefix, Hosts: n.Hosts})
 	}
-	return upstream.NewSettings(roots, resolve, networks)
+	settings, err := upstream.NewSettings(roots, resolve, networks)
+	if err != nil || u.Proxy == nil {
+		return settings, err
+	}
+	parent := &upstream.Parent{Authority: u.Proxy.Authority, TLS: u.Proxy.TLS, Except: u.Proxy.Except}
+	if u.Proxy.Credential != "" {
+		parent.Authorize = authorizing(set.Credentials.Lookup(u.Proxy.Credential))
+	}
+	return settings.WithParent(parent), nil
+}
+
+// authorizing puts a credential where a proxy looks for it.
+func authorizing(c *credentials.Credential) func(*http.Request) error {
+	return func(connect *http.Request) error {
+		injection, err := c.Retrieve(connect.Context(), credentials.Use{Request: connect})
+		if err != nil {
+			return err
+		}
+		if err := injection.Apply(connect); err != nil {
+			return err
+		}
+		connect.Header["Proxy-Authorization"] = connect.Header["Authorization"]
+		delete(connect.Header, "Authorization")
+		return nil
+	}
 }
 
 func parseCertificates(data []byte) ([]*x509.Certificate, error) {

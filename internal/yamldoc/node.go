@@ -229,3 +229,11 @@ func (n *Node) Count(most int) int {
 	}
 	return count
 }
+
+// Truth reads true or false; false after a failure.
+func (n *Node) Truth() bool {
+	if !n.Plain("!!bool") {
+		n.Fail("must be true or false")
+	}
+	return n.Kind == Scalar && strings.EqualFold(n.Text, "true")
+}

@@ -32,22 +32,29 @@ type dialler struct {
 }
 
 func (d *dialler) dial(ctx context.Context, a host.Authority) (net.Conn, error) {
-	address, given := d.settings.destination(a)
-	dialer := net.Dialer{
-		Timeout:   dialTimeout,
-		KeepAlive: 30 * time.Second,
-		ControlContext: func(_ context.Context, _, actual string, _ syscall.RawConn) error {
-			return d.check(a, actual, given)
-		},
+	if parent := d.settings.parentOf(a); parent != nil {
+		return d.through(ctx, parent, a)
 	}
-	conn, err := dialer.DialContext(ctx, "tcp", address)
+	address, given := d.settings.destination(a)
+	conn, err := d.open(ctx, address, func(actual string) error { return d.check(a, actual, given) })
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", a, err)
 	}
 	return conn, nil
 }
 
-func (d *dialler) check(a host.Authority, actual string, given netip.AddrPort) error {
+// open opens a connection. check judges the address on the socket that is about to connect.
+func (d *dialler) open(ctx context.Context, address string, check func(actual string) error) (net.Conn, error) {
+	dialer := net.Dialer{
+		Timeout:        dialTimeout,
+		KeepAlive:      30 * time.Second,
+		ControlContext: func(_ context.Context, _, actual string, _ syscall.RawConn) error { return check(actual) },
+	}
+	return dialer.DialContext(ctx, "tcp", address)
+}
+
+// checkOwn refuses Sallyport's own listeners.
+func (d *dialler) checkOwn(actual string) error {
 	to, err := netip.ParseAddrPort(actual)
 	if err != nil {
 		return fmt.Errorf("%w: %s is no address", ErrAddress, actual)
@@ -56,6 +63,15 @@ func (d *dialler) check(a host.Authority, actual string, given netip.AddrPort) e
 	if slices.ContainsFunc(d.own(), func(own netip.AddrPort) bool { return reaches(to, own) }) {
 		return fmt.Errorf("%w: it is Sallyport's own listener", ErrAddress)
 	}
+	return nil
+}
+
+func (d *dialler) check(a host.Authority, actual string, given netip.AddrPort) error {
+	if err := d.checkOwn(actual); err != nil {
+		return err
+	}
+	to, _ := netip.ParseAddrPort(actual)
+	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
 	if given.IsValid() && to == netip.AddrPortFrom(given.Addr().Unmap(), given.Port()) {
 		return nil
 	}

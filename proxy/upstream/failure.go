@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
 	"syscall"
 )
 
@@ -22,7 +23,10 @@ func FailureOf(err error) Failure {
 	var dns *net.DNSError
 	var verification *tls.CertificateVerificationError
 	var timeout net.Error
+	var parent *ParentError
 	switch {
+	case errors.As(err, &parent):
+		return Failure{ProxyError: "destination_unavailable", Detail: "The proxy through which upstreams are reached did not let the request through: it answered " + strconv.Itoa(parent.Status) + "."}
 	case errors.As(err, &dns):
 		return Failure{ProxyError: "dns_error", Detail: "The host's name could not be resolved."}
 	case errors.As(err, &verification):

@@ -31,6 +31,7 @@ type Settings struct {
 	rootSets []RootSet      // those that name hosts
 	resolve  map[host.Authority]string
 	networks []Network
+	parent   *Parent // nil for none
 }
 
 // NewSettings returns the settings of a configuration. resolve maps an authority to
