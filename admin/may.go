@@ -20,7 +20,7 @@ const (
 	ActShowAgents        Act = "show agents"
 	ActReload            Act = "reload the configuration"
 	ActShowCredentials   Act = "show credentials"
-	ActCheckCredential   Act = "check a credential"
+	ActCheckCredential   Act = "check a credential" //nolint:gosec // the name of an act, no credential
 	ActPruneTrail        Act = "prune the trail"
 	ActRecordBackup      Act = "record a backup"
 	ActSucceed           Act = "take over"

@@ -34,7 +34,7 @@ func TestBadFilesSayWhatIsWrong(t *testing.T) {
 			require.NoError(t, err)
 			yaml, _, _ := strings.Cut(string(text), says)
 			var want []string
-			for _, line := range strings.Split(string(text), "\n") {
+			for line := range strings.SplitSeq(string(text), "\n") {
 				if said, ok := strings.CutPrefix(line, says); ok {
 					want = append(want, said)
 				}

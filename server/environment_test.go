@@ -143,7 +143,7 @@ func TestInstancesHaveNames(t *testing.T) {
 func TestTheServiceManagerIsTold(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
-	dir, err := os.MkdirTemp("", "n") // the path of a socket is short
+	dir, err := os.MkdirTemp("", "n") //nolint:usetesting // the path of a socket is short
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	path := filepath.Join(dir, "notify")

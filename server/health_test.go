@@ -161,7 +161,7 @@ func TestMetricsOfTheParts(t *testing.T) {
 		"sallyport_config_generation 1", "sallyport_config_broken 0", "sallyport_audit_broken 0", "sallyport_audit_backlog 0",
 		"sallyport_leaf_issued_total 1", "sallyport_leaf_cache_hits_total 1", "sallyport_leaf_cache_size 1",
 	} {
-		assert.True(t, strings.Contains(string(page), "\n"+line+"\n"), line)
+		assert.Contains(t, string(page), "\n"+line+"\n")
 	}
 	w.write(t, "policies/p.yaml", "no policy")
 	_, err = w.client(t).Reload(t.Context())
@@ -169,6 +169,6 @@ func TestMetricsOfTheParts(t *testing.T) {
 	page, err = w.client(t).Page(t.Context(), "/metrics")
 	require.NoError(t, err)
 	for _, line := range []string{"sallyport_config_broken 1", "sallyport_config_generation 1"} {
-		assert.True(t, strings.Contains(string(page), "\n"+line+"\n"), line)
+		assert.Contains(t, string(page), "\n"+line+"\n")
 	}
 }

@@ -28,10 +28,10 @@ func TestCheckpointsGoToEveryPlace(t *testing.T) {
 	for _, place := range []string{"published", "sent"} {
 		require.Eventually(t, func() bool {
 			note, err := os.ReadFile(filepath.Join(w.layout.Dir, place))
-			return err == nil && string(note) == string(newest.Note)
+			return err == nil && string(note) == newest.Note
 		}, patience, time.Millisecond, place)
 	}
-	assert.Contains(t, string(newest.Note), trustDomain)
+	assert.Contains(t, newest.Note, trustDomain)
 }
 
 // A place that is gone is warned of; it stops nobody, unless a time was set for that.

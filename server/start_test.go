@@ -39,7 +39,7 @@ func TestAServerFromItsStartToItsEnd(t *testing.T) {
 	}
 	assert.Equal(t, []string{audit.TypeServerStarted, audit.TypeConfigurationLoaded, audit.TypeAgentCreated, audit.TypeIntent, audit.TypeServerStopped}, types)
 	started := events[0].Payload
-	assert.Equal(t, "", started["after"], "there was none before")
+	assert.Empty(t, started["after"], "there was none before")
 	assert.Equal(t, "server", started["via"])
 	assert.Equal(t, a.Proxy, started["listen"])
 	assert.Equal(t, "1.2.3", started["version"])

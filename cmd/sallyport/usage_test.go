@@ -50,7 +50,7 @@ func TestValuesThatCannotBeMeant(t *testing.T) {
 		"audit list --until -2h":                                          `--until "-2h" is not a time`,
 		"audit list --owner person:eve":                                   `--owner "person:eve": neither the trail nor the files in force know an owner of that name`,
 		"audit list --accountable person:eve":                             `--accountable "person:eve": neither the trail nor the files in force know a person of that name`,
-		"audit list --policy exmaple":                                     `--policy "exmaple": neither the trail nor the files in force know a policy of that name`,
+		"audit list --policy exampl":                                      `--policy "exampl": neither the trail nor the files in force know a policy of that name`,
 		"audit list --credential x":                                       `--credential "x": neither the trail nor the files in force know any name of that kind`,
 		"audit show builder":                                              `"builder" is not the id of an exchange, which is a UUID`,
 		"audit stats --by colour":                                         `--by "colour" is not one of agent, owner,`,
