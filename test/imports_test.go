@@ -96,12 +96,12 @@ var rooms = []struct {
 	},
 	{
 		"services/aws/session",
-		[]string{"credentials", "credentials/mint", "internal/host", "services/aws/sigv4"},
-		"a kind of credentials is handed in, and knows no policy, no visit and no trail: what it is for, a use says",
+		[]string{"audit", "credentials", "credentials/mint", "internal/host", "services/aws/sigv4"},
+		"a kind of credentials is handed in, and knows no policy and no visit: what it is for, a use says; of the trail it knows the words of a row",
 	},
 	{
 		"services/github/app",
-		[]string{"credentials", "credentials/mint", "internal/host", "services/github/limit"},
+		[]string{"audit", "credentials", "credentials/mint", "internal/host", "services/github/limit"},
 		"the same",
 	},
 	{

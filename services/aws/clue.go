@@ -10,10 +10,8 @@ import (
 
 	"sallyport/audit"
 	"sallyport/services"
+	"sallyport/services/aws/session"
 )
-
-// sessionPrefix begins the source identity of an agent's session, and its UUID follows.
-const sessionPrefix = "agent-"
 
 var accessKeyForm = regexp.MustCompile(`^A[KS]IA[0-9A-Z]{12,}$`)
 
@@ -23,7 +21,7 @@ func (*Service) Recognize(value string) (services.Clue, bool) {
 	switch {
 	case accessKeyForm.MatchString(value):
 		return services.NewClue(audit.MarkKey, value), true
-	case strings.HasPrefix(value, sessionPrefix):
+	case strings.HasPrefix(value, session.SourcePrefix):
 		return sessionClue(audit.MarkSource, value), true
 	}
 	return services.Clue{}, false
@@ -33,7 +31,7 @@ func (*Service) Recognize(value string) (services.Clue, bool) {
 // that the agent did here, whatever its rows say.
 func sessionClue(kind audit.MarkKind, value string) services.Clue {
 	clue := services.NewClue(kind, value)
-	name, ok := strings.CutPrefix(value, sessionPrefix)
+	name, ok := strings.CutPrefix(value, session.SourcePrefix)
 	if id, err := uuid.Parse(name); ok && err == nil {
 		clue.Filter = audit.Filter{Agent: id, Operation: Key + ":*"}
 	}
@@ -90,9 +88,9 @@ func (*Service) ReadLog(object []byte) ([]services.Sighting, error) {
 
 // clues are those of an event, the one that says most first.
 func (e *event) clues() (clues []services.Clue) {
-	session := ""
+	name := ""
 	if role := strings.Split(e.UserIdentity.ARN, "/"); len(role) == 3 { // arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION
-		session = role[2]
+		name = role[2]
 	}
 	for _, one := range []struct {
 		kind  audit.MarkKind
@@ -104,7 +102,7 @@ func (e *event) clues() (clues []services.Clue) {
 		{audit.MarkSource, e.UserIdentity.SessionContext.SourceIdentity},
 		{audit.MarkSource, e.RequestParameters.SourceIdentity},
 		{audit.MarkSession, e.RequestParameters.RoleSessionName},
-		{audit.MarkSession, session},
+		{audit.MarkSession, name},
 	} {
 		switch {
 		case one.value == "":

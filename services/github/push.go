@@ -22,7 +22,7 @@ type pushed struct {
 
 func (p pushed) describe() map[string]any {
 	refs, rest := listRefs(p.Updates, services.RowBytes)
-	d := map[string]any{"refs": refs}
+	d := map[string]any{audit.DetailRefs: refs}
 	if len(rest) > 0 {
 		d[audit.DetailRefsTotal] = int64(len(p.Updates))
 	}
@@ -53,7 +53,7 @@ func (v *visit) Beside() (lists []services.List) {
 	for len(rest) > 0 {
 		var refs []any
 		refs, rest = listRefs(rest, services.EventBytes)
-		lists = append(lists, services.List{Type: audit.TypePushRefs, Key: "refs", Items: refs})
+		lists = append(lists, services.List{Type: audit.TypePushRefs, Key: audit.DetailRefs, Items: refs})
 	}
 	return lists
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"sallyport/audit"
 	"sallyport/credentials"
 	"sallyport/credentials/mint"
 )
@@ -98,11 +99,14 @@ func (r *role) session(ctx context.Context, a asking, document string) (*granted
 	})
 }
 
+// SourcePrefix begins the source identity of an agent's session, and the agent's UUID follows.
+const SourcePrefix = "agent-"
+
 // request says what to ask STS for. Tags that carry over to further sessions are set by
 // the first of a chain, and must not be set again.
 func (r *role) request(a asking, document string) roleRequest {
 	request := roleRequest{
-		arn: r.arn, name: a.agent, sourceIdentity: "agent-" + a.agent,
+		arn: r.arn, name: a.agent, sourceIdentity: SourcePrefix + a.agent,
 		duration: r.duration, policy: document, policyARNs: r.policies,
 	}
 	if r.baseRole() == nil {
@@ -139,7 +143,7 @@ func (r *role) mint(ctx context.Context, a asking, request roleRequest) (*grante
 	if latest := r.store.now().Add(request.duration); latest.Before(answer.expires) {
 		answer.expires = latest
 	}
-	details := map[string]any{"role_arn": r.arn, "session_name": request.name, "source_identity": request.sourceIdentity}
+	details := map[string]any{"role_arn": r.arn, audit.DetailSession: request.name, audit.DetailSource: request.sourceIdentity}
 	if answer.packed != nil {
 		details["packed_policy_size"] = int64(*answer.packed)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"sallyport/audit"
 	"sallyport/credentials"
 	"sallyport/services/aws/sigv4"
 )
@@ -65,7 +66,7 @@ func (a *signing) ready(id, secret, token string, traits *credentials.Traits) (*
 // injection signs one request with the keys. The trail is told more, beside the region,
 // the keys' id and how the body is signed.
 func (a *signing) injection(keys *signingKeys, in *sigv4.Inbound, more map[string]any) *credentials.Injection {
-	details := map[string]any{"region": in.Region, "access_key_id": keys.id, "payload_mode": in.Payload}
+	details := map[string]any{"region": in.Region, audit.DetailKey: keys.id, "payload_mode": in.Payload}
 	maps.Copy(details, more)
 	return a.credential.Assemble(credentials.Parts{
 		Signature: &signature{signer: keys.signer, claim: in, clock: a.options.Clock, accounts: a.accounts},

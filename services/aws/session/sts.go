@@ -24,6 +24,7 @@ import (
 	smithymiddleware "github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"sallyport/audit"
 	"sallyport/credentials"
 )
 
@@ -135,13 +136,13 @@ type sessionAnswer struct {
 const packedWarning = 80
 
 func describeSession(r roleRequest, _ int, body []byte) map[string]any {
-	details := map[string]any{"role_arn": r.arn, "session_name": r.name, "source_identity": r.sourceIdentity, "duration_s": int64(r.duration / time.Second)}
+	details := map[string]any{"role_arn": r.arn, audit.DetailSession: r.name, audit.DetailSource: r.sourceIdentity, "duration_s": int64(r.duration / time.Second)}
 	var answer sessionAnswer
 	if xml.Unmarshal(body, &answer) != nil {
 		return details
 	}
 	for key, value := range map[string]string{
-		"access_key_id": answer.AccessKeyID, "expires_at": answer.Expiration, "assumed_role": answer.Assumed, "sts_error": answer.Error,
+		audit.DetailKey: answer.AccessKeyID, "expires_at": answer.Expiration, "assumed_role": answer.Assumed, "sts_error": answer.Error,
 	} {
 		if value = credentials.Told(value); value != "" {
 			details[key] = value

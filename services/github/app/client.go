@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-github/v66/github"
 
+	"sallyport/audit"
 	"sallyport/credentials"
 	"sallyport/services/github/limit"
 )
@@ -196,7 +197,9 @@ func (t *token) revoke(ctx context.Context, via http.RoundTripper) error {
 	}
 	call := credentials.Call{
 		Operation: "github:apps/revoke-installation-access-token",
-		Describe:  func(int, []byte) map[string]any { return map[string]any{"hashed_token": t.details["hashed_token"]} },
+		Describe: func(int, []byte) map[string]any {
+			return map[string]any{audit.DetailToken: t.details[audit.DetailToken]}
+		},
 	}
 	response, err := library.Apps.RevokeInstallationToken(call.In(ctx))
 	if err != nil {

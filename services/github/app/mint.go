@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"sallyport/audit"
 	"sallyport/credentials"
 )
 
@@ -184,7 +185,7 @@ func (a *app) newToken(answer *tokenAnswer, m minting) (*token, error) {
 // describeToken is what the trail tells of a token.
 func (a *app) describeToken(answer *tokenAnswer, i *installation) map[string]any {
 	details := map[string]any{
-		"app_id": a.id, "installation_id": i.id, "permissions": answer.Permissions.String(), "hashed_token": hashedToken(answer.Token),
+		"app_id": a.id, "installation_id": i.id, "permissions": answer.Permissions.String(), audit.DetailToken: hashedToken(answer.Token),
 	}
 	if len(answer.Repositories) > 0 {
 		ids := make([]any, 0, len(answer.Repositories))
