@@ -77,18 +77,18 @@ func (t *tally) askServices(rules []rule, candidates []int, q Query) {
 	}
 }
 
-func (t *tally) add(i int, effect Effect, v verdict) {
+func (t *tally) add(i int, effect Effect, v Verdict) {
 	switch {
-	case v == mismatch:
+	case v == Mismatch:
 	case v == unreadable:
 		t.refuse = min(t.refuse, i)
 	case effect == Deny:
 		t.deny = min(t.deny, i)
-	case effect == Ask && v == matched:
+	case effect == Ask && v == Matched:
 		t.mustAsk = min(t.mustAsk, i)
 	case effect == Ask:
 		t.mayAsk = min(t.mayAsk, i)
-	case effect == Allow && v == matched:
+	case effect == Allow && v == Matched:
 		t.allow = min(t.allow, i)
 	}
 }

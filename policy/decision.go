@@ -39,8 +39,8 @@ type Query struct {
 	// to none that is known.
 	Meaning *Meaning
 
-	call  *Call     // the one of Meaning that is asked about
-	bound *refBound // what bounds the ref that it writes; nil for nothing
+	call  *Call // the one of Meaning that is asked about
+	bound Bound // why it has to be named exactly; nil for nothing
 }
 
 // Decision is a policy's answer. The zero Decision denies.
@@ -48,7 +48,7 @@ type Decision struct {
 	Effect     Effect
 	Rule       string  // the deciding rule, "" when none matched
 	Credential string  // what to inject, "" for nothing
-	Scope      *Scope  // what the rule says of a token that is minted; nil for nothing
+	Scope      Scope   // what the rule says of a credential that is made for it; nil for nothing
 	AgentAuth  bool    // the agent's own authentication may pass
 	Cookies    bool    // Set-Cookie of a credentialed answer may pass
 	Record     *Record // what the trail keeps beside the usual; nil for nothing
@@ -79,11 +79,9 @@ type CredentialUse struct {
 	Line       int
 	Hosts      []host.Pattern // a port that is the scheme's default is left out
 	Scheme     string
-	Service    string   // the key of a rule about a service, which has no Hosts
-	Server     string   // the one it speaks of
-	Regions    []string // that a rule about a service names; none for any
-	Pinned     bool     // the rule pins what a minted token may do
-	Owners     []string // whose repositories the rule names, or pins; without patterns of accounts
+	Service    string // the key of a rule about a service, which has no Hosts
+	Clause     Clause // of that rule; nil for a rule about hosts
+	Scope      Scope  // what the rule says of a credential that is made for it; nil for nothing
 }
 
 // TestFailure is a test of the policy file that came out otherwise.

@@ -7,9 +7,10 @@
 // with one meaning is never allowed by a rule that would have to read it.
 //
 // Rules may also speak of what a request does to a service, in the service's own
-// words; what those are is for the caller to say, by a [Service] at load and a
-// [Meaning] with the query. A request may do several things, and all of them
-// must be allowed.
+// words. No service is known here: a [Language] compiles what stands under its key
+// into a [Clause], put together from what is the same for all of them ([Operations],
+// [Access], [Place]) and what is its own, and a [Meaning] comes with the query. A
+// request may do several things, and all of them must be allowed.
 //
 // It never opens a file or a connection, knows nothing of HTTP beyond the Query,
 // and never sees a credential, only its name.

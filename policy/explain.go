@@ -9,7 +9,7 @@ func (p *Policy) Explain(q Query) Explanation {
 	decision := p.Decide(q)
 	q = p.decisive(q, decision)
 	t := newTally(len(p.rules))
-	verdicts := make([]verdict, len(p.rules))
+	verdicts := make([]Verdict, len(p.rules))
 	for i := range p.rules {
 		verdicts[i] = p.rules[i].matcher.match(q)
 		t.add(i, p.rules[i].effect, verdicts[i])
@@ -23,7 +23,7 @@ func (p *Policy) Explain(q Query) Explanation {
 		decides := e.Decision.Rule == r.name
 		e.Rules[i] = RuleExplanation{
 			Rule: r.name, Effect: r.effect, Line: r.line,
-			Matched: verdicts[i] == matched || verdicts[i] == doubtful && r.effect != Allow,
+			Matched: verdicts[i] == Matched || verdicts[i] == Doubtful && r.effect != Allow,
 			Decides: decides,
 			Why:     r.why(q, verdicts[i], decides, e.Decision),
 		}
@@ -36,23 +36,24 @@ func (p *Policy) decisive(q Query, all Decision) Query {
 	if q.Meaning == nil || len(q.Meaning.Calls) == 0 {
 		return q
 	}
+	relation := p.relation(q.Meaning.Service)
 	for i := range q.Meaning.Calls {
 		if d := p.DecideCall(q, i); d.Effect == all.Effect && d.Rule == all.Rule {
-			return p.about(q, i)
+			return about(q, i, relation)
 		}
 	}
-	return p.about(q, 0)
+	return about(q, 0, relation)
 }
 
-func (r *rule) why(q Query, v verdict, decides bool, d Decision) string {
+func (r *rule) why(q Query, v Verdict, decides bool, d Decision) string {
 	switch {
-	case v == mismatch, v == unreadable, v == doubtful && r.effect == Allow:
+	case v == Mismatch, v == unreadable, v == Doubtful && r.effect == Allow:
 		return r.matcher.explain(q)
-	case v == doubtful && decides:
+	case v == Doubtful && decides:
 		return "decides, to be careful: " + r.matcher.explain(q)
-	case v == doubtful && d.Rule == "":
+	case v == Doubtful && d.Rule == "":
 		return "may match, but an ask rule in doubt grants nothing: " + r.matcher.explain(q)
-	case v == doubtful:
+	case v == Doubtful:
 		return "may match, but rule " + d.Rule + " decides: " + r.matcher.explain(q)
 	case decides:
 		return "decides"

@@ -2,8 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 )
 
 // decideMeaning answers for a request to a service. It may do several things at
@@ -19,8 +17,9 @@ func (p *Policy) decideMeaning(q Query) Decision {
 		return d
 	}
 	var all Decision
+	relation := p.relation(m.Service)
 	for i := range m.Calls {
-		q = p.about(q, i)
+		q = about(q, i, relation)
 		d := p.decideOne(q)
 		if d.Effect != Allow {
 			d.Reason = reasonFor(d, q)
@@ -46,7 +45,17 @@ func agree(a, b Decision, c *Call) bool {
 	if a.Credential != b.Credential || a.AgentAuth != b.AgentAuth {
 		return false
 	}
-	return a.Scope == b.Scope || !a.Scope.Pinned() && !b.Scope.Pinned() && !c.Hidden
+	serves := func(s Scope) bool { return s == nil || s.Serves(c) }
+	return a.Scope == b.Scope || serves(a.Scope) && serves(b.Scope)
+}
+
+// about returns the query about one call of its meaning.
+func about(q Query, i int, relation Relation) Query {
+	q.call, q.bound = &q.Meaning.Calls[i], nil
+	if relation != nil {
+		q.bound = relation.Bound(q.Meaning.Server, q.call)
+	}
+	return q
 }
 
 func disagreement(a, b Decision) Decision {
@@ -63,8 +72,10 @@ func reasonFor(d Decision, q Query) string {
 	case d.Rule != "":
 	case q.call.Credential:
 		text += ", which" + plants
-	case q.bound != nil && !q.call.isPush():
-		text += ", which writes a ref other than by a push, and rule " + q.bound.rule + " bounds the refs there, so that a rule has to name it exactly"
+	case q.bound != nil:
+		if why := q.bound.Refusal(q.call); why != "" {
+			text += ", " + why
+		}
 	}
 	return text
 }
@@ -74,57 +85,10 @@ func (p *Policy) DecideCall(q Query, i int) Decision {
 	if p == nil || !q.isComplete() || q.Meaning == nil || i >= len(q.Meaning.Calls) {
 		return p.Decide(q)
 	}
-	q = p.about(q, i)
+	q = about(q, i, p.relation(q.Meaning.Service))
 	d := p.decideOne(q)
 	if d.Effect != Allow {
 		d.Reason = reasonFor(d, q)
 	}
 	return d
-}
-
-// overlaps reports whether some request can match both. It may miss two
-// patterns of operations that meet in a name which neither holds.
-func (m *serviceRule) overlaps(o *serviceRule) bool {
-	if m.service.Key != o.service.Key || m.server != o.server {
-		return false
-	}
-	if len(m.hosts)+len(o.hosts) > 0 && !m.sharesResources(o) {
-		return false
-	}
-	return sharesRepos(m.repos, o.repos) && m.sharesOperations(o) && m.sharesPushes(o)
-}
-
-func starred(pattern string) segment { return segment{parts: strings.Split(pattern, "*")} }
-
-func (m *serviceRule) sharesOperations(o *serviceRule) bool {
-	if len(m.operations) == 0 || len(o.operations) == 0 {
-		return true
-	}
-	for _, p := range m.operations {
-		for _, q := range o.operations {
-			if p.Matches(q.String()) || q.Matches(p.String()) || p.String() == q.String() {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// sharesPushes: two rules that are about pushes alone meet in a ref and an update.
-func (m *serviceRule) sharesPushes(o *serviceRule) bool {
-	if len(m.updates) > 0 && len(o.updates) > 0 && !slices.ContainsFunc(m.updates, func(u string) bool { return contains(o.updates, u) }) {
-		return false
-	}
-	if len(m.refs) == 0 || len(o.refs) == 0 {
-		return true
-	}
-	for _, p := range m.refs {
-		for _, q := range o.refs {
-			meet := func(a, b string) bool { return sharesSegment(starred(a), starred(b)) }
-			if intersect(p.segments, q.segments, func(s string) bool { return s == "**" }, meet) {
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -5,50 +5,77 @@ import (
 	"fmt"
 	"slices"
 
+	"sallyport/internal/glob"
 	"sallyport/internal/yamldoc"
 )
 
 // Warnings returns what is legal but likely a mistake: two rules of one effect
 // that can match the same request and differ in credential, so that their order
 // decides which one is used; cookies without a credential, which do nothing;
-// what has no name under a credential; operations that their rule can never match; and
-// ways to write a ref that refs do not bound.
+// what has no name under a credential; and what a clause warns of itself.
 func (p *Policy) Warnings() []yamldoc.Error {
-	var warnings []yamldoc.Error
+	v := review{file: p.file, rules: p.rules, index: &p.index}
 	for j := range p.rules {
-		r := &p.rules[j]
-		if r.cookies && r.credential == "" {
-			warnings = append(warnings, p.warning(r, "cookies", "has no effect without a credential: only credentialed answers lose their cookies; remove it"))
-		}
-		if r.unnamed {
-			warnings = append(warnings, p.unnamedWarning(r))
-		}
-		warnings = append(warnings, p.impossible(r)...)
-		warnings = append(warnings, p.passing(r)...)
-		for _, i := range p.rivals(j) {
-			warnings = append(warnings, p.overlapWarning(&p.rules[i], r))
-		}
+		v.look(j)
 	}
-	slices.SortStableFunc(warnings, func(a, b yamldoc.Error) int { return cmp.Compare(a.Line, b.Line) })
-	return warnings
+	slices.SortStableFunc(v.warnings, func(a, b yamldoc.Error) int { return cmp.Compare(a.Line, b.Line) })
+	return v.warnings
 }
 
-func (p *Policy) warning(r *rule, label, msg string) yamldoc.Error {
-	return yamldoc.Error{File: p.file, Line: r.line, Key: "rules[" + r.name + "]." + label, Msg: msg}
+// review looks at the rules of a policy, one after the other.
+type review struct {
+	file     string
+	rules    []rule
+	index    *index
+	warnings []yamldoc.Error
 }
 
-func (p *Policy) unnamedWarning(r *rule) yamldoc.Error {
+func (v *review) look(j int) {
+	r := &v.rules[j]
+	if r.cookies && r.credential == "" {
+		v.warn(r, "cookies", "has no effect without a credential: only credentialed answers lose their cookies; remove it")
+	}
+	if r.unnamed {
+		v.warn(r, "unnamed", unnamedWarning(r))
+	}
+	if m, ok := r.matcher.(*serviceRule); ok {
+		v.lookAtClause(r, m)
+	}
+	for _, i := range v.rivals(j) {
+		v.warnOfOverlap(&v.rules[i], r)
+	}
+}
+
+func (v *review) lookAtClause(r *rule, m *serviceRule) {
+	of, ok := m.clause.(Warner)
+	if !ok {
+		return
+	}
+	for _, w := range of.Warnings() {
+		label := r.effect.String() + "." + m.key
+		if w.Key != "" {
+			label += "." + w.Key
+		}
+		v.warn(r, label, w.Msg)
+	}
+}
+
+func (v *review) warn(r *rule, label, msg string) {
+	v.warnings = append(v.warnings, yamldoc.Error{File: v.file, Line: r.line, Key: "rules[" + r.name + "]." + label, Msg: msg})
+}
+
+func unnamedWarning(r *rule) string {
 	if r.credential == "" {
-		return p.warning(r, "unnamed", "has no effect without a credential: what has no name is kept from credentials alone; remove it")
+		return "has no effect without a credential: what has no name is kept from credentials alone; remove it"
 	}
-	return p.warning(r, "unnamed", "lets credential "+r.credential+" onto requests of which nobody can say what they do, so that no access, operations, refs or resources bound them; give those that have a name a rule about operations")
+	return "lets credential " + r.credential + " onto requests of which nobody can say what they do, so that no access, operations, refs or resources bound them; give those that have a name a rule about operations"
 }
 
-func (p *Policy) overlapWarning(a, b *rule) yamldoc.Error {
+func (v *review) warnOfOverlap(a, b *rule) {
 	if a.line > b.line {
 		a, b = b, a
 	}
-	return p.warning(b, "credential", fmt.Sprintf(
+	v.warn(b, "credential", fmt.Sprintf(
 		"rule %s on line %d can match the same requests with %s instead of %s; the first in the file decides, narrow one of them",
 		a.name, a.line, credentialText(a.credential), credentialText(b.credential)))
 }
@@ -63,11 +90,11 @@ func credentialText(name string) string {
 // rivals returns the rules that conflict with rule j, each pair once: from the
 // later rule if both are for the same hosts, from the rule for fewer hosts
 // otherwise.
-func (p *Policy) rivals(j int) []int {
+func (v *review) rivals(j int) []int {
 	var found []int
-	for level, candidates := range p.index.covering(p.rules[j].matcher) {
+	for level, candidates := range v.index.covering(v.rules[j].matcher) {
 		for _, i := range candidates {
-			if (level > 0 || i < j) && p.conflict(i, j) {
+			if (level > 0 || i < j) && v.conflict(i, j) {
 				found = append(found, i)
 			}
 		}
@@ -75,24 +102,10 @@ func (p *Policy) rivals(j int) []int {
 	return found
 }
 
-func (p *Policy) conflict(i, j int) bool {
-	a, b := &p.rules[i], &p.rules[j]
+func (v *review) conflict(i, j int) bool {
+	a, b := &v.rules[i], &v.rules[j]
 	return a.effect == b.effect && a.effect != Deny && a.credential != b.credential && overlap(a.matcher, b.matcher) &&
 		!isBare(a.matcher) && !isBare(b.matcher)
-}
-
-// isBare reports whether a rule is only about requests that carry no credential anyway.
-func isBare(m matcher) bool {
-	s, ok := m.(*serviceRule)
-	if !ok || s.service.Bare == nil || len(s.operations) == 0 {
-		return false
-	}
-	for _, pattern := range s.operations {
-		if !s.service.Bare(pattern) {
-			return false
-		}
-	}
-	return true
 }
 
 // covering returns the rules for the very hosts of a matcher, then those for
@@ -162,12 +175,12 @@ func sharesPath(a, b *pathPattern) bool {
 	if a == nil || b == nil {
 		return true
 	}
-	return intersect(a.segments, b.segments, func(s segment) bool { return s.deep }, sharesSegment)
+	return glob.Intersect(a.segments, b.segments, func(s segment) bool { return s.deep }, sharesSegment)
 }
 
 func sharesSegment(a, b segment) bool {
 	same := func(x, y rune) bool { return x == y }
-	return intersect(a.runes(), b.runes(), func(c rune) bool { return c == star }, same)
+	return glob.Intersect(a.runes(), b.runes(), func(c rune) bool { return c == star }, same)
 }
 
 const star rune = -1
@@ -181,22 +194,4 @@ func (s segment) runes() []rune {
 		out = append(out, []rune(part)...)
 	}
 	return out
-}
-
-// intersect reports whether some sequence matches both patterns, in which a wild
-// element matches any number of elements and others those that they meet.
-func intersect[T any](a, b []T, wild func(T) bool, meet func(T, T) bool) bool {
-	// reach[j] says whether a[:i] and b[:j] can end at the same place.
-	reach := make([]bool, len(b)+1)
-	next := make([]bool, len(b)+1)
-	for i := 0; i <= len(a); i++ {
-		for j := range next {
-			next[j] = i == 0 && j == 0 ||
-				j > 0 && next[j-1] && (wild(b[j-1]) || i > 0 && wild(a[i-1])) ||
-				i > 0 && reach[j] && (wild(a[i-1]) || j > 0 && wild(b[j-1])) ||
-				i > 0 && j > 0 && reach[j-1] && meet(a[i-1], b[j-1])
-		}
-		reach, next = next, reach
-	}
-	return reach[len(b)]
 }

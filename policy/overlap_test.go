@@ -73,9 +73,9 @@ func TestHarmlessOverlaps(t *testing.T) {
 // What carries no credential whatever the rule says is decided the same by both.
 func TestBareRequestsDoNotOverlap(t *testing.T) {
 	t.Parallel()
-	const read = "  - {name: a, allow: {github: {repos: [acme/*], access: read}}, credential: k}\n"
-	assert.Empty(t, forged(t, read+"  - {name: b, allow: {github: {operations: [download/get]}}}\n").Warnings())
-	assert.NotEmpty(t, forged(t, read+"  - {name: b, allow: {github: {operations: [download/get, pulls/create]}}}\n").Warnings())
+	const read = "  - {name: a, allow: {forge: {access: read}}, credential: k}\n"
+	assert.Empty(t, forged(t, read+"  - {name: b, allow: {forge: {operations: [download/get]}}}\n").Warnings())
+	assert.NotEmpty(t, forged(t, read+"  - {name: b, allow: {forge: {operations: [download/get, pulls/create]}}}\n").Warnings())
 }
 
 func TestWarningText(t *testing.T) {

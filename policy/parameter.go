@@ -16,13 +16,13 @@ type parameter struct {
 
 // matchQuery answers for all parameters of a rule; result is what the rest of
 // the rule said.
-func matchQuery(parameters []parameter, raw string, result verdict) verdict {
+func matchQuery(parameters []parameter, raw string, result Verdict) Verdict {
 	if !isReadable(raw) {
 		return unreadable
 	}
 	for i := range parameters {
-		if result = min(result, parameters[i].match(raw)); result == mismatch {
-			return mismatch
+		if result = min(result, parameters[i].match(raw)); result == Mismatch {
+			return Mismatch
 		}
 	}
 	return result
@@ -47,7 +47,7 @@ func isReadable(raw string) bool {
 // match is certain if the key is there and every value of it is listed, and in
 // doubt if one is: which of several values counts is up to the server. So is whether a
 // name in another case or spelling is the key: it never makes a match, and may undo one.
-func (p *parameter) match(raw string) verdict {
+func (p *parameter) match(raw string) Verdict {
 	var present, listed bool
 	all := true
 	for raw != "" {
@@ -68,11 +68,11 @@ func (p *parameter) match(raw string) verdict {
 	}
 	switch {
 	case present && all:
-		return matched
+		return Matched
 	case listed:
-		return doubtful
+		return Doubtful
 	}
-	return mismatch
+	return Mismatch
 }
 
 func (p *parameter) lists(value string) (sure, maybe bool) {
@@ -119,11 +119,11 @@ func explainQuery(parameters []parameter, raw string) string {
 		p := &parameters[i]
 		listed := strings.Join(p.values, ", ")
 		switch p.match(raw) {
-		case mismatch:
+		case Mismatch:
 			return fmt.Sprintf("query %s: [%s] does not match ?%s", p.name, listed, raw)
-		case doubtful:
+		case Doubtful:
 			return fmt.Sprintf("query %s: [%s] matches only some values, or only one reading, of ?%s", p.name, listed, raw)
-		case matched, unreadable:
+		case Matched, unreadable:
 		}
 	}
 	return ""

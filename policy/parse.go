@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"sallyport/internal/yamldoc"
@@ -11,14 +12,15 @@ import (
 
 // Parse compiles the policy file named file from its bytes. On failure the error
 // is an yamldoc.Errors with every problem of the file. A file called NAME.yaml must hold
-// the policy NAME. Its rules can name the operations of the services given.
-func Parse(file string, data []byte, services ...Service) (*Policy, error) {
+// the policy NAME. Its rules can speak the languages given.
+func Parse(file string, data []byte, languages ...Language) (*Policy, error) {
 	doc, top := yamldoc.Read(file, data, yamldoc.Options{
 		Empty: "the file is empty; begin it with policy: NAME", One: "one file holds one policy",
 	})
-	c := &compiler{doc: doc, services: services, servers: map[string][]string{}}
-	for i := range services {
-		c.serve(&services[i], services[i].Default)
+	c := &compiler{doc: doc, languages: languages, servers: map[string][]string{}}
+	for _, l := range languages {
+		words := l.Words()
+		c.serve(words.Key, words.Default)
 	}
 	sum := sha256.Sum256(data)
 	p := &Policy{hash: hex.EncodeToString(sum[:]), file: file}
@@ -28,8 +30,7 @@ func Parse(file string, data []byte, services ...Service) (*Policy, error) {
 	if err := doc.Err(); err != nil {
 		return nil, err
 	}
-	p.index, p.bounds = newIndex(p.rules), boundsOf(p.rules)
-	meetBounds(p.rules, p.bounds)
+	p.index, p.related = newIndex(p.rules), relate(languages, p.rules)
 	p.servers = c.servers
 	p.silence = silence(p.name)
 	return p, nil
@@ -37,9 +38,18 @@ func Parse(file string, data []byte, services ...Service) (*Policy, error) {
 
 // compiler reads the nodes of one file into a Policy.
 type compiler struct {
-	doc      *yamldoc.Doc
-	services []Service
-	servers  map[string][]string // by service: those that rules name, and its own
+	doc       *yamldoc.Doc
+	languages []Language
+	servers   map[string][]string // by service: those that rules name, and its own
+}
+
+// serve notes servers that the policy speaks of.
+func (c *compiler) serve(key string, servers ...string) {
+	for _, server := range servers {
+		if server != "" && !slices.Contains(c.servers[key], server) {
+			c.servers[key] = append(c.servers[key], server)
+		}
+	}
 }
 
 func (c *compiler) policy(n *yamldoc.Node, p *Policy) {
@@ -97,18 +107,26 @@ func (c *compiler) rule(n *yamldoc.Node) rule {
 	if name := n.Field("name"); name != nil && isIdentifier(name.Text) {
 		n.Label = name.Text // errors name the rule rather than count it
 	}
-	if !n.Mapping("name", "description", "allow", "ask", "deny", "credential", "unnamed", "repositories", "permissions", "shared", "agent_auth", "cookies", "record") {
+	keys := []string{"name", "description", "allow", "ask", "deny", "credential", "unnamed"}
+	for _, pinner := range c.pinners() {
+		keys = append(keys, pinner.PinKeys()...)
+	}
+	if !n.Mapping(append(keys, "agent_auth", "cookies", "record")...) {
 		return r
 	}
 	if name := n.Required("name", "every rule has a name, which answers and the trail show"); name != nil {
 		r.name, _ = identifier(name, "write name: WORD")
 	}
-	what := c.effect(n, &r)
+	what := readEffect(n, &r)
 	r.description = optionalText(n.Field("description"))
-	c.credential(n, &r)
-	c.passes(n, &r)
-	c.record(n, &r)
-	r.scope = c.scope(n, &r)
+	readCredential(n, &r)
+	readPasses(n, &r)
+	readRecord(n, &r)
+	for _, pinner := range c.pinners() {
+		if pinned := pinner.Pin(n, r.credential); r.scope == nil {
+			r.scope = pinned
+		}
+	}
 	if what != nil {
 		r.matcher = c.matcher(what, &r)
 	}
@@ -117,8 +135,31 @@ func (c *compiler) rule(n *yamldoc.Node) rule {
 	return r
 }
 
-// effect finds the one key of allow, ask and deny that a rule has.
-func (c *compiler) effect(n *yamldoc.Node, r *rule) (what *yamldoc.Node) {
+// pinners are the languages with keys of a rule beside its clause.
+func (c *compiler) pinners() (all []Pinner) {
+	for _, l := range c.languages {
+		if p, ok := l.(Pinner); ok {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// matcher compiles what stands under allow, ask or deny: a clause of a service, or else
+// a rule about hosts.
+func (c *compiler) matcher(n *yamldoc.Node, r *rule) matcher {
+	if n.Kind == yamldoc.Map {
+		for _, l := range c.languages {
+			if f := n.Field(l.Words().Key); f != nil {
+				return c.service(n, f, l, r)
+			}
+		}
+	}
+	return c.request(n, r)
+}
+
+// readEffect finds the one key of allow, ask and deny that a rule has.
+func readEffect(n *yamldoc.Node, r *rule) (what *yamldoc.Node) {
 	for _, effect := range []Effect{Allow, Ask, Deny} {
 		f := n.Field(effect.String())
 		switch {
@@ -135,7 +176,7 @@ func (c *compiler) effect(n *yamldoc.Node, r *rule) (what *yamldoc.Node) {
 	return what
 }
 
-func (c *compiler) credential(n *yamldoc.Node, r *rule) {
+func readCredential(n *yamldoc.Node, r *rule) {
 	f := n.Field("credential")
 	if f == nil {
 		return
@@ -147,18 +188,18 @@ func (c *compiler) credential(n *yamldoc.Node, r *rule) {
 	}
 }
 
-// passes reads agent_auth, cookies and unnamed, each of which has one value: what they
+// readPasses reads agent_auth, cookies and unnamed, each of which has one value: what they
 // lift is the default.
-func (c *compiler) passes(n *yamldoc.Node, r *rule) {
-	r.agentAuth = c.lifts(n, "agent_auth", "pass", r)
-	r.cookies = c.lifts(n, "cookies", "pass", r)
-	r.unnamed = c.lifts(n, "unnamed", "allow", r)
+func readPasses(n *yamldoc.Node, r *rule) {
+	r.agentAuth = lifts(n, "agent_auth", "pass", r)
+	r.cookies = lifts(n, "cookies", "pass", r)
+	r.unnamed = lifts(n, "unnamed", "allow", r)
 	if r.agentAuth && r.credential != "" {
 		n.Field("agent_auth").Fail("the agent's own authentication cannot pass beside a credential; remove one of them")
 	}
 }
 
-func (c *compiler) lifts(n *yamldoc.Node, label, word string, r *rule) bool {
+func lifts(n *yamldoc.Node, label, word string, r *rule) bool {
 	f := n.Field(label)
 	if f == nil {
 		return false

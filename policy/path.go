@@ -47,7 +47,7 @@ func ParsePath(escaped string) (Path, error) {
 	return p, nil
 }
 
-// signed is the path as it leaves once it is signed for S3: encoded slashes are slashes.
+// signed is the path as it leaves once it is signed ([Signer]): encoded slashes are slashes.
 func (p Path) signed() string {
 	return strings.ReplaceAll(p.text, string(rune(encodedSlash)), "/")
 }

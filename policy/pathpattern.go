@@ -86,14 +86,14 @@ func (p *pathPattern) folded(text string) string {
 
 // match is certain about the path as it was sent, and in doubt about the path as
 // a lenient server reads it.
-func (p *pathPattern) match(path Path) verdict {
+func (p *pathPattern) match(path Path) Verdict {
 	switch {
 	case p.matchText(p.folded(path.text)):
-		return matched
+		return Matched
 	case path.text != "" && p.matchLeniently(path):
-		return doubtful
+		return Doubtful
 	}
-	return mismatch
+	return Mismatch
 }
 
 // matchText walks pattern and path once, going back only to the last "**".

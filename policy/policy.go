@@ -3,7 +3,6 @@ package policy
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"sallyport/internal/host"
 )
@@ -18,7 +17,7 @@ type Policy struct {
 	rules       []rule
 	tests       []test
 	index       index
-	bounds      []refBound
+	related     []related
 	servers     map[string][]string
 	silence     Decision // when no rule matched
 }
@@ -47,20 +46,20 @@ func (p *Policy) Servers(service string) []string { return slices.Clone(p.server
 
 // ParseQuestion reads a question in the own words of one of the services, about the
 // servers that every policy knows.
-func ParseQuestion(text string, services ...Service) (q Query, ok bool, err error) {
-	return parseQuestion(text, nil, services)
+func ParseQuestion(text string, languages ...Language) (q Query, ok bool, err error) {
+	return parseQuestion(text, nil, languages)
 }
 
-// ParseQuestion reads a question in the own words of one of the services, such as
-// "git push URL REF"; ok is false if it is in none's.
-func (p *Policy) ParseQuestion(text string, services ...Service) (q Query, ok bool, err error) {
-	return parseQuestion(text, p.servers, services)
+// ParseQuestion reads a question in the own words of one of the services; ok is false if
+// it is in none's.
+func (p *Policy) ParseQuestion(text string, languages ...Language) (q Query, ok bool, err error) {
+	return parseQuestion(text, p.servers, languages)
 }
 
 // Classify returns the query with what the first of the services that it goes to says
 // of it, as far as its line tells.
-func (p *Policy) Classify(q Query, services ...Service) Query {
-	return classify(q, p.servers, services)
+func (p *Policy) Classify(q Query, languages ...Language) Query {
+	return classify(q, p.servers, languages)
 }
 
 // CredentialUses lists the rules that name a credential.
@@ -71,14 +70,9 @@ func (p *Policy) CredentialUses() []CredentialUse {
 		if r.credential == "" {
 			continue
 		}
-		use := CredentialUse{Rule: r.name, Credential: r.credential, Line: r.credentialLine, Scheme: "https", Pinned: r.scope.Pinned()}
-		if use.Pinned {
-			owner, _, _ := strings.Cut(r.scope.Repositories[0], "/") // all have the same
-			use.Owners = []string{owner}
-		}
+		use := CredentialUse{Rule: r.name, Credential: r.credential, Line: r.credentialLine, Scheme: "https", Scope: r.scope}
 		if m, ok := r.matcher.(*serviceRule); ok {
-			use.Service, use.Server, use.Regions = m.service.Key, m.server, m.regions
-			use.Owners = append(use.Owners, owners(m.repos)...)
+			use.Service, use.Clause = m.key, m.clause
 			uses = append(uses, use)
 			continue
 		}

@@ -53,23 +53,23 @@ func secretParameters() []string {
 	}
 }
 
-// record reads what the trail is to keep.
-func (c *compiler) record(n *yamldoc.Node, r *rule) {
+// readRecord reads what the trail is to keep.
+func readRecord(n *yamldoc.Node, r *rule) {
 	f := n.Field("record")
 	if f == nil || !f.Mapping("query", "headers") {
 		return
 	}
 	r.recordLine = f.Line
 	r.record = &Record{
-		Query:   c.recorded(f.Field("query"), "write the names of query parameters, as in [page]", c.recordedParameter),
-		Headers: c.recorded(f.Field("headers"), "write the names of header fields, as in [x-request-id]", c.recordedHeader),
+		Query:   recorded(f.Field("query"), "write the names of query parameters, as in [page]", recordedParameter),
+		Headers: recorded(f.Field("headers"), "write the names of header fields, as in [x-request-id]", recordedHeader),
 	}
 	if len(f.Below) == 0 {
 		f.Fail("lists nothing; write for example record: {query: [page], headers: [x-request-id]}")
 	}
 }
 
-func (c *compiler) recorded(n *yamldoc.Node, hint string, read func(*yamldoc.Node, string) string) []string {
+func recorded(n *yamldoc.Node, hint string, read func(*yamldoc.Node, string) string) []string {
 	if n == nil {
 		return nil
 	}
@@ -95,7 +95,7 @@ func (c *compiler) recorded(n *yamldoc.Node, hint string, read func(*yamldoc.Nod
 
 const neverKept = "%s is where services take secrets, and the trail never keeps one; remove it"
 
-func (c *compiler) recordedParameter(n *yamldoc.Node, name string) string {
+func recordedParameter(n *yamldoc.Node, name string) string {
 	switch {
 	case len(name) > maxIdentifier:
 		n.Fail("is longer than %d bytes", maxIdentifier)
@@ -105,7 +105,7 @@ func (c *compiler) recordedParameter(n *yamldoc.Node, name string) string {
 	return name
 }
 
-func (c *compiler) recordedHeader(n *yamldoc.Node, name string) string {
+func recordedHeader(n *yamldoc.Node, name string) string {
 	switch {
 	case len(name) > maxIdentifier || !isToken(name):
 		n.Fail("%s is not the name of a header field (RFC 9110 section 5.1), or longer than %d bytes", yamldoc.Quote(name), maxIdentifier)

@@ -31,21 +31,21 @@ func (m *request) patterns() []host.Pattern {
 
 // match asks the cheapest questions first. The query comes last, so that it is
 // unreadable only to a rule that would otherwise match.
-func (m *request) match(q Query) verdict {
+func (m *request) match(q Query) Verdict {
 	if m.scheme != "" && m.scheme != q.Scheme || !m.matchesHost(q.Authority) {
-		return mismatch
+		return Mismatch
 	}
 	result := matchMethod(m.methods, q.Method)
-	if result == mismatch {
-		return mismatch
+	if result == Mismatch {
+		return Mismatch
 	}
 	if m.path != nil {
-		if result = min(result, m.matchPath(q)); result == mismatch {
-			return mismatch
+		if result = min(result, m.matchPath(q)); result == Mismatch {
+			return Mismatch
 		}
 	}
 	if m.exceeded(q) {
-		result = min(result, doubtful)
+		result = min(result, Doubtful)
 	}
 	if len(m.query) > 0 {
 		return m.matchQuery(q.RawQuery, result)
@@ -54,9 +54,8 @@ func (m *request) match(q Query) verdict {
 }
 
 // exceeded reports whether the request may do more than a rule about hosts grants, for it
-// names no operation: what hands out or plants a credential, what touches another's than
-// the one host that it names, what writes a ref where the policy bounds refs, and, with the
-// credential that the rule injects, what has no name at the service that it goes to.
+// names no operation: what has to be named exactly, what touches another's than the one
+// host that it names, and, with the credential that the rule injects, what has no name at the service that it goes to.
 func (m *request) exceeded(q Query) bool {
 	if q.call == nil {
 		return q.Meaning != nil && m.credential != "" && !m.unnamed
@@ -64,10 +63,10 @@ func (m *request) exceeded(q Query) bool {
 	return q.call.Credential || q.bound != nil || q.call.OtherHost && m.isExact()
 }
 
-func (m *request) matchQuery(raw string, result verdict) verdict {
+func (m *request) matchQuery(raw string, result Verdict) Verdict {
 	result = matchQuery(m.query, raw, result)
-	if m.signed && result == matched && strings.Contains(raw, "+") {
-		return min(result, max(doubtful, matchQuery(m.query, signedQuery(raw), result)))
+	if m.signed && result == Matched && strings.Contains(raw, "+") {
+		return min(result, max(Doubtful, matchQuery(m.query, signedQuery(raw), result)))
 	}
 	return result
 }
@@ -77,22 +76,22 @@ func signedQuery(raw string) string { return strings.ReplaceAll(raw, "+", "%2B")
 
 // matchPath asks about the request's path, and about that of what its call touches
 // besides: an allow must match both, and a deny or ask one.
-func (m *request) matchPath(q Query) verdict {
+func (m *request) matchPath(q Query) Verdict {
 	own := m.path.match(q.Path)
-	if m.signed && own == matched && !m.path.matchText(q.Path.signed()) {
-		own = doubtful
+	if m.signed && own == Matched && !m.path.matchText(q.Path.signed()) {
+		own = Doubtful
 	}
 	if q.call == nil {
 		return own
 	}
 	if q.call.Elsewhere {
-		return doubtful
+		return Doubtful
 	}
 	if q.call.Path.raw == "" {
 		return own
 	}
 	if other := m.path.match(q.call.Path); other != own {
-		return doubtful
+		return Doubtful
 	}
 	return own
 }
@@ -114,17 +113,17 @@ func (m *request) matchesHost(a host.Authority) bool {
 // that do not, so another case is doubtful rather than different. So is an
 // upgrade where GET is listed: a server may ignore Upgrade and answer the GET
 // that carries it (RFC 9110, section 7.8).
-func matchMethod(methods []string, method string) verdict {
+func matchMethod(methods []string, method string) Verdict {
 	if len(methods) == 0 {
-		return matched
+		return Matched
 	}
-	result := mismatch
+	result := Mismatch
 	for _, m := range methods {
 		if m == method {
-			return matched
+			return Matched
 		}
 		if strings.EqualFold(m, method) || m == "GET" && method == Upgrade {
-			result = doubtful
+			result = Doubtful
 		}
 	}
 	return result
@@ -138,19 +137,19 @@ func (m *request) explain(q Query) string {
 		return m.explainHost(q.Authority)
 	}
 	switch matchMethod(m.methods, q.Method) {
-	case mismatch:
+	case Mismatch:
 		return fmt.Sprintf("methods [%s] do not include %s", strings.Join(m.methods, ", "), q.Method)
-	case doubtful:
+	case Doubtful:
 		return fmt.Sprintf("methods [%s] do not include %s, though a server may read it as one of them", strings.Join(m.methods, ", "), q.Method)
-	case matched, unreadable:
+	case Matched, unreadable:
 	}
-	if m.path != nil && m.matchPath(q) != matched {
+	if m.path != nil && m.matchPath(q) != Matched {
 		return m.explainPath(q)
 	}
 	if m.exceeded(q) {
 		return m.explainExcess(q)
 	}
-	if m.signed && matchQuery(m.query, q.RawQuery, matched) == matched {
+	if m.signed && matchQuery(m.query, q.RawQuery, Matched) == Matched {
 		return explainQuery(m.query, signedQuery(q.RawQuery)) // nothing if that matches too
 	}
 	return explainQuery(m.query, q.RawQuery)
@@ -164,7 +163,7 @@ func (m *request) explainExcess(q Query) string {
 	switch {
 	case q.call.Credential:
 	case q.bound != nil:
-		return q.bound.explain(q.call)
+		return q.bound.Why(q.call)
 	default:
 		return q.call.Operation + " touches what host " + m.host.String() + " does not name"
 	}
@@ -175,15 +174,15 @@ func (m *request) explainExcess(q Query) string {
 func (m *request) explainPath(q Query) string {
 	own := m.path.match(q.Path)
 	switch {
-	case m.signed && own == matched && !m.path.matchText(q.Path.signed()):
+	case m.signed && own == Matched && !m.path.matchText(q.Path.signed()):
 		return fmt.Sprintf("path %s matches %s, but not what is signed and sent in its place, %s", m.path, q.Path, q.Path.signed())
-	case m.matchPath(q) == mismatch:
+	case m.matchPath(q) == Mismatch:
 		return fmt.Sprintf("path %s does not match %s", m.path, q.Path)
-	case own == doubtful:
+	case own == Doubtful:
 		return fmt.Sprintf("path %s matches %s only if %s", m.path, q.Path, m.path.explainReading(q.Path))
 	case q.call.Elsewhere:
 		return fmt.Sprintf("path %s says nothing of what %s touches", m.path, q.call.Operation)
-	case own == matched:
+	case own == Matched:
 		return fmt.Sprintf("path %s does not match %s, which %s touches too", m.path, q.call.Path, q.call.Operation)
 	}
 	return fmt.Sprintf("path %s matches %s, which %s touches", m.path, q.call.Path, q.call.Operation)

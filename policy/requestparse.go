@@ -16,7 +16,11 @@ const (
 
 // request compiles what stands under allow, ask or deny.
 func (c *compiler) request(n *yamldoc.Node, r *rule) matcher {
-	if !n.Mapping(append([]string{"host", "scheme", "methods", "path", "case", "query"}, c.serviceKeys()...)...) {
+	keys := []string{"host", "scheme", "methods", "path", "case", "query"}
+	for _, l := range c.languages {
+		keys = append(keys, l.Words().Key)
+	}
+	if !n.Mapping(keys...) {
 		return nil
 	}
 	if len(n.Below) == 0 {
@@ -24,19 +28,19 @@ func (c *compiler) request(n *yamldoc.Node, r *rule) matcher {
 		return nil
 	}
 	m := &request{anyHost: true, credential: r.credential, unnamed: r.unnamed, signed: r.effect != Deny && c.signs(r.credential)}
-	c.scheme(n, r, m)
+	readScheme(n, r, m)
 	if f := n.Field("host"); f != nil {
 		m.anyHost = false
-		m.host = c.host(f)
+		m.host = readHost(f)
 	} else if r.credential != "" {
-		c.doc.Fail(n.Line, n.Sub("host"), "missing; a rule with a credential names the host that may get it")
+		n.Doc().Fail(n.Line, n.Sub("host"), "missing; a rule with a credential names the host that may get it")
 	}
 	if f := n.Field("methods"); f != nil {
-		m.methods = c.methods(f, r.effect)
+		m.methods = readMethods(f, r.effect)
 	}
 	if f := n.Field("path"); f != nil {
 		if text, ok := f.Word("write path: /v1/**"); ok {
-			pattern, err := parsePathPattern(text, c.fold(n, r))
+			pattern, err := parsePathPattern(text, folds(n, r))
 			if err != nil {
 				f.Fail("%v", err)
 			}
@@ -46,13 +50,13 @@ func (c *compiler) request(n *yamldoc.Node, r *rule) matcher {
 		f.Fail("is about path, and the rule has none; remove it")
 	}
 	if f := n.Field("query"); f != nil {
-		m.query = c.query(f)
+		m.query = readQuery(f)
 	}
 	return m
 }
 
-// fold reads case: ignore, which only makes a rule wider.
-func (c *compiler) fold(n *yamldoc.Node, r *rule) bool {
+// folds reads case: ignore, which only makes a rule wider.
+func folds(n *yamldoc.Node, r *rule) bool {
 	f := n.Field("case")
 	switch {
 	case f == nil:
@@ -66,12 +70,15 @@ func (c *compiler) fold(n *yamldoc.Node, r *rule) bool {
 }
 
 func (c *compiler) signs(credential string) bool {
-	return credential != "" && slices.ContainsFunc(c.services, func(s Service) bool { return s.Signs != nil && s.Signs(credential) })
+	return credential != "" && slices.ContainsFunc(c.languages, func(l Language) bool {
+		s, ok := l.(Signer)
+		return ok && s.Signs(credential)
+	})
 }
 
-// scheme fixes the scheme and the port that goes with it. Deny is wide where
+// readScheme fixes the scheme and the port that goes with it. Deny is wide where
 // nothing is written, allow and ask are narrow.
-func (c *compiler) scheme(n *yamldoc.Node, r *rule, m *request) {
+func readScheme(n *yamldoc.Node, r *rule, m *request) {
 	if r.effect != Deny {
 		m.scheme, m.defaultPort = "https", httpsPort
 	}
@@ -95,7 +102,7 @@ func (c *compiler) scheme(n *yamldoc.Node, r *rule, m *request) {
 	}
 }
 
-func (c *compiler) host(n *yamldoc.Node) host.Pattern {
+func readHost(n *yamldoc.Node) host.Pattern {
 	text, ok := n.Word(`write one pattern, as in host: "*.example.com"`)
 	if !ok {
 		return host.Pattern{}
@@ -111,7 +118,7 @@ func (c *compiler) host(n *yamldoc.Node) host.Pattern {
 	return pattern
 }
 
-func (c *compiler) methods(n *yamldoc.Node, effect Effect) []string {
+func readMethods(n *yamldoc.Node, effect Effect) []string {
 	items, ok := n.Items("write methods: [GET, HEAD], or leave the key out for any method")
 	if !ok {
 		return nil
@@ -146,7 +153,7 @@ func isMethod(s string) bool {
 	return s != "" && 'A' <= s[0] && s[0] <= 'Z'
 }
 
-func (c *compiler) query(n *yamldoc.Node) []parameter {
+func readQuery(n *yamldoc.Node) []parameter {
 	if n.Kind != yamldoc.Map || len(n.Below) == 0 {
 		n.Fail("must be a mapping of names to lists of values, as in query: {state: [open]}")
 		return nil

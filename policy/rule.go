@@ -6,25 +6,13 @@ import (
 	"sallyport/internal/host"
 )
 
-// verdict is what a matcher says about a request. Where servers may read a
-// request in two ways, the careful answer depends on the rule's effect, so that
-// matchers report the doubt and Decide resolves it.
-type verdict uint8
-
-const (
-	mismatch   verdict = iota
-	doubtful           // a lenient server may read the request as one that the rule names
-	matched            // it is one that the rule names
-	unreadable         // the rule needs a part of the request that has no single reading
-)
-
 // matcher is the question that a rule asks of a request. Kinds of rules differ
 // in nothing else.
 type matcher interface {
 	// patterns returns the hosts at which the matcher can match; none means any.
 	patterns() []host.Pattern
-	match(q Query) verdict
-	// explain says why match did not say matched, in the words of the file.
+	match(q Query) Verdict
+	// explain says why match did not say Matched, in the words of the file.
 	explain(q Query) string
 }
 
@@ -38,7 +26,7 @@ type rule struct {
 
 	credential     string
 	credentialLine int
-	scope          *Scope
+	scope          Scope // nil for none
 	agentAuth      bool
 	cookies        bool
 	unnamed        bool // what has no name at its service may take the credential
@@ -52,14 +40,9 @@ type rule struct {
 
 // bind completes the scope of a rule about a service by what the rule says.
 func (r *rule) bind() {
-	m, ok := r.matcher.(*serviceRule)
-	if !ok || r.credential == "" {
-		return
+	if m, ok := r.matcher.(*serviceRule); ok && r.credential != "" {
+		r.scope = m.scope(r.scope)
 	}
-	if r.scope == nil {
-		r.scope = &Scope{}
-	}
-	r.scope.Access, r.scope.Repos = m.access, texts(m.repos)
 }
 
 func (r *rule) decide() {

@@ -44,7 +44,7 @@ func (c *compiler) test(n *yamldoc.Node, rules map[string]bool) test {
 		c.testRequest(f, &t)
 	}
 	if f := n.Required("expect", "write expect: allow, deny or ask, and by RULE if it matters"); f != nil {
-		c.expectation(f, rules, &t)
+		readExpectation(f, rules, &t)
 	}
 	return t
 }
@@ -57,7 +57,7 @@ func (c *compiler) testRequest(n *yamldoc.Node, t *test) {
 	if !ok {
 		return
 	}
-	if query, ok, err := parseQuestion(text, c.servers, c.services); ok {
+	if query, ok, err := parseQuestion(text, c.servers, c.languages); ok {
 		if err != nil {
 			n.Fail("%v", err)
 		}
@@ -81,10 +81,10 @@ func (c *compiler) testRequest(n *yamldoc.Node, t *test) {
 	if err != nil {
 		n.Fail("%v", err)
 	}
-	t.request, t.query = text, classify(query, c.servers, c.services)
+	t.request, t.query = text, classify(query, c.servers, c.languages)
 }
 
-func (c *compiler) expectation(n *yamldoc.Node, rules map[string]bool, t *test) {
+func readExpectation(n *yamldoc.Node, rules map[string]bool, t *test) {
 	const form = "write allow, deny or ask, and by RULE if it matters, as in allow by docs"
 	text, ok := n.Word(form)
 	if !ok {
@@ -112,18 +112,18 @@ func (c *compiler) expectation(n *yamldoc.Node, rules map[string]bool, t *test) 
 	}
 }
 
-func parseQuestion(text string, servers map[string][]string, services []Service) (q Query, ok bool, err error) {
-	for i := range services {
-		if q, ok, err = services[i].Question(text, servers[services[i].Key]); ok {
+func parseQuestion(text string, servers map[string][]string, languages []Language) (q Query, ok bool, err error) {
+	for _, l := range languages {
+		if q, ok, err = l.Question(text, servers[l.Words().Key]); ok {
 			return q, true, err
 		}
 	}
 	return Query{}, false, nil
 }
 
-func classify(q Query, servers map[string][]string, services []Service) Query {
-	for i := range services {
-		if q.Meaning = services[i].Meaning(q, servers[services[i].Key]); q.Meaning != nil {
+func classify(q Query, servers map[string][]string, languages []Language) Query {
+	for _, l := range languages {
+		if q.Meaning = l.Meaning(q, servers[l.Words().Key]); q.Meaning != nil {
 			break
 		}
 	}

@@ -19,9 +19,8 @@ rules:
   - {name: one, allow: {host: s3.example, path: "/artifacts/*"}, credential: CREDENTIAL}
   - {name: page, allow: {host: pages.example, query: {q: ["a b"]}}, credential: CREDENTIAL}
 `
-	service := policy.Service{Key: "store", Title: "a store", Keys: []string{"operations"}, Signs: func(name string) bool { return name == "keys" }}
 	for credential, want := range map[string]policy.Effect{"keys": policy.Deny, "token": policy.Allow} {
-		p, err := policy.Parse("test.yaml", []byte(strings.ReplaceAll(file, "CREDENTIAL", credential)), service)
+		p, err := policy.Parse("test.yaml", []byte(strings.ReplaceAll(file, "CREDENTIAL", credential)), forge{}) // which signs with keys
 		require.NoError(t, err)
 		for request, want := range map[string]policy.Effect{
 			"GET https://s3.example/artifacts/key":          policy.Allow,

@@ -31,7 +31,7 @@ func TestUnnamed(t *testing.T) {
 		{"  - {name: q, ask: {host: forge.example}, credential: k}\n", nil, "deny"},
 		{"  - {name: q, ask: {host: forge.example}, credential: k}\n" + host, nil, "ask q"},
 		{"  - {name: q, ask: {host: forge.example}, credential: k, unnamed: allow}\n", nil, "ask q"},
-		{"  - {name: n, allow: {host: forge.example}, credential: k, unnamed: allow}\n  - {name: d, deny: {github: {operations: [\"*/delete*\"]}}}\n", nil, "deny d"},
+		{"  - {name: n, allow: {host: forge.example}, credential: k, unnamed: allow}\n  - {name: d, deny: {forge: {operations: [\"*/delete*\"]}}}\n", nil, "deny d"},
 	} {
 		decides(t, c.rules, c.calls, c.want)
 	}

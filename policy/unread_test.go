@@ -18,35 +18,23 @@ type outlined struct {
 	turnsTo [][]policy.Call // none for one that cannot be read
 }
 
-func outlines(repo string) []outlined {
-	unread := onRepo(call("git/push", policy.Write), repo)
-	probe := unread
-	probe.Probe = true
-	pushed := func(update, ref string) policy.Call { return onRepo(push(update, ref), repo) }
-	document := policy.Call{Operation: "graphql/*", Hidden: true}
+func outlines() []outlined {
 	field := func(name string, access policy.Access, secret bool) policy.Call {
-		return policy.Call{Operation: "graphql/" + name, Access: access, Hidden: true, Credential: secret}
+		return policy.Call{Operation: "graphql/" + name, Access: access, Credential: secret}
 	}
-	batch := onRepo(call("git/lfs-*", 0), repo)
 	return []outlined{
-		{policy.Outline{Call: unread, Pushes: true}, [][]policy.Call{
-			nil,
-			{probe},
-			{pushed("create", "refs/heads/agent/a")},
-			{pushed("update", "refs/heads/main")},
-			{pushed("create", "refs/heads/agent/a"), pushed("delete", "refs/heads/main")},
-		}},
-		{policy.Outline{Call: document}, [][]policy.Call{
+		{policy.Outline{Call: policy.Call{Operation: "graphql/*"}}, [][]policy.Call{
 			nil,
 			{field("query.viewer", policy.Read, false)},
 			{field("mutation.deleteRef", policy.Write, false)},
 			{field("query.viewer", policy.Read, false), field("mutation.addKey", policy.Write, true)},
 		}},
-		{policy.Outline{Call: batch}, [][]policy.Call{
+		{policy.Outline{Call: call("git/lfs-*", 0)}, [][]policy.Call{
 			nil,
-			{onRepo(call("git/lfs-download", policy.Read), repo)},
-			{onRepo(call("git/lfs-upload", policy.Write), repo)},
+			{call("git/lfs-download", policy.Read)},
+			{call("git/lfs-upload", policy.Write)},
 		}},
+		{policy.Outline{Call: call("git/push", policy.Write)}, [][]policy.Call{nil, {call("git/push", policy.Write)}}},
 	}
 }
 
@@ -66,29 +54,27 @@ func TestUnreadAnswersAreThoseOfTheWholeRequest(t *testing.T) {
 			add := func(key string, values ...string) {
 				if value := pick(append(values, "", "")...); value != "" {
 					keys = append(keys, key+": "+value)
-					ofBody = ofBody || effect == "deny" && key != "repos"
+					ofBody = ofBody || effect == "deny" && key != "things"
 				}
 			}
 			if random.IntN(4) == 0 {
 				fmt.Fprintf(&rules, "  - {name: r%d, %s: {host: forge.example, methods: [%s]}}\n", i, effect, pick("GET", "POST"))
 				continue
 			}
-			add("repos", "[acme/web]", "[acme/*]", "[other/*]")
+			add("things", "[web]", "[other]")
 			add("operations", "[git/push]", "[\"git/*\"]", "[\"graphql/*\"]", "[graphql/mutation.deleteRef]", "[git/lfs-upload]", "[pulls/create]", "[\"*/delete*\"]")
 			add("access", "read", "write")
-			add("refs", "[\"refs/heads/agent/**\"]")
-			add("updates", "[create]")
 			if len(keys) == 0 {
 				keys = []string{"access: admin"}
 			}
-			fmt.Fprintf(&rules, "  - {name: r%d, %s: {github: {%s}}}\n", i, effect, strings.Join(keys, ", "))
+			fmt.Fprintf(&rules, "  - {name: r%d, %s: {forge: {%s}}}\n", i, effect, strings.Join(keys, ", "))
 		}
-		p, err := policy.Parse("test.yaml", []byte("policy: test\nrules:\n"+rules.String()), forge())
+		p, err := policy.Parse("test.yaml", []byte("policy: test\nrules: \n"+rules.String()), forge{})
 		if err != nil {
-			continue // a rule about nothing
+			continue // no rule
 		}
-		for _, o := range outlines(pick("acme/web", "other/x")) {
-			unread, sure := p.DecideUnread(means(t), o.outline)
+		for _, o := range outlines() {
+			unread, sure := p.DecideUnread(means(t), &o.outline)
 			for _, calls := range o.turnsTo {
 				read := p.Decide(means(t, calls...))
 				if !sure {
@@ -108,8 +94,8 @@ func TestUnreadAnswersAreThoseOfTheWholeRequest(t *testing.T) {
 
 func TestWhatTheLineAloneAnswers(t *testing.T) {
 	t.Parallel()
-	pushes := policy.Outline{Call: call("git/push", policy.Write), Pushes: true}
-	document := policy.Outline{Call: policy.Call{Operation: "graphql/*", Hidden: true}}
+	pushes := policy.Outline{Call: call("git/push", policy.Write)}
+	document := policy.Outline{Call: policy.Call{Operation: "graphql/*"}}
 	for _, c := range []struct {
 		rules   string
 		outline policy.Outline
@@ -117,23 +103,20 @@ func TestWhatTheLineAloneAnswers(t *testing.T) {
 	}{
 		{"  []\n", pushes, "no rule"},
 		{"  []\n", document, "no rule"},
-		{"  - {name: a, allow: {github: {repos: [acme/docs], refs: [\"refs/**\"]}}}\n", pushes, "no rule"},
-		{"  - {name: a, allow: {github: {repos: [acme/web], access: read}}}\n", pushes, "no rule"},
-		{"  - {name: a, allow: {github: {repos: [acme/web], access: write}}}\n", pushes, "no rule"},
-		{"  - {name: a, allow: {github: {repos: [acme/web], operations: [pulls/create]}}}\n", document, "no rule"},
+		{"  - {name: a, allow: {forge: {things: [docs]}}}\n", pushes, "no rule"},
+		{"  - {name: a, allow: {forge: {access: read}}}\n", pushes, "no rule"},
+		{"  - {name: a, allow: {forge: {operations: [pulls/create]}}}\n", document, "no rule"},
 		{"  - {name: a, allow: {host: elsewhere.example}}\n", pushes, "no rule"},
-		{"  - {name: a, allow: {github: {repos: [acme/*], access: read}}, credential: k}\n", pushes, "no rule"},
-		{"  - {name: a, allow: {github: {refs: [refs/heads/a]}}}\n  - {name: d, deny: {github: {repos: [acme/web]}}}\n", pushes, "d"},
-		{"  - {name: a, allow: {github: {refs: [refs/heads/a]}}}\n  - {name: d, deny: {host: forge.example}}\n", document, "d"},
+		{"  - {name: a, allow: {forge: {access: write}}}\n  - {name: d, deny: {forge: {things: [web]}}}\n", pushes, "d"},
+		{"  - {name: a, allow: {forge: {access: write}}}\n  - {name: d, deny: {host: forge.example}}\n", document, "d"},
 
-		{"  - {name: a, allow: {github: {refs: [refs/heads/a]}}}\n  - {name: d, deny: {github: {refs: [refs/heads/b]}}}\n", pushes, ""},
-		{"  - {name: a, ask: {github: {operations: [git/push]}}}\n", pushes, ""},
+		{"  - {name: a, ask: {forge: {operations: [git/push]}}}\n", pushes, ""},
 		{"  - {name: a, allow: {host: forge.example}}\n", pushes, ""},
 		{"  - {name: a, allow: {host: forge.example}}\n", document, ""},
-		{"  - {name: a, allow: {github: {operations: [\"graphql/query.*\"]}}}\n", document, ""},
-		{"  - {name: a, allow: {github: {repos: [acme/*], access: read}}, credential: k}\n", document, ""},
+		{"  - {name: a, allow: {forge: {operations: [\"graphql/query.*\"]}}}\n", document, ""},
+		{"  - {name: a, allow: {forge: {access: read}}, credential: k}\n", document, ""},
 	} {
-		d, sure := forged(t, c.rules).DecideUnread(means(t), c.outline)
+		d, sure := forged(t, c.rules).DecideUnread(means(t), &c.outline)
 		assert.Equal(t, c.want != "", sure, c.rules)
 		if c.want == "" {
 			continue
@@ -146,6 +129,6 @@ func TestWhatTheLineAloneAnswers(t *testing.T) {
 		}
 		assert.Contains(t, d.Reason, c.outline.Call.Operation)
 	}
-	_, sure := (*policy.Policy)(nil).DecideUnread(means(t), pushes)
+	_, sure := (*policy.Policy)(nil).DecideUnread(means(t), &pushes)
 	assert.True(t, sure, "what is not loaded denies unread, too")
 }

@@ -56,8 +56,8 @@ func (b *body) Denied(meaning policy.Meaning, outlines ...policy.Outline) bool {
 	q := b.query
 	q.Meaning = &meaning
 	var first policy.Decision
-	for i, o := range outlines {
-		decision, certain := b.policy.DecideUnread(q, o)
+	for i := range outlines {
+		decision, certain := b.policy.DecideUnread(q, &outlines[i])
 		if !certain {
 			return false
 		}

@@ -201,7 +201,7 @@ func (x *exchange) confirm() *refusal {
 // the same credential, by a rule that still allows it.
 func (x *exchange) allowedBy(g *Generation) bool {
 	decision := x.question().judge(g)
-	return decision.Effect == policy.Allow && decision.Credential == x.decision.Credential && decision.Scope.Equal(x.decision.Scope)
+	return decision.Effect == policy.Allow && decision.Credential == x.decision.Credential && policy.SameScope(decision.Scope, x.decision.Scope)
 }
 
 // calls are what the request does, in the order in which the trail lists them.

@@ -51,7 +51,7 @@ func (q *question) judge(g *Generation) policy.Decision {
 // also is the decision about a request that is another one too, for which one injection
 // has to serve.
 func also(one, other policy.Decision, as string) policy.Decision {
-	differ := other.Credential != one.Credential || other.AgentAuth != one.AgentAuth || !other.Scope.Equal(one.Scope)
+	differ := other.Credential != one.Credential || other.AgentAuth != one.AgentAuth || !policy.SameScope(other.Scope, one.Scope)
 	switch {
 	case other.Effect != policy.Deny && differ:
 		return policy.Decision{Rule: other.Rule, Reason: "rules " + one.Rule + " and " + other.Rule + " give different credentials; " + as}

@@ -16,7 +16,7 @@ type Service interface {
 	Key() string
 	// Language is the service's key in the rules of policies. lookup finds the credentials
 	// that rules name; nil if they are not known.
-	Language(lookup func(name string) *credentials.Credential) policy.Service
+	Language(lookup func(name string) *credentials.Credential) policy.Language
 	// Kinds are the kinds of credentials that are the service's own.
 	Kinds() []credentials.Kind
 	// Sites are the servers that one generation of files speaks of.
@@ -85,8 +85,8 @@ const Parsed = 4
 const Unread = "its policy denies it whatever its body says, so that it was not read"
 
 // Languages are the keys of services in the rules of policies.
-func Languages(all []Service, lookup func(name string) *credentials.Credential) []policy.Service {
-	languages := make([]policy.Service, len(all))
+func Languages(all []Service, lookup func(name string) *credentials.Credential) []policy.Language {
+	languages := make([]policy.Language, len(all))
 	for i, s := range all {
 		languages[i] = s.Language(lookup)
 	}

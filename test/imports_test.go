@@ -25,7 +25,7 @@ var layers = []struct {
 		"it is there for everyone, so it must know nobody",
 	},
 	{
-		[]string{"policy", "identity", "credentials", "audit", "certs", "services/github/api", "services/aws/api"},
+		[]string{"policy", "identity", "credentials", "audit", "certs", "services/aws/api"},
 		"leaves speak in strings and internal/host types; one that knows a sibling cannot be read, tested or replaced alone",
 	},
 	{
@@ -88,6 +88,11 @@ var rooms = []struct {
 		"proxy/upstream",
 		[]string{"internal/host", "internal/http1"},
 		"the way out opens connections for what was decided; one that knew exchanges, agents or policies would decide a second time",
+	},
+	{
+		"services/github/api",
+		[]string{"internal/glob", "internal/ijson", "internal/nearest", "policy"},
+		"what a request means is told from the request alone; of policies it takes the word for how much an operation takes",
 	},
 	{
 		"services/aws/sigv4",

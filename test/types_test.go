@@ -24,11 +24,6 @@ var largeTypes = map[string]string{
 	"audit.Filter":        "a plain record: all that exchanges are selected by",
 	"internal/http1.conn": "one connection: both directions of its bytes, and when they are due",
 	"identity.Registry":   "the one table of agents: each question and each change is a method",
-	"policy.Call":         "what all services say of one thing that a request does, and more than that",
-	"policy.Policy":       "rules of every kind that there is, with their questions",
-	"policy.Service":      "what Parse is told of a service",
-	"policy.compiler":     "reads rules of every kind",
-	"policy.serviceRule":  "a rule in the words of any service",
 	"test/hub.Hub":        "a whole server: each kind of request is a method",
 	"test/rig.Exchange":   "a plain record: all that the trail says of an exchange",
 }

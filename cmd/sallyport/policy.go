@@ -204,4 +204,4 @@ func (a *app) loadHome() (*config.Set, error) {
 }
 
 // languages are the services that policies can speak of, where credentials are not known.
-func languages() []policy.Service { return services.Languages(server.Services(), nil) }
+func languages() []policy.Language { return services.Languages(server.Services(), nil) }

@@ -11,31 +11,42 @@ import (
 	"sallyport/services/aws/api"
 )
 
+// language is AWS's key in the rules of policies.
+type language struct {
+	// lookup finds the credentials that rules name; nil if they are not known.
+	lookup func(name string) *credentials.Credential
+}
+
 // Language implements [services.Service].
-func (*Service) Language(lookup func(name string) *credentials.Credential) policy.Service {
-	hosts, signs := func(string) []host.Pattern { return nil }, (func(string) bool)(nil) // the exchange makes sure
-	if lookup != nil {
-		hosts = func(name string) []host.Pattern { return lookup(name).Hosts() }
-		signs = func(name string) bool { return lookup(name).Signs() }
-	}
-	return policy.Service{
-		Key: Key, Title: "AWS", Signed: true,
-		Keys:       []string{"service", "operations", "resources", "regions"},
-		Example:    `{service: s3, operations: [GetObject], resources: ["arn:aws:s3:::BUCKET/*"]}`,
-		Part:       api.ParseService,
-		Operations: func(pattern string) (policy.Operations, error) { return api.ParsePattern(pattern) },
-		Resources: func(pattern string, operations []policy.Operations) (policy.Resources, error) {
-			return api.ParseResourceOf(pattern, patternsIn(operations))
-		},
-		Region:   checkRegionPattern,
-		Hosts:    hosts,
-		Signs:    signs,
-		Meaning:  meaningByLine,
-		Question: readQuestion,
+func (*Service) Language(lookup func(name string) *credentials.Credential) policy.Language {
+	return &language{lookup}
+}
+
+const example = `{service: s3, operations: [GetObject], resources: ["arn:aws:s3:::BUCKET/*"]}`
+
+// Words implements [policy.Language].
+func (*language) Words() policy.Words {
+	return policy.Words{
+		Key: Key, Title: "AWS", Signed: true, Example: example,
+		Keys: []string{"service", "operations", "resources", "regions"},
 	}
 }
 
-func patternsIn(operations []policy.Operations) []api.Pattern {
+// Signs implements [policy.Signer].
+func (l *language) Signs(credential string) bool {
+	return l.lookup != nil && l.lookup(credential).Signs()
+}
+
+// hosts are those that a credential is bound to: its rules mean requests to them alone. Where
+// the credentials are not known, the exchange makes sure.
+func (l *language) hosts(credential string) []host.Pattern {
+	if l.lookup == nil {
+		return nil
+	}
+	return l.lookup(credential).Hosts()
+}
+
+func patternsIn(operations policy.Operations) []api.Pattern {
 	patterns := make([]api.Pattern, 0, len(operations))
 	for _, o := range operations {
 		if p, ok := o.(api.Pattern); ok {
@@ -56,17 +67,20 @@ func checkRegionPattern(pattern string) error {
 
 // meaningOf puts an operation into the words of policies.
 func meaningOf(o *api.Operation, region string) policy.Meaning {
-	m := policy.Meaning{Service: Key, Calls: make([]policy.Call, 0, len(o.Calls))}
+	m := policy.Meaning{Service: Key, Calls: make([]policy.Call, len(o.Calls))}
+	all := make([]facts, len(o.Calls)) // in one piece, for a request may delete a thousand objects
 	for i := range o.Calls {
-		m.Calls = append(m.Calls, callOf(&o.Calls[i], region))
+		m.Calls[i] = callOf(&o.Calls[i])
+		all[i] = factsIn(&o.Calls[i], region)
+		m.Calls[i].Facts = &all[i]
 	}
 	return m
 }
 
-func callOf(c *api.Call, region string) policy.Call {
+// callOf is a call in the words of policies, but for its facts.
+func callOf(c *api.Call) policy.Call {
 	call := policy.Call{
-		Operation: c.Operation, Resource: c.Resource, Container: c.Container, Unknown: c.Unknown,
-		Region: region, Credential: c.Secret, Elsewhere: c.Elsewhere, OtherHost: c.OtherHost,
+		Operation: c.Operation, Resource: c.Resource, Credential: c.Secret, Elsewhere: c.Elsewhere, OtherHost: c.OtherHost,
 	}
 	if c.Path != "" {
 		var err error
@@ -76,12 +90,16 @@ func callOf(c *api.Call, region string) policy.Call {
 	return call
 }
 
+func factsIn(c *api.Call, region string) facts {
+	return facts{Region: region, Container: c.Container, Unknown: c.Unknown}
+}
+
 func unknown(why string) policy.Meaning {
 	return policy.Meaning{Service: Key, Unclassified: why}
 }
 
-// meaningByLine is for questions by URL, which have neither signature nor header.
-func meaningByLine(q policy.Query, servers []string) *policy.Meaning {
+// Meaning implements [policy.Language], for questions by URL, which have neither signature nor header.
+func (*language) Meaning(q policy.Query, servers []string) *policy.Meaning {
 	h := findSite(q.Authority, patternsOf(servers))
 	if h == nil {
 		return nil

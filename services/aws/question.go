@@ -10,8 +10,8 @@ import (
 	"sallyport/services/aws/sigv4"
 )
 
-// readQuestion reads "aws:s3/GetObject [ARN]... [REGION] [HOST]".
-func readQuestion(text string, _ []string) (policy.Query, bool, error) {
+// Question implements [policy.Language]: it reads "aws:s3/GetObject [ARN]... [REGION] [HOST]".
+func (*language) Question(text string, _ []string) (policy.Query, bool, error) {
 	words := strings.Fields(text)
 	if len(words) == 0 || !strings.HasPrefix(words[0], Key+":") {
 		return policy.Query{}, false, nil
@@ -46,26 +46,27 @@ func operationQuestion(name string, words []string) (policy.Query, error) {
 			region = word
 		}
 	}
-	m := policy.Meaning{Service: Key}
+	o := api.Operation{}
 	for _, resource := range resources {
 		one := call
 		one.Resource = resource
 		if bucket, _, key := strings.Cut(resource, "/"); key && strings.HasPrefix(name, "s3/List") {
 			one.Container = bucket
 		}
-		m.Calls = append(m.Calls, callOf(&one, region))
+		o.Calls = append(o.Calls, one)
 	}
 	if len(resources) == 0 {
 		if api.HasResources(name) {
 			call.Unknown = "the question names no ARN"
 		}
-		m.Calls = append(m.Calls, callOf(&call, region))
+		o.Calls = append(o.Calls, call)
 	}
 	if authority == "" {
 		prefix, _, _ := strings.Cut(name, "/")
 		authority, _ = sigv4.EndpointOf(partition, prefix, region)
 	}
 	q, err := policy.ParseRequest(http.MethodPost, "https://"+authority+"/")
+	m := meaningOf(&o, region)
 	q.Meaning = &m
 	return q, err
 }

@@ -167,17 +167,29 @@ rules:
   - {name: many, allow: {aws: {service: s3, operations: [GetObject], resources: ["arn:aws:s3:::bucket/`+strings.Join([]string{"a" + long, "b" + long, "c" + long, "d" + long, "e" + long, "f" + long, "g" + long}, `/*", "arn:aws:s3:::bucket/`)+`"]}}, credential: role}
 `), services.Languages([]services.Service{s}, set.Lookup)...)
 	require.NoError(t, err)
-	for name, c := range map[string]struct {
+	regional := func(credential, region string) (*policy.Policy, policy.CredentialUse) {
+		p, err := policy.Parse("agents.yaml", []byte("policy: agents\nrules:\n  - {name: one, allow: {aws: {service: s3, operations: [GetObject], resources: [\"arn:aws:s3:::bucket/*\"], regions: ["+
+			region+"]}}, credential: "+credential+"}\n"), services.Languages([]services.Service{s}, set.Lookup)...)
+		require.NoError(t, err)
+		return p, p.CredentialUses()[0]
+	}
+	type used struct {
 		p    *policy.Policy
 		use  policy.CredentialUse
 		want string
-	}{
+	}
+	in := func(credential, region, want string) used {
+		p, use := regional(credential, region)
+		return used{p, use, want}
+	}
+	for name, c := range map[string]used{
 		"a rule that fits":         {p, policy.CredentialUse{Credential: "role", Service: "aws"}, ""},
 		"a rule about hosts":       {p, policy.CredentialUse{Credential: "role"}, "does not tell what a session of credential"},
 		"a policy that is long":    {many, policy.CredentialUse{Credential: "role", Service: "aws"}, "and STS takes 2048"},
-		"another partition":        {p, policy.CredentialUse{Credential: "role", Service: "aws", Regions: []string{"cn-north-1"}}, "is in partition aws"},
-		"another region of keys":   {p, policy.CredentialUse{Credential: "keys", Service: "aws", Regions: []string{"us-east-1"}}, "signs for eu-west-1 alone"},
-		"the region of the keys":   {p, policy.CredentialUse{Credential: "keys", Service: "aws", Regions: []string{"eu-west-1"}}, ""},
+		"another partition":        in("role", "cn-north-1", "is in partition aws"),
+		"the same partition":       in("role", "us-east-1", ""),
+		"another region of keys":   in("keys", "us-east-1", "signs for eu-west-1 alone"),
+		"the region of the keys":   in("keys", "eu-west-1", ""),
 		"keys for a rule of hosts": {p, policy.CredentialUse{Credential: "keys"}, ""},
 	} {
 		what, hint := s.CheckUse(set.Lookup(c.use.Credential), c.p, c.use)

@@ -18,10 +18,14 @@ import (
 // the credential.
 func SessionPolicy(p *policy.Policy, credential string) (string, error) {
 	var grants []api.Grant
-	for _, g := range p.Grants(Key, credential) {
-		one := api.Grant{Rule: g.Rule, Deny: g.Effect == policy.Deny, Patterns: patternsIn(g.Operations), Regions: g.Regions}
-		for _, r := range g.Resources {
-			one.Resources = append(one.Resources, r.String())
+	for _, r := range p.Clauses(Key) {
+		m, ok := r.Clause.(*clause)
+		if !ok || r.Effect != policy.Deny && r.Credential != credential {
+			continue
+		}
+		one := api.Grant{Rule: r.Rule, Deny: r.Effect == policy.Deny, Patterns: patternsIn(m.operations), Regions: m.regions}
+		for i := range m.resources {
+			one.Resources = append(one.Resources, m.resources[i].String())
 		}
 		grants = append(grants, one)
 	}
@@ -64,8 +68,10 @@ func (s *sites) Narrow(n *services.Need, _ services.Visit) (bare bool, err error
 // CheckUse implements [services.UseChecker]: it says why the sessions of a role would not be
 // bounded for a rule, or could not be.
 func (*Service) CheckUse(c *credentials.Credential, p *policy.Policy, use policy.CredentialUse) (what, hint string) {
-	if what, hint := outOfRegion(c, use); what != "" {
-		return what, hint
+	if m, ok := use.Clause.(*clause); ok {
+		if what, hint := outOfRegion(c, use.Credential, m.regions); what != "" {
+			return what, hint
+		}
 	}
 	minted, given := session.Bounded(c)
 	switch {
@@ -90,9 +96,9 @@ func (*Service) CheckUse(c *credentials.Credential, p *policy.Policy, use policy
 }
 
 // outOfRegion says why no request that a rule allows could be signed.
-func outOfRegion(c *credentials.Credential, use policy.CredentialUse) (what, hint string) {
+func outOfRegion(c *credentials.Credential, name string, regions []string) (what, hint string) {
 	region := c.Region()
-	if len(use.Regions) == 0 || region == "" {
+	if len(regions) == 0 || region == "" {
 		return "", ""
 	}
 	if minted, _ := session.Bounded(c); minted {
@@ -100,15 +106,15 @@ func outOfRegion(c *credentials.Credential, use policy.CredentialUse) (what, hin
 		fits := func(pattern string) bool {
 			return strings.Contains(pattern, "*") || sigv4.Partition(pattern) == partition
 		}
-		if slices.ContainsFunc(use.Regions, fits) {
+		if slices.ContainsFunc(regions, fits) {
 			return "", ""
 		}
-		return fmt.Sprintf("the rule is for regions [%s], and the role of credential %q is in partition %s", strings.Join(use.Regions, ", "), use.Credential, partition),
+		return fmt.Sprintf("the rule is for regions [%s], and the role of credential %q is in partition %s", strings.Join(regions, ", "), name, partition),
 			"write regions of that partition, or another credential"
 	}
-	if slices.Contains(use.Regions, region) || slices.ContainsFunc(use.Regions, func(pattern string) bool { return strings.Contains(pattern, "*") }) {
+	if slices.Contains(regions, region) || slices.ContainsFunc(regions, func(pattern string) bool { return strings.Contains(pattern, "*") }) {
 		return "", ""
 	}
-	return fmt.Sprintf("the rule is for regions [%s], and credential %q signs for %s alone", strings.Join(use.Regions, ", "), use.Credential, region),
+	return fmt.Sprintf("the rule is for regions [%s], and credential %q signs for %s alone", strings.Join(regions, ", "), name, region),
 		"write regions: [" + region + "], or leave regions out"
 }

@@ -92,7 +92,7 @@ func (v *visit) readScope() error {
 func outlinesOf(r *api.Request) []policy.Outline {
 	var outlines []policy.Outline
 	for _, service := range api.Services(r) {
-		outlines = append(outlines, policy.Outline{Call: policy.Call{Operation: service + "/*", Region: r.Region}})
+		outlines = append(outlines, policy.Outline{Call: policy.Call{Operation: service + "/*", Facts: &facts{Region: r.Region}}})
 	}
 	return outlines
 }

@@ -2,7 +2,6 @@ package github
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"sallyport/credentials"
@@ -11,36 +10,32 @@ import (
 	"sallyport/services/github/app"
 )
 
+// language is GitHub's key in the rules of policies.
+type language struct {
+	// lookup finds the credentials that rules name; nil if they are not known.
+	lookup func(name string) *credentials.Credential
+}
+
 // Language implements [services.Service].
-func (*Service) Language(lookup func(name string) *credentials.Credential) policy.Service {
-	return policy.Service{
-		Key: Key, Title: "GitHub", Default: api.DotCom().Host(),
-		Keys:    []string{"host", "repos", "operations", "access", "refs", "updates"},
-		Example: "{repos: [OWNER/*], access: read}",
-		Server: func(text string) (string, error) {
-			s, err := serverAt(text)
-			if err != nil {
-				return "", fmt.Errorf("%q is not a GitHub server; write its web host, as in github.example.com", text)
-			}
-			return s.Host(), nil
-		},
-		Operations: func(pattern string) (policy.Operations, error) { return api.ParsePattern(pattern) },
-		Reach:      reachOf,
-		Bare:       func(o policy.Operations) bool { return strings.HasPrefix(o.String(), "download/") }, // links that are signed
-		// Where the credentials are not known, the exchange makes sure.
-		Narrows:  func(name string) bool { return lookup == nil || lookup(name).Kind() == app.Minted },
-		Meaning:  meaningByLine,
-		Question: readQuestion,
+func (*Service) Language(lookup func(name string) *credentials.Credential) policy.Language {
+	return &language{lookup}
+}
+
+const example = "{repos: [OWNER/*], access: read}"
+
+// Words implements [policy.Language].
+func (*language) Words() policy.Words {
+	return policy.Words{
+		Key: Key, Title: "GitHub", Default: api.DotCom().Host(), Example: example,
+		Keys: []string{"host", "repos", "operations", "access", "refs", "updates"},
 	}
 }
 
-func reachOf(o policy.Operations) policy.Reach {
-	p, ok := o.(api.Pattern)
-	if !ok {
-		return policy.Reach{Least: policy.Read, Greatest: policy.Admin, Named: true}
-	}
-	r := p.Reach()
-	return policy.Reach{Least: policy.Access(r.Least), Greatest: policy.Access(r.Greatest), Named: r.Repo, Hidden: r.GraphQL, WritesRefs: r.WritesRefs, Pushes: r.Pushes}
+// narrows reports whether a credential's tokens are narrowed to the repositories of the
+// rule, so that it can allow what hides its repository. Where the credentials are not known,
+// the exchange makes sure.
+func (l *language) narrows(credential string) bool {
+	return l.lookup == nil || l.lookup(credential).Kind() == app.Minted
 }
 
 // resolve names a request as far as its line tells.
@@ -55,17 +50,21 @@ func resolve(s api.Service, q policy.Query) (api.Operation, error) {
 func meaningOf(s api.Service, operations []api.Operation, push *api.Push) policy.Meaning {
 	m := policy.Meaning{Service: Key, Server: s.Host()}
 	if push != nil && len(push.Updates) > 0 {
-		call := callOf(operations[0])
+		call, f := callOf(operations[0])
 		m.Calls = make([]policy.Call, len(push.Updates))
+		all := make([]facts, len(push.Updates)) // in one piece, for a push has thousands
 		for i, u := range push.Updates {
+			all[i] = f
+			all[i].Ref, all[i].Update = u.Ref, string(u.Update)
 			m.Calls[i] = call
-			m.Calls[i].Ref, m.Calls[i].Update = u.Ref, string(u.Update)
+			m.Calls[i].Facts = &all[i]
 		}
 		return m
 	}
-	for _, o := range operations {
-		call := callOf(o)
-		call.Probe = o.Name == "git/push"
+	for i := range operations {
+		call, f := callOf(operations[i])
+		f.Probe = call.Operation == pushOperation
+		call.Facts = &f
 		m.Calls = append(m.Calls, call)
 	}
 	if len(m.Calls) == 0 {
@@ -74,19 +73,18 @@ func meaningOf(s api.Service, operations []api.Operation, push *api.Push) policy
 	return m
 }
 
-func callOf(o api.Operation) policy.Call {
-	return policy.Call{
-		Operation: o.Name, Resource: o.Repo, Account: o.Owner, Access: policy.Access(o.Access),
-		Hidden: strings.HasPrefix(o.Name, "graphql/"), Credential: o.CredentialAnswer, WritesRef: o.WritesRefs,
-	}
+// callOf is an operation as a call, and what are to be its facts.
+func callOf(o api.Operation) (policy.Call, facts) {
+	return policy.Call{Operation: o.Name, Resource: o.Repo, Access: o.Access, Credential: o.CredentialAnswer},
+		facts{Account: o.Owner, Hidden: strings.HasPrefix(o.Name, "graphql/"), WritesRef: o.WritesRefs}
 }
 
 func unclassified(s api.Service, err error) policy.Meaning {
 	return policy.Meaning{Service: Key, Server: s.Host(), Unclassified: err.Error()}
 }
 
-// meaningByLine is for questions, which have no body.
-func meaningByLine(q policy.Query, servers []string) *policy.Meaning {
+// Meaning implements [policy.Language], for questions, which have no body.
+func (*language) Meaning(q policy.Query, servers []string) *policy.Meaning {
 	s, surface := surfaceOf(serversOf(servers), q.Authority.Name.String(), q.Path.String())
 	if surface == api.NotGitHub {
 		return nil

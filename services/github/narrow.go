@@ -17,7 +17,7 @@ func (*sites) Narrow(n *services.Need, to services.Visit) (bare bool, err error)
 	if v.goesBare() {
 		return true, nil
 	}
-	scope := n.Decision.Scope
+	scope, _ := n.Decision.Scope.(*Scope) // nil for a rule about hosts that pins nothing
 	if n.Kind == app.Fixed {
 		if v != nil && v.hidesRepository() && scope != nil && len(scope.Repos) > 0 {
 			return false, &services.Denied{Detail: "GraphQL hides its repository, and the fixed token of credential " + n.Credential + " cannot be narrowed to the repos of the rule."}
@@ -35,10 +35,10 @@ func (*sites) Narrow(n *services.Need, to services.Visit) (bare bool, err error)
 	case v == nil || len(v.operations) == 0:
 		return false, &services.Denied{Detail: "The request has no name at GitHub, so that no token can be minted for it; its rule has to pin repositories and permissions."}
 	case v.hidesRepository():
-		n.Use.For = v.scopeOfDocument(n.Decision.Scope)
+		n.Use.For = v.scopeOfDocument(scope)
 		return false, nil
 	}
-	n.Use.For, err = v.scopeOfOperation(n.Decision.Scope, v.operations[0])
+	n.Use.For, err = v.scopeOfOperation(scope, v.operations[0])
 	return false, err
 }
 
@@ -50,7 +50,7 @@ func (v *visit) goesBare() bool {
 
 // scopeOfDocument narrows the token of a GraphQL document to the repositories of its
 // rule, which policy has found to be one owner's, and to what the document does.
-func (v *visit) scopeOfDocument(rule *policy.Scope) (s app.Scope) {
+func (v *visit) scopeOfDocument(rule *Scope) (s app.Scope) {
 	access := policy.Read
 	for i := range v.meaning.Calls {
 		access = max(access, v.meaning.Calls[i].Access)
@@ -70,7 +70,7 @@ func (v *visit) scopeOfDocument(rule *policy.Scope) (s app.Scope) {
 
 // scopeOfOperation narrows the token to the operation's repository, and to the least
 // permissions that it works with, never beyond the rule's access.
-func (v *visit) scopeOfOperation(rule *policy.Scope, o api.Operation) (s app.Scope, err error) {
+func (v *visit) scopeOfOperation(rule *Scope, o api.Operation) (s app.Scope, err error) {
 	s.Owner = o.Owner
 	if o.Repo != "" {
 		s.Repositories = []string{strings.TrimSuffix(o.Repo, ".wiki")}
@@ -81,9 +81,9 @@ func (v *visit) scopeOfOperation(rule *policy.Scope, o api.Operation) (s app.Sco
 	if learned, ok := v.service.learned.Load(learnt{v.server.Host(), o.Name}); ok && !o.Settled {
 		alternatives = learned.([]api.PermissionSet)
 	}
-	most := api.Admin
+	most := policy.Admin
 	if rule != nil && rule.Access != 0 {
-		most = api.Access(rule.Access)
+		most = rule.Access
 	}
 	allowed := func(p api.Permission) bool { return p.Access <= most }
 	least, ok := api.Least(alternatives, allowed)
@@ -107,12 +107,12 @@ func setOf(s api.PermissionSet) app.PermissionSet {
 		set[p.Name] = p.Access.String()
 	}
 	if len(set) == 0 {
-		set["metadata"] = api.Read.String()
+		set["metadata"] = policy.Read.String()
 	}
 	return set
 }
 
-func permissionsOf(list []policy.Permission) app.PermissionSet {
+func permissionsOf(list []Permission) app.PermissionSet {
 	set := app.PermissionSet{}
 	for _, p := range list {
 		set[p.Name] = p.Access.String()
@@ -122,22 +122,36 @@ func permissionsOf(list []policy.Permission) app.PermissionSet {
 
 // CheckUse implements [services.UseChecker].
 func (*Service) CheckUse(c *credentials.Credential, _ *policy.Policy, use policy.CredentialUse) (what, hint string) {
+	rule, ours := use.Clause.(*clause)
+	scope, _ := use.Scope.(*Scope)
 	switch {
-	case use.Service == Key && app.Server(c) != use.Server:
-		return fmt.Sprintf("the rule is about %s, and credential %q for %s", use.Server, use.Credential, app.Server(c)),
+	case ours && app.Server(c) != rule.place.Server:
+		return fmt.Sprintf("the rule is about %s, and credential %q for %s", rule.place.Server, use.Credential, app.Server(c)),
 			fmt.Sprintf("write %s: {host: %s, ...}", use.Service, app.Server(c))
-	case use.Pinned && c.Kind() != app.Minted:
+	case scope.Pinned() && c.Kind() != app.Minted:
 		return fmt.Sprintf("the rule pins what a minted token may do, and credential %q is of kind %s, which is never minted", use.Credential, c.Kind()),
 			"remove repositories, permissions and shared"
-	case use.Service == "" && c.Kind() == app.Minted && !use.Pinned:
+	case use.Service == "" && c.Kind() == app.Minted && !scope.Pinned():
 		return fmt.Sprintf("a rule about hosts does not tell what a token of credential %q must be able to do", use.Credential),
 			"pin it by repositories: [OWNER/NAME] and permissions: {contents: read}, or write a github: rule"
 	}
-	for _, owner := range use.Owners {
+	for _, owner := range ownersOf(rule, scope) {
 		if !app.Serves(c, owner) {
 			return fmt.Sprintf("the rule is about repositories of %s, and credential %q is bound to those of %s", owner, use.Credential, strings.Join(c.Owners(), ", ")),
 				"correct the rule, or add the account to the credential's owners"
 		}
 	}
 	return "", ""
+}
+
+// ownersOf are the accounts whose repositories a rule pins, or names.
+func ownersOf(rule *clause, scope *Scope) (owners []string) {
+	if scope.Pinned() {
+		owner, _, _ := strings.Cut(scope.Repositories[0], "/") // all have the same
+		owners = append(owners, owner)
+	}
+	if rule != nil {
+		owners = append(owners, rule.repos.owners()...)
+	}
+	return owners
 }

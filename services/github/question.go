@@ -12,9 +12,9 @@ import (
 	"sallyport/services/github/api"
 )
 
-// readQuestion reads the questions that people ask about GitHub other than by a
+// Question implements [policy.Language]: it reads the questions that people ask about GitHub other than by a
 // URL: a git push line, and a GraphQL document.
-func readQuestion(text string, servers []string) (policy.Query, bool, error) {
+func (*language) Question(text string, servers []string) (policy.Query, bool, error) {
 	text = strings.TrimSpace(strings.TrimPrefix(text, "\ufeff"))
 	if rest, ok := strings.CutPrefix(text, "git push "); ok {
 		q, err := pushQuestion(strings.Fields(rest), servers)

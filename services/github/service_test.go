@@ -192,7 +192,7 @@ func TestATokenIsNarrowedToItsRequest(t *testing.T) {
 	assert.True(t, bare, "a signed link takes no token")
 
 	var denied *services.Denied
-	_, _, err = narrow("github_app", http.MethodPut, "https://api.github.com/repos/acme/web/contents/a", "{}", policy.Decision{Scope: &policy.Scope{Access: policy.Read}})
+	_, _, err = narrow("github_app", http.MethodPut, "https://api.github.com/repos/acme/web/contents/a", "{}", policy.Decision{Scope: &github.Scope{Access: policy.Read}})
 	require.ErrorAs(t, err, &denied)
 	assert.Contains(t, denied.Detail, "GitHub asks for more than access read for repos/create-or-update-file-contents")
 	_, _, err = narrow("github_app", http.MethodGet, "https://api.github.com/nothing/of/the/kind", "", policy.Decision{})
@@ -201,11 +201,11 @@ func TestATokenIsNarrowedToItsRequest(t *testing.T) {
 	require.ErrorAs(t, err, &denied, "it is no request to GitHub")
 
 	document := `{"query":"query { repository(owner: \"acme\", name: \"web\") { id } }"}`
-	use, _, err = narrow("github_app", http.MethodPost, "https://api.github.com/graphql", document, policy.Decision{Scope: &policy.Scope{Repos: []string{"acme/web", "acme/api"}}})
+	use, _, err = narrow("github_app", http.MethodPost, "https://api.github.com/graphql", document, policy.Decision{Scope: &github.Scope{Repos: []string{"acme/web", "acme/api"}}})
 	require.NoError(t, err)
 	assert.Equal(t, []string{"acme/web", "acme/api"}, use.For.(app.Scope).Repositories)
 	assert.Equal(t, "read", use.For.(app.Scope).Documents)
-	_, _, err = narrow("github_token", http.MethodPost, "https://api.github.com/graphql", document, policy.Decision{Scope: &policy.Scope{Repos: []string{"acme/web"}}})
+	_, _, err = narrow("github_token", http.MethodPost, "https://api.github.com/graphql", document, policy.Decision{Scope: &github.Scope{Repos: []string{"acme/web"}}})
 	require.ErrorAs(t, err, &denied, "a fixed token cannot be narrowed")
 	use, _, err = narrow("github_token", http.MethodGet, "https://api.github.com/user", "", policy.Decision{})
 	require.NoError(t, err)
@@ -227,7 +227,7 @@ func TestAPushIsRefusedInGitsOwnWords(t *testing.T) {
 	v := sites.Find(&services.Line{Query: q, Request: r})
 	m := v.Read(&body{push})
 	require.Len(t, m.Calls, 1, m.Unclassified)
-	assert.Equal(t, "refs/heads/main", m.Calls[0].Ref)
+	assert.Equal(t, "refs/heads/main", m.Calls[0].Facts.(*github.Facts).Ref)
 
 	w := &answer{header: http.Header{}}
 	rest := strings.NewReader("the rest of the pack")

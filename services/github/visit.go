@@ -132,15 +132,18 @@ func (v *visit) readDocument(header http.Header, b services.Body) (err error) {
 
 // outlineOf is what the line of a request tells whose body tells the rest.
 func outlineOf(o api.Operation) policy.Outline {
-	outline := policy.Outline{Call: callOf(o), Pushes: o.Body == api.PushBody}
+	call, f := callOf(o)
 	switch o.Body {
 	case api.GraphQLBody:
-		outline.Call.Operation, outline.Call.Access, outline.Call.Hidden = "graphql/*", 0, true
+		call.Operation, call.Access, f.Hidden = "graphql/*", 0, true
 	case api.LFSBody:
-		outline.Call.Operation, outline.Call.Access = "git/lfs-*", 0
-	case api.PushBody, api.NoBody:
+		call.Operation, call.Access = "git/lfs-*", 0
+	case api.PushBody:
+		f.Unread = true
+	case api.NoBody:
 	}
-	return outline
+	call.Facts = &f
+	return policy.Outline{Call: call}
 }
 
 // Describe implements [services.Describer].
@@ -163,7 +166,7 @@ func (v *visit) Describe() services.Description {
 }
 
 func (v *visit) hidesRepository() bool {
-	return len(v.meaning.Calls) > 0 && v.meaning.Calls[0].Hidden
+	return len(v.meaning.Calls) > 0 && factsOf(&v.meaning.Calls[0]).Hidden
 }
 
 // Learn implements [services.Learner]: GitHub says which permissions an operation really

@@ -3,6 +3,8 @@ package api
 import (
 	"net/url"
 	"strings"
+
+	"sallyport/policy"
 )
 
 // The operations of git over HTTP, of LFS, of raw file contents and of signed links. GitHub
@@ -28,18 +30,18 @@ func ownNames() []string {
 	}
 }
 
-func contents(a Access) []PermissionSet { return []PermissionSet{{{"contents", a}}} }
+func contents(a policy.Access) []PermissionSet { return []PermissionSet{{{"contents", a}}} }
 
 // gitOperation is one of gitNames on a repository.
 func gitOperation(name, owner, repo string) Operation {
-	o := Operation{Name: name, Access: Read, Permissions: contents(Read), Settled: true, InstallationToken: true}
+	o := Operation{Name: name, Access: policy.Read, Permissions: contents(policy.Read), Settled: true, InstallationToken: true}
 	switch name {
 	case gitPush:
 		// What the pack touches is not known: workflow files need a second permission.
-		o.Access, o.Settled = Write, false
-		o.Permissions = append(contents(Write), PermissionSet{{"contents", Write}, {"workflows", Write}})
+		o.Access, o.Settled = policy.Write, false
+		o.Permissions = append(contents(policy.Write), PermissionSet{{"contents", policy.Write}, {"workflows", policy.Write}})
 	case lfsUpload:
-		o.Access, o.Permissions = Write, contents(Write)
+		o.Access, o.Permissions = policy.Write, contents(policy.Write)
 	}
 	o.Owner, o.Repo = fullName(owner, repo)
 	return o
@@ -150,9 +152,9 @@ func resolveRaw(r Request, escaped string) (Operation, *Unresolved) {
 func resolveLink(method string) (Operation, *Unresolved) {
 	switch method {
 	case "GET", "HEAD":
-		return Operation{Name: linkGet, Access: Read}, nil
+		return Operation{Name: linkGet, Access: policy.Read}, nil
 	case "PUT", "POST":
-		return Operation{Name: linkPut, Access: Write}, nil
+		return Operation{Name: linkPut, Access: policy.Write}, nil
 	}
 	return Operation{}, unresolved(ReasonUnknown, "signed links are read and written, and nothing else")
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/vektah/gqlparser/v2/parser"
 
 	"sallyport/internal/ijson"
+	"sallyport/policy"
 )
 
 // Limits of a GraphQL request. GitHub itself stops at 500,000 nodes of answer; no client
@@ -231,7 +232,7 @@ func (r *graphQLRequest) operations() ([]Operation, *Unresolved) {
 	operations := nameFields(string(selected.Operation), roots.names)
 	for _, owner := range [...]string{cloneField, recoveryField} {
 		if _, field, _ := strings.Cut(owner, "."); asksFor(doc, field) {
-			operations = append(operations, Operation{Name: owner, Access: Read, InstallationToken: true, CredentialAnswer: true})
+			operations = append(operations, Operation{Name: owner, Access: policy.Read, InstallationToken: true, CredentialAnswer: true})
 		}
 	}
 	return operations, nil
@@ -384,12 +385,12 @@ func graphQLOperation(name string) Operation {
 	if o, known := operationsTable().graphql[name]; known {
 		return o
 	}
-	o := Operation{Name: name, Access: Read, InstallationToken: true}
+	o := Operation{Name: name, Access: policy.Read, InstallationToken: true}
 	switch field, mutation := strings.CutPrefix(name, "graphql/mutation."); {
 	case mutation && field == "__typename":
-		o.Access = Write
+		o.Access = policy.Write
 	case mutation:
-		o.Access, o.WritesRefs = Admin, true
+		o.Access, o.WritesRefs = policy.Admin, true
 	}
 	return o
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sallyport/policy"
 	github "sallyport/services/github/api"
 )
 
@@ -29,56 +30,56 @@ func TestReadGraphQL(t *testing.T) {
 	for name, c := range map[string]struct {
 		body   string
 		names  []string
-		access github.Access
+		access policy.Access
 		sent   string
 	}{
-		"shorthand": {document(t, `{ viewer { login } }`), []string{"graphql/query.viewer"}, github.Read, document(t, `query{viewer{login}}`)},
+		"shorthand": {document(t, `{ viewer { login } }`), []string{"graphql/query.viewer"}, policy.Read, document(t, `query{viewer{login}}`)},
 		"named, with variables": {
 			document(t, `query Q($o: String!) { repository(owner: $o, name: "web") { id } }`, `, "variables": { "o" : "\u0061cme" }, "operationName" : "Q" `),
 			[]string{"graphql/query.repository"},
-			github.Read,
+			policy.Read,
 			document(t, `query Q($o:String!){repository(owner:$o name:"web"){id}}`, `,"variables":{"o":"acme"},"operationName":"Q"`),
 		},
 		"alias": {
 			document(t, `{ viewer: node(id: "x") { id } login: viewer { login } }`),
 			[]string{"graphql/query.node", "graphql/query.viewer"},
-			github.Read,
+			policy.Read,
 			document(t, `query{viewer:node(id:"x"){id} login:viewer{login}}`),
 		},
 		"fragments": {
 			document(t, `mutation { ...a ... on Mutation { deleteRef(input: {refId: "x"}) { clientMutationId } } ... { addStar(input: {starrableId: "y"}) { clientMutationId } } }
 				fragment a on Mutation { ...b } fragment b on Mutation { createIssue(input: {}) { issue { id } } ...a } fragment c on Mutation { deleteIssue }`),
 			[]string{"graphql/mutation.addStar", "graphql/mutation.createIssue", "graphql/mutation.deleteRef"},
-			github.Write,
+			policy.Write,
 			document(t, `mutation{...a ... on Mutation{deleteRef(input:{refId:"x"}){clientMutationId}} ...{addStar(input:{starrableId:"y"}){clientMutationId}}}`+
 				` fragment a on Mutation{...b} fragment b on Mutation{createIssue(input:{}){issue{id}} ...a}`),
 		},
 		"skipped by a directive": {
 			document(t, `mutation { deleteRef(input: {}) @skip(if: true) { clientMutationId } }`),
 			[]string{"graphql/mutation.deleteRef"},
-			github.Write,
+			policy.Write,
 			document(t, `mutation{deleteRef(input:{}) @skip(if:true){clientMutationId}}`),
 		},
 		"the named of two": {
 			document(t, `query A { viewer { login } } mutation B { deleteRef(input: {}) { clientMutationId } }`, `,"operationName":"A"`),
 			[]string{"graphql/query.viewer"},
-			github.Read,
+			policy.Read,
 			document(t, `query A{viewer{login}}`, `,"operationName":"A"`),
 		},
 		"the other of two": {
 			document(t, `query A { viewer { login } } mutation B { deleteRef(input: {}) { clientMutationId } }`, `,"operationName":"B","variables":null`),
 			[]string{"graphql/mutation.deleteRef"},
-			github.Write,
+			policy.Write,
 			document(t, `mutation B{deleteRef(input:{}){clientMutationId}}`, `,"operationName":"B"`),
 		},
 		"mutation in a comment and a string": {
 			document(t, "# mutation { deleteRef }\n{ repository(owner: \"} mutation { deleteRef\", name: \"\"\"}\"\"\") { id } }"),
 			[]string{"graphql/query.repository"},
-			github.Read,
+			policy.Read,
 			document(t, `query{repository(owner:"} mutation { deleteRef" name:"}"){id}}`),
 		},
-		"introspection":    {document(t, `{ __schema { types { name } } }`), []string{"graphql/query.__schema"}, github.Read, document(t, `query{__schema{types{name}}}`)},
-		"empty extensions": {document(t, `{ viewer { login } }`, `,"extensions": { },"operationName":null`), []string{"graphql/query.viewer"}, github.Read, document(t, `query{viewer{login}}`)},
+		"introspection":    {document(t, `{ __schema { types { name } } }`), []string{"graphql/query.__schema"}, policy.Read, document(t, `query{__schema{types{name}}}`)},
+		"empty extensions": {document(t, `{ viewer { login } }`, `,"extensions": { },"operationName":null`), []string{"graphql/query.viewer"}, policy.Read, document(t, `query{viewer{login}}`)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -10,6 +10,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/parser"
 
+	"sallyport/policy"
 	github "sallyport/services/github/api"
 )
 
@@ -51,7 +52,7 @@ func FuzzReadGraphQL(f *testing.F) {
 		for _, o := range operations {
 			if o.Name != "graphql/repository.tempCloneToken" && o.Name != "graphql/enterpriseIdentityProvider.recoveryCodes" {
 				assert.True(t, strings.HasPrefix(o.Name, kind+"."), o.Name)
-				assert.Equal(t, kind == "graphql/mutation", o.Access >= github.Write, "%s", o.Name) // what administers is more
+				assert.Equal(t, kind == "graphql/mutation", o.Access >= policy.Write, "%s", o.Name) // what administers is more
 			}
 		}
 

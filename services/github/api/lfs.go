@@ -4,6 +4,8 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	"sallyport/policy"
 )
 
 // MaxLFSBatch bounds a batch request. The client sends 100 objects of about 100 bytes at
@@ -40,9 +42,9 @@ func ReadLFSBatch(o Operation, header http.Header, body io.Reader) (Operation, [
 	}
 	switch direction {
 	case "download":
-		o.Name, o.Access, o.Permissions = lfsDownload, Read, contents(Read)
+		o.Name, o.Access, o.Permissions = lfsDownload, policy.Read, contents(policy.Read)
 	case "upload":
-		o.Name, o.Access, o.Permissions = lfsUpload, Write, contents(Write)
+		o.Name, o.Access, o.Permissions = lfsUpload, policy.Write, contents(policy.Write)
 	default:
 		return Operation{}, data, unresolved(ReasonSyntax, "the LFS batch request's operation is neither download nor upload")
 	}

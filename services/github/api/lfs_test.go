@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sallyport/policy"
 	github "sallyport/services/github/api"
 )
 
@@ -17,8 +18,8 @@ func TestReadLFSBatch(t *testing.T) {
 	require.NoError(t, err)
 	header := http.Header{"Content-Type": {"application/vnd.git-lfs+json; charset=utf-8"}}
 	for direction, want := range map[string]github.Operation{
-		"download": {Name: "git/lfs-download", Access: github.Read, Permissions: []github.PermissionSet{{{Name: "contents", Access: github.Read}}}},
-		"upload":   {Name: "git/lfs-upload", Access: github.Write, Permissions: []github.PermissionSet{{{Name: "contents", Access: github.Write}}}},
+		"download": {Name: "git/lfs-download", Access: policy.Read, Permissions: []github.PermissionSet{{{Name: "contents", Access: policy.Read}}}},
+		"upload":   {Name: "git/lfs-upload", Access: policy.Write, Permissions: []github.PermissionSet{{{Name: "contents", Access: policy.Write}}}},
 	} {
 		sent := `{"operation":"` + direction + `","transfers":["basic"],"ref":{"name":"refs/heads/main"},"objects":[{"oid":"12","size":1}],"hash_algo":"sha256"}`
 		o, body, err := github.ReadLFSBatch(batch, header, strings.NewReader(sent))

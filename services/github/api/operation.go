@@ -1,37 +1,6 @@
 package api
 
-// Access is how much an operation takes. The zero value is not an access and covers
-// nothing.
-type Access uint8
-
-// The accesses, each covering those before it.
-const (
-	Read Access = iota + 1
-	Write
-	Admin
-)
-
-func (a Access) String() string {
-	switch a {
-	case Read:
-		return "read"
-	case Write:
-		return "write"
-	case Admin:
-		return "admin"
-	}
-	return "none"
-}
-
-// ParseAccess reads what String writes.
-func ParseAccess(s string) (Access, bool) {
-	for _, a := range [...]Access{Read, Write, Admin} {
-		if s == a.String() {
-			return a, true
-		}
-	}
-	return 0, false
-}
+import "sallyport/policy"
 
 // Body says what must still be read of the request before it is wholly classified.
 type Body uint8
@@ -63,7 +32,7 @@ type Operation struct {
 	// what belongs to no account.
 	Owner string
 	// Access is the greater of what the method does and what the permission allows.
-	Access Access
+	Access policy.Access
 	// Permissions are the alternatives a token may satisfy, least first. None means that
 	// no permission is known: ask for nothing but what every token has (metadata: read).
 	Permissions []PermissionSet

@@ -5,7 +5,9 @@ import (
 	"slices"
 	"strings"
 
+	"sallyport/internal/glob"
 	"sallyport/internal/nearest"
+	"sallyport/policy"
 )
 
 // Pattern matches operation names: "pulls/create", "pulls/*", "*/delete*",
@@ -21,7 +23,7 @@ type Pattern struct {
 // Reach is what the operations of a pattern have in common. The zero value is that of
 // none.
 type Reach struct {
-	Least, Greatest Access
+	Least, Greatest policy.Access
 	Repo            bool // one of them at least names its repository
 	GraphQL         bool // one of them at least is a GraphQL field, which hides it
 	WritesRefs      bool // one of them at least writes a ref, and is no push
@@ -93,7 +95,7 @@ func (p Pattern) Matches(operation string) bool {
 
 func (p Pattern) matches(operation string) bool {
 	category, name, found := strings.Cut(operation, "/")
-	return found && p.text != "" && glob(p.category, category) && glob(p.name, name)
+	return found && p.text != "" && glob.Match(p.category, category) && glob.Match(p.name, name)
 }
 
 // Catches is Matches and more: what a deny goes by. A GraphQL operation is caught by its
@@ -104,28 +106,5 @@ func (p Pattern) Catches(operation string) bool {
 	}
 	kind, field, found := strings.Cut(operation, ".")
 	category, _, _ := strings.Cut(kind, "/")
-	return found && p.text != "" && category == "graphql" && glob(p.category, category) && glob(p.name, field)
-}
-
-// glob compares with stars, in time linear in the text for each star.
-func glob(pattern, text string) bool {
-	head, rest, star := strings.Cut(pattern, "*")
-	if !star {
-		return pattern == text
-	}
-	text, found := strings.CutPrefix(text, head)
-	if !found {
-		return false
-	}
-	for {
-		part, after, more := strings.Cut(rest, "*")
-		if !more {
-			return strings.HasSuffix(text, part)
-		}
-		i := strings.Index(text, part)
-		if i < 0 {
-			return false
-		}
-		text, rest = text[i+len(part):], after
-	}
+	return found && p.text != "" && category == "graphql" && glob.Match(p.category, category) && glob.Match(p.name, field)
 }

@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"sallyport/policy"
 )
 
 // Permission is one permission of a GitHub App at one access.
 type Permission struct {
 	Name   string // as a token request spells it: "pull_requests"
-	Access Access
+	Access policy.Access
 }
 
 // PermissionSet is permissions that are all needed together.
@@ -30,8 +32,8 @@ func (s PermissionSet) String() string {
 }
 
 // greatest is the highest access in the set.
-func (s PermissionSet) greatest() Access {
-	var most Access
+func (s PermissionSet) greatest() policy.Access {
+	var most policy.Access
 	for _, p := range s {
 		most = max(most, p.Access)
 	}
@@ -79,7 +81,7 @@ func parseSet(s string) (PermissionSet, bool) {
 	var set PermissionSet
 	for pair := range strings.SplitSeq(s, ",") {
 		name, access, _ := strings.Cut(strings.TrimSpace(pair), "=")
-		a, ok := ParseAccess(access)
+		a, ok := policy.ParseAccess(access)
 		if !ok || !isPermissionName(name) {
 			return nil, false
 		}

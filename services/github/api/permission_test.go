@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sallyport/policy"
 	github "sallyport/services/github/api"
 )
 
@@ -20,8 +21,8 @@ func sets(t testing.TB, s string) []github.PermissionSet {
 func TestParseAccepted(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, []github.PermissionSet{
-		{{Name: "pull_requests", Access: github.Read}, {Name: "contents", Access: github.Write}},
-		{{Name: "organization_projects", Access: github.Admin}},
+		{{Name: "pull_requests", Access: policy.Read}, {Name: "contents", Access: policy.Write}},
+		{{Name: "organization_projects", Access: policy.Admin}},
 	}, sets(t, "pull_requests=read,contents=write; organization_projects=admin"))
 	for _, bad := range []string{
 		"", ";", "contents", "contents=", "contents=all", "=read", "Contents=read", "contents=read;", "contents=read,,issues=read",
@@ -50,7 +51,7 @@ func TestLeast(t *testing.T) {
 		require.True(t, ok, c.sets)
 		assert.Equal(t, c.want, least.String())
 	}
-	_, ok := github.Least(sets(t, "contents=write; administration=write"), func(p github.Permission) bool { return p.Access == github.Read })
+	_, ok := github.Least(sets(t, "contents=write; administration=write"), func(p github.Permission) bool { return p.Access == policy.Read })
 	assert.False(t, ok)
 	none, ok := github.Least(nil, anything)
 	assert.True(t, ok)
@@ -78,16 +79,4 @@ func TestReviewedPermissions(t *testing.T) {
 		assert.Equal(t, c.least, least.String(), c.path)
 		assert.Equal(t, c.access, o.Access.String(), c.path)
 	}
-}
-
-func TestAccessStrings(t *testing.T) {
-	t.Parallel()
-	for _, s := range []string{"read", "write", "admin"} {
-		a, ok := github.ParseAccess(s)
-		assert.True(t, ok)
-		assert.Equal(t, s, a.String())
-	}
-	_, ok := github.ParseAccess("none")
-	assert.False(t, ok)
-	assert.Equal(t, "none", github.Access(0).String())
 }

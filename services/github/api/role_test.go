@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sallyport/policy"
 	github "sallyport/services/github/api"
 )
 
@@ -95,12 +96,12 @@ func mutation(t *testing.T, name string) github.Operation {
 
 func TestMutationsHaveRolesToo(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string]github.Access{
-		"updateRepository": github.Admin, "createRepositoryRuleset": github.Admin, "deleteBranchProtectionRule": github.Admin,
-		"updateEnvironment": github.Admin, "removeOutsideCollaborator": github.Admin, "updateTeamsRepository": github.Admin,
-		"updateEnterpriseTwoFactorAuthenticationRequiredSetting": github.Admin, "archiveRepository": github.Admin,
-		"createIssue": github.Write, "mergePullRequest": github.Write, "createCommitOnBranch": github.Write, "addStar": github.Write,
-		"somethingNew": github.Admin, // newer than the table: it may be anything
+	for name, want := range map[string]policy.Access{
+		"updateRepository": policy.Admin, "createRepositoryRuleset": policy.Admin, "deleteBranchProtectionRule": policy.Admin,
+		"updateEnvironment": policy.Admin, "removeOutsideCollaborator": policy.Admin, "updateTeamsRepository": policy.Admin,
+		"updateEnterpriseTwoFactorAuthenticationRequiredSetting": policy.Admin, "archiveRepository": policy.Admin,
+		"createIssue": policy.Write, "mergePullRequest": policy.Write, "createCommitOnBranch": policy.Write, "addStar": policy.Write,
+		"somethingNew": policy.Admin, // newer than the table: it may be anything
 	} {
 		assert.Equal(t, want, mutation(t, name).Access, name)
 	}

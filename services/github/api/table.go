@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"sallyport/policy"
 )
 
 //go:embed operations.table.gz
@@ -94,7 +96,7 @@ func (t *table) add(fields []string) error {
 }
 
 func (t *table) addGraphQL(name, access, flags string) error {
-	a, ok := ParseAccess(access)
+	a, ok := policy.ParseAccess(access)
 	if !ok {
 		return fmt.Errorf("access %q", access)
 	}
@@ -107,7 +109,7 @@ func (t *table) addGraphQL(name, access, flags string) error {
 }
 
 func (t *table) addREST(fields []string) error {
-	access, ok := ParseAccess(fields[6])
+	access, ok := policy.ParseAccess(fields[6])
 	if !ok {
 		return fmt.Errorf("access %q", fields[6])
 	}
@@ -141,9 +143,9 @@ func (t *table) reach(name string) Reach {
 		o := graphQLOperation(name)
 		return Reach{Least: o.Access, Greatest: o.Access, GraphQL: true, WritesRefs: o.WritesRefs}
 	case name == linkGet:
-		return Reach{Least: Read, Greatest: Read}
+		return Reach{Least: policy.Read, Greatest: policy.Read}
 	case name == linkPut:
-		return Reach{Least: Write, Greatest: Write}
+		return Reach{Least: policy.Write, Greatest: policy.Write}
 	case slices.Contains(ownNames(), name):
 		access := gitOperation(name, "", "").Access
 		return Reach{Least: access, Greatest: access, Repo: true, Pushes: name == gitPush}

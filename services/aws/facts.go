@@ -1,0 +1,18 @@
+package aws
+
+import "sallyport/policy"
+
+// facts are what a call of AWS's has beyond what every call has ([policy.Call]).
+type facts struct {
+	Region    string // where it is done: "eu-west-1"; empty if it is not known
+	Container string // what the resource is in, where naming that takes it in as well
+	Unknown   string // why the resource is not known, if that can be said
+}
+
+// factsOf are the call's; none of a call that has none.
+func factsOf(c *policy.Call) facts {
+	if f, ok := c.Facts.(*facts); ok {
+		return *f
+	}
+	return facts{}
+}
