@@ -120,13 +120,13 @@ func (m *serviceRule) scope(pinned Scope) Scope {
 
 func (m *serviceRule) patterns() []host.Pattern { return nil }
 
-func (m *serviceRule) means(q Query) bool {
+func (m *serviceRule) means(q *Query) bool {
 	is := q.Meaning
 	return is != nil && is.Service == m.key && m.place.has(is.Server, q.Authority)
 }
 
 // match is in doubt about whatever has no name.
-func (m *serviceRule) match(q Query) Verdict {
+func (m *serviceRule) match(q *Query) Verdict {
 	switch {
 	case !m.means(q):
 		return Mismatch
@@ -150,7 +150,7 @@ func (m *serviceRule) explain(q Query) string {
 }
 
 func (m *serviceRule) sees(q Query, o *Outline) (surely, possibly Verdict) {
-	if !m.means(q) {
+	if !m.means(&q) {
 		return Mismatch, Mismatch
 	}
 	return m.clause.Outlook(&o.Call)

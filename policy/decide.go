@@ -21,13 +21,13 @@ func (p *Policy) Decide(q Query) Decision {
 		return Decision{Reason: "the request lacks a method, scheme, host or path that a policy could judge"}
 	}
 	if q.Meaning != nil {
-		return p.decideMeaning(q)
+		return p.decideMeaning(&q)
 	}
-	return p.decideOne(q)
+	return p.decideOne(&q)
 }
 
 // decideOne answers for a request, or for one of its calls.
-func (p *Policy) decideOne(q Query) Decision {
+func (p *Policy) decideOne(q *Query) Decision {
 	t := newTally(len(p.rules))
 	if q.Meaning != nil {
 		t.askServices(p.rules, p.index.services, q)
@@ -58,21 +58,21 @@ type tally struct {
 func newTally(none int) tally { return tally{none, none, none, none, none} }
 
 // ask puts the query to some rules.
-func (t *tally) ask(rules []rule, candidates []int, q Query) {
+func (t *tally) ask(rules []rule, candidates []int, q *Query) {
 	for _, i := range candidates {
 		// Most rules that cannot change the result are never asked.
 		if i < t.deny && (rules[i].effect == Deny || t.deny == len(rules)) {
-			t.add(i, rules[i].effect, rules[i].matcher.match(q))
+			t.add(i, rules[i].effect, rules[i].match(q))
 		}
 	}
 }
 
 // askServices is ask for rules about services, which are never unreadable: once one
 // allows, the later ones that allow change nothing. A push may ask ten thousand times.
-func (t *tally) askServices(rules []rule, candidates []int, q Query) {
+func (t *tally) askServices(rules []rule, candidates []int, q *Query) {
 	for _, i := range candidates {
 		if i < t.deny && (rules[i].effect == Deny || t.deny == len(rules)) && (rules[i].effect != Allow || i < t.allow) {
-			t.add(i, rules[i].effect, rules[i].matcher.match(q))
+			t.add(i, rules[i].effect, rules[i].match(q))
 		}
 	}
 }

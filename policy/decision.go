@@ -46,11 +46,11 @@ type Query struct {
 // Decision is a policy's answer. The zero Decision denies.
 type Decision struct {
 	Effect     Effect
+	AgentAuth  bool    // the agent's own authentication may pass
+	Cookies    bool    // Set-Cookie of a credentialed answer may pass
 	Rule       string  // the deciding rule, "" when none matched
 	Credential string  // what to inject, "" for nothing
 	Scope      Scope   // what the rule says of a credential that is made for it; nil for nothing
-	AgentAuth  bool    // the agent's own authentication may pass
-	Cookies    bool    // Set-Cookie of a credentialed answer may pass
 	Record     *Record // what the trail keeps beside the usual; nil for nothing
 	Reason     string  // a sentence for the agent
 }

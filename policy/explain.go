@@ -11,7 +11,7 @@ func (p *Policy) Explain(q Query) Explanation {
 	t := newTally(len(p.rules))
 	verdicts := make([]Verdict, len(p.rules))
 	for i := range p.rules {
-		verdicts[i] = p.rules[i].matcher.match(q)
+		verdicts[i] = p.rules[i].match(&q)
 		t.add(i, p.rules[i].effect, verdicts[i])
 	}
 	if q.Meaning == nil {
@@ -36,13 +36,15 @@ func (p *Policy) decisive(q Query, all Decision) Query {
 	if q.Meaning == nil || len(q.Meaning.Calls) == 0 {
 		return q
 	}
-	relation := p.relation(q.Meaning.Service)
+	deciding := 0
 	for i := range q.Meaning.Calls {
 		if d := p.DecideCall(q, i); d.Effect == all.Effect && d.Rule == all.Rule {
-			return about(q, i, relation)
+			deciding = i
+			break
 		}
 	}
-	return about(q, 0, relation)
+	about(&q, deciding, p.relation(q.Meaning.Service))
+	return q
 }
 
 func (r *rule) why(q Query, v Verdict, decides bool, d Decision) string {

@@ -7,7 +7,7 @@ import (
 // decideMeaning answers for a request to a service. It may do several things at
 // once, so that every one of them has to be allowed, and by rules that agree on
 // what is injected. What has no name is asked about as a whole.
-func (p *Policy) decideMeaning(q Query) Decision {
+func (p *Policy) decideMeaning(q *Query) Decision {
 	m := q.Meaning
 	if len(m.Calls) == 0 {
 		d := p.decideOne(q)
@@ -19,7 +19,7 @@ func (p *Policy) decideMeaning(q Query) Decision {
 	var all Decision
 	relation := p.relation(m.Service)
 	for i := range m.Calls {
-		q = about(q, i, relation)
+		about(q, i, relation)
 		d := p.decideOne(q)
 		if d.Effect != Allow {
 			d.Reason = reasonFor(d, q)
@@ -49,13 +49,12 @@ func agree(a, b Decision, c *Call) bool {
 	return a.Scope == b.Scope || serves(a.Scope) && serves(b.Scope)
 }
 
-// about returns the query about one call of its meaning.
-func about(q Query, i int, relation Relation) Query {
+// about makes the query one about a call of its meaning.
+func about(q *Query, i int, relation Relation) {
 	q.call, q.bound = &q.Meaning.Calls[i], nil
 	if relation != nil {
 		q.bound = relation.Bound(q.Meaning.Server, q.call)
 	}
-	return q
 }
 
 func disagreement(a, b Decision) Decision {
@@ -66,7 +65,7 @@ func disagreement(a, b Decision) Decision {
 // plants is why a call of a Credential is not allowed by any other rule.
 const plants = " gives out or plants a credential, or decides who may do what, so that a rule has to name it exactly"
 
-func reasonFor(d Decision, q Query) string {
+func reasonFor(d Decision, q *Query) string {
 	text := d.Reason + ": " + q.call.String()
 	switch {
 	case d.Rule != "":
@@ -85,10 +84,10 @@ func (p *Policy) DecideCall(q Query, i int) Decision {
 	if p == nil || !q.isComplete() || q.Meaning == nil || i >= len(q.Meaning.Calls) {
 		return p.Decide(q)
 	}
-	q = about(q, i, p.relation(q.Meaning.Service))
-	d := p.decideOne(q)
+	about(&q, i, p.relation(q.Meaning.Service))
+	d := p.decideOne(&q)
 	if d.Effect != Allow {
-		d.Reason = reasonFor(d, q)
+		d.Reason = reasonFor(d, &q)
 	}
 	return d
 }

@@ -31,7 +31,7 @@ func (m *request) patterns() []host.Pattern {
 
 // match asks the cheapest questions first. The query comes last, so that it is
 // unreadable only to a rule that would otherwise match.
-func (m *request) match(q Query) Verdict {
+func (m *request) match(q *Query) Verdict {
 	if m.scheme != "" && m.scheme != q.Scheme || !m.matchesHost(q.Authority) {
 		return Mismatch
 	}
@@ -56,7 +56,7 @@ func (m *request) match(q Query) Verdict {
 // exceeded reports whether the request may do more than a rule about hosts grants, for it
 // names no operation: what has to be named exactly, what touches another's than the one
 // host that it names, and, with the credential that the rule injects, what has no name at the service that it goes to.
-func (m *request) exceeded(q Query) bool {
+func (m *request) exceeded(q *Query) bool {
 	if q.call == nil {
 		return q.Meaning != nil && m.credential != "" && !m.unnamed
 	}
@@ -76,7 +76,7 @@ func signedQuery(raw string) string { return strings.ReplaceAll(raw, "+", "%2B")
 
 // matchPath asks about the request's path, and about that of what its call touches
 // besides: an allow must match both, and a deny or ask one.
-func (m *request) matchPath(q Query) Verdict {
+func (m *request) matchPath(q *Query) Verdict {
 	own := m.path.match(q.Path)
 	if m.signed && own == Matched && !m.path.matchText(q.Path.signed()) {
 		own = Doubtful
@@ -143,10 +143,10 @@ func (m *request) explain(q Query) string {
 		return fmt.Sprintf("methods [%s] do not include %s, though a server may read it as one of them", strings.Join(m.methods, ", "), q.Method)
 	case Matched, unreadable:
 	}
-	if m.path != nil && m.matchPath(q) != Matched {
+	if m.path != nil && m.matchPath(&q) != Matched {
 		return m.explainPath(q)
 	}
-	if m.exceeded(q) {
+	if m.exceeded(&q) {
 		return m.explainExcess(q)
 	}
 	if m.signed && matchQuery(m.query, q.RawQuery, Matched) == Matched {
@@ -176,7 +176,7 @@ func (m *request) explainPath(q Query) string {
 	switch {
 	case m.signed && own == Matched && !m.path.matchText(q.Path.signed()):
 		return fmt.Sprintf("path %s matches %s, but not what is signed and sent in its place, %s", m.path, q.Path, q.Path.signed())
-	case m.matchPath(q) == Mismatch:
+	case m.matchPath(&q) == Mismatch:
 		return fmt.Sprintf("path %s does not match %s", m.path, q.Path)
 	case own == Doubtful:
 		return fmt.Sprintf("path %s matches %s only if %s", m.path, q.Path, m.path.explainReading(q.Path))

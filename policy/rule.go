@@ -11,8 +11,7 @@ import (
 type matcher interface {
 	// patterns returns the hosts at which the matcher can match; none means any.
 	patterns() []host.Pattern
-	match(q Query) Verdict
-	// explain says why match did not say Matched, in the words of the file.
+	// explain says why [rule.match] did not say Matched, in the words of the file.
 	explain(q Query) string
 }
 
@@ -36,6 +35,18 @@ type rule struct {
 	// Decisions are made at load, so that deciding formats nothing.
 	decision Decision
 	refusal  Decision // for a request that is unreadable to the matcher
+}
+
+// match asks the rule. It names both kinds of matchers, because what is passed to an
+// interface by its address is allocated.
+func (r *rule) match(q *Query) Verdict {
+	switch m := r.matcher.(type) {
+	case *request:
+		return m.match(q)
+	case *serviceRule:
+		return m.match(q)
+	}
+	return Mismatch
 }
 
 // bind completes the scope of a rule about a service by what the rule says.

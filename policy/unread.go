@@ -65,7 +65,7 @@ func (r *rule) sees(q Query, o *Outline) (surely, possibly Verdict) {
 	// A rule about hosts looks at the line, and at whether the call has to be named.
 	call := o.Call
 	q.call = &call
-	possibly = r.matcher.match(q)
+	possibly = r.match(&q)
 	call.Credential = true
-	return r.matcher.match(q), possibly
+	return r.match(&q), possibly
 }
