@@ -16,8 +16,8 @@ type Meaning struct {
 
 // Call is one thing that a request does: what all services say of it.
 type Call struct {
-	Operation string // "pulls/create"
-	Resource  string // "acme/web"; empty if there is none or it is not known
+	Operation string // "brew"
+	Resource  string // "large"; empty if there is none or it is not known
 	Access    Access
 	// Credential: its answer is a credential, or it plants one, or decides who may do
 	// what. Only a rule that names the operation exactly allows it.
@@ -49,6 +49,6 @@ func (c *Call) String() string {
 }
 
 // Outline is as much of a Call as can be told of a request before its body is read. A star
-// in its Operation stands for any run of characters ("graphql/*"), and an Access of 0 for
+// in its Operation stands for any run of characters ("brew*"), and an Access of 0 for
 // any; its Resource counts as known only if the service tells resources by the line.
 type Outline struct{ Call }

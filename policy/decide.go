@@ -68,7 +68,7 @@ func (t *tally) ask(rules []rule, candidates []int, q *Query) {
 }
 
 // askServices is ask for rules about services, which are never unreadable: once one
-// allows, the later ones that allow change nothing. A push may ask ten thousand times.
+// allows, the later ones that allow change nothing. One request may make ten thousand calls.
 func (t *tally) askServices(rules []rule, candidates []int, q *Query) {
 	for _, i := range candidates {
 		if i < t.deny && (rules[i].effect == Deny || t.deny == len(rules)) && (rules[i].effect != Allow || i < t.allow) {

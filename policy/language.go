@@ -23,11 +23,12 @@ type Language interface {
 
 // Words are those of a language that this package says or looks for.
 type Words struct {
-	Key     string   // of its rules: "github"
-	Title   string   // for sentences: "GitHub"
-	Keys    []string // of its clause
-	Example string   // what a rule of it says: "{repos: [OWNER/*], access: read}"
-	Default string   // the server that a rule means which names none; empty for every one
+	Key      string   // of its rules: "teapot"
+	Title    string   // for sentences: "the teapot"
+	Keys     []string // of its clause
+	Bounding []string // those of its keys that say how much a rule lets out
+	Example  string   // what a rule of it says: "{operations: [brew], access: write}"
+	Default  string   // the server that a rule means which names none; empty for every one
 	// Signed: nothing goes to it without a credential, so that a rule which lets
 	// something out has one.
 	Signed bool

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"sallyport/internal/glob"
 	"sallyport/internal/yamldoc"
@@ -14,7 +15,7 @@ import (
 // decides which one is used; cookies without a credential, which do nothing;
 // what has no name under a credential; and what a clause warns of itself.
 func (p *Policy) Warnings() []yamldoc.Error {
-	v := review{file: p.file, rules: p.rules, index: &p.index}
+	v := review{file: p.file, rules: p.rules, index: &p.index, bounding: p.bounding}
 	for j := range p.rules {
 		v.look(j)
 	}
@@ -27,6 +28,7 @@ type review struct {
 	file     string
 	rules    []rule
 	index    *index
+	bounding []string
 	warnings []yamldoc.Error
 }
 
@@ -36,7 +38,7 @@ func (v *review) look(j int) {
 		v.warn(r, "cookies", "has no effect without a credential: only credentialed answers lose their cookies; remove it")
 	}
 	if r.unnamed {
-		v.warn(r, "unnamed", unnamedWarning(r))
+		v.warn(r, "unnamed", v.unnamedWarning(r))
 	}
 	if m, ok := r.matcher.(*serviceRule); ok {
 		v.lookAtClause(r, m)
@@ -64,11 +66,30 @@ func (v *review) warn(r *rule, label, msg string) {
 	v.warnings = append(v.warnings, yamldoc.Error{File: v.file, Line: r.line, Key: "rules[" + r.name + "]." + label, Msg: msg})
 }
 
-func unnamedWarning(r *rule) string {
+func (v *review) unnamedWarning(r *rule) string {
 	if r.credential == "" {
 		return "has no effect without a credential: what has no name is kept from credentials alone; remove it"
 	}
-	return "lets credential " + r.credential + " onto requests of which nobody can say what they do, so that no access, operations, refs or resources bound them; give those that have a name a rule about operations"
+	what := "nothing bounds"
+	if len(v.bounding) > 0 {
+		what = "no " + anyOf(v.bounding) + " bound"
+	}
+	return "lets credential " + r.credential + " onto requests of which nobody can say what they do, so that " + what + " them; give those that have a name a rule about operations"
+}
+
+// anyOf lists words, each once and one at least, as in "one, two or three".
+func anyOf(words []string) string {
+	var list []string
+	for _, word := range words {
+		if !slices.Contains(list, word) {
+			list = append(list, word)
+		}
+	}
+	last := len(list) - 1
+	if last == 0 {
+		return list[0]
+	}
+	return strings.Join(list[:last], ", ") + " or " + list[last]
 }
 
 func (v *review) warnOfOverlap(a, b *rule) {

@@ -17,13 +17,14 @@ func Parse(file string, data []byte, languages ...Language) (*Policy, error) {
 	doc, top := yamldoc.Read(file, data, yamldoc.Options{
 		Empty: "the file is empty; begin it with policy: NAME", One: "one file holds one policy",
 	})
+	sum := sha256.Sum256(data)
+	p := &Policy{hash: hex.EncodeToString(sum[:]), file: file}
 	c := &compiler{doc: doc, languages: languages, servers: map[string][]string{}}
 	for _, l := range languages {
 		words := l.Words()
 		c.serve(words.Key, words.Default)
+		p.bounding = append(p.bounding, words.Bounding...)
 	}
-	sum := sha256.Sum256(data)
-	p := &Policy{hash: hex.EncodeToString(sum[:]), file: file}
 	if top != nil {
 		c.policy(top, p)
 	}

@@ -39,20 +39,6 @@ func (p *Policy) Records() []RecordUse {
 // maxRecorded names may be listed of each kind.
 const maxRecorded = 16
 
-// secretHeaders and secretParameters are where the services of the world give secrets, or
-// are given them other than to say who is asking, which package authfield knows. The trail
-// never keeps one, so that none of them can be listed.
-func secretHeaders() []string {
-	return []string{"authentication-info", "proxy-authentication-info", "set-cookie", "set-cookie2", "x-csrf-token", "x-xsrf-token"}
-}
-
-func secretParameters() []string {
-	return []string{
-		"token", "auth", "client-assertion", "secret", "password", "sig", "signature",
-		"x-amz-credential", "x-amz-security-token", "x-amz-signature", "x-goog-credential", "x-goog-signature",
-	}
-}
-
 // readRecord reads what the trail is to keep.
 func readRecord(n *yamldoc.Node, r *rule) {
 	f := n.Field("record")
@@ -99,7 +85,7 @@ func recordedParameter(n *yamldoc.Node, name string) string {
 	switch {
 	case len(name) > maxIdentifier:
 		n.Fail("is longer than %d bytes", maxIdentifier)
-	case slices.Contains(secretParameters(), authfield.Fold(name)), authfield.New(nil, nil).Parameter("", name):
+	case authfield.CarriesSecretIn(name):
 		n.Fail(neverKept, yamldoc.Quote(name))
 	}
 	return name
@@ -109,7 +95,7 @@ func recordedHeader(n *yamldoc.Node, name string) string {
 	switch {
 	case len(name) > maxIdentifier || !isToken(name):
 		n.Fail("%s is not the name of a header field (RFC 9110 section 5.1), or longer than %d bytes", yamldoc.Quote(name), maxIdentifier)
-	case slices.Contains(secretHeaders(), authfield.Fold(name)), authfield.New(nil, nil).Header(textproto.CanonicalMIMEHeaderKey(name)):
+	case authfield.CarriesSecret(name):
 		n.Fail(neverKept, yamldoc.Quote(name))
 	}
 	return textproto.CanonicalMIMEHeaderKey(name)

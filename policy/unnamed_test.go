@@ -50,6 +50,7 @@ func TestUnnamedIsExplainedAndWarnedOf(t *testing.T) {
 	p = forged(t, "  - {name: h, allow: {host: forge.example}, credential: k, unnamed: allow}\n  - {name: n, allow: {host: forge.example}, unnamed: allow}\n")
 	warnings := p.Warnings()
 	require.Len(t, warnings, 3)
-	assert.Contains(t, warnings[0].Error(), "test.yaml:3: rules[h].unnamed: lets credential k onto requests of which nobody can say what they do")
+	assert.Contains(t, warnings[0].Error(), "test.yaml:3: rules[h].unnamed: lets credential k onto requests of which nobody can say what they do, "+
+		"so that no operations, access or things bound them; give those that have a name a rule about operations")
 	assert.Contains(t, warnings[1].Error(), "rules[n].unnamed: has no effect without a credential")
 }

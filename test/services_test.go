@@ -52,12 +52,12 @@ var spoken = map[string]string{
 	"proxy/fields.go Git-Protocol":    "the same",
 	"proxy/secondpath.go X-Amz-":      "the same",
 	"config/s3place.go amazonaws.com": "a place for checkpoints is a bucket, and may be AWS's",
-	"policy/overlap.go resources":     "a warning says by examples what bounds a rule",
 	"cmd/sallyport/doctor.go AWS":     "what goes wrong when the clock is, in words that a person searches for",
 }
 
 // Enforcement, policies, configuration, administration, credentials and the commands speak of
 // services, kinds and operations. What a command says of itself may name one: a person looks for it there.
+// Package policy does not even explain itself by one.
 func TestTheCoreNamesNoService(t *testing.T) {
 	t.Parallel()
 	for _, folder := range []string{"proxy", "policy", "config", "admin", "server", "cmd", "credentials"} {
@@ -72,12 +72,31 @@ func TestTheCoreNamesNoService(t *testing.T) {
 				require.NoError(t, err)
 				help = helpOf(parsed)
 			}
-			for _, word := range wordsOf(t, file) {
+			for _, word := range wordsOf(t, file, folder == "policy") {
+				if strings.HasPrefix(word, "/") {
+					assert.NotRegexp(t, serviceWords, word, "%s explains itself by a service", path)
+					continue
+				}
 				says := serviceWords.MatchString(word) || folder == "policy" && clauseWords.MatchString(word)
 				if says && !isSpoken(path, word) && !help[word] {
 					t.Errorf("%s says %s: that is for a room below services/", path, word)
 				}
 			}
+		}
+	}
+}
+
+// A service that nobody has is known by its own folder and by the test that adds it: so much is
+// touched to add one.
+func TestAServiceIsAddedByItsFolderAndOneLine(t *testing.T) {
+	t.Parallel()
+	for _, file := range sources(t) {
+		path := strings.TrimPrefix(file, "../")
+		if under(path, "test/thirdservice") || strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		for _, word := range wordsOf(t, file, false) {
+			assert.NotContains(t, strings.ToLower(word), "teapot", "%s knows the toy service", path)
 		}
 	}
 }
@@ -109,14 +128,15 @@ func helpOf(file *ast.File) map[string]bool {
 	return texts
 }
 
-// wordsOf are the identifiers and texts of a file, without its imports and comments.
-func wordsOf(t *testing.T, file string) (words []string) {
+// wordsOf are the identifiers and texts of a file, without its imports, and if it is asked for
+// its comments, which begin with a slash.
+func wordsOf(t *testing.T, file string, comments bool) (words []string) {
 	t.Helper()
 	src, err := os.ReadFile(file)
 	require.NoError(t, err)
 	fset := token.NewFileSet()
 	var s scanner.Scanner
-	s.Init(fset.AddFile(file, fset.Base(), len(src)), src, nil, 0)
+	s.Init(fset.AddFile(file, fset.Base(), len(src)), src, nil, scanner.ScanComments)
 	imports := false
 	for {
 		_, tok, text := s.Scan()
@@ -127,6 +147,10 @@ func wordsOf(t *testing.T, file string) (words []string) {
 			imports = true
 		case token.CONST, token.TYPE, token.VAR, token.FUNC:
 			imports = false
+		case token.COMMENT:
+			if comments {
+				words = append(words, text)
+			}
 		case token.IDENT, token.STRING, token.CHAR:
 			if !imports {
 				words = append(words, text)
@@ -158,7 +182,7 @@ func TestEventTypesStandInOneFile(t *testing.T) {
 		if path == "audit/eventtype.go" || strings.HasSuffix(path, "_test.go") || under(path, "test") || under(path, "bench") {
 			continue
 		}
-		for _, word := range wordsOf(t, file) {
+		for _, word := range wordsOf(t, file, false) {
 			assert.False(t, types[word], "%s writes %s by itself; take it from audit/eventtype.go", path, word)
 		}
 	}

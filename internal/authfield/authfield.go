@@ -7,8 +7,9 @@
 // key, say, with which the agent was talked into storing data at a host that it may reach.
 //
 // The package promises that one table says it for the proxy, which removes these fields,
-// for policies and the trail, which keep none of them, and for docs/policy.md. It holds no
-// state and reads nothing.
+// for policies and the trail, which keep none of them, and for docs/policy.md. A second one
+// says where else secrets stand, which the trail does not keep either. It holds no state and
+// reads nothing.
 package authfield
 
 import (

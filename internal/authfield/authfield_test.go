@@ -97,6 +97,22 @@ func TestWhatSaysWhoIsAsking(t *testing.T) {
 	}
 }
 
+func TestWhatTheTrailNeverKeeps(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"Authorization", "authorization", "Set-Cookie", "set_cookie", "X-Csrf-Token", "Authentication-Info", "X-Vault-Token"} {
+		assert.True(t, authfield.CarriesSecret(name), name)
+	}
+	for _, name := range []string{"", "X-Request-Id", "Etag", "X-Ratelimit-Remaining"} {
+		assert.False(t, authfield.CarriesSecret(name), name)
+	}
+	for _, name := range []string{"token", "TOKEN[]", "access_token", "X-Amz-Signature", "x_goog_signature", "sig", "client_assertion"} {
+		assert.True(t, authfield.CarriesSecretIn(name), name)
+	}
+	for _, name := range []string{"", "page", "page_token", "state"} {
+		assert.False(t, authfield.CarriesSecretIn(name), name)
+	}
+}
+
 func TestSubprotocolsLoseTheirSecrets(t *testing.T) {
 	t.Parallel()
 	table := authfield.New(nil, nil)

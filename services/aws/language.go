@@ -28,7 +28,8 @@ const example = `{service: s3, operations: [GetObject], resources: ["arn:aws:s3:
 func (*language) Words() policy.Words {
 	return policy.Words{
 		Key: Key, Title: "AWS", Signed: true, Example: example,
-		Keys: []string{"service", "operations", "resources", "regions"},
+		Keys:     []string{"service", "operations", "resources", "regions"},
+		Bounding: []string{"operations", "resources"},
 	}
 }
 

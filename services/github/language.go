@@ -27,7 +27,8 @@ const example = "{repos: [OWNER/*], access: read}"
 func (*language) Words() policy.Words {
 	return policy.Words{
 		Key: Key, Title: "GitHub", Default: api.DotCom().Host(), Example: example,
-		Keys: []string{"host", "repos", "operations", "access", "refs", "updates"},
+		Keys:     []string{"host", "repos", "operations", "access", "refs", "updates"},
+		Bounding: []string{"access", "operations", "refs"},
 	}
 }
 

@@ -18,7 +18,10 @@ func (Service) Language(func(name string) *credentials.Credential) policy.Langua
 
 // Words implements [policy.Language].
 func (language) Words() policy.Words {
-	return policy.Words{Key: Key, Title: "the teapot", Keys: []string{"operations", "access"}, Example: "{operations: [brew]}", Signed: true}
+	return policy.Words{
+		Key: Key, Title: "the teapot", Example: "{operations: [brew]}", Signed: true,
+		Keys: []string{"operations", "access"}, Bounding: []string{"operations", "access"},
+	}
 }
 
 // clause is what a rule says: which orders, and how much they may take. Its zero fields mean
