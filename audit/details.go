@@ -19,7 +19,7 @@ const (
 	keyHash      = "sha256"
 )
 
-// appendDetails appends a map: the record of an exchange is never refused for its
+// appendDetails appends a map: the row of an exchange is never refused for its
 // details. What is too long is cut where it is longest, and what cannot be stored is
 // said instead of it, so that the rest stands.
 func appendDetails(b []byte, tag byte, m map[string]any) []byte {
@@ -39,14 +39,14 @@ func appendDetails(b []byte, tag byte, m map[string]any) []byte {
 
 // storable is m with the error in the place of what cannot be stored.
 func storable(m map[string]any) map[string]any {
-	kept := make(map[string]any, len(m))
+	out := make(map[string]any, len(m))
 	for k, v := range m {
-		kept[k] = v
+		out[k] = v
 		if _, err := appendValue(nil, v, 1); err != nil {
-			kept[k] = map[string]any{"unstorable": truncate(err.Error(), capText)}
+			out[k] = map[string]any{"unstorable": truncate(err.Error(), capText)}
 		}
 	}
-	return kept
+	return out
 }
 
 // detail is a member of a row's details while they are cut.

@@ -99,8 +99,8 @@ func appendTwo(b []byte, n int) []byte { return append(b, '0'+byte(n/10), '0'+by
 // IsRemoved reports whether retention has removed the payload. Only those of
 // exchanges are, and of what stands beside their rows; these are never empty, which
 // reads as NULL does.
-func IsRemoved(kind string, payload []byte) bool {
-	return payload == nil && (kind == TypeIntent || kind == TypeOutcome || kind == TypePushRefs || kind == TypeCalls)
+func IsRemoved(typ string, payload []byte) bool {
+	return payload == nil && (typ == TypeIntent || typ == TypeOutcome || typ == TypePushRefs || typ == TypeCalls)
 }
 
 // CheckVersion refuses a payload that a newer program wrote.
@@ -114,6 +114,6 @@ func (e *Encoded) CheckVersion() error {
 func eventError(seq uint64, err error) error { return fmt.Errorf("event %d: %w", seq, err) }
 
 // Fill sets what every event has.
-func (e *Encoded) Fill(kind string, id, exchange uuid.UUID, at time.Time) {
-	e.ID, e.Exchange, e.Type, e.At, e.Version = id, exchange, kind, ToMicros(at), EncodingVersion
+func (e *Encoded) Fill(typ string, id, exchange uuid.UUID, at time.Time) {
+	e.ID, e.Exchange, e.Type, e.At, e.Version = id, exchange, typ, ToMicros(at), EncodingVersion
 }

@@ -140,7 +140,7 @@ func (o *object) details(k string, m map[string]any) {
 	o.b = appendJSON(o.b, m)
 }
 
-// appendJSON appends a value of the kinds that takeValue returns.
+// appendJSON appends a value of the types that takeValue returns.
 func appendJSON(b []byte, v any) []byte {
 	switch v := v.(type) {
 	case nil:

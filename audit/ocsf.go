@@ -161,12 +161,12 @@ func orUnknown(s string) string {
 	return s
 }
 
-// ocsfActivity is what kind of call it was: by the verb of its operation where
+// ocsfActivity is what sort of call it was: by the verb of its operation where
 // that tells, otherwise by the method.
 func (x *Exchange) ocsfActivity() (id int, name string) {
 	_, operation, _ := strings.Cut(x.Operation, "/")
 	verb := strings.ToLower(operation)
-	for _, kind := range []struct {
+	for _, sort := range []struct {
 		id    int
 		verbs []string
 	}{
@@ -175,8 +175,8 @@ func (x *Exchange) ocsfActivity() (id int, name string) {
 		{ocsfUpdate, []string{"update", "set", "push", "modify", "merge", "replace"}},
 		{ocsfDelete, []string{"delete", "remove", "terminate"}},
 	} {
-		if slices.ContainsFunc(kind.verbs, func(v string) bool { return strings.HasPrefix(verb, v) }) {
-			return kind.id, activityName(kind.id)
+		if slices.ContainsFunc(sort.verbs, func(v string) bool { return strings.HasPrefix(verb, v) }) {
+			return sort.id, activityName(sort.id)
 		}
 	}
 	switch x.Method {

@@ -26,17 +26,17 @@ func activities(account bool) map[string]int {
 // whole payload is under unmapped. product is Sallyport's version.
 func (r *EventRow) AppendOCSF(b []byte, product string) ([]byte, error) {
 	subject, _, _ := strings.Cut(r.Type, ".")
-	kind := eventTypeOf(r.Type)
+	typ := eventTypeOf(r.Type)
 	class, name := ocsfEntityManagement, "Entity Management"
-	if kind.account {
+	if typ.account {
 		class, name = ocsfAccountChange, "Account Change"
 	}
-	activity, activityName := activities(kind.account)[kind.activity], kind.activity
+	activity, activityName := activities(typ.account)[typ.activity], typ.activity
 	if activity == 0 {
 		activity, activityName = ocsfOther, r.Type
 	}
 	severity := ocsfInformational
-	if kind.low {
+	if typ.low {
 		severity = ocsfLow
 	}
 	event := filled(map[string]any{

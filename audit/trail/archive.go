@@ -61,8 +61,8 @@ func (s *snapshot) archive(ctx context.Context, size uint64, path string) error 
 		return err
 	}
 	err = s.fillArchive(ctx, to, size)
-	if _, checkpointErr := to.checkpoint("TRUNCATE"); err == nil {
-		err = checkpointErr
+	if _, moveErr := to.moveLog("TRUNCATE"); err == nil {
+		err = moveErr
 	}
 	if err == nil { // who reads it shall leave nothing beside it
 		_, err = to.conn.ExecContext(ctx, "PRAGMA journal_mode = DELETE")
@@ -102,7 +102,7 @@ func (s *snapshot) fillArchive(ctx context.Context, to *store, size uint64) erro
 		return fmt.Errorf("project: %w", err)
 	}
 	p.reset()
-	return writeMark(ctx, to.conn, markArchive)
+	return writeStamp(ctx, to.conn, stampArchive)
 }
 
 // copyRows copies what a query with one argument returns.

@@ -31,7 +31,7 @@ func (t *Writer) do(ctx context.Context, step func(w *committer) (done bool, err
 	select {
 	case err := <-c.done:
 		return err
-	case <-t.committer().done:
+	case <-t.committer().life.done:
 		return errClosed
 	}
 }
@@ -59,7 +59,7 @@ func (q *queue) hasChore() *chore {
 // doChore does one step. While the trail is broken it waits.
 func (w *committer) doChore() {
 	c := w.queue.hasChore()
-	if c == nil || w.broken.Load() != nil {
+	if c == nil || w.trouble.broken.Load() != nil {
 		return
 	}
 	done, err := c.step(w)

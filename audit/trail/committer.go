@@ -30,9 +30,9 @@ const (
 	maxBacklog = 8192
 	// retryAfter is the pause between attempts while the trail is broken.
 	retryAfter = 200 * time.Millisecond
-	// checkpointAfter bytes of events the write-ahead log is moved into the
+	// moveLogAfter bytes of events the write-ahead log is moved into the
 	// database, after the callers have their answer.
-	checkpointAfter = 1 << 20
+	moveLogAfter = 1 << 20
 	// maxLogPages of 4 KiB the write-ahead log may hold under a load that
 	// never pauses.
 	maxLogPages = 16384
@@ -60,10 +60,10 @@ type committer struct {
 	batch      []*entry
 	due        due
 
-	opened
-	logMover
-	trouble
-	life
+	opened  opened
+	moved   moved
+	trouble trouble
+	life    life
 }
 
 // opened is what was begun and has not ended.
@@ -73,10 +73,10 @@ type opened struct {
 	own    string               // the instance whose exchanges are found open and are not theirs; "" at a first start
 }
 
-// logMover has the write-ahead log moved into the database.
-type logMover struct {
-	checkpointer *checkpointer
-	unsynced     int // bytes since the last checkpoint
+// moved is how far the write-ahead log is moved into the database.
+type moved struct {
+	mover    *mover
+	unsynced int // bytes since the log was moved last
 }
 
 // trouble is why the trail cannot be written, while it cannot.
@@ -110,21 +110,21 @@ type counters struct {
 
 // run commits what is queued until the queue is closed and empty.
 func (w *committer) run() {
-	defer close(w.done)
+	defer close(w.life.done)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		leaving := w.leaving.Load()
+		leaving := w.life.leaving.Load()
 		closing := w.queue.isClosed() || leaving
 		w.turn(closing)
-		if leaving && w.broken.Load() == nil || closing && w.drained() || w.abort.Load() {
+		if leaving && w.trouble.broken.Load() == nil || closing && w.drained() || w.life.abort.Load() {
 			return
 		}
 		if !w.idle() {
 			continue
 		}
 		timer.Reset(w.nap(closing))
-		w.busySince.Store(0)
+		w.life.busySince.Store(0)
 		select {
 		case <-w.queue.wake:
 		case <-timer.C:
@@ -135,12 +135,12 @@ func (w *committer) run() {
 // turn does what is due now: commit, then, with nobody waiting, the rest.
 func (w *committer) turn(closing bool) {
 	now := time.Now()
-	w.busySince.Store(now.UnixNano())
-	if w.broken.Load() != nil && now.Before(w.retryAt) && !closing {
+	w.life.busySince.Store(now.UnixNano())
+	if w.trouble.broken.Load() != nil && now.Before(w.trouble.retryAt) && !closing {
 		w.refuseWaiting()
 		return
 	}
-	if w.broken.Load() != nil && !w.heal() {
+	if w.trouble.broken.Load() != nil && !w.heal() {
 		w.refuseWaiting()
 		return
 	}
@@ -180,7 +180,7 @@ func (w *committer) gather() {
 // idle reports whether nothing is left that turn would do at once.
 func (w *committer) idle() bool {
 	waiting, outcomes := w.queue.lengths()
-	if w.broken.Load() != nil {
+	if w.trouble.broken.Load() != nil {
 		return waiting == 0
 	}
 	return waiting == 0 && outcomes < outcomesAtOnce && w.queue.hasChore() == nil
@@ -188,8 +188,8 @@ func (w *committer) idle() bool {
 
 // nap is how long run may sleep when nothing is queued meanwhile.
 func (w *committer) nap(closing bool) time.Duration {
-	if w.broken.Load() != nil {
-		return max(time.Until(w.retryAt), time.Millisecond)
+	if w.trouble.broken.Load() != nil {
+		return max(time.Until(w.trouble.retryAt), time.Millisecond)
 	}
 	if _, outcomes := w.queue.lengths(); outcomes > 0 && w.due.linger.IsZero() {
 		w.due.linger = time.Now().Add(linger)
@@ -214,7 +214,7 @@ func (w *committer) nap(closing bool) time.Duration {
 // run goes on trying until Close gives up on it.
 func (w *committer) drained() bool {
 	waiting, outcomes := w.queue.lengths()
-	return waiting+outcomes+len(w.retained) == 0 && w.broken.Load() == nil
+	return waiting+outcomes+len(w.retained) == 0 && w.trouble.broken.Load() == nil
 }
 
 // commitBatch commits what is still wanted of batch and answers its callers.
@@ -226,7 +226,7 @@ func (w *committer) commitBatch(batch []*entry) {
 	start := time.Now()
 	after, err := w.store.append(w.tree, batch)
 	if err != nil {
-		w.fail(err, w.store.path, w.log)
+		w.trouble.fail(err, w.store.path, w.log)
 		w.giveBack(batch, err)
 		return
 	}
@@ -240,14 +240,14 @@ func (w *committer) commitBatch(batch []*entry) {
 // claim drops the entries whose callers have left and the outcomes that close
 // nothing.
 func (w *committer) claim(batch []*entry) []*entry {
-	kept := batch[:0]
+	claimed := batch[:0]
 	for _, e := range batch {
 		switch {
 		case e.waiter != nil && !e.waiter.claim():
 			w.pools.release(e)
 			continue
 		case e.outcomeOnly() && e.intentSeq == 0:
-			seq, ok := w.open[e.events[0].Exchange]
+			seq, ok := w.opened.open[e.events[0].Exchange]
 			if !ok {
 				w.log.Warn("outcome without an open exchange dropped", "exchange", e.events[0].Exchange)
 				if e.waiter != nil {
@@ -256,13 +256,13 @@ func (w *committer) claim(batch []*entry) []*entry {
 				w.pools.release(e)
 				continue
 			}
-			delete(w.open, e.events[0].Exchange)
-			delete(w.theirs, e.events[0].Exchange)
+			delete(w.opened.open, e.events[0].Exchange)
+			delete(w.opened.theirs, e.events[0].Exchange)
 			e.intentSeq = seq
 		}
-		kept = append(kept, e)
+		claimed = append(claimed, e)
 	}
-	return kept
+	return claimed
 }
 
 // committed answers e's caller and keeps e for the projection.
@@ -270,13 +270,13 @@ func (w *committer) committed(e *entry) {
 	first := &e.events[0]
 	begun := e.n == 1 && first.Type == audit.TypeIntent
 	if begun {
-		w.open[first.Exchange] = first.Seq
+		w.opened.open[first.Exchange] = first.Seq
 		if e.from != "" {
-			w.theirs[first.Exchange] = e.from
+			w.opened.theirs[first.Exchange] = e.from
 		}
 	}
 	for _, ev := range e.list() {
-		w.unsynced += len(ev.Payload) + 160
+		w.moved.unsynced += len(ev.Payload) + 160
 	}
 	waiter := e.waiter
 	e.waiter = nil
@@ -310,18 +310,18 @@ func (w *committer) giveBack(batch []*entry, err error) {
 		}
 		w.retained = append(w.retained, e)
 	}
-	w.stats.retained.Store(int64(len(w.retained)))
+	w.life.stats.retained.Store(int64(len(w.retained)))
 }
 
 // afterCommit does what nobody waits for.
 func (w *committer) afterCommit(closing bool) {
 	waiting, _ := w.queue.lengths()
-	w.stats.lag.Store(w.projecting.turn(w.store, w.tree.Size, waiting == 0, closing))
+	w.life.stats.lag.Store(w.projecting.turn(w.store, w.tree.Size, waiting == 0, closing))
 	if w.signer != nil {
 		w.signer.sign(w.store, &w.tree, false)
 	}
-	if w.unsynced >= checkpointAfter {
-		w.unsynced = 0
+	if w.moved.unsynced >= moveLogAfter {
+		w.moved.unsynced = 0
 		w.moveLog()
 	}
 }
@@ -330,23 +330,23 @@ func (w *committer) afterCommit(closing bool) {
 // again from its beginning only when all of it was moved while nobody wrote,
 // so when it has grown long the committer itself moves the little that is left.
 func (w *committer) moveLog() {
-	w.checkpointer.poke()
-	if w.checkpointer.pages.Load() < maxLogPages {
+	w.moved.mover.poke()
+	if w.moved.mover.pages.Load() < maxLogPages {
 		return
 	}
-	w.checkpointer.pages.Store(0)
-	if _, err := w.store.checkpoint("PASSIVE"); err != nil {
+	w.moved.mover.pages.Store(0)
+	if _, err := w.store.moveLog("PASSIVE"); err != nil {
 		w.log.Warn("audit trail: checkpoint of the write-ahead log", "error", err)
 	}
 }
 
 func (w *committer) measure(d time.Duration) {
-	w.stats.commits.Add(1)
-	w.stats.events.Store(w.tree.Size)
-	w.stats.last.Store(int64(d))
-	avg := w.stats.avg.Load()
+	w.life.stats.commits.Add(1)
+	w.life.stats.events.Store(w.tree.Size)
+	w.life.stats.last.Store(int64(d))
+	avg := w.life.stats.avg.Load()
 	if avg == 0 {
 		avg = int64(d)
 	}
-	w.stats.avg.Store(avg + (int64(d)-avg)/16)
+	w.life.stats.avg.Store(avg + (int64(d)-avg)/16)
 }

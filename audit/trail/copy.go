@@ -30,10 +30,10 @@ func Copy(ctx context.Context, from, to string) (c Copied, err error) {
 	if err != nil {
 		return c, fmt.Errorf("copy the trail: %w", err)
 	}
-	if err = writeMark(ctx, s.conn, markCopied); err == nil {
+	if err = writeStamp(ctx, s.conn, stampCopied); err == nil {
 		c, err = s.copied(ctx)
 	}
-	_, moved := s.checkpoint("TRUNCATE")
+	_, moved := s.moveLog("TRUNCATE")
 	if err = errors.Join(err, moved, s.close()); err != nil {
 		return c, fmt.Errorf("copy the trail: %w", err)
 	}

@@ -22,14 +22,14 @@ func (t *Writer) HandOver(ctx context.Context) error {
 	}
 	t.handed.Store(true)
 	w := t.committer()
-	w.leaving.Store(true)
+	w.life.leaving.Store(true)
 	t.queue.signal()
 	select {
-	case <-w.done:
+	case <-w.life.done:
 	case <-ctx.Done(): // it hangs in the file system, and leaves when it wakes
 		return fmt.Errorf("hand the audit trail over: %w", ctx.Err())
 	}
-	w.busySince.Store(0) // it has nothing to do that could hang
+	w.life.busySince.Store(0) // it has nothing to do that could hang
 	err := w.close()
 	lock := t.lock
 	t.lock = nil
@@ -45,7 +45,7 @@ func (t *Writer) Resume(ctx context.Context) error {
 	switch {
 	case t.relay.Load() != nil:
 		return errHanded
-	case t.lock != nil && t.committer().leaving.Load():
+	case t.lock != nil && t.committer().life.leaving.Load():
 		return errors.New("audit trail: the writer hangs")
 	case t.lock != nil:
 		return nil

@@ -72,7 +72,7 @@ func TestHandOver(t *testing.T) {
 	var writes atomic.Pointer[process]
 	writes.Store(second)
 	require.NoError(t, first.Relay(func(ctx context.Context) (io.ReadWriteCloser, error) { return writes.Load().reach(ctx) }))
-	later := first.begin(t) // on record by the other process before this returns
+	later := first.begin(t) // committed by the other process before this returns
 	assert.Equal(t, map[uuid.UUID]string{before: "", later: ""}, outcomes(t, path), "what lives is not interrupted")
 	first.End(before, outcome())
 	require.NoError(t, first.Record(t.Context(), audit.Event{Type: "server.drained", Payload: map[string]any{}}))

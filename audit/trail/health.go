@@ -16,7 +16,7 @@ import (
 
 // refuseWaiting answers those who came while the trail is broken.
 func (w *committer) refuseWaiting() {
-	err := w.broken.Load()
+	err := w.trouble.broken.Load()
 	for _, e := range w.queue.take(nil, maxBatch, false) {
 		if e.waiter == nil {
 			w.retained = append(w.retained, e)
@@ -27,7 +27,7 @@ func (w *committer) refuseWaiting() {
 		}
 		w.pools.release(e)
 	}
-	w.stats.retained.Store(int64(len(w.retained)))
+	w.life.stats.retained.Store(int64(len(w.retained)))
 }
 
 // fail notes that the trail cannot be written, and why.
@@ -62,7 +62,7 @@ func tryFile(path string) error {
 // before, or a copy that holds all of it; then the retained outcomes go first.
 func (w *committer) heal() bool {
 	if err := w.reopen(); err != nil {
-		w.fail(err, w.store.path, w.log)
+		w.trouble.fail(err, w.store.path, w.log)
 		return false
 	}
 	for len(w.retained) > 0 {
@@ -72,7 +72,7 @@ func (w *committer) heal() bool {
 		batch := w.retained[:min(len(w.retained), maxBatch)]
 		after, err := w.store.append(w.tree, batch)
 		if err != nil {
-			w.fail(err, w.store.path, w.log)
+			w.trouble.fail(err, w.store.path, w.log)
 			return false
 		}
 		w.tree = after
@@ -82,8 +82,8 @@ func (w *committer) heal() bool {
 		}
 	}
 	w.retained = nil
-	w.stats.retained.Store(0)
-	w.broken.Store(nil)
+	w.life.stats.retained.Store(0)
+	w.trouble.broken.Store(nil)
 	w.log.Info("audit trail can be written again")
 	return true
 }
@@ -108,15 +108,15 @@ func (w *committer) reopen() error {
 
 // adopt goes on with a store opened anew.
 func (w *committer) adopt(fresh *store) error {
-	if _, err := fresh.markOpen(context.Background()); err != nil {
+	if _, err := fresh.stampAsOpen(context.Background()); err != nil {
 		return err
 	}
-	c, err := startCheckpointer(fresh.path, w.log)
+	c, err := startMover(fresh.path, w.log)
 	if err != nil {
 		return err
 	}
-	w.checkpointer.stop()
-	w.checkpointer = c
+	w.moved.mover.stop()
+	w.moved.mover = c
 	w.projecting.projector.reset() // before its connection goes
 	_ = w.store.close()            // it holds a file that is not the trail any more
 	w.store = fresh
@@ -148,15 +148,15 @@ func (w *committer) resync() error {
 		return err
 	}
 	written := make(map[uuid.UUID]bool)
-	var ghosts []uuid.UUID
+	var refused []uuid.UUID
 	err = w.store.each(w.tree.Size, func(e *audit.Encoded) error {
 		switch e.Type {
 		case audit.TypeIntent:
-			w.open[e.Exchange] = e.Seq
-			ghosts = append(ghosts, e.Exchange)
+			w.opened.open[e.Exchange] = e.Seq
+			refused = append(refused, e.Exchange)
 		case audit.TypeOutcome:
 			written[e.Exchange] = true
-			delete(w.open, e.Exchange)
+			delete(w.opened.open, e.Exchange)
 		}
 		return nil
 	})
@@ -170,7 +170,7 @@ func (w *committer) resync() error {
 	w.tree = t
 	w.projecting.projector.reset()
 	w.retained = withoutWritten(w.retained, written, w.pools)
-	for _, id := range ghosts {
+	for _, id := range refused {
 		if !written[id] {
 			w.abandon(id)
 		}
@@ -180,13 +180,13 @@ func (w *committer) resync() error {
 
 // withoutWritten is list without the outcomes of the exchanges that are written.
 func withoutWritten(list []*entry, written map[uuid.UUID]bool, p *pools) []*entry {
-	kept := list[:0]
+	rest := list[:0]
 	for _, e := range list {
 		if written[e.events[0].Exchange] {
 			p.release(e)
 			continue
 		}
-		kept = append(kept, e)
+		rest = append(rest, e)
 	}
-	return kept
+	return rest
 }

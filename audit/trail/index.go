@@ -186,7 +186,7 @@ func (p *projector) markPush(ctx context.Context, s *store, push push) error {
 	x := &p.index
 	switch {
 	case x.of(push.intentSeq).holds(push.intentSeq):
-		x.of(push.intentSeq).mark(push.intentSeq, details)
+		x.of(push.intentSeq).addMarks(push.intentSeq, details)
 		return nil
 	case push.intentSeq > x.end:
 		return nil

@@ -17,10 +17,10 @@ import (
 const liveSuffix = "-live-"
 
 // instanceNames can be names of files. An exchange of any other instance counts
-// as one of a dead one.
+// as one of an instance that is gone.
 var instanceNames = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,150}$`)
 
-// announce locks this instance's file and removes those of the dead. The caller
+// announce locks this instance's file and removes those of instances that are gone. The caller
 // holds the writer's lock, so that no other file is being made.
 func announce(path, instance string) (*fileLock, error) {
 	old, _ := filepath.Glob(path + liveSuffix + "*") // without a match there is nothing to remove
@@ -41,7 +41,7 @@ func lives(path, instance string) bool {
 		return false
 	}
 	locked, err := isLocked(path + liveSuffix + instance)
-	return locked || err != nil // who cannot be asked is not declared dead
+	return locked || err != nil // what cannot be asked counts as alive
 }
 
 // anyLives says whether some instance can, also while no process writes.
@@ -64,37 +64,37 @@ func instanceOf(payload []byte) string {
 	return in.Instance
 }
 
-// dead lists what instances have left open that live no more, and takes it out of
+// orphans lists what instances have left open that live no more, and takes it out of
 // theirs.
-func (o *opened) dead(path string) []uuid.UUID {
+func (o *opened) orphans(path string) []uuid.UUID {
 	alive := map[string]bool{o.own: o.own != ""}
-	var dead []uuid.UUID
+	var orphans []uuid.UUID
 	for id, instance := range o.theirs {
 		if _, asked := alive[instance]; !asked {
 			alive[instance] = lives(path, instance)
 		}
 		if !alive[instance] {
-			dead = append(dead, id)
+			orphans = append(orphans, id)
 			delete(o.theirs, id)
 		}
 	}
-	return dead
+	return orphans
 }
 
-// mourn closes what the dead have left open.
-func (w *committer) mourn() {
-	if len(w.theirs) == 0 {
+// endOrphans closes what processes that are gone have left open.
+func (w *committer) endOrphans() {
+	if len(w.opened.theirs) == 0 {
 		return
 	}
-	dead := w.dead(w.store.path)
-	for _, id := range dead {
+	orphans := w.opened.orphans(w.store.path)
+	for _, id := range orphans {
 		e := w.pools.entry()
 		e.outcome(id, w.now(), &audit.Outcome{
 			Outcome: audit.OutcomeInterrupted, BytesSent: -1, BytesReceived: -1, Error: "the process ended before the exchange did",
 		})
 		w.queue.push(e)
 	}
-	if len(dead) > 0 {
-		w.log.Warn("closed exchanges that a process left open when it ended", "exchanges", len(dead))
+	if len(orphans) > 0 {
+		w.log.Warn("closed exchanges that a process left open when it ended", "exchanges", len(orphans))
 	}
 }

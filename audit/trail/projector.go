@@ -106,7 +106,7 @@ func (g *projecting) turn(s *store, head int64, quiet, closing bool) (lag int64)
 	p := &g.projector
 	if lag = head - p.cursor; lag == 0 {
 		g.at = time.Time{}
-		g.old(s)
+		g.upgrade(s)
 		return 0
 	}
 	now := time.Now()
@@ -125,13 +125,13 @@ func (g *projecting) turn(s *store, head int64, quiet, closing bool) (lag int64)
 	if err := p.run(s, head, g.pools); err != nil {
 		g.failed(err)
 	} else if quiet {
-		g.old(s)
+		g.upgrade(s)
 	}
 	return head - p.cursor
 }
 
-// old goes on with what a trail of an older program lacks, when nobody waits.
-func (g *projecting) old(s *store) {
+// upgrade goes on with what a trail of an older program lacks, when nobody waits.
+func (g *projecting) upgrade(s *store) {
 	g.step(s, func(p *projector) bool { return p.index.behind }, (*projector).sealNext)
 	g.step(s, func(p *projector) bool { return p.bare != 0 }, (*projector).fillNext)
 }

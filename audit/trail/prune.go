@@ -124,14 +124,14 @@ func (p *pruning) step(w *committer) (bool, error) {
 				return err
 			}
 		}
-		return unbare(context.Background(), w.store.conn)
+		return lowerBare(context.Background(), w.store.conn)
 	})
 	if err != nil {
 		return true, err
 	}
 	p.after = pairs[len(pairs)-1][0]
 	p.pruned.Exchanges += uint64(len(pairs))
-	w.unsynced += len(pairs) * 512
+	w.moved.unsynced += len(pairs) * 512
 	return false, nil
 }
 

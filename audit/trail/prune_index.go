@@ -34,15 +34,15 @@ func (p *pruning) tidy(w *committer) (done bool, err error) {
 	if err := w.projecting.projector.load(w.store); err != nil {
 		return true, err
 	}
-	found, err := p.tidySegment(w)
-	if err != nil || found {
+	more, err := p.tidySegment(w)
+	if err != nil || more {
 		return err != nil, err
 	}
 	return p.tidyKinds(w)
 }
 
-// tidySegment looks at the next segment.
-func (p *pruning) tidySegment(w *committer) (found bool, err error) {
+// tidySegment looks at the next segment, if there is one more.
+func (p *pruning) tidySegment(w *committer) (more bool, err error) {
 	ctx, t := context.Background(), &p.tidying
 	var first, last, n, left int64
 	err = w.store.conn.QueryRowContext(ctx, `SELECT id, first_seq, last_seq, exchanges, (SELECT count(*) FROM exchanges WHERE seq BETWEEN first_seq AND last_seq)

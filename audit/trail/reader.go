@@ -142,9 +142,9 @@ func eventsAt(ctx context.Context, r *Reader, f audit.EventFilter, n int) ([]*au
 // exchange's, or ErrNotFound.
 func (r *Reader) Last(ctx context.Context, types ...string) (audit.EventRow, error) {
 	var newest *audit.Encoded
-	for _, kind := range types {
+	for _, typ := range types {
 		query := selectEvents + " WHERE type NOT IN ('intent', 'outcome') AND type = ? ORDER BY seq DESC LIMIT 1"
-		err := eachEvent(ctx, r.db, query, []any{kind}, func(e *audit.Encoded) error {
+		err := eachEvent(ctx, r.db, query, []any{typ}, func(e *audit.Encoded) error {
 			if newest == nil || e.Seq > newest.Seq {
 				newest = e
 			}

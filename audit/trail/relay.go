@@ -35,7 +35,7 @@ type (
 	}
 	relayEvent struct {
 		ID, Exchange [16]byte
-		Kind         string
+		Kind         string // its type: the other process knows it by this name
 		At, Version  int64
 		Payload      []byte
 	}
@@ -45,7 +45,7 @@ type (
 type relay struct {
 	trail    *Writer
 	dial     func(context.Context) (io.ReadWriteCloser, error)
-	retained []*entry // claimed and not on record yet, oldest first
+	retained []*entry // claimed and not committed yet, oldest first
 	conn     io.ReadWriteCloser
 	to       *gob.Encoder
 	from     *gob.Decoder
@@ -117,7 +117,7 @@ func (r *relay) run() {
 		default:
 			timer.Reset(lookEvery) // to hear whether another process writes now
 		}
-		r.trail.committer().stats.retained.Store(int64(len(r.retained)))
+		r.trail.committer().life.stats.retained.Store(int64(len(r.retained)))
 	}
 }
 
@@ -232,7 +232,7 @@ func (r *relay) pack(e *entry) relayEntry {
 	return sent
 }
 
-// settle answers e's caller, or keeps an outcome that is not on record.
+// settle answers e's caller, or keeps an outcome that is not committed.
 func (r *relay) settle(e *entry, err error) {
 	if e.waiter == nil {
 		if err != nil {
@@ -243,7 +243,7 @@ func (r *relay) settle(e *entry, err error) {
 		return
 	}
 	heard := e.waiter.answer(err)
-	// An intent whose caller sends nothing may be on record all the same.
+	// An intent whose caller sends nothing may be committed all the same.
 	if e.n == 1 && e.events[0].Type == audit.TypeIntent && (err != nil || !heard) {
 		r.retained = append(r.retained, r.trail.committer().abandoned(e.events[0].Exchange))
 	}

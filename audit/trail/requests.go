@@ -124,8 +124,8 @@ func (r *bareRow) fill(p *projector) error {
 	return err
 }
 
-// unbare keeps bare an exchange that is there when some were removed.
-func unbare(ctx context.Context, conn execQuerier) error {
+// lowerBare has bare name an exchange that is still there when some were removed.
+func lowerBare(ctx context.Context, conn execQuerier) error {
 	_, err := conn.ExecContext(ctx, "UPDATE projection SET bare = coalesce((SELECT max(seq) FROM exchanges WHERE seq <= bare), 0) WHERE bare > 0")
 	return err
 }

@@ -63,8 +63,8 @@ func (s *segment) end(seq int64, outcome []byte) error {
 	return audit.OutcomeTerms(outcome, func(t audit.Term) { s.put(t, row) })
 }
 
-// mark takes what else an exchange added before can be found by.
-func (s *segment) mark(seq int64, details map[string]any) {
+// addMarks takes the marks that an event beside an exchange added before tells.
+func (s *segment) addMarks(seq int64, details map[string]any) {
 	if row, ok := rowOf(s.seqs, seq); ok {
 		audit.MarkTerms(details, func(t audit.Term) { s.put(t, row) })
 	}
@@ -156,7 +156,7 @@ func readPushes(ctx context.Context, q querier, s *segment, pushes map[int64]uui
 			if err != nil {
 				return atEvent(e.Seq, err)
 			}
-			s.mark(seq, details)
+			s.addMarks(seq, details)
 			return nil
 		})
 		if err != nil {

@@ -138,9 +138,9 @@ type storedPair struct {
 func (r *storedPair) scan(rows *sql.Rows) error {
 	var inID, inEx, outID, outEx []byte
 	var outSeq, outAt, outVersion sql.NullInt64
-	var outKind sql.NullString
+	var outType sql.NullString
 	err := rows.Scan(&r.in.Seq, &inID, &inEx, &r.in.Type, &r.in.At, &r.in.Version, &r.in.Payload,
-		&outSeq, &outID, &outEx, &outKind, &outAt, &outVersion, &r.out.Payload)
+		&outSeq, &outID, &outEx, &outType, &outAt, &outVersion, &r.out.Payload)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ func newCommitter(ctx context.Context, c Config, q *queue, p *pools, before *com
 		projecting: projecting{pools: p, log: c.Log}, life: life{done: make(chan struct{})},
 	}
 	if before != nil {
-		w.own = c.Instance
+		w.opened.own = c.Instance
 	}
 	if err := (&starting{w}).run(ctx, c, logged); err != nil {
 		return nil, errors.Join(err, s.close())
@@ -41,7 +41,7 @@ func (w *starting) run(ctx context.Context, c Config, logged bool) error {
 	if err := sqlite.MigrateConn(ctx, w.store.conn, migrations()); err != nil {
 		return err
 	}
-	lost, err := w.mark(ctx, logged)
+	lost, err := w.stamp(ctx, logged)
 	if err != nil {
 		return err
 	}
@@ -68,8 +68,8 @@ func (w *starting) run(ctx context.Context, c Config, logged bool) error {
 	if err := w.recover(lost); err != nil {
 		return err
 	}
-	w.stats.events.Store(w.tree.Size)
-	w.checkpointer, err = startCheckpointer(w.store.path, w.log)
+	w.life.stats.events.Store(w.tree.Size)
+	w.moved.mover, err = startMover(w.store.path, w.log)
 	return err
 }
 
@@ -134,9 +134,9 @@ func (w *starting) loadOpen(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("event %d: %w", seq, err)
 		}
-		w.open[key] = seq
-		if instance := instanceOf(payload); instance != "" && (instance == w.own || lives(w.store.path, instance)) {
-			w.theirs[key] = instance
+		w.opened.open[key] = seq
+		if instance := instanceOf(payload); instance != "" && (instance == w.opened.own || lives(w.store.path, instance)) {
+			w.opened.theirs[key] = instance
 		}
 	}
 	return rows.Err()
@@ -146,8 +146,8 @@ func (w *starting) loadOpen(ctx context.Context) error {
 // else will end.
 func (w *committer) interruptOpen(why string) (int, error) {
 	var batch []*entry
-	for id := range w.open {
-		if w.theirs[id] != "" {
+	for id := range w.opened.open {
+		if w.opened.theirs[id] != "" {
 			continue
 		}
 		e := w.pools.entry()
@@ -171,14 +171,14 @@ func (w *committer) interruptOpen(why string) (int, error) {
 }
 
 // recordStart commits an event before the committer runs.
-func (w *starting) recordStart(kind string, values map[string]any) error {
+func (w *starting) recordStart(typ string, values map[string]any) error {
 	payload, err := audit.EncodeMap(values)
 	if err != nil {
 		return err
 	}
 	e := w.pools.entry()
 	e.n = 1
-	e.events[0].Fill(kind, audit.NewID(), uuid.Nil, w.now())
+	e.events[0].Fill(typ, audit.NewID(), uuid.Nil, w.now())
 	e.events[0].Payload = append(e.events[0].Payload[:0], payload...)
 	after, err := w.store.append(w.tree, []*entry{e})
 	if err != nil {
@@ -192,22 +192,22 @@ func (w *starting) recordStart(kind string, values map[string]any) error {
 // close ends what is still open and closes the store; run has returned.
 func (w *committer) close() error {
 	var err error
-	if w.broken.Load() == nil && !w.abort.Load() && !w.leaving.Load() {
-		w.dead(w.store.path) // is nobody's any more
+	if w.trouble.broken.Load() == nil && !w.life.abort.Load() && !w.life.leaving.Load() {
+		w.opened.orphans(w.store.path) // are nobody's any more
 		_, err = w.interruptOpen("the process was stopped before the exchange ended")
 	}
-	if err == nil && w.broken.Load() == nil {
+	if err == nil && w.trouble.broken.Load() == nil {
 		if w.signer != nil {
 			w.signer.sign(w.store, &w.tree, true)
 		}
-		err = writeMark(context.Background(), w.store.conn, markClosed)
+		err = writeStamp(context.Background(), w.store.conn, stampClosed)
 	}
 	w.projecting.projector.reset()
-	if w.checkpointer != nil {
-		err = errors.Join(err, w.checkpointer.close())
+	if w.moved.mover != nil {
+		err = errors.Join(err, w.moved.mover.close())
 	}
-	_, checkpointErr := w.store.checkpoint("TRUNCATE")
-	return errors.Join(err, checkpointErr, w.store.close())
+	_, moveErr := w.store.moveLog("TRUNCATE")
+	return errors.Join(err, moveErr, w.store.close())
 }
 
 // Rebuild makes the projection anew from the events of a trail that no process

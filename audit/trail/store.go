@@ -259,17 +259,17 @@ func (s *store) probeWrite() error {
 	})
 }
 
-// checkpoint moves what it can from the write-ahead log into the database and
+// moveLog moves what it can from the write-ahead log into the database and
 // returns how many pages the log holds.
-func (s *store) checkpoint(mode string) (pages int, err error) {
-	return checkpoint(s.conn, mode)
+func (s *store) moveLog(mode string) (pages int, err error) {
+	return moveLog(s.conn, mode)
 }
 
 type rowQuerier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-func checkpoint(q rowQuerier, mode string) (pages int, err error) {
+func moveLog(q rowQuerier, mode string) (pages int, err error) {
 	var busy, done int
 	err = q.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint("+mode+")").Scan(&busy, &pages, &done)
 	return pages, err

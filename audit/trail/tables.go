@@ -57,8 +57,8 @@ func (t *Tables) create(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	marks := strings.TrimSuffix(strings.Repeat("?, ", len(columns)), ", ")
-	if t.exchanges, err = sqlite.Prepare(t.conn, "INSERT INTO exchanges VALUES ("+marks+")", len(columns)); err != nil {
+	holes := strings.TrimSuffix(strings.Repeat("?, ", len(columns)), ", ")
+	if t.exchanges, err = sqlite.Prepare(t.conn, "INSERT INTO exchanges VALUES ("+holes+")", len(columns)); err != nil {
 		return err
 	}
 	t.events, err = sqlite.Prepare(t.conn, "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", 6)

@@ -30,7 +30,7 @@ var errEnough = errors.New("enough problems")
 type verifier struct {
 	findings
 	witnesses
-	place
+	file fileState
 
 	options  audit.VerifyOptions
 	report   audit.Report
@@ -42,7 +42,7 @@ type verifier struct {
 	open     map[uuid.UUID]*begun
 	rows     *projectionWalk
 	removed  *removedWalk
-	beside   []*beside
+	parallel []*parallel
 	scratch  struct { // what was decoded last, to be used again
 		intent  audit.Intent
 		outcome audit.Outcome
@@ -51,16 +51,16 @@ type verifier struct {
 
 // witnesses are who has signed the trail, and for what.
 type witnesses struct {
-	logs     []log         // who signs, one after another; more than one after a restore
+	logs     []logIdentity // who signs, one after another; more than one after a restore
 	given    int           // the one among them whose key was given
 	expected []expectation // checkpoints not reached yet, by size
 	outside  int64         // the size of the one kept elsewhere
 	unstored bool          // the one kept elsewhere is not among those of the trail
 }
 
-// place is what the file and what stands beside it say of the trail.
-type place struct {
-	mark    int64 // what the database says it is
+// fileState is what the file and what stands beside it say of the trail.
+type fileState struct {
+	stamp   int64 // what the database says it is
 	logged  bool  // a write-ahead log is beside it
 	running bool  // a process writes it
 	ending  bool  // a process lives that ends what it has begun, whoever writes
@@ -95,19 +95,19 @@ func (r *Reader) VerifyWith(ctx context.Context, o audit.VerifyOptions) (audit.R
 		return audit.Report{}, fmt.Errorf("verify: %w", err)
 	}
 	v := &verifier{
-		place:   place{running: running, ending: anyLives(r.path), logged: hasLog(r.path)},
+		file:    fileState{running: running, ending: anyLives(r.path), logged: hasLog(r.path)},
 		options: o, open: make(map[uuid.UUID]*begun), stored: make(map[string]uint64), report: audit.Report{Continued: []audit.Continued{}},
 	}
 	for _, part := range []verification{verifySegments, verifyFile} {
-		b := verifyBeside(ctx, r, part)
+		b := verifyParallel(ctx, r, part)
 		defer b.stop()
-		v.beside = append(v.beside, b)
+		v.parallel = append(v.parallel, b)
 	}
 	err = r.snapshot(ctx, func(s *snapshot) error { return v.run(ctx, s) })
 	if errors.Is(err, errEnough) {
 		err = nil
 	}
-	v.logged = v.logged || hasLog(r.path) // a process may have started meanwhile
+	v.file.logged = v.file.logged || hasLog(r.path) // a process may have started meanwhile
 	v.conclude(err)
 	if v.report.Events > 0 {
 		at := audit.FromMicros(v.last)
@@ -123,13 +123,13 @@ func (r *Reader) VerifyWith(ctx context.Context, o audit.VerifyOptions) (audit.R
 func (v *verifier) conclude(err error) {
 	r := &v.report
 	r.Problems = append([]string{}, v.problems...)
-	missing := v.mark == markOpen && !v.running && !v.logged
+	missing := v.file.stamp == stampOpen && !v.file.running && !v.file.logged
 	switch {
 	case err != nil || len(r.Problems) > 0:
 		r.State = audit.StateDamaged
 	case missing:
 		r.State = audit.StateIncomplete
-	case v.mark == markOpen && !v.running, v.mark == markCopied && r.Live > 0:
+	case v.file.stamp == stampOpen && !v.file.running, v.file.stamp == stampCopied && r.Live > 0:
 		r.State = audit.StateOpen
 	default:
 		r.State, r.OK = audit.StateWhole, true
@@ -145,7 +145,7 @@ func (v *verifier) conclude(err error) {
 func (v *verifier) run(ctx context.Context, s *snapshot) error {
 	v.snapshot = s
 	var err error
-	if v.mark, err = readMark(ctx, s.conn); err != nil {
+	if v.file.stamp, err = readStamp(ctx, s.conn); err != nil {
 		return fmt.Errorf("verify: %w", err)
 	}
 	if err := v.expect(ctx); err != nil {
@@ -161,7 +161,7 @@ func (v *verifier) run(ctx context.Context, s *snapshot) error {
 		return err
 	}
 	v.report.Exchanges += uint64(len(v.open))
-	if v.running || v.ending || v.mark == markOpen || v.mark == markCopied || v.mark == markArchive {
+	if v.file.running || v.file.ending || v.file.stamp == stampOpen || v.file.stamp == stampCopied || v.file.stamp == stampArchive {
 		v.report.Live = uint64(len(v.open))
 		return v.verifyRest(ctx)
 	}
@@ -177,7 +177,7 @@ func (v *verifier) verifyRest(ctx context.Context) error {
 	if err := v.verifyDocuments(ctx); err != nil {
 		return err
 	}
-	for _, b := range v.beside {
+	for _, b := range v.parallel {
 		found, err := b.wait()
 		for _, problem := range found {
 			if err := v.problem("%s", problem); err != nil {

@@ -81,7 +81,7 @@ func (v *verifier) expectOutside() error {
 }
 
 // openOutside finds the log that has signed the checkpoint kept elsewhere.
-func (v *verifier) openOutside() (c audit.Checkpoint, signer log, err error) {
+func (v *verifier) openOutside() (c audit.Checkpoint, signer logIdentity, err error) {
 	for _, signer = range v.logs {
 		if c, err = audit.OpenCheckpoint(v.options.Checkpoint, signer.key); err == nil {
 			return c, signer, nil
@@ -112,7 +112,7 @@ func (v *verifier) compare(last *audit.Encoded) error {
 // compareRest names the checkpoints beyond the last event, and one that was
 // signed and is gone.
 func (v *verifier) compareRest() error {
-	if v.mark == markArchive && v.report.Checkpoint < v.report.Events {
+	if v.file.stamp == stampArchive && v.report.Checkpoint < v.report.Events {
 		err := v.problem("checkpoint of event %d is missing: an archive ends with one", v.report.Events)
 		if err != nil {
 			return err

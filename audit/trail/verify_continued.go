@@ -10,8 +10,8 @@ import (
 	"sallyport/audit"
 )
 
-// log is an identity that signs a stretch of the trail.
-type log struct {
+// logIdentity is an identity that signs a stretch of the trail.
+type logIdentity struct {
 	name, key string
 	until     int64 // the last event that it may sign for
 }
@@ -58,7 +58,7 @@ func (v *verifier) loadLogs(ctx context.Context) error {
 			return fmt.Errorf("event %d: it continues %s, and the log before it is %s with another key or name", e.Seq, c.wasLog, last.log)
 		}
 		last = c
-		v.logs = append(v.logs, log{name: c.wasLog, key: c.wasKey, until: int64(e.Seq) - 1})
+		v.logs = append(v.logs, logIdentity{name: c.wasLog, key: c.wasKey, until: int64(e.Seq) - 1})
 		key = c.key
 		v.report.Continued = append(v.report.Continued, audit.Continued{Event: e.Seq, Log: c.log, WasLog: c.wasLog})
 		return nil
@@ -66,7 +66,7 @@ func (v *verifier) loadLogs(ctx context.Context) error {
 	if err != nil {
 		return v.unreadable(err)
 	}
-	v.logs = append(v.logs, log{name: last.log, key: key, until: math.MaxInt64})
+	v.logs = append(v.logs, logIdentity{name: last.log, key: key, until: math.MaxInt64})
 	return v.findGiven()
 }
 
@@ -97,7 +97,7 @@ func (v *verifier) vouch() {
 }
 
 // logAt is the log that may sign for a tree of this size.
-func (v *verifier) logAt(size int64) (log, int) {
+func (v *verifier) logAt(size int64) (logIdentity, int) {
 	for i, l := range v.logs {
 		if size <= l.until {
 			return l, i

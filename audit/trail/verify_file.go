@@ -16,8 +16,8 @@ type fileCheck struct {
 // verifyFile looks for what no row tells: an index that does not lead to its rows, so
 // that a query misses them, and a value of another type than its column's, which no
 // comparison finds.
-func verifyFile(ctx context.Context, s *snapshot, found *findings) error {
-	v := &fileCheck{found, s.conn}
+func verifyFile(ctx context.Context, s *snapshot, into *findings) error {
+	v := &fileCheck{into, s.conn}
 	err := scan(ctx, v.conn, "file", fmt.Sprintf("PRAGMA integrity_check(%d)", maxProblems), func(rows *sql.Rows) error {
 		var text string
 		if err := rows.Scan(&text); err != nil || text == "ok" {
@@ -45,11 +45,11 @@ func verifyFile(ctx context.Context, s *snapshot, found *findings) error {
 func (v *fileCheck) verifyTypes(ctx context.Context, table string) error {
 	var columns []string
 	err := scan(ctx, v.conn, "schema", "SELECT name, lower(type) FROM pragma_table_info("+literal(table)+")", func(rows *sql.Rows) error {
-		var name, kind string
-		if err := rows.Scan(&name, &kind); err != nil {
+		var name, typ string
+		if err := rows.Scan(&name, &typ); err != nil {
 			return err
 		}
-		columns = append(columns, fmt.Sprintf("typeof(%s) NOT IN ('null', %s)", identifier(name), literal(kind)))
+		columns = append(columns, fmt.Sprintf("typeof(%s) NOT IN ('null', %s)", identifier(name), literal(typ)))
 		return nil
 	})
 	if err != nil || len(columns) == 0 {

@@ -11,39 +11,39 @@ import (
 	"sallyport/audit"
 )
 
-// beside is a part of a verification on another connection, and so on another core,
+// parallel is a part of a verification on another connection, and so on another core,
 // that has to agree with nothing but the events of its own snapshot.
-type beside struct {
-	found  findings
-	cancel context.CancelFunc
-	done   chan struct{}
-	err    error
+type parallel struct {
+	findings findings
+	cancel   context.CancelFunc
+	done     chan struct{}
+	err      error
 }
 
 // verification is such a part.
-type verification func(ctx context.Context, s *snapshot, found *findings) error
+type verification func(ctx context.Context, s *snapshot, into *findings) error
 
-func verifyBeside(ctx context.Context, r *Reader, part verification) *beside {
-	b := &beside{done: make(chan struct{})}
+func verifyParallel(ctx context.Context, r *Reader, part verification) *parallel {
+	b := &parallel{done: make(chan struct{})}
 	ctx, b.cancel = context.WithCancel(ctx)
 	go func() {
 		defer close(b.done)
-		b.err = r.snapshot(ctx, func(s *snapshot) error { return part(ctx, s, &b.found) })
+		b.err = r.snapshot(ctx, func(s *snapshot) error { return part(ctx, s, &b.findings) })
 	}()
 	return b
 }
 
 // wait returns what was found.
-func (b *beside) wait() ([]string, error) {
+func (b *parallel) wait() ([]string, error) {
 	<-b.done
 	if errors.Is(b.err, errEnough) {
-		return b.found.problems, nil
+		return b.findings.problems, nil
 	}
-	return b.found.problems, b.err
+	return b.findings.problems, b.err
 }
 
 // stop ends it, whether anybody has waited or not.
-func (b *beside) stop() {
+func (b *parallel) stop() {
 	b.cancel()
 	<-b.done
 }
@@ -57,8 +57,8 @@ type segmentCheck struct {
 
 // verifySegments makes every segment anew and compares it with the one that is
 // there, so that queries which go by it miss nothing.
-func verifySegments(ctx context.Context, s *snapshot, found *findings) error {
-	v := &segmentCheck{findings: found, snapshot: s}
+func verifySegments(ctx context.Context, s *snapshot, into *findings) error {
+	v := &segmentCheck{findings: into, snapshot: s}
 	if v.snapshot.sealed < 0 {
 		return nil
 	}

@@ -52,7 +52,7 @@ func (s *watch) run() {
 
 func (s *watch) look(now time.Time) {
 	w := s.trail.committer()
-	since := w.busySince.Load()
+	since := w.life.busySince.Load()
 	if since == 0 || now.UnixNano()-since < int64(stuckAfter) {
 		if s.stuck.Swap(nil) != nil {
 			w.log.Info("audit trail's writer goes on")
@@ -68,13 +68,13 @@ func (s *watch) look(now time.Time) {
 // lookAround notices the loss of the files when nothing is written, and what no
 // write shows.
 func (w *committer) lookAround(now time.Time) {
-	if w.broken.Load() != nil || now.Before(w.due.look) {
+	if w.trouble.broken.Load() != nil || now.Before(w.due.look) {
 		return
 	}
 	w.due.look = now.Add(lookEvery)
 	if err := w.store.usable(); err != nil {
-		w.fail(err, w.store.path, w.log)
+		w.trouble.fail(err, w.store.path, w.log)
 		return
 	}
-	w.mourn()
+	w.endOrphans()
 }

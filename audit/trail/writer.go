@@ -156,9 +156,9 @@ func (t *Writer) Close(ctx context.Context) error {
 	}
 	w := t.committer()
 	select {
-	case <-w.done:
+	case <-w.life.done:
 	case <-ctx.Done():
-		w.abort.Store(true)
+		w.life.abort.Store(true)
 		t.queue.signal()
 		// The committer may hang in the file system: its store stays open, and
 		// the next start closes what it leaves.
@@ -232,13 +232,13 @@ func (t *Writer) ready(ctx context.Context) error {
 
 // writable says why nothing can be committed now, nil if it can.
 func (t *Writer) writable() error {
-	if err := t.committer().broken.Load(); err != nil {
+	if err := t.committer().trouble.broken.Load(); err != nil {
 		return *err
 	}
 	if err := t.watch.stuck.Load(); err != nil {
 		return *err
 	}
-	if _, outcomes := t.queue.lengths(); outcomes+int(t.committer().stats.retained.Load()) >= maxBacklog {
+	if _, outcomes := t.queue.lengths(); outcomes+int(t.committer().life.stats.retained.Load()) >= maxBacklog {
 		return errBacklog
 	}
 	return nil
@@ -288,7 +288,7 @@ func (t *Writer) PublicKey() string {
 // Stats describes the work since Open.
 func (t *Writer) Stats() audit.Stats {
 	waiting, outcomes := t.queue.lengths()
-	s := &t.committer().stats
+	s := &t.committer().life.stats
 	retained := int(s.retained.Load())
 	return audit.Stats{
 		Queue:      waiting + outcomes + retained,

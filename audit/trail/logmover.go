@@ -8,24 +8,24 @@ import (
 	"sallyport/internal/sqlite"
 )
 
-// checkpointer moves the write-ahead log into the database on a connection and
-// a goroutine of its own: a checkpoint syncs the disk, which can take seconds
+// mover moves the write-ahead log into the database (SQLite calls that a checkpoint, which here is a
+// signed head of the tree) on a connection and a goroutine of its own: to move it syncs the disk, which can take seconds
 // on a busy one, and callers must not wait for that.
-type checkpointer struct {
+type mover struct {
 	due   chan struct{}
 	done  chan error
-	pages atomic.Int64 // in the log, as of the last checkpoint
+	pages atomic.Int64 // in the log, as it was left the last time
 }
 
-func startCheckpointer(path string, log *slog.Logger) (*checkpointer, error) {
+func startMover(path string, log *slog.Logger) (*mover, error) {
 	db, err := sqlite.Open(path, sqlite.Options{Synchronous: sqlite.Normal, CacheKiB: 64, Connections: 1, ManualCheckpoint: true})
 	if err != nil {
 		return nil, err
 	}
-	c := &checkpointer{due: make(chan struct{}, 1), done: make(chan error, 1)}
+	c := &mover{due: make(chan struct{}, 1), done: make(chan error, 1)}
 	go func() {
 		for range c.due {
-			pages, err := checkpoint(db, "PASSIVE")
+			pages, err := moveLog(db, "PASSIVE")
 			if err != nil {
 				log.Warn("audit trail: checkpoint of the write-ahead log", "error", err)
 				continue
@@ -37,8 +37,8 @@ func startCheckpointer(path string, log *slog.Logger) (*checkpointer, error) {
 	return c, nil
 }
 
-// poke asks for a checkpoint unless one is due already.
-func (c *checkpointer) poke() {
+// poke asks that the log be moved unless that is due already.
+func (c *mover) poke() {
 	select {
 	case c.due <- struct{}{}:
 	default:
@@ -46,10 +46,10 @@ func (c *checkpointer) poke() {
 }
 
 // stop ends the goroutine without waiting for it.
-func (c *checkpointer) stop() { close(c.due) }
+func (c *mover) stop() { close(c.due) }
 
 // close ends the goroutine and waits for it.
-func (c *checkpointer) close() error {
+func (c *mover) close() error {
 	c.stop()
 	return errors.Join(<-c.done)
 }
