@@ -64,7 +64,7 @@ agent.json. The key exists nowhere else.`,
 	flags.StringVar(&r.Policy, "policy", "", "policy that the agent is under (required)")
 	flags.StringVar(&r.Owner, "owner", "", "who answers for it: person:NAME or team:NAME (required)")
 	flags.StringVar(&r.Name, "name", "", "name for people (default the policy and a random part)")
-	flags.DurationVar(&ttl, "ttl", defaultTTL, "lifetime of the agent and its certificate")
+	spanVar(cmd, &ttl, "ttl", defaultTTL, "lifetime of the agent and its certificate, as 8h or 7d")
 	flags.StringVar(&out, "out", "", "identity folder to write (default ./NAME)")
 	flags.BoolVar(&force, "force", false, "replace an identity that the folder already holds")
 	require(cmd, "policy", "owner")
@@ -125,7 +125,7 @@ that reads the folder connects anew by itself, and whoever holds a copy of the o
 			return renewAgent(cmd.Context(), a, admin.RenewRequest{ID: args[0], TTL: admin.Duration(ttl)}, out, replace)
 		},
 	}
-	cmd.Flags().DurationVar(&ttl, "ttl", defaultTTL, "lifetime from now on")
+	spanVar(cmd, &ttl, "ttl", defaultTTL, "lifetime from now on, as 8h or 7d")
 	cmd.Flags().StringVar(&out, "out", "", "identity folder to write (required)")
 	cmd.Flags().BoolVar(&replace, "replace", false, "revoke the agent's earlier certificates and cut what was opened with them")
 	require(cmd, "out")
@@ -198,7 +198,7 @@ func printEnrolment(a *app, e admin.Enrolment, folder *identityFolder, done stri
 		"id", agent.ID.String(),
 		"policy", agent.Policy,
 		"owner", agent.Owner,
-		"expires", moment(agent.ExpiresAt),
+		"expires", a.moment(agent.ExpiresAt),
 		"identity", folder.shown,
 	)
 }
@@ -227,7 +227,7 @@ func printAgents(a *app, list []admin.Agent) error {
 	}
 	rows := make([][]string, 0, len(list))
 	for _, g := range list {
-		rows = append(rows, []string{g.ID.String(), g.Name, g.Policy, g.Owner, g.Status, moment(g.ExpiresAt)})
+		rows = append(rows, []string{g.ID.String(), g.Name, g.Policy, g.Owner, g.Status, a.moment(g.ExpiresAt)})
 	}
 	return table(a.stdout, []string{"ID", "NAME", "POLICY", "OWNER", "STATUS", "EXPIRES"}, rows)
 }
@@ -263,9 +263,9 @@ func printAgent(a *app, g admin.AgentDetail) error {
 		"accountable", text(g.Accountable),
 		"status", g.Status,
 		"reason", text(g.Reason),
-		"created", moment(g.CreatedAt),
-		"changed", moment(g.ChangedAt),
-		"expires", moment(g.ExpiresAt),
+		"created", a.moment(g.CreatedAt),
+		"changed", a.moment(g.ChangedAt),
+		"expires", a.moment(g.ExpiresAt),
 		"spiffe id", g.SPIFFEID,
 	)
 	if err != nil || len(g.Certificates) == 0 {
@@ -280,14 +280,11 @@ func printAgent(a *app, g admin.AgentDetail) error {
 		case !a.now().Before(c.NotAfter):
 			state = "expired"
 		}
-		rows = append(rows, []string{strconv.Itoa(c.Generation), c.Serial, moment(c.NotAfter), state})
+		rows = append(rows, []string{strconv.Itoa(c.Generation), c.Serial, a.moment(c.NotAfter), state})
 	}
 	fmt.Fprintln(a.stdout)
 	return table(a.stdout, []string{"CERTIFICATE", "SERIAL", "NOT AFTER", "STATE"}, rows)
 }
-
-// moment is a time as people read it.
-func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 func text(s *string) string {
 	if s == nil {

@@ -95,7 +95,7 @@ and the seq of the last exchange of this one, which -o json has in its last elem
   sallyport audit list --text acme/web --status 403 --before 120437`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			filter, err := f.filter(a.now())
+			filter, err := f.filter(a.here())
 			if err != nil {
 				return err
 			}
@@ -129,7 +129,7 @@ func (f *auditFlags) define(cmd *cobra.Command) {
 		}
 	}
 	flags.IntVar(&f.Status, "status", 0, "only answered with this status, as 403")
-	flags.StringVar(&f.since, "since", "", "only started at this time or later: 2026-01-31T09:00:00Z, or 2h for two hours ago")
+	flags.StringVar(&f.since, "since", "", "only started at this time or later: '2026-01-31 09:00', yesterday, or 2h for two hours ago")
 	flags.StringVar(&f.until, "until", "", "only started before this time, written as for --since")
 }
 
@@ -152,6 +152,7 @@ func (f *auditFlags) defineSearch(cmd *cobra.Command, limit int) {
 	flags.IntVar(&f.Limit, "limit", limit, "at most so many; 0 for all")
 }
 
+// filter reads what was typed; now is in the zone that times are typed in.
 func (f auditFlags) filter(now time.Time) (audit.Filter, error) {
 	filter := f.Filter
 	var err error
@@ -182,22 +183,6 @@ func (f auditFlags) filter(now time.Time) (audit.Filter, error) {
 	return filter, err
 }
 
-// parseMoment reads a time, or a duration as that long ago.
-func parseMoment(flag, s string, now time.Time) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	if ago, err := time.ParseDuration(s); err == nil && ago >= 0 {
-		return now.Add(-ago), nil
-	}
-	for _, layout := range []string{time.RFC3339Nano, time.DateOnly} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, usagef("%s %q is not a time: write 2h for two hours ago, 2026-01-31 or 2026-01-31T09:00:00Z", flag, s)
-}
-
 // streamExchanges prints one array without holding it.
 func streamExchanges(ctx context.Context, a *app, r *trail.Reader, f audit.Filter) error {
 	array := newJSONArray(a.stdout)
@@ -210,13 +195,13 @@ func streamExchanges(ctx context.Context, a *app, r *trail.Reader, f audit.Filte
 func printExchanges(a *app, list []audit.Exchange) error {
 	rows := make([][]string, 0, len(list))
 	for i := range list {
-		rows = append(rows, exchangeRow(&list[i]))
+		rows = append(rows, a.exchangeRow(&list[i]))
 	}
 	return table(a.stdout, []string{"STARTED", "AGENT", "DECISION", "RULE", "REQUEST", "STATUS", "OUTCOME", "ID"}, rows)
 }
 
 // exchangeRow is one exchange as people read it in a list.
-func exchangeRow(x *audit.Exchange) []string {
+func (a *app) exchangeRow(x *audit.Exchange) []string {
 	outcome := x.Outcome.Outcome
 	if !x.Ended {
 		outcome = "open"
@@ -229,7 +214,7 @@ func exchangeRow(x *audit.Exchange) []string {
 		status = strconv.Itoa(x.Outcome.Status)
 	}
 	return []string{
-		moment(x.StartedAt), x.AgentName, x.Decision, x.Rule, requestLine(x), status, outcome, x.ID.String(),
+		a.moment(x.StartedAt), x.AgentName, x.Decision, x.Rule, requestLine(x), status, outcome, x.ID.String(),
 	}
 }
 

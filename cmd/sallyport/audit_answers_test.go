@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -136,7 +137,7 @@ func said(t *testing.T, home, line string) string {
 	t.Helper()
 	var out, complaints bytes.Buffer
 	args := append([]string{"--home", home, "audit"}, strings.Fields(line)...)
-	code := sallyport.Run(t.Context(), args, func(string) string { return "" }, strings.NewReader(""), &out, &complaints)
+	code := sallyport.RunAt(t.Context(), time.Now().UTC(), args, func(string) string { return "" }, strings.NewReader(""), &out, &complaints)
 	if code != 0 {
 		out.WriteString("exit code " + string(rune('0'+code)) + "\n")
 	}

@@ -48,11 +48,11 @@ Events match filters by time, agent, owner, policy and credential; a filter by w
 
 At its end it says on standard error where it got to; --after takes the next export on from there, with
 every record in exactly one of the two. An exchange that is still open is in none until it has ended.`,
-		Example: `  sallyport audit export --format csv --since 24h > trail.csv
+		Example: `  sallyport audit export --format csv --since 1d > trail.csv
   sallyport audit export --format ocsf --after 120437 --out today.jsonl`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			filter, err := f.filter(a.now())
+			filter, err := f.filter(a.here())
 			if err != nil {
 				return err
 			}

@@ -26,14 +26,14 @@ func newAuditPolicyCommand(a *app) *cobra.Command {
 		Long: `Prints the files that were in force at a time, as the trail keeps them: policies, owners, and what
 credentials and settings said, with who put them in force. With --diff, how those of that time differ from them.`,
 		Example: `  sallyport audit policy --at 2026-11-30 --policy operator
-  sallyport audit policy --at 48h --diff 1h`,
+  sallyport audit policy --at 2d --diff 1h`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			from, err := parseMoment("--at", at, a.now())
+			from, err := parseMoment("--at", at, a.here())
 			if err != nil {
 				return err
 			}
-			to, err := parseMoment("--diff", diff, a.now())
+			to, err := parseMoment("--diff", diff, a.here())
 			if err != nil {
 				return err
 			}
@@ -41,14 +41,14 @@ credentials and settings said, with who put them in force. With --diff, how thos
 				return usagef("--at and --diff must be times that have passed: nobody knows what will be in force")
 			}
 			return a.readTrail(func(r *trail.Reader) error {
-				was, err := inForce(cmd.Context(), r, from, policy)
+				was, err := inForce(cmd.Context(), a, r, from, policy)
 				if err != nil {
 					return err
 				}
 				if diff == "" {
 					return printInForce(a, was)
 				}
-				is, err := inForce(cmd.Context(), r, to, policy)
+				is, err := inForce(cmd.Context(), a, r, to, policy)
 				if err != nil {
 					return err
 				}
@@ -57,7 +57,7 @@ credentials and settings said, with who put them in force. With --diff, how thos
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&at, "at", "", "the time: 2026-01-31T09:00:00Z, 2026-01-31, or 2h for two hours ago (required)")
+	flags.StringVar(&at, "at", "", "the time: '2026-01-31 09:00', 2026-01-31, or 2h for two hours ago (required)")
 	flags.StringVar(&diff, "diff", "", "compare with this time, written as for --at")
 	flags.StringVar(&policy, "policy", "", "only this policy's file")
 	require(cmd, "at")
@@ -83,13 +83,13 @@ type configurationThen struct {
 }
 
 // inForce finds the configuration of a time: the last one that was loaded until then.
-func inForce(ctx context.Context, r *trail.Reader, at time.Time, policy string) (*configurationThen, error) {
+func inForce(ctx context.Context, a *app, r *trail.Reader, at time.Time, policy string) (*configurationThen, error) {
 	loaded, err := lastUntil(ctx, r, at, audit.TypeConfigurationLoaded)
 	if err != nil {
 		return nil, err
 	}
 	if loaded == nil {
-		return nil, hint.With(fmt.Errorf("the trail knows of no configuration that was in force at %s", moment(at)), "it begins later; `sallyport audit events --limit 1` says when")
+		return nil, hint.With(fmt.Errorf("the trail knows of no configuration that was in force at %s", a.moment(at)), "it begins later; `sallyport audit events --limit 1` says when")
 	}
 	c := &configurationThen{At: at.UTC(), Since: loaded.At, Seq: loaded.Seq, Loaded: loaded.Payload, Files: []fileThen{}}
 	c.Generation, _ = loaded.Payload["generation"].(int64)
@@ -114,7 +114,7 @@ func inForce(ctx context.Context, r *trail.Reader, at time.Time, policy string) 
 		c.Files = append(c.Files, fileThen{path, hash, string(text)})
 	}
 	if policy != "" && len(c.Files) == 0 {
-		return nil, usagef("--policy %q: there was no such policy at %s", policy, moment(at))
+		return nil, usagef("--policy %q: there was no such policy at %s", policy, a.moment(at))
 	}
 	return c, nil
 }
@@ -168,7 +168,7 @@ func printInForce(a *app, c *configurationThen) error {
 	if a.json() {
 		return writeJSON(a.stdout, c)
 	}
-	if err := fields(a.stdout, c.describe()...); err != nil {
+	if err := fields(a.stdout, c.describe(a)...); err != nil {
 		return err
 	}
 	for _, f := range c.Files {
@@ -180,8 +180,8 @@ func printInForce(a *app, c *configurationThen) error {
 	return nil
 }
 
-func (c *configurationThen) describe() []string {
-	pairs := []string{"in force at", moment(c.At), "since", moment(c.Since) + " (event " + strconv.FormatUint(c.Seq, 10) + ")", "generation", strconv.FormatInt(c.Generation, 10)}
+func (c *configurationThen) describe(a *app) []string {
+	pairs := []string{"in force at", a.moment(c.At), "since", a.moment(c.Since) + " (event " + strconv.FormatUint(c.Seq, 10) + ")", "generation", strconv.FormatInt(c.Generation, 10)}
 	if !c.Running {
 		pairs = append(pairs, "server", "none was running then")
 	}
@@ -242,14 +242,14 @@ func printChanges(a *app, was, is *configurationThen) error {
 		return writeJSON(a.stdout, map[string]any{"from": was.head(), "to": is.head(), "changed": changes})
 	}
 	if len(changes) == 0 {
-		_, err := fmt.Fprintf(a.stdout, "the same was in force at %s and at %s\n", moment(was.At), moment(is.At))
+		_, err := fmt.Fprintf(a.stdout, "the same was in force at %s and at %s\n", a.moment(was.At), a.moment(is.At))
 		return err
 	}
 	for i, c := range changes {
 		if i > 0 {
 			fmt.Fprintln(a.stdout)
 		}
-		fmt.Fprintf(a.stdout, "--- %s\t%s\n+++ %s\t%s\n", sideOf(c.Path, c.From), moment(was.At), sideOf(c.Path, c.To), moment(is.At))
+		fmt.Fprintf(a.stdout, "--- %s\t%s\n+++ %s\t%s\n", sideOf(c.Path, c.From), a.moment(was.At), sideOf(c.Path, c.To), a.moment(is.At))
 		for line := range strings.Lines(c.Diff) {
 			fmt.Fprintln(a.stdout, printable(strings.TrimRight(line, "\r\n")))
 		}

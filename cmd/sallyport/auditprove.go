@@ -30,7 +30,7 @@ its intent or with --outcome its outcome, or the sequence number of any event.`,
 		Args: oneArg("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.readTrail(func(r *trail.Reader) error {
-				seq, err := provenEvent(cmd.Context(), r, args[0], outcome)
+				seq, err := provenEvent(cmd.Context(), a, r, args[0], outcome)
 				if err != nil {
 					return err
 				}
@@ -43,7 +43,7 @@ its intent or with --outcome its outcome, or the sequence number of any event.`,
 	return cmd
 }
 
-func provenEvent(ctx context.Context, r *trail.Reader, id string, outcome bool) (uint64, error) {
+func provenEvent(ctx context.Context, a *app, r *trail.Reader, id string, outcome bool) (uint64, error) {
 	if seq, err := strconv.ParseUint(id, 10, 63); err == nil && seq > 0 && !outcome {
 		return seq, nil
 	}
@@ -51,7 +51,7 @@ func provenEvent(ctx context.Context, r *trail.Reader, id string, outcome bool) 
 	if err != nil {
 		return 0, usagef("%q is neither the id of an exchange nor the sequence number of an event", id)
 	}
-	x, _, err := showExchange(ctx, r, exchange)
+	x, _, err := showExchange(ctx, a, r, exchange)
 	switch {
 	case err != nil:
 		return 0, err
@@ -124,7 +124,7 @@ func printProven(a *app, e audit.EventRow, c audit.Checkpoint) error {
 		})
 	}
 	fmt.Fprintf(a.stdout, "proven: event %d of the %d that %s has signed for\n\n", e.Seq, c.Size, printable(c.Origin))
-	pairs := []string{"seq", strconv.FormatUint(e.Seq, 10), "type", e.Type, "at", moment(e.At), "id", e.ID.String()}
+	pairs := []string{"seq", strconv.FormatUint(e.Seq, 10), "type", e.Type, "at", a.moment(e.At), "id", e.ID.String()}
 	if e.Exchange != uuid.Nil {
 		pairs = append(pairs, "exchange", e.Exchange.String())
 	}

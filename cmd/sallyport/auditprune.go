@@ -26,7 +26,7 @@ func newAuditPruneCommand(a *app) *cobra.Command {
 and the bytes are gone from the file. Their hashes stay, so that the trail still verifies,
 and the removal is itself an event, with your name. Other events stay as they are. The file
 does not shrink. Where the exchanges may be asked for later, archive them instead.`,
-		Example: "  sallyport audit prune --before 2160h",
+		Example: "  sallyport audit prune --before 90d",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			t, err := pastMoment(a, before)
@@ -44,13 +44,13 @@ does not shrink. Where the exchanges may be asked for later, archive them instea
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&before, "before", "", "remove what was over before this time: 2026-01-31, or 2160h for 90 days ago (required)")
+	cmd.Flags().StringVar(&before, "before", "", "remove what was over before this time: 2026-01-31, or 90d for 90 days ago (required)")
 	require(cmd, "before")
 	return cmd
 }
 
 func pastMoment(a *app, s string) (time.Time, error) {
-	t, err := parseMoment("--before", s, a.now())
+	t, err := parseMoment("--before", s, a.here())
 	switch {
 	case err != nil:
 		return t, err

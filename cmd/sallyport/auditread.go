@@ -43,7 +43,7 @@ func printEvents(a *app, events []audit.EventRow) error {
 		if err != nil {
 			return err
 		}
-		rows = append(rows, []string{strconv.FormatUint(e.Seq, 10), moment(e.At), e.Type, payload})
+		rows = append(rows, []string{strconv.FormatUint(e.Seq, 10), a.moment(e.At), e.Type, payload})
 	}
 	return wholeTable(a.stdout, []string{"SEQ", "AT", "EVENT", "PAYLOAD"}, rows)
 }
@@ -86,7 +86,7 @@ func printLine(a *app, x audit.Exchange, asText bool) error {
 	if !asText {
 		return writeJSONLine(a, &x)
 	}
-	cells := exchangeRow(&x)
+	cells := a.exchangeRow(&x)
 	for i, c := range cells {
 		if cells[i] = shortened(c, cellWidth); c == "" {
 			cells[i] = "-"
@@ -121,7 +121,7 @@ agents created and revoked, configuration loaded, starts and stops. With -o json
 					if err != nil {
 						return err
 					}
-					_, err = fmt.Fprintf(a.stdout, "%d  %s  %s  %s\n", e.Seq, moment(e.At), shortened(e.Type, cellWidth), shortened(payload, payloadWidth))
+					_, err = fmt.Fprintf(a.stdout, "%d  %s  %s  %s\n", e.Seq, a.moment(e.At), shortened(e.Type, cellWidth), shortened(payload, payloadWidth))
 					return err
 				})
 			})

@@ -76,7 +76,7 @@ secret is never written in a flag: --authorization names the variable or the fil
 var shipName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,40}$`)
 
 func shipTrail(a *app, cmd *cobra.Command, f *shipFlags) error {
-	filter, err := f.filter(a.now())
+	filter, err := f.filter(a.here())
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ credential, what came back, how long it took, and where it stands in the log.`,
 				return usagef("%q is not the id of an exchange, which is a UUID", args[0])
 			}
 			return a.readTrail(func(r *trail.Reader) error {
-				s, err := readStory(cmd.Context(), r, id)
+				s, err := readStory(cmd.Context(), a, r, id)
 				if err != nil {
 					return err
 				}
@@ -61,7 +61,7 @@ type story struct {
 
 // showExchange is Reader.Show, and says so if retention may have removed the exchange: its
 // id tells when it began (RFC 9562 section 5.7).
-func showExchange(ctx context.Context, r *trail.Reader, id uuid.UUID) (audit.Exchange, []audit.EventRow, error) {
+func showExchange(ctx context.Context, a *app, r *trail.Reader, id uuid.UUID) (audit.Exchange, []audit.EventRow, error) {
 	x, events, err := r.Show(ctx, id)
 	if !errors.Is(err, audit.ErrNotFound) || id.Version() != 7 {
 		return x, events, err
@@ -76,11 +76,11 @@ func showExchange(ctx context.Context, r *trail.Reader, id uuid.UUID) (audit.Exc
 		return x, events, err
 	}
 	return x, events, hint.With(err, "retention has removed what was over before %s (event %d); of an exchange from then only the hashes are left, unless it was archived",
-		moment(before), pruned.Seq)
+		a.moment(before), pruned.Seq)
 }
 
-func readStory(ctx context.Context, r *trail.Reader, id uuid.UUID) (*story, error) {
-	x, events, err := showExchange(ctx, r, id)
+func readStory(ctx context.Context, a *app, r *trail.Reader, id uuid.UUID) (*story, error) {
+	x, events, err := showExchange(ctx, a, r, id)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +121,7 @@ func writeStory(a *app, s *story) error {
 
 func tellStory(a *app, s *story) error {
 	x := &s.exchange
-	if err := fields(a.stdout, storyFields(s)...); err != nil {
+	if err := fields(a.stdout, storyFields(a, s)...); err != nil {
 		return err
 	}
 	if s.rule != "" {
@@ -134,7 +134,7 @@ func tellStory(a *app, s *story) error {
 	return printEvents(a, s.events)
 }
 
-func storyFields(s *story) []string {
+func storyFields(a *app, s *story) []string {
 	x := &s.exchange
 	var pairs []string
 	say := func(name, value string) {
@@ -143,8 +143,8 @@ func storyFields(s *story) []string {
 		}
 	}
 	say("exchange", x.ID.String())
-	say("started", moment(x.StartedAt))
-	say("ended", moment(x.Outcome.EndedAt))
+	say("started", a.moment(x.StartedAt))
+	say("ended", a.moment(x.Outcome.EndedAt))
 	say("agent", agentOf(x))
 	say("owner", x.Owner)
 	say("accountable", x.Accountable)
@@ -171,7 +171,7 @@ func storyFields(s *story) []string {
 			say(strings.ReplaceAll(name, "_", " "), plain(value))
 		}
 	})
-	say("evidence", s.position())
+	say("evidence", s.position(a))
 	return pairs
 }
 
@@ -270,7 +270,7 @@ func detailsOf(x *audit.Exchange) string {
 }
 
 // position is where the exchange stands in the tree.
-func (s *story) position() string {
+func (s *story) position(a *app) string {
 	x := &s.exchange
 	where := fmt.Sprintf("event %d", x.Seq)
 	if x.OutcomeSeq != 0 {
@@ -279,5 +279,5 @@ func (s *story) position() string {
 	if s.checkpoint == nil {
 		return where + ", not yet under a signed checkpoint"
 	}
-	return fmt.Sprintf("%s, under the checkpoint of event %d, which is of %s", where, s.checkpoint.Size, moment(s.checkpoint.At))
+	return fmt.Sprintf("%s, under the checkpoint of event %d, which is of %s", where, s.checkpoint.Size, a.moment(s.checkpoint.At))
 }

@@ -17,10 +17,10 @@ func newAuditStatsCommand(a *app) *cobra.Command {
 		Use:     "stats --by agent|owner|host|operation|...",
 		Short:   "Count exchanges by agent, owner, host, operation and so on",
 		Long:    "Counts exchanges and what became of them, most first. The filters are those of audit list.",
-		Example: "  sallyport audit stats --by host --owner team:platform --since 24h",
+		Example: "  sallyport audit stats --by host --owner team:platform --since 1d",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			filter, err := f.filter(a.now())
+			filter, err := f.filter(a.here())
 			if err != nil {
 				return err
 			}
@@ -57,7 +57,7 @@ func printCounts(a *app, by string, counts []audit.Count) error {
 	number := func(n uint64) string { return strconv.FormatUint(n, 10) }
 	for _, c := range counts {
 		rows = append(rows, []string{
-			c.Name, number(c.Exchanges), number(c.Completed), number(c.Refused), number(c.Failed), number(c.Open), moment(c.Last),
+			c.Name, number(c.Exchanges), number(c.Completed), number(c.Refused), number(c.Failed), number(c.Open), a.moment(c.Last),
 		})
 	}
 	return table(a.stdout, []string{strings.ToUpper(by), "EXCHANGES", "COMPLETED", "REFUSED", "FAILED", "OPEN", "LAST"}, rows)

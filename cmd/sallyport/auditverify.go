@@ -121,7 +121,7 @@ func (a *app) progress(done string) func(events, total uint64) {
 }
 
 // evidence is how far a report reaches, in words.
-func evidence(r *audit.Report, f verifyFlags, keyed bool) []string {
+func evidence(a *app, r *audit.Report, f verifyFlags, keyed bool) []string {
 	var lines []string
 	switch {
 	case r.Checkpoint == 0:
@@ -129,12 +129,12 @@ func evidence(r *audit.Report, f verifyFlags, keyed bool) []string {
 	case !keyed:
 		lines = append(lines, fmt.Sprintf("signed: up to event %d, but there was no public key to check the signatures with (--key FILE)", r.Checkpoint))
 	default:
-		lines = append(lines, fmt.Sprintf("signed: up to event %d of %d, which is of %s", r.Checkpoint, r.Events, moment(*r.CheckpointAt)))
+		lines = append(lines, fmt.Sprintf("signed: up to event %d of %d, which is of %s", r.Checkpoint, r.Events, a.moment(*r.CheckpointAt)))
 	}
 	if 0 < r.Checkpoint && r.Checkpoint < r.Events {
 		// Who has no key cannot sign what he has rewritten, but can take away
 		// the checkpoints that contradict it.
-		lines = append(lines, fmt.Sprintf("not signed: %d events after it, up to %s; a server signs within a second, after a crash when it starts again", r.Events-r.Checkpoint, moment(*r.LastAt)))
+		lines = append(lines, fmt.Sprintf("not signed: %d events after it, up to %s; a server signs within a second, after a crash when it starts again", r.Events-r.Checkpoint, a.moment(*r.LastAt)))
 	}
 	for _, c := range r.Continued {
 		line := fmt.Sprintf("restored: from event %d on it is the log %s, which continues %s", c.Event, c.Log, c.WasLog)
@@ -149,7 +149,7 @@ func evidence(r *audit.Report, f verifyFlags, keyed bool) []string {
 	case r.Outside == 0:
 		return append(lines, "held elsewhere: nothing was given; whoever holds the signing key could have rewritten all of it (--checkpoint FILE)")
 	}
-	return append(lines, fmt.Sprintf("held elsewhere: up to event %d, which is of %s, by %s; what came later rests on this machine alone", r.Outside, moment(*r.OutsideAt), f.checkpoint))
+	return append(lines, fmt.Sprintf("held elsewhere: up to event %d, which is of %s, by %s; what came later rests on this machine alone", r.Outside, a.moment(*r.OutsideAt), f.checkpoint))
 }
 
 func verdict(s audit.State) string {
@@ -173,7 +173,7 @@ func printReport(a *app, r audit.Report, f verifyFlags, keyed bool) error {
 	} else {
 		lines := slices.Clone(r.Problems)
 		lines = append(lines, fmt.Sprintf("%s: %d events, %d exchanges, %d of them open", verdict(r.State), r.Events, r.Exchanges, r.Live))
-		if err := writeLines(a.stdout, append(lines, evidence(&r, f, keyed)...)); err != nil {
+		if err := writeLines(a.stdout, append(lines, evidence(a, &r, f, keyed)...)); err != nil {
 			return err
 		}
 	}

@@ -51,7 +51,7 @@ has them, a commit in between is found too.`,
 	flags := cmd.Flags()
 	flags.StringVar(&f.event, "event", "", "read an event of CloudTrail or GitHub's audit log from this file; - for standard input")
 	flags.StringVar(&f.repository, "repo", "", "a clone in which to look what lies between the commits that pushes name")
-	flags.StringVar(&f.since, "since", "", "only exchanges started at this time or later: 2026-01-31T09:00:00Z, or 2h for two hours ago")
+	flags.StringVar(&f.since, "since", "", "only exchanges started at this time or later: '2026-01-31 09:00', yesterday, or 2h for two hours ago")
 	flags.StringVar(&f.until, "until", "", "only exchanges started before this time, written as for --since")
 	flags.IntVar(&f.limit, "limit", 20, "tell at most so many exchanges; all are counted")
 	return cmd
@@ -64,11 +64,11 @@ func whoDid(a *app, cmd *cobra.Command, f whodidFlags, args []string) error {
 	if f.limit < 1 {
 		return usagef("--limit must be 1 or more")
 	}
-	since, err := parseMoment("--since", f.since, a.now())
+	since, err := parseMoment("--since", f.since, a.here())
 	if err != nil {
 		return err
 	}
-	until, err := parseMoment("--until", f.until, a.now())
+	until, err := parseMoment("--until", f.until, a.here())
 	if err != nil {
 		return err
 	}
@@ -242,7 +242,7 @@ func tellAnswer(a *app, found *answer) error {
 	total := uint64(0)
 	for _, c := range found.Candidates {
 		total += c.Exchanges
-		rows = append(rows, []string{c.AgentName, c.Agent.String(), c.Owner, c.Accountable, fmt.Sprint(c.Exchanges), moment(c.First), moment(c.Last)})
+		rows = append(rows, []string{c.AgentName, c.Agent.String(), c.Owner, c.Accountable, fmt.Sprint(c.Exchanges), a.moment(c.First), a.moment(c.Last)})
 	}
 	err := table(a.stdout, []string{"AGENT", "ID", "OWNER", "ACCOUNTABLE", "EXCHANGES", "FIRST", "LAST"}, rows)
 	fmt.Fprintln(a.stdout)

@@ -104,7 +104,7 @@ func (d *doctor) print() error {
 // ending looks at when a certificate ends.
 func (d *doctor) ending(check, what string, notAfter time.Time, soon time.Duration, try string) {
 	left := notAfter.Sub(d.app.now())
-	at := notAfter.UTC().Format(time.RFC3339)
+	at := d.app.moment(notAfter)
 	switch {
 	case left <= 0:
 		d.wrong(check, server.StatusFailed, try, fmt.Sprintf("%s ended at %s", what, at))
@@ -121,12 +121,12 @@ func (d *doctor) clock(notBefore time.Time) {
 	switch synchronised, known := clockSynchronised(); {
 	case now.Before(notBefore):
 		d.wrong("clock", server.StatusFailed, "set the clock, and let NTP keep it", fmt.Sprintf("it says %s, which is before a certificate of this home was made (%s)",
-			now.UTC().Format(time.RFC3339), notBefore.UTC().Format(time.RFC3339)))
+			d.app.moment(now), d.app.moment(notBefore)))
 	case known && !synchronised:
 		// In containers and many virtual machines something outside keeps it.
-		d.ok("clock", "%s; the kernel knows of nothing that keeps it right, and tokens and AWS signatures fail when it is minutes off", now.UTC().Format(time.RFC3339))
+		d.ok("clock", "%s; the kernel knows of nothing that keeps it right, and tokens and AWS signatures fail when it is minutes off", d.app.moment(now))
 	default:
-		d.ok("clock", "%s", now.UTC().Format(time.RFC3339))
+		d.ok("clock", "%s", d.app.moment(now))
 	}
 }
 

@@ -40,7 +40,7 @@ func explainFlag(_ *cobra.Command, err error) error {
 		return err
 	}
 	want := map[string]string{
-		"int": "a whole number", "uint64": "a whole number from 0 on", "duration": "a duration, as 30s or 24h", "bool": "true or false",
+		"int": "a whole number", "uint64": "a whole number from 0 on", "duration": "a duration, as 30s, 24h or 7d", "bool": "true or false",
 	}[invalid.GetFlag().Value.Type()]
 	if want == "" {
 		return err

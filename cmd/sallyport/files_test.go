@@ -192,6 +192,9 @@ func TestAnAgentEnds(t *testing.T) {
 	typeAt(t, time.Now().Add(25*time.Hour), home, "", "agent", "renew", "builder", "--out", folder, "--ttl", "1h").done(t)
 	assert.Equal(t, "active", status(25*time.Hour+30*time.Minute))
 	assert.Equal(t, "expired", status(27*time.Hour))
+	typeAt(t, time.Now().Add(27*time.Hour), home, "", "agent", "renew", "builder", "--out", folder, "--ttl", "2d12h").done(t)
+	assert.Equal(t, "active", status(86*time.Hour))
+	assert.Equal(t, "expired", status(88*time.Hour))
 	assert.Contains(t, text(t, filepath.Join(folder, "agent.json")), `"name": "builder"`)
 }
 

@@ -29,10 +29,10 @@ func typeLine(t *testing.T, home string, args ...string) typed {
 	return typeWith(t, home, "", args...)
 }
 
-// typeWith is typeLine with standard input.
+// typeWith is typeLine with standard input. Times are those of UTC, wherever the test runs.
 func typeWith(t *testing.T, home, stdin string, args ...string) typed {
 	t.Helper()
-	return typeAt(t, time.Now(), home, stdin, args...)
+	return typeAt(t, time.Now().UTC(), home, stdin, args...)
 }
 
 // typeAt is typeWith by another clock.

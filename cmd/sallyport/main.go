@@ -76,9 +76,11 @@ type app struct {
 	getenv  func(string) string
 	now     func() time.Time
 
-	home    string // absolute path of HOME; "" if none was given and the user has no home folder
-	output  string // outputText or outputJSON
-	running bool   // the command line was understood; what fails from here on is not wrong usage
+	home    string         // absolute path of HOME; "" if none was given and the user has no home folder
+	output  string         // outputText or outputJSON
+	tz      string         // as typed; zone is what it means
+	zone    *time.Location // of the times that people type and read
+	running bool           // the command line was understood; what fails from here on is not wrong usage
 }
 
 // The values of --output.
@@ -125,6 +127,7 @@ credential the rule names, and writes the request to an audit trail before it le
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.home, "home", "", "folder of the configuration and state (default $SALLYPORT_HOME or ~/.sallyport)")
 	flags.StringVarP(&a.output, "output", "o", outputText, "output for people (text) or scripts (json)")
+	flags.StringVar(&a.tz, "tz", "", "time zone of the times that are typed and printed, as Europe/Berlin (default this machine's; UTC with -o json)")
 	root.AddCommand(
 		newInitCommand(a),
 		newServeCommand(a),
@@ -168,6 +171,10 @@ func (a *app) prepare(cmd *cobra.Command, args []string) error {
 	}
 	if a.output != outputText && a.output != outputJSON {
 		return fmt.Errorf("unknown output %q: use text or json", a.output)
+	}
+	var err error
+	if a.zone, err = a.zoneOf(a.tz); err != nil {
+		return err
 	}
 	home, err := homePath(a.home, a.getenv)
 	if err != nil {

@@ -271,7 +271,7 @@ func (r *restoring) print() error {
 	}
 	err := fields(r.stdout,
 		"home", r.layout.Dir,
-		"backup", "of "+moment(m.MadeAt)+", version "+m.Version,
+		"backup", "of "+r.moment(m.MadeAt)+", version "+m.Version,
 		"trail", fmt.Sprintf("%d events, goes on as the log %s", m.Trail.Events, r.log),
 		"agents", fmt.Sprintf("%d, %d suspended now, %d revoked now, and %d certificates of others", m.Agents.All, len(r.suspended), len(r.revoked), len(r.certificates)),
 	)

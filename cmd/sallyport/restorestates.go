@@ -66,7 +66,7 @@ func (s *since) note(e audit.EventRow) error {
 	}
 	switch e.Type {
 	case audit.TypeAgentRevoked:
-		s.touched[id] = "revoked after the backup, at " + moment(e.At)
+		s.touched[id] = "revoked after the backup, at " + stamp(e.At)
 	case audit.TypeCertificateRevoked:
 		if serial, ok := e.Payload["serial"].(string); ok {
 			s.serials = append(s.serials, serial)
@@ -91,7 +91,7 @@ func (r *restoring) settle(ctx context.Context, registry *identity.Registry) (er
 		}
 		which = func(a identity.Agent) bool { _, touched := r.since.touched[a.ID]; return touched }
 	}
-	reason := "restored from the backup of " + moment(r.backup.Manifest.MadeAt) + ", after which it may have been suspended or revoked"
+	reason := "restored from the backup of " + stamp(r.backup.Manifest.MadeAt) + ", after which it may have been suspended or revoked"
 	r.suspended, err = registry.SuspendWhere(ctx, reason, which)
 	return err
 }

@@ -69,7 +69,7 @@ and nothing but good will makes it use the proxy.`,
 	flags.StringVar(&o.create.Owner, "owner", "", "who answers for it: person:NAME or team:NAME (required)")
 	flags.StringVar(&o.create.Name, "name", "", "name of the agent for people (default made up)")
 	flags.StringArrayVar(&o.pass, "pass", nil, "variable of this environment to pass on; may be repeated")
-	flags.DurationVar(&o.ttl, "ttl", defaultTTL, "longest time that the agent may live")
+	spanVar(cmd, &o.ttl, "ttl", defaultTTL, "longest time that the agent may live, as 8h or 7d")
 	flags.StringVar(&o.hide, "hide-home", hideAuto, "hide the home folder and its secrets from the command: auto (where the system can), always (or do not run) or never (sudo works)")
 	require(cmd, "policy", "owner")
 	return cmd
@@ -201,7 +201,7 @@ func revokeAgent(ctx context.Context, a *app, client *admin.Client, agent admin.
 	_, err := client.RevokeAgent(ctx, admin.StatusRequest{ID: agent.ID.String(), Reason: "its run ended"})
 	if err != nil {
 		fmt.Fprintf(a.stderr, "sallyport: agent %s was not revoked: %s\nhint: its key is gone, and it expires %s; sallyport agent revoke %s ends it now\n",
-			agent.ID, printable(err.Error()), moment(agent.ExpiresAt), agent.ID)
+			agent.ID, printable(err.Error()), a.moment(agent.ExpiresAt), agent.ID)
 	}
 }
 

@@ -42,6 +42,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("SALLYPORT_HOME", filepath.Join(e.WorkDir, "home"))
 			e.Setenv("USER", "dana")
+			e.Setenv("TZ", "UTC") // scripts hold times as they are printed
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

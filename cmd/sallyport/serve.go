@@ -43,8 +43,8 @@ its exchanges have. A server that is draining is taken over from without being t
 	flags.StringVar(&format, "log-format", "text", "text or json")
 	flags.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	flags.BoolVar(&o.TakeOver, "take-over", false, "take the place of the server that serves this home")
-	flags.DurationVar(&o.Drain, "drain", drainTime, "how long open exchanges may go on when the server stops or is taken over from")
-	flags.DurationVar(&o.DrainAfter, "drain-after", 0, "how long after SIGTERM agents may still come, while /readyz answers 503")
+	spanVar(cmd, &o.Drain, "drain", drainTime, "how long open exchanges may go on when the server stops or is taken over from")
+	spanVar(cmd, &o.DrainAfter, "drain-after", 0, "how long after SIGTERM agents may still come, while /readyz answers 503")
 	return cmd
 }
 
