@@ -33,6 +33,7 @@ func TestREADMECommands(t *testing.T) {
 	require.NotEmpty(t, blocks)
 	script := "set -eu\n"
 	for _, block := range blocks {
+		assert.NotContains(t, block[1], " # ", "an interactive zsh knows no comments")
 		script += block[1]
 	}
 	script += "echo all commands done; env | grep -i ^https_proxy\n"
@@ -56,6 +57,8 @@ func TestREADMECommands(t *testing.T) {
 	text := out.String()
 	assert.Regexp(t, `all commands done\n(?i:https_proxy)=http://agent:[A-Z2-7]+@127\.0\.0\.1:`, text)
 	assert.Contains(t, text, "the trail is whole")
+	assert.Regexp(t, `build-7 +allow +read-docs +GET https://example.com:443/ `, text, "what was asked is on the list")
+	assert.Regexp(t, `build-7 +deny +nothing-hidden +GET https://example.com:443/\.env +403 +refused \(policy\)`, text)
 }
 
 // requireFree: the page names no port, so that its server takes the default.
