@@ -180,6 +180,9 @@ func parseTarget(q Query, rest string, port uint16) (Query, error) {
 	return q, err
 }
 
+// Tests is how many tests the file holds.
+func (p *Policy) Tests() int { return len(p.tests) }
+
 // RunTests runs the tests inside the file and returns those that fail.
 func (p *Policy) RunTests() []TestFailure {
 	var failures []TestFailure

@@ -52,7 +52,8 @@ func (d *doctor) files() *config.Set {
 	for _, w := range set.Warnings {
 		d.wrong("files", server.StatusWarning, "", w)
 	}
-	d.ok("files", "%d files, %d policies, %d credentials", len(set.Files), len(set.Policies), len(set.Credentials.Names()))
+	d.ok("files", "%s, %s, %s", counted(len(set.Files), "file", "files"),
+		counted(len(set.Policies), "policy", "policies"), counted(len(set.Credentials.Names()), "credential", "credentials"))
 	return set
 }
 

@@ -103,6 +103,14 @@ func fields(w io.Writer, pairs ...string) error {
 	return tw.Flush()
 }
 
+// counted is a number and what it counts.
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
+}
+
 // writeLines prints lines for people. A report that could not be printed is no report.
 func writeLines(w io.Writer, lines []string) error {
 	for _, line := range lines {

@@ -94,6 +94,8 @@ type policyCheck struct {
 type checkedPolicy struct {
 	Name   string `json:"name"`
 	SHA256 string `json:"sha256"`
+	Tests  int    `json:"tests"`  // that the file holds
+	Failed int    `json:"failed"` // of them
 }
 
 type testFailure struct {
@@ -143,8 +145,9 @@ func checkPolicies(ctx context.Context, a *app, files []string, withAgents bool)
 
 // add runs the policy's own tests.
 func (c *policyCheck) add(p *policy.Policy) {
-	c.Policies = append(c.Policies, checkedPolicy{Name: p.Name(), SHA256: p.Hash()})
-	for _, f := range p.RunTests() {
+	failures := p.RunTests()
+	c.Policies = append(c.Policies, checkedPolicy{Name: p.Name(), SHA256: p.Hash(), Tests: p.Tests(), Failed: len(failures)})
+	for _, f := range failures {
 		failure := testFailure{
 			File: f.File, Line: f.Line, Request: f.Request, Expected: f.Expected,
 			Got: f.Got.Effect.String(), Reason: f.Got.Reason,
@@ -173,7 +176,7 @@ func printPolicyCheck(a *app, c policyCheck) error {
 			lines = append(lines, f.String())
 		}
 		for _, p := range c.Policies {
-			lines = append(lines, "policy "+p.Name+" is well-formed")
+			lines = append(lines, p.String())
 		}
 		if err := writeLines(a.stdout, lines); err != nil {
 			return err
@@ -183,6 +186,18 @@ func printPolicyCheck(a *app, c policyCheck) error {
 		return exitCode(exitFailed)
 	}
 	return nil
+}
+
+// String says what was found, so that nobody takes a policy without tests for a tested one.
+func (p checkedPolicy) String() string {
+	said := "policy " + p.Name + " is well-formed, "
+	switch {
+	case p.Tests == 0:
+		return said + "and has no tests"
+	case p.Failed > 0:
+		return said + fmt.Sprintf("but %d of %s", p.Failed, counted(p.Tests, "test fails", "tests fail"))
+	}
+	return said + "and " + counted(p.Tests, "test passes", "tests pass")
 }
 
 func (f testFailure) String() string {
