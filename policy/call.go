@@ -19,18 +19,22 @@ type Call struct {
 	Operation string // "brew"
 	Resource  string // "large"; empty if there is none or it is not known
 	Access    Access
-	// Credential: its answer is a credential, or it plants one, or decides who may do
-	// what. Only a rule that names the operation exactly allows it.
+	// Credential: the call hands out a credential, plants one, or changes who may do what.
+	// Only a rule that names its operation exactly allows it.
 	Credential bool
 
-	// Path is where the host has what is touched, if that is not the request's own path;
-	// rules about paths are asked about both. Elsewhere: no path of this host says it, and
-	// OtherHost: the host is said to be one thing's own, and what is touched is not that.
-	Path                 Path
-	Elsewhere, OtherHost bool
+	// Path is the path of what the call touches, where that is another than the request's
+	// own, as with the source of a copy. Rules about paths are asked about both.
+	Path Path
+	// Elsewhere: what the call touches has no path at this host, so that a rule about a path
+	// can only be in doubt about it.
+	Elsewhere bool
+	// OtherHost: the host belongs to one thing, as a bucket's own does, and the call touches
+	// another. A rule that names this host alone does not allow it.
+	OtherHost bool
 
-	// Facts are what only the service's own clauses read of it. If they are a
-	// [fmt.Stringer], a sentence about the call has their text in parentheses.
+	// Facts are what only the service's own clauses know of the call. If they are a
+	// [fmt.Stringer], a sentence about the call shows their text in parentheses.
 	Facts any
 }
 
@@ -48,7 +52,7 @@ func (c *Call) String() string {
 	return text
 }
 
-// Outline is as much of a Call as can be told of a request before its body is read. A star
-// in its Operation stands for any run of characters ("brew*"), and an Access of 0 for
-// any; its Resource counts as known only if the service tells resources by the line.
+// Outline is as much of a Call as is known of a request before its body is read. A star in
+// its Operation stands for any run of characters ("brew*"), and an Access of 0 for any. Its
+// Resource is believed only by clauses of services whose request lines name the resource.
 type Outline struct{ Call }

@@ -13,41 +13,42 @@ import (
 // What only some clauses have are interfaces of one method, found by assertion: [Placed],
 // [Scoped], [Warner], [Bare].
 type Clause interface {
-	// Match asks whether the rule means the call. bound is what keeps it from an allow that
-	// does not name its operation exactly ([Relation]); nil for nothing. Doubt denies and asks,
-	// and never allows.
+	// Match reports whether the rule means the call. If bound is not nil ([Relation]), an
+	// allow may answer Matched only if it names the operation exactly. Doubtful is enough to
+	// deny or to ask, and never to allow.
 	Match(c *Call, bound Bound) Verdict
 	// Why says why Match does not say Matched, in the words of the file.
 	Why(c *Call, bound Bound) string
-	// Outlook returns the least and the greatest that Match may say of what an outline turns
-	// out to be, whatever bounds it.
+	// Outlook is asked before the body is read. It returns the weakest and the strongest
+	// verdict that Match may give once the call is known, whatever its bound.
 	Outlook(outline *Call) (surely, possibly Verdict)
 	// Meets reports whether some call can match both. The other is a clause of the same
 	// language.
 	Meets(other Clause) bool
 }
 
-// Placed is a Clause that means requests to some of its service's servers alone.
+// Placed is a Clause that can be about some of its service's servers only.
 type Placed interface{ Place() *Place }
 
 // Scoped is a Clause that says something of a credential that is made for its requests.
 type Scoped interface{ Scope() Scope }
 
-// Warner is a Clause that knows what is legal in it and likely a mistake.
+// Warner is a Clause that can say what in it is legal and likely a mistake.
 type Warner interface {
-	// Warnings are asked for once all clauses are related.
+	// Warnings is called after [Relater].Relate.
 	Warnings() []Warning
 }
 
 // Warning is what is likely a mistake, and below which key of the clause; "" for all of it.
 type Warning struct{ Key, Msg string }
 
-// Bare is a Clause that may be about requests alone that carry no credential, whatever
-// their rule names.
+// Bare is a Clause that reports whether all the requests that it means go out without a
+// credential, even if their rule names one.
 type Bare interface{ Bare() bool }
 
 // Scope is what a rule says of a credential that is made for its requests, in the words of
-// the service whose kind it is: a pointer, so that each rule has one of its own.
+// the service whose kind it is. It is a pointer, by which each rule's is told from the
+// others'.
 type Scope interface {
 	// Equal reports whether both bound a credential alike.
 	Equal(other Scope) bool

@@ -10,9 +10,9 @@ package policy
 //  6. An allow rule that matches allows.
 //  7. Everything else is denied.
 //
-// "May match" is about requests that servers read in different ways; such doubt
-// never grants anything. Of several rules in one step the first in the file
-// gives the name and the credential. Decide does not allocate.
+// A rule "may match" a request that servers read in different ways; such doubt never grants
+// anything. Of several rules in one step the first in the file gives the name and the
+// credential. Decide does not allocate.
 func (p *Policy) Decide(q Query) Decision {
 	if p == nil {
 		return Decision{Reason: "the policy of this agent is not loaded"}

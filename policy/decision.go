@@ -40,7 +40,7 @@ type Query struct {
 	Meaning *Meaning
 
 	call  *Call // the one of Meaning that is asked about
-	bound Bound // why it has to be named exactly; nil for nothing
+	bound Bound // why only its exact name may be allowed; nil for no reason
 }
 
 // Decision is a policy's answer. The zero Decision denies.

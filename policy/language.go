@@ -13,15 +13,15 @@ type Language interface {
 	// Clause compiles what stands under the key, and reports what is wrong at the node where
 	// it stands. The node is a mapping with keys of Words alone, one at least.
 	Clause(n *yamldoc.Node, h Header) Clause
-	// Meaning names what a request does, as far as its line tells; nil if it goes
-	// to none of the servers.
+	// Meaning names what a request does, as far as its method, URL and host tell. It is nil
+	// if the request goes to none of the servers.
 	Meaning(q Query, servers []string) *Meaning
 	// Question reads a question in the service's own words; ok is false if the text is in
 	// another form.
 	Question(text string, servers []string) (q Query, ok bool, err error)
 }
 
-// Words are those of a language that this package says or looks for.
+// Words are what this package says of a service in its sentences, and looks for in files.
 type Words struct {
 	Key      string   // of its rules: "teapot"
 	Title    string   // for sentences: "the teapot"
@@ -41,9 +41,9 @@ type Header struct {
 	Pinned     Scope  // what the rule says beside the clause of a credential that is made for it; nil for nothing
 }
 
-// Signer is a Language with credentials that sign what leaves, in a form of its own: encoded
-// slashes as slashes, a plus as itself. A rule about hosts that gives one allows only what it
-// allows in that form too.
+// Signer is a Language with credentials that sign requests. What is signed is sent in another
+// form: encoded slashes become slashes, and a plus stands for itself. A rule about hosts with
+// such a credential must match both forms.
 type Signer interface{ Signs(credential string) bool }
 
 // Pinner is a Language with keys of a rule, beside its effect, that say what a credential
@@ -54,7 +54,7 @@ type Pinner interface {
 	Pin(rule *yamldoc.Node, credential string) Scope
 }
 
-// Relater is a Language whose clauses say something together that none says alone. It is
+// Relater is a Language in which one rule's clause changes what another rule allows. It is
 // asked once all rules of a policy are compiled.
 type Relater interface {
 	Relate(clauses []Ruled) Relation
@@ -62,17 +62,17 @@ type Relater interface {
 
 // Relation is what the clauses of one policy say together. It is immutable.
 type Relation interface {
-	// Bound returns what keeps a call from every allow, of hosts too, that does not name its
-	// operation exactly; nil for nothing.
+	// Bound returns why only a rule that names the call's operation exactly may allow it;
+	// rules about hosts may not. It is nil if there is no such reason.
 	Bound(server string, c *Call) Bound
 }
 
 // Bound is why a call has to be named exactly.
 type Bound interface {
-	// Why says so of a rule that does not.
+	// Why is the explanation of a rule that does not match because of it.
 	Why(c *Call) string
-	// Refusal continues the sentence by which no rule allows the call, as in "which is …";
-	// "" for nothing.
+	// Refusal completes the sentence that tells an agent that no rule allows the call. It
+	// begins with "which"; "" adds nothing.
 	Refusal(c *Call) string
 }
 
@@ -103,13 +103,13 @@ func clausesOf(rules []rule, key string) (list []Ruled) {
 	return list
 }
 
-// related is what one service's clauses say together.
+// related is the Relation of one service's clauses.
 type related struct {
 	key string
 	Relation
 }
 
-// relate asks each language that has something to say of all its clauses.
+// relate asks each language that is a Relater and has a clause in the policy.
 func relate(languages []Language, rules []rule) (all []related) {
 	for _, l := range languages {
 		if r, ok := l.(Relater); ok {

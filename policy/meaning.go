@@ -4,9 +4,9 @@ import (
 	"fmt"
 )
 
-// decideMeaning answers for a request to a service. It may do several things at
-// once, so that every one of them has to be allowed, and by rules that agree on
-// what is injected. What has no name is asked about as a whole.
+// decideMeaning answers for a request to a service. It may make several calls at once: each
+// has to be allowed, and by rules that agree on what is injected. A request without a name
+// has no calls, and is asked about as a whole.
 func (p *Policy) decideMeaning(q *Query) Decision {
 	m := q.Meaning
 	if len(m.Calls) == 0 {

@@ -14,8 +14,8 @@ type Pattern interface {
 	String() string
 	// Matches reports whether the pattern names the operation.
 	Matches(operation string) bool
-	// Catches reports whether the pattern may mean the operation too, though it
-	// does not name it.
+	// Catches reports whether the pattern may have been meant for the operation, though it
+	// does not name it. That is enough to deny or to ask, and never to allow.
 	Catches(operation string) bool
 	// Exact reports whether the pattern is one name.
 	Exact() bool
@@ -37,8 +37,8 @@ func ReadPatterns[T any](n *yamldoc.Node, hint string, parse func(string) (T, er
 	return list
 }
 
-// Match asks for the call's operation. One of a Credential has to be named exactly, and so
-// has every one if exactly is true: else there is doubt, which allows nothing.
+// Match reports whether the list means the call's operation. If the call is a Credential's,
+// or exactly is true, only the exact name is a match; a pattern is Doubtful then.
 func (l Operations) Match(c *Call, exactly bool) Verdict {
 	result := VerdictOf(len(l) == 0)
 	exact := false
@@ -56,8 +56,8 @@ func (l Operations) Match(c *Call, exactly bool) Verdict {
 	return result
 }
 
-// Why says why Match does not say Matched. bound is what asks for the exact name, nil for
-// nothing.
+// Why says why Match does not say Matched. bound, if it is not nil, is why the exact name
+// is needed.
 func (l Operations) Why(c *Call, bound Bound) string {
 	verdict := l.Match(c, bound != nil)
 	switch {
@@ -73,8 +73,8 @@ func (l Operations) Why(c *Call, bound Bound) string {
 	return text
 }
 
-// Outlook returns the least and the greatest that Match may say of the operation that an
-// outline turns out to be.
+// Outlook returns the weakest and the strongest verdict that Match may give once the
+// operation of an outline is known.
 func (l Operations) Outlook(c *Call) (surely, possibly Verdict) {
 	switch {
 	case !strings.Contains(c.Operation, "*"):

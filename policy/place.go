@@ -8,8 +8,8 @@ import (
 	"sallyport/internal/host"
 )
 
-// Place is where the requests go that a clause means; the zero Place is wherever the service
-// is.
+// Place says to which of a service's servers a clause applies. The zero Place means all of
+// them.
 type Place struct {
 	Server string         // by its name; "" for every one
 	Hosts  []host.Pattern // that the rule's credential is bound to; none for any

@@ -53,9 +53,13 @@ func (m *request) match(q *Query) Verdict {
 	return result
 }
 
-// exceeded reports whether the request may do more than a rule about hosts grants, for it
-// names no operation: what has to be named exactly, what touches another's than the one
-// host that it names, and, with the credential that the rule injects, what has no name at the service that it goes to.
+// exceeded reports whether the request may do more than a rule about hosts can grant, since
+// such a rule names no operation. That is so for
+//
+//   - a call whose operation has to be named exactly,
+//   - a call that touches something else than what the one host of the rule belongs to,
+//   - a request without a name at its service, if the rule gives it a credential and does not
+//     say unnamed: allow.
 func (m *request) exceeded(q *Query) bool {
 	if q.call == nil {
 		return q.Meaning != nil && m.credential != "" && !m.unnamed
@@ -74,8 +78,9 @@ func (m *request) matchQuery(raw string, result Verdict) Verdict {
 // signedQuery is a query as it leaves once it is signed.
 func signedQuery(raw string) string { return strings.ReplaceAll(raw, "+", "%2B") }
 
-// matchPath asks about the request's path, and about that of what its call touches
-// besides: an allow must match both, and a deny or ask one.
+// matchPath compares the request's path and, where its call touches another, that path too.
+// An allow must match both; for a deny or an ask one is enough, so that a difference is
+// doubt.
 func (m *request) matchPath(q *Query) Verdict {
 	own := m.path.match(q.Path)
 	if m.signed && own == Matched && !m.path.matchText(q.Path.signed()) {

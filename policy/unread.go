@@ -1,11 +1,10 @@
 package policy
 
-// DecideUnread answers for a request whose body would tell the rest of what it does, if it
-// can be answered whatever that is: certain is true, and the decision denies. Nothing is
-// allowed or asked about unread.
+// DecideUnread answers for a request before its body is read, if the policy denies it
+// whatever the body says; then certain is true. Nothing is allowed, or asked about, unread.
 //
-// The rule and its reason are those of [Policy.Decide], unless a rule that looks at the
-// body would have denied as well and stands before.
+// The rule and its reason are those that [Policy.Decide] would give, unless an earlier rule
+// denies too and needs the body to say so.
 func (p *Policy) DecideUnread(q Query, o *Outline) (decision Decision, certain bool) {
 	switch {
 	case p == nil || !q.isComplete():

@@ -17,7 +17,7 @@ const (
 	unreadable
 )
 
-// VerdictOf is that of a question that leaves no doubt.
+// VerdictOf is the verdict where there is no doubt.
 func VerdictOf(matches bool) Verdict {
 	if matches {
 		return Matched

@@ -11,18 +11,20 @@ import (
 	"sallyport/policy"
 )
 
-// Checker is a Visit that refuses lines which ask for what no agent needs and the core
-// could not look through. live says whether the answer comes by an injected credential.
+// Checker is a Visit that refuses requests whose answer would come in a form in which
+// [Answerer] could find no secret, and which no agent needs.
 type Checker interface {
 	// Check returns why the request is refused and what to do instead; "" if it is not.
+	// live says whether a credential is injected into the request.
 	Check(live bool) (detail, hint string)
 }
 
 // Narrower is a Service's [Sites] that narrow the service's kinds of credentials to a request.
 type Narrower interface {
-	// Narrow completes n.Use. v is the visit, nil or of another service where the credential
-	// is used elsewhere. bare: the request goes without it, to what takes none. The error is
-	// a [Denied] or says why the credential cannot be had.
+	// Narrow completes n.Use. v is the visit; it is nil, or another service's, if the
+	// credential goes with a request to somewhere else. bare: the server takes no credential
+	// for this request, which goes without. The error is a [Denied], or says why the
+	// credential cannot be obtained.
 	Narrow(n *Need, v Visit) (bare bool, err error)
 }
 
@@ -41,15 +43,15 @@ type Need struct {
 	Admit func(credentials.Account) error
 }
 
-// Denied is why a rule's credential is not to be had for a request, in a sentence.
+// Denied is why a rule's credential may not be used for a request, in a sentence.
 type Denied struct{ Detail string }
 
 func (d *Denied) Error() string { return d.Detail }
 
-// Sourcer is a Visit that names by itself what a request copies. Any other source is judged
-// as a second path.
+// Sourcer is a Visit whose meaning already has a call about what the request copies from.
+// Without one, the core judges a source that a header field names like a second path.
 type Sourcer interface {
-	// NamesSource is asked after [Visit].Read, about a header field that holds a source.
+	// NamesSource is asked after [Visit].Read, about a header field that names a source.
 	NamesSource(field string) bool
 }
 
@@ -61,7 +63,7 @@ type Describer interface {
 
 // Description is what a row says of a request.
 type Description struct {
-	Operation, Resource string // what stands for the whole of it, without the service's key; none if it has no name
+	Operation, Resource string // of the call that stands for all, without the service's key; "" if the request has no name
 	// Resources: a request that does several things lists each operation once, and what
 	// each is done to.
 	Resources bool
@@ -70,7 +72,7 @@ type Description struct {
 	Details map[string]any
 }
 
-// Besider is a Visit with lists that are longer than a row.
+// Besider is a Visit whose request may have lists that are longer than a row has room for.
 type Besider interface {
 	// Beside returns what the row has no room for, each list of at most [EventBytes].
 	Beside() []List
@@ -88,12 +90,13 @@ type Shaper interface {
 	Shape(h http.Header, live bool)
 }
 
-// Answerer is a Visit that looks at an answer which came by an injected credential, and may
-// change it.
+// Answerer is a Visit that takes secrets out of the answer to a request with an injected
+// credential.
 type Answerer interface {
-	// Unpack is called first, before anything else is learnt from the answer.
+	// Unpack is called before anybody else reads the answer. It may undo a compression.
 	Unpack(response *http.Response)
-	// Answer takes out what is live. An [Unreadable] error refuses the answer.
+	// Answer takes out what the agent could use as a credential. An [Unreadable] error
+	// refuses the answer.
 	Answer(response *http.Response, k Keeper) error
 }
 
@@ -107,7 +110,7 @@ type Keeper interface {
 	Now() time.Time
 }
 
-// Unreadable is why an answer is not let in that may hold something live, in a sentence.
+// Unreadable is why an answer is refused that may hold a secret, in a sentence.
 type Unreadable struct {
 	Detail string
 	Err    error
@@ -118,15 +121,15 @@ func (u *Unreadable) Unwrap() error { return u.Err }
 
 // Learner is a Visit that learns from an answer for the service.
 type Learner interface {
-	// Learn is called for every answer, and says whether a 401 means that the credential is
-	// not taken any more.
+	// Learn is called for every answer. It reports whether a 401 to this request would mean
+	// that the server no longer accepts the credential.
 	Learn(response *http.Response) (tellsOfCredential bool)
 }
 
 // Watcher is a Visit that reads an answer as it passes by.
 type Watcher interface {
-	// Watch returns what is written everything that passes, or nil. charged: the request was
-	// counted against an account ([Budgeter]).
+	// Watch returns what the body of the answer is written to as it passes; nil for nothing.
+	// charged: the request was counted against an account ([Budgeter]).
 	Watch(response *http.Response, charged bool) Watch
 }
 
@@ -141,17 +144,17 @@ type Watch interface {
 // Findings is what an answer said of the request.
 type Findings struct {
 	Error    string // of the row; "" for none
-	Rejected bool   // nothing of it was taken, whatever the status says
+	Rejected bool   // the server did nothing of what was asked, whatever the status says
 	Details  map[string]any
 	Beside   []List
-	Account  *budget.Answer // how the account stands; nil for nothing new
+	Account  *budget.Answer // what is left to the account; nil if the answer does not say
 }
 
 // Budgeter is a Visit whose service counts requests by account.
 type Budgeter interface {
 	// Ask says what the request counts as.
 	Ask(agent string) budget.Ask
-	// Told takes from an answer's header how the account stands.
+	// Told reads from an answer's header what is left to the account.
 	Told(response *http.Response, now time.Time) budget.Answer
 }
 
@@ -161,7 +164,7 @@ type Limiter interface {
 	Limited(account credentials.Account, limit string) (detail string, details map[string]any)
 }
 
-// Refuser is a Visit whose clients read refusals in its protocol's own words alone. It may
+// Refuser is a Visit whose clients show a person only refusals in their own protocol. It may
 // be asked before [Visit].Read.
 type Refuser interface {
 	// Refuse writes the answer; false if the core is to write it. It may panic with
@@ -199,25 +202,25 @@ type Refusal struct {
 	ReadBy func(time.Time)
 }
 
-// Speaker is a Service with clients that show a person the text of an error from any server,
-// in their own form.
+// Speaker is a Service with clients that show a person the "message" of an error in JSON,
+// whichever server it comes from.
 type Speaker interface {
-	// Speaks reports whether such a client sent the request: it looks for "message" in what
-	// is plain JSON.
+	// Speaks reports whether such a client sent the request.
 	Speaks(r *http.Request) bool
 }
 
 // Namer is a Service whose servers name requests in fields of their own.
 type Namer interface{ RequestIDs() []string }
 
-// Named is a Visit that says whether its answer is the service's own, so that the request
-// may be found by the name that it gives. Visits that are not Named answer themselves.
+// Named is a Visit to a host where the answer may be written by somebody else than the
+// service, whose name for the request ([Namer]) then means nothing. The answers to all other
+// visits are the service's.
 type Named interface{ AnswersItself() bool }
 
-// Unsigner is a Service whose clients sign links with the placeholder that they were given.
+// Unsigner is a Service whose clients may sign links with the placeholder of a credential.
 type Unsigner interface {
-	// Unsign returns a raw query without what such a signature is made of; as it is where the
-	// agent's placeholder made none.
+	// Unsign returns a raw query without such a signature. It returns the query unchanged if
+	// it has none that the agent's placeholder made.
 	Unsign(rawQuery, agent string) string
 }
 

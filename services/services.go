@@ -51,22 +51,22 @@ type Visit interface {
 	Read(Body) policy.Meaning
 }
 
-// Body is the beginning of a request's body: within the agent's share of memory, within
-// seconds, and put back in front of the rest. What ends the reading for a reason of the
-// core's, refuses the request, whatever the visit then says.
+// Body is the beginning of a request's body. It is read within the agent's share of memory
+// and within seconds, and put back in front of the rest. If the core stops the reading, it
+// refuses the request, whatever the visit says afterwards.
 type Body interface {
-	// Denied asks the policy whether it denies the request whatever its body says, which is
-	// then not to be read. meaning is what the request is until it is read; each outline is
-	// something that it may turn out to be.
+	// Denied asks the policy whether it denies the request whatever its body says; if so, the
+	// body is not to be read. meaning is what the request is called until then; each outline
+	// is one thing that it may turn out to be.
 	Denied(meaning policy.Meaning, outlines ...policy.Outline) bool
-	// Stream has the body read. A byte of it takes weight bytes of memory meanwhile; read
-	// returns how many stay in use beside what it has read.
+	// Stream lets read consume the body. Each byte that read takes counts as weight bytes of
+	// the agent's memory until read returns; beside is how many bytes stay in use after that.
 	Stream(weight int64, read func(io.Reader) (beside int64))
 	// Peek reads the whole body, if it has no more than most bytes.
 	Peek(most int64) (body []byte, more bool, err error)
 	// Room takes memory for n bytes more; false if there is none, which refuses the request.
 	Room(n int64) bool
-	// Replace has another body leave in the place of one that was read to its end.
+	// Replace sends another body in the place of one that was read to its end.
 	Replace(body []byte, media string)
 }
 
@@ -77,8 +77,8 @@ const (
 	EventBytes = 48 << 10
 )
 
-// Parsed is the weight of a body that is parsed as a whole: it is held as it came, as it is
-// read, and as what is made of it.
+// Parsed is the weight of a body that is parsed as a whole ([Body].Stream): it is held as it
+// came, as tokens, and as what was parsed.
 const Parsed = 4
 
 // Unread is what a visit says of a request that the policy denied unread.

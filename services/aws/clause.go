@@ -96,8 +96,8 @@ func (m *clause) matchRegion(region string) policy.Verdict {
 	return policy.VerdictOf(slices.ContainsFunc(m.regions, func(pattern string) bool { return glob.Match(pattern, region) }))
 }
 
-// matchResource is in doubt about a resource that lies in the pattern in part only, as
-// what a listing shows may.
+// matchResource is in doubt about a resource that a pattern covers only in part, as it may be
+// with a listing.
 func (m *clause) matchResource(c *policy.Call, container string) policy.Verdict {
 	switch {
 	case len(m.resources) == 0:
@@ -117,7 +117,8 @@ func (m *clause) matchResource(c *policy.Call, container string) policy.Verdict 
 	return result
 }
 
-// Outlook implements [policy.Clause]: resources are in the body, or may be.
+// Outlook implements [policy.Clause]. The body may say which resources are touched, so that
+// no rule with resources is sure to match.
 func (m *clause) Outlook(c *policy.Call) (surely, possibly policy.Verdict) {
 	surely, possibly = m.operations.Outlook(c)
 	region := m.matchRegion(factsOf(c).Region)
@@ -128,8 +129,8 @@ func (m *clause) Outlook(c *policy.Call) (surely, possibly policy.Verdict) {
 	return surely, possibly
 }
 
-// Meets implements [policy.Clause]. Where no credentials are known, regions and resources tell
-// no rules apart.
+// Meets implements [policy.Clause]. If it is not known where the rules' credentials go, rules
+// are not told apart by regions and resources.
 func (m *clause) Meets(other policy.Clause) bool {
 	o, ok := other.(*clause)
 	if !ok || !m.operations.Meet(o.operations) {

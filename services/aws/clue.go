@@ -27,8 +27,8 @@ func (*Service) Recognize(value string) (services.Clue, bool) {
 	return services.Clue{}, false
 }
 
-// sessionClue is the name of a session, of either kind. One that names an agent leads to all
-// that the agent did here, whatever its rows say.
+// sessionClue is a source identity, or the name of a session. One that names an agent leads to
+// all requests to AWS of that agent, also to rows without the mark.
 func sessionClue(kind audit.MarkKind, value string) services.Clue {
 	clue := services.NewClue(kind, value)
 	name, ok := strings.CutPrefix(value, session.SourcePrefix)

@@ -38,8 +38,9 @@ func (l *language) Signs(credential string) bool {
 	return l.lookup != nil && l.lookup(credential).Signs()
 }
 
-// hosts are those that a credential is bound to: its rules mean requests to them alone. Where
-// the credentials are not known, the exchange makes sure.
+// hosts are those that a credential is bound to: its rules mean requests to them only. If the
+// credentials are not known, the rules mean every host, and the exchange refuses later to use
+// a credential at a host that it is not bound to.
 func (l *language) hosts(credential string) []host.Pattern {
 	if l.lookup == nil {
 		return nil
@@ -127,7 +128,7 @@ func (h *site) byLine(q policy.Query) (api.Operation, string, error) {
 		return api.Operation{}, "", err
 	}
 	if !h.own {
-		service = "s3" // what stores store
+		service = "s3" // the one protocol of AWS's that stores speak
 	}
 	r := h.request(q.Method, q.Path.String(), q.RawQuery, service, region)
 	r.Header = http.Header{}

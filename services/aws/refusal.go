@@ -26,8 +26,8 @@ const (
 	formatCBOR        // Smithy's RPC v2
 )
 
-// formatOf finds the form in which the client reads an error: nothing of the request needs
-// to be right for that.
+// formatOf finds the form in which the client reads an error. The request need not be valid
+// for that.
 func (v *visit) formatOf(r *http.Request) format {
 	h := v.site
 	if v.line.Scheme != "https" || h.own && len(h.endpoint.Services) == 0 {
@@ -55,8 +55,8 @@ func (v *visit) formatOf(r *http.Request) format {
 	return formatJSON
 }
 
-// Error codes, of the services with XML and of those with JSON. No client retries one of
-// 4xx but for being too fast.
+// codesOf are the error codes of services that write XML, and of those that write JSON. Of
+// errors with status 4xx, clients retry only those that say "too fast".
 func codesOf(f *services.Refusal) (xmlCode, jsonCode string) {
 	switch {
 	case f.Class == services.Malformed:
@@ -97,8 +97,8 @@ type (
 	}
 )
 
-// Refuse implements [services.Refuser]: a service of AWS would answer so, and its clients show
-// nothing else.
+// Refuse implements [services.Refuser]. It answers as a service of AWS would, since AWS's
+// clients show a person no other text.
 func (v *visit) Refuse(w http.ResponseWriter, r *http.Request, f *services.Refusal) bool {
 	format := v.formatOf(r)
 	if format == 0 {
@@ -138,7 +138,7 @@ func (v *visit) Refuse(w http.ResponseWriter, r *http.Request, f *services.Refus
 	return true
 }
 
-// messageOf is all that a person gets to see.
+// messageOf is the text that AWS's clients show.
 func messageOf(f *services.Refusal) string {
 	text := f.Title + ": " + strings.TrimSuffix(f.Detail, ".") + ". " + f.Hint
 	return "sallyport: " + text + " (exchange " + f.Exchange + ")"

@@ -12,7 +12,7 @@ import (
 // Key is what policies and the trail call AWS, and whoever speaks its protocols.
 const Key = "aws"
 
-// Service is AWS. It keeps nothing.
+// Service is AWS. It has no state.
 type Service struct{}
 
 // New returns the service.

@@ -13,9 +13,9 @@ import (
 	"sallyport/services/aws/sigv4"
 )
 
-// SessionPolicy is the IAM policy that says what an agent's rules allow with a credential:
-// what bounds the agent's session at AWS itself. It is empty if no rule speaks of AWS with
-// the credential.
+// SessionPolicy is the IAM policy that says what an agent's rules allow with a credential, so
+// that AWS itself holds the agent's session to it. It is empty if no rule about AWS names the
+// credential.
 func SessionPolicy(p *policy.Policy, credential string) (string, error) {
 	var grants []api.Grant
 	for _, r := range p.Clauses(Key) {
@@ -65,8 +65,8 @@ func (s *sites) Narrow(n *services.Need, _ services.Visit) (bare bool, err error
 	return false, nil
 }
 
-// CheckUse implements [services.UseChecker]: it says why the sessions of a role would not be
-// bounded for a rule, or could not be.
+// CheckUse implements [services.UseChecker]: it says why the sessions of a role would be
+// bounded by nothing under a rule, or could not be minted for it.
 func (*Service) CheckUse(c *credentials.Credential, p *policy.Policy, use policy.CredentialUse) (what, hint string) {
 	if m, ok := use.Clause.(*clause); ok {
 		if what, hint := outOfRegion(c, use.Credential, m.regions); what != "" {

@@ -10,10 +10,10 @@ import (
 	"sallyport/services/aws/sigv4"
 )
 
-// site is a host that speaks AWS's protocols: one of AWS's own, or of somebody
-// else's that a credential with keys is bound to.
+// site is a host that speaks AWS's protocols: one of AWS's own, or one of somebody else's
+// that a credential with keys is bound to.
 type site struct {
-	name     string         // as it is in the target
+	name     string         // as the request has it, in lower case
 	own      bool           // AWS's
 	endpoint sigv4.Endpoint // of AWS's own hosts
 	service  string         // what the name says: "iam", "bucket.s3"; "" for the scope alone
@@ -38,8 +38,9 @@ func findSite(a host.Authority, stores []host.Pattern) *site {
 	return h
 }
 
-// findStore finds the bucket that a store's host may name: before a host that is listed
-// itself. Where only names below one are listed, they could be buckets or not.
+// findStore recognises the host of a store, which may begin with the name of a bucket. It does
+// if what follows is listed as a host itself. If only names below it are listed, nobody can say
+// whether they begin with a bucket.
 func findStore(a host.Authority, stores []host.Pattern) *site {
 	var below host.Name
 	found := false
@@ -69,14 +70,14 @@ func findStore(a host.Authority, stores []host.Pattern) *site {
 	return h
 }
 
-// answersItself reports whether AWS, or the store, writes the answers. At other hosts in AWS's
-// domains they are what its customers' programs say.
+// answersItself reports whether AWS, or the store, writes the answers. At some hosts in AWS's
+// domains the programs of its customers do.
 func (h *site) answersItself() bool {
 	name := h.service[strings.LastIndexByte(h.service, '.')+1:]
 	return h.unknown == "" && name != "lambda-url" && name != "execute-api"
 }
 
-// request is what is known of a request by its line and by what it is signed for.
+// request is what a request's line says, and what it is signed for, in the form of package api.
 func (h *site) request(method, path, query, service, region string) api.Request {
 	r := api.Request{Method: method, Path: path, Query: query, Service: service, Region: region, Host: h.service, Store: !h.own}
 	if h.own {
@@ -88,7 +89,7 @@ func (h *site) request(method, path, query, service, region string) api.Request 
 	return r
 }
 
-// scope is what a request is for that is not signed: what its host says.
+// scope is the service and region of a request that is not signed, as far as its host says them.
 func (h *site) scope() (service, region string, err error) {
 	if !h.own {
 		return "", "", errors.New("the request is not signed; configure the client with its placeholder keys")

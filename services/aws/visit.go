@@ -19,7 +19,7 @@ type visit struct {
 	line      *services.Line
 	site      *site
 	inbound   *sigv4.Inbound // nil if it is not signed
-	service   string         // that it is for, by its signature or else by its host
+	service   string         // as the signature says, or without one the host
 	region    string
 	operation api.Operation // without a name if it has none
 }
@@ -34,8 +34,8 @@ func (v *visit) Read(b services.Body) policy.Meaning {
 	return meaningOf(&v.operation, v.region)
 }
 
-// NamesSource implements [services.Sourcer]: a request that has a name is judged by the object
-// that its source is.
+// NamesSource implements [services.Sourcer]: the meaning of a request that has a name has a
+// call about the object that is copied.
 func (v *visit) NamesSource(field string) bool {
 	return len(v.operation.Calls) > 0 && strings.HasPrefix(field, "X-Amz-")
 }
@@ -69,8 +69,8 @@ func (v *visit) resolve(b services.Body) (err error) {
 	return err
 }
 
-// readScope reads what the request is for. One without a signature is for what its host
-// says; it cannot be signed, but it can be named.
+// readScope reads which service and region the request is for. Without a signature its host
+// says so: no credential can be put on such a request, but it can be named and judged.
 func (v *visit) readScope() error {
 	in, err := sigv4.Read(v.line.Request)
 	if refused, ok := errors.AsType[*sigv4.Refusal](err); ok && refused.Reason == sigv4.Unsigned && v.line.Request.Header.Get("Authorization") == "" {
@@ -87,8 +87,8 @@ func (v *visit) readScope() error {
 	return nil
 }
 
-// outlinesOf are what a request may be about whose body tells the rest: operations of one
-// of these services.
+// outlinesOf are what a request may turn out to be once its body is read: any operation of one
+// of the services that it may be for.
 func outlinesOf(r *api.Request) []policy.Outline {
 	var outlines []policy.Outline
 	for _, service := range api.Services(r) {
@@ -137,7 +137,7 @@ func (v *visit) Describe() services.Description {
 	return d
 }
 
-// actions lists IAM's actions, and whether one is not called as the operation.
+// actions lists IAM's actions. differ: one of them has another name than the operation.
 func (v *visit) actions() (actions []any, differ bool) {
 	for i := range v.operation.Calls {
 		c := &v.operation.Calls[i]

@@ -21,9 +21,9 @@ import (
 	"sallyport/services/github/api"
 )
 
-// holding is what an answer may hold that is live. What was asked, and where, tells; the
-// status and the media type of an answer do not, for a request can choose them: a callback
-// makes JavaScript of JSON, a range makes 206 of 200.
+// holding is which secrets an answer may hold. That is told from what was asked and where,
+// not from the answer's status or media type, which a request can choose: with a callback it
+// gets JavaScript in place of JSON, with a range 206 in place of 200.
 type holding uint8
 
 const (
@@ -31,17 +31,17 @@ const (
 	cloneTokens            // tokens to clone with, in what describes a repository
 	transfers              // authorizations for transfers of LFS
 	registryTokens         // a container registry's own
-	anyLive                // any of these but the registry's: what the server takes the path for is not known
+	anyLive                // tokens or authorizations: how the server reads the path is not known
 )
 
-// answered is a request by what may come back. It has what of a visit is about its answer.
+// answered is the part of a visit that looks after the answer.
 type answered struct {
 	request
 	batch bool // of LFS, whose answer authorizes transfers
 }
 
-// holds says what may be live in the answer to a request that carries a credential. What has no
-// name may be let out too, so that surfaces count and not names.
+// holds says which secrets may be in the answer to a request that carries a credential. It
+// goes by the surface, because a policy can also allow requests that have no name.
 func (a *answered) holds() holding {
 	switch {
 	case a.surface == api.Packages && a.asksRegistry():
@@ -51,16 +51,16 @@ func (a *answered) holds() holding {
 	case a.surface == api.API || a.surface == api.Uploads:
 		return cloneTokens
 	case a.surface == api.Web && !a.speaksGit():
-		return transfers // what has no name too: a server may take odd forms of a path for LFS
+		return transfers // without a name too: a server may read an odd form of a path as LFS
 	}
 	return nothingLive
 }
 
-// isOdd reports whether an Enterprise Server may take a path for one of another surface: its
-// surfaces are paths of one host, and what stands before it may undo escapes, merge slashes,
-// drop parameters, resolve dots or look at no case. What nobody knows by name on its site, or
-// on a host of its that has no use here, may be anything. A signed link has a name whatever its
-// path is.
+// isOdd reports whether an Enterprise Server may read the path as one of another surface. Its
+// surfaces are paths of one host, and a proxy in front of it may decode escapes, merge slashes,
+// drop parameters, resolve dots or ignore case. A request without a name, to its web site or to
+// a host of its that has no operations, may therefore be anything. Every signed link has a name,
+// which therefore says nothing.
 func (a *answered) isOdd() bool {
 	switch {
 	case !a.server.Enterprise(), len(a.operations) > 0 && a.surface != api.Download:
@@ -87,9 +87,8 @@ func (a *answered) asksRegistry() bool {
 	return err != nil || strings.EqualFold(path.Base(path.Clean(name)), "token")
 }
 
-// Shape implements [services.Shaper]: it takes from a request what would have its answer come
-// in a form that cannot be looked through: compressed, or only a part, in which a token may lie
-// without its name.
+// Shape implements [services.Shaper]: the answer is to come whole and uncompressed, since a
+// part of it may hold a token without the name by which it is found.
 func (a *answered) Shape(h http.Header, live bool) {
 	live = live && a.holds() != nothingLive
 	if live || a.isDocument() {
@@ -102,9 +101,9 @@ func (a *answered) Shape(h http.Header, live bool) {
 	}
 }
 
-// Check implements [services.Checker]: it refuses what has GitHub answer in JavaScript (its
-// documents call it JSON-P). The answer would be looked through all the same; but no client of
-// an agent needs it.
+// Check implements [services.Checker]: it refuses the parameter that makes GitHub answer in
+// JavaScript (its documents call it JSON-P), which no client of an agent needs. Tokens would be
+// taken out of such an answer as well; this is a second safeguard.
 func (a *answered) Check(live bool) (detail, hint string) {
 	if !live || a.holds() == nothingLive {
 		return "", ""
@@ -119,8 +118,9 @@ func (a *answered) Check(live bool) (detail, hint string) {
 		"Leave callback out and read the JSON."
 }
 
-// Answer implements [services.Answerer]: it takes what is live out of an answer. The requests
-// that it is for are requests of their own, and policy is asked about each.
+// Answer implements [services.Answerer]: it takes tokens and authorizations out of an answer.
+// When the agent makes a request for which one was meant, the policy is asked about that
+// request, and only then is the authorization put on it.
 func (a *answered) Answer(response *http.Response, k services.Keeper) error {
 	var take func([]byte) ([]byte, error)
 	fromBatch := func(body []byte) ([]byte, error) { return takeFromBatch(body, k) }
@@ -156,7 +156,7 @@ func (a *answered) Answer(response *http.Response, k services.Keeper) error {
 	case err == nil:
 	case response.StatusCode < http.StatusMultipleChoices:
 		return &services.Unreadable{Detail: "The answer may hold an authorization, and cannot be read.", Err: err}
-	default: // the status tells what there is to tell: a page of HTML that says "down for maintenance"
+	default: // an error, such as a page of HTML during maintenance: its status says enough
 		body = nil
 		delete(response.Header, "Content-Encoding")
 		k.Note("withheld", "the body of the answer, in which an authorization might be and which cannot be read: "+err.Error())
@@ -186,9 +186,9 @@ func takeFromBatch(body []byte, k services.Keeper) ([]byte, error) {
 // maxUnpacked bounds an error, compressed or not.
 const maxUnpacked = 1 << 20
 
-// Unpack implements [services.Answerer]: it undoes the compression of an error in which something live might be: middle boxes
-// compress what was not asked for so, and why a request failed is worth the while. What is
-// longer or odd stays as it is, and is not let in.
+// Unpack implements [services.Answerer]: it undoes the compression of an error that might hold
+// a secret. Middle boxes compress unasked, and an agent needs to read why its request failed.
+// An error that is too long, or not gzip, stays compressed, and [answered.Answer] withholds it.
 func (a *answered) Unpack(response *http.Response) {
 	if response.StatusCode < http.StatusMultipleChoices || a.holds() == nothingLive || !slices.Equal(response.Header["Content-Encoding"], []string{"gzip"}) {
 		return
@@ -257,12 +257,12 @@ func beginsAsJSON(response *http.Response) bool {
 			return c == '{' || c == '['
 		}
 	}
-	return true // or what wants to hide that it is
+	return true // so much white space may be there to hide JSON
 }
 
-// givesFile reports whether the answer is a file or a difference as it is, which must not be
-// changed. It is by what was asked, for ".raw" alone means other things elsewhere: the text of
-// an issue, inside of what describes the issue and its repository.
+// givesFile reports whether the answer is the content of a file, or a diff, which must not be
+// changed. That depends on the operation too: for an issue, ".raw" is JSON that describes the
+// issue and its repository and only has the text unrendered.
 func (a *answered) givesFile(response *http.Response) bool {
 	if len(a.operations) != 1 {
 		return false

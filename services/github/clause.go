@@ -18,14 +18,13 @@ type clause struct {
 	access     policy.Access
 	pushes     pushClause
 	scope      *Scope
-	// bounded: the rule has a credential, and its repos are such that a token can
-	// be narrowed to just them.
+	// bounded: the rule has a credential whose token can be narrowed to exactly its repos.
 	bounded bool
 
-	// What other rules of the policy bound (clausebound.go): the refs of a repository that this one
-	// may reach; nil for none.
-	meets    *refBound
-	bypasses *refBound // the first that allows pushes
+	// meets is the first rule with refs or updates for a repository that this rule is about
+	// as well, and bypasses the first of those that allows pushes (clausebound.go); nil for
+	// none.
+	meets, bypasses *refBound
 }
 
 // Clause implements [policy.Language].
@@ -86,7 +85,8 @@ func (m *clause) Match(c *policy.Call, b policy.Bound) policy.Verdict {
 	return min(result, m.matchRepo(c, &f))
 }
 
-// includesAccess: a push is more than writing, so that an allow has to name it in some way.
+// includesAccess reports whether the rule's access means the call. Access alone never allows a
+// push: a rule that does has operations, refs or updates.
 func (m *clause) includesAccess(c *policy.Call, f *facts) bool {
 	if !m.access.Includes(m.effect, c) {
 		return false
@@ -94,8 +94,9 @@ func (m *clause) includesAccess(c *policy.Call, f *facts) bool {
 	return m.access == 0 || m.effect != policy.Allow || !f.isPush() || len(m.operations) > 0 || !m.pushes.isAny()
 }
 
-// matchPush: refs and updates speak of pushes. A rule that says nothing else is about
-// pushes only, but what writes a ref in another way may be what it denies or asks about.
+// matchPush compares refs and updates, which are about pushes. A rule with nothing else is
+// about pushes only; if it denies or asks, it is in doubt about calls that write a ref in
+// another way.
 func (m *clause) matchPush(f *facts) policy.Verdict {
 	switch {
 	case m.pushes.isAny():
@@ -107,7 +108,8 @@ func (m *clause) matchPush(f *facts) policy.Verdict {
 	case !f.isPush():
 		return policy.Mismatch
 	case f.Probe:
-		// Whoever may push at all may ask; what is denied or asked about comes later.
+		// Whoever may push some ref may ask whether it may push. Which refs are denied, or a
+		// person is asked about, is decided when they are pushed.
 		return policy.VerdictOf(m.effect == policy.Allow)
 	}
 	return policy.VerdictOf(m.pushes.match(f))
@@ -124,13 +126,13 @@ func (m *clause) matchRepo(c *policy.Call, f *facts) policy.Verdict {
 	case f.Hidden && m.bounded:
 		return policy.Matched
 	case f.Hidden || f.Account == "", m.repos.haveOf(f.Account):
-		return policy.Doubtful // perhaps one of these
+		return policy.Doubtful // it may be about one of them
 	}
 	return policy.Mismatch
 }
 
-// Outlook implements [policy.Clause]. The bounds of other rules' refs only take away what is
-// allowed.
+// Outlook implements [policy.Clause]. It leaves the refs of other rules out, since they can
+// only make less match.
 func (m *clause) Outlook(c *policy.Call) (surely, possibly policy.Verdict) {
 	f := factsOf(c)
 	surely, possibly = m.operations.Outlook(c)

@@ -9,10 +9,10 @@ import (
 	"sallyport/services/github/api"
 )
 
-// refBound is what a rule with refs or updates says of the repositories that it names:
-// how their refs are written matters to the policy. It bounds pushes by itself. A ref is
-// written in other ways too, which do not say which one, so that where a policy bounds
-// refs no rule allows those unless it names the operation exactly.
+// refBound is a rule with refs or updates. Whoever wrote it cares which refs of its
+// repositories are written. The rule itself bounds pushes. Other operations write refs too,
+// without saying which, so that in these repositories another rule allows one of them only if
+// it names the operation exactly.
 type refBound struct {
 	rule   string
 	line   int
@@ -25,7 +25,7 @@ type refBound struct {
 type bounds []refBound
 
 // Relate implements [policy.Relater]. It tells each clause the first bounds on a repository
-// that it may reach.
+// that its rule is about as well.
 func (*language) Relate(rules []policy.Ruled) policy.Relation {
 	var all bounds
 	for _, r := range rules {
@@ -59,7 +59,8 @@ func (l bounds) Bound(server string, c *policy.Call) policy.Bound {
 		return nil
 	}
 	for i := range l {
-		// Which ref a push writes is known, so that a rule that denies it or asks does so.
+		// Which refs a push writes is known, so that rules that deny or ask match it by them
+		// and are no bound on it.
 		if b := &l[i]; (!isPush || b.effect == policy.Allow) && b.covers(server, c, &f) {
 			return b
 		}
@@ -108,8 +109,8 @@ func (b *refBound) otherWay() string {
 	return fmt.Sprintf("writes a ref other than by a push, and rule %s bounds the refs there, so that a rule has to name it exactly", b.rule)
 }
 
-// boundBy returns the bound that an allow would pass by, as long as it does not name the
-// operation exactly; nil for none. b is that of the call.
+// boundBy returns the bound because of which this rule has to name the operation exactly; nil
+// if it need not. b is the call's.
 func (m *clause) boundBy(f *facts, b policy.Bound) policy.Bound {
 	switch {
 	case m.effect != policy.Allow || b == nil, f.isPush() && !m.pushes.isAny():
@@ -122,8 +123,8 @@ func (m *clause) boundBy(f *facts, b policy.Bound) policy.Bound {
 	return m.meets // its token reaches the rule's own repositories alone
 }
 
-// Warnings implements [policy.Warner]: of a rule, or of a part of one, that no request can
-// match, and of what writes a ref past the bound of another rule, or past its own.
+// Warnings implements [policy.Warner]. It warns of a rule, or a part of one, that no request
+// can match, and of operations that write any ref where some rule of the policy bounds them.
 func (m *clause) Warnings() (warnings []policy.Warning) {
 	if !m.pushes.isAny() && m.effect == policy.Allow && m.access == policy.Read {
 		warnings = append(warnings, policy.Warning{Msg: "refs and updates speak of pushes, which access read does not include; remove them, or write access: write"})
@@ -138,7 +139,7 @@ func (m *clause) Warnings() (warnings []policy.Warning) {
 	}
 	for _, o := range m.operations {
 		if !o.Exact() {
-			continue // which allows nothing of the kind
+			continue // a pattern allows no operation that a bound is on
 		}
 		reach := reachOf(o)
 		if reach.WritesRefs {
@@ -151,7 +152,7 @@ func (m *clause) Warnings() (warnings []policy.Warning) {
 	return warnings
 }
 
-// passed warns of what passes the bound by.
+// passed warns of an operation that writes refs which the bound does not hold.
 func (b *refBound) passed(what, hint string) policy.Warning {
 	return policy.Warning{Key: "operations", Msg: fmt.Sprintf("%s, which the refs and updates of rule %s on line %d do not bound; %s", what, b.rule, b.line, hint)}
 }

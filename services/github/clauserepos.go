@@ -80,8 +80,8 @@ func (l repos) owners() (names []string) {
 	return names
 }
 
-// bounding reports whether a token can be narrowed to just the repositories: each
-// by its name, or all of one account, and all of the same.
+// bounding reports whether a token can be narrowed to exactly these repositories: they are
+// listed by name and have one owner, or are all of one owner's.
 func (l repos) bounding() bool {
 	for _, p := range l {
 		all := p.name == "*" && len(l) == 1

@@ -36,8 +36,9 @@ func (s *Scope) Equal(other policy.Scope) bool {
 		slices.Equal(s.Repositories, o.Repositories) && slices.Equal(s.Permissions, o.Permissions)
 }
 
-// Serves implements [policy.Scope]: a token that is made for a request serves all its calls,
-// but one with a hidden repository is bound by the token alone.
+// Serves implements [policy.Scope]. A token that is made for a request serves all its calls,
+// unless a call hides its repository: then only the token bounds it, and each rule's bounds
+// differ.
 func (s *Scope) Serves(c *policy.Call) bool { return !s.Pinned() && !factsOf(c).Hidden }
 
 // scopeOf is what the rule says of a token.

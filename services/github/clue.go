@@ -10,7 +10,7 @@ import (
 	"sallyport/services"
 )
 
-// pushes is what a push is called in the trail.
+// pushes is how the trail calls a push.
 const pushes = Key + ":git/push"
 
 var commitForm = regexp.MustCompile(`^[0-9a-fA-F]{40}$`)

@@ -4,11 +4,11 @@ import "sallyport/policy"
 
 // facts are what a call of GitHub's has beyond what every call has ([policy.Call]).
 type facts struct {
-	Account string // whose it is: "acme"; empty if it is not known
-	// Hidden: the repository is named in a form that cannot be read, so that only a
-	// token narrowed to some repositories bounds the call.
+	Account string // that owns what is touched: "acme"; empty if it is not known
+	// Hidden: the repository is named by an id that says nothing here, so that only a token
+	// that is narrowed to some repositories bounds the call.
 	Hidden bool
-	// WritesRef: it writes a ref other than by a push, and which one is not known.
+	// WritesRef: the call writes a ref, but is no push, and which ref is not known.
 	WritesRef bool
 
 	Ref, Update string // what a push does to which ref: "refs/heads/main", "create"

@@ -32,9 +32,9 @@ func (*language) Words() policy.Words {
 	}
 }
 
-// narrows reports whether a credential's tokens are narrowed to the repositories of the
-// rule, so that it can allow what hides its repository. Where the credentials are not known,
-// the exchange makes sure.
+// narrows reports whether tokens of a credential are narrowed to the repositories of the rule.
+// Such a rule can allow calls that hide their repository. If the credentials are not known,
+// the answer is yes, and the exchange refuses later what cannot be narrowed.
 func (l *language) narrows(credential string) bool {
 	return l.lookup == nil || l.lookup(credential).Kind() == app.Minted
 }
@@ -74,7 +74,7 @@ func meaningOf(s api.Service, operations []api.Operation, push *api.Push) policy
 	return m
 }
 
-// callOf is an operation as a call, and what are to be its facts.
+// callOf is an operation in the words of a policy: the call, and the facts that belong to it.
 func callOf(o api.Operation) (policy.Call, facts) {
 	return policy.Call{Operation: o.Name, Resource: o.Repo, Access: o.Access, Credential: o.CredentialAnswer},
 		facts{Account: o.Owner, Hidden: strings.HasPrefix(o.Name, "graphql/"), WritesRef: o.WritesRefs}

@@ -42,8 +42,8 @@ func (*sites) Narrow(n *services.Need, to services.Visit) (bare bool, err error)
 	return false, err
 }
 
-// goesBare reports whether the request goes to a part of GitHub that takes no token: to a
-// link that is signed, or where GitHub itself gave the authorization.
+// goesBare reports whether the request goes to a part of GitHub that takes no token: a signed
+// link, or a place for which GitHub itself gave an authorization.
 func (v *visit) goesBare() bool {
 	return v != nil && (v.surface == api.Download || v.surface == api.LFS || v.surface == api.Manage)
 }

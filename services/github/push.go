@@ -16,8 +16,8 @@ import (
 
 // pushed is the command list of a push.
 type pushed struct {
-	*api.Push      // nil if the request is none, or its list was not read
-	unread    bool // for it is refused whatever that says
+	*api.Push      // nil if the request is no push, or its list was not read
+	unread    bool // it was not read, because the policy denies the push whatever it says
 }
 
 func (p pushed) describe() map[string]any {
@@ -79,8 +79,8 @@ func (v *visit) Refuse(w http.ResponseWriter, _ *http.Request, f *services.Refus
 // that is read and dropped.
 func (p pushed) refuse(w http.ResponseWriter, f *services.Refusal, m *policy.Meaning) {
 	if _, err := io.Copy(io.Discard, f.Body); err != nil {
-		// To return would be an empty answer of 200, for the rest of which git waits
-		// for ever.
+		// Returning would send an empty answer of 200, and git would wait for its rest
+		// without end.
 		panic(http.ErrAbortHandler)
 	}
 	reasons := make(map[string]string, len(p.Updates))

@@ -12,8 +12,8 @@ import (
 	"sallyport/services/github/api"
 )
 
-// Question implements [policy.Language]: it reads the questions that people ask about GitHub other than by a
-// URL: a git push line, and a GraphQL document.
+// Question implements [policy.Language]. It reads a git push line and a GraphQL document, which
+// people cannot ask about by a URL.
 func (*language) Question(text string, servers []string) (policy.Query, bool, error) {
 	text = strings.TrimSpace(strings.TrimPrefix(text, "\ufeff"))
 	if rest, ok := strings.CutPrefix(text, "git push "); ok {
@@ -30,8 +30,8 @@ func (*language) Question(text string, servers []string) (policy.Query, bool, er
 	return policy.Query{}, false, nil
 }
 
-// pushQuestion reads "[--create|--update|--delete] URL REF...". Without a word of what
-// becomes of a ref, it is asked about as a new one and as one that is there.
+// pushQuestion reads "[--create|--update|--delete] URL REF...". If none of the three is given,
+// each ref is asked about twice: to be created, and to be updated.
 func pushQuestion(words []string, servers []string) (policy.Query, error) {
 	const form = "write git push https://github.com/OWNER/REPO REF, and --create, --update or --delete before it if that matters"
 	updates := []api.Update{api.Create, api.Change}

@@ -13,7 +13,7 @@ import (
 	"sallyport/services/github/api"
 )
 
-// request is one to GitHub, as far as it is known.
+// request is a request to GitHub, as far as it has been read.
 type request struct {
 	line       *services.Line
 	server     api.Service
@@ -38,7 +38,7 @@ type visit struct {
 	service *Service
 	meaning policy.Meaning
 	push    pushed
-	told    budget.Answer // by the answer's header, of the account
+	told    budget.Answer // what the answer's header says of the account
 }
 
 // Read implements [services.Visit].
@@ -96,10 +96,11 @@ func (v *visit) readBody(o api.Operation, b services.Body) (err error) {
 	return err
 }
 
-// readAssignment finds out whether an issue is given to GitHub's own agent, which then writes
-// a branch. What is too long to tell may do so, and what is said elsewhere than in the body.
+// readAssignment finds out whether an issue is assigned to GitHub's own agent, which then
+// writes a branch. It assumes so if the body is too long to be read, or if there are
+// parameters in the query as well.
 func (v *visit) readAssignment(header http.Header, b services.Body) error {
-	if v.line.RawQuery != "" { // of which these operations have none, and a server may read it like the body
+	if v.line.RawQuery != "" { // these operations have none, and a server may read it like the body
 		v.operations[0].WritesRefs = true
 		return nil
 	}
@@ -118,7 +119,8 @@ func (v *visit) readAssignment(header http.Header, b services.Body) error {
 	return nil
 }
 
-// readDocument has a GraphQL document leave as it was understood.
+// readDocument reads a GraphQL document, and replaces it by the form in which it was
+// understood.
 func (v *visit) readDocument(header http.Header, b services.Body) (err error) {
 	b.Stream(services.Parsed, func(body io.Reader) int64 {
 		var printed []byte
@@ -130,7 +132,7 @@ func (v *visit) readDocument(header http.Header, b services.Body) (err error) {
 	return err
 }
 
-// outlineOf is what the line of a request tells whose body tells the rest.
+// outlineOf is what is known of a request before its body is read.
 func outlineOf(o api.Operation) policy.Outline {
 	call, f := callOf(o)
 	switch o.Body {
@@ -169,9 +171,9 @@ func (v *visit) hidesRepository() bool {
 	return len(v.meaning.Calls) > 0 && factsOf(&v.meaning.Calls[0]).Hidden
 }
 
-// Learn implements [services.Learner]: GitHub says which permissions an operation really
-// needs, where its published description leaves that open. A 401 to a GraphQL document, or to
-// an operation that takes no installation token, comes to one that is good, too.
+// Learn implements [services.Learner]: where GitHub's published description leaves open which
+// permissions an operation needs, its answers say so. GitHub answers 401 to a valid token, too,
+// for some GraphQL documents and for operations that take no installation token.
 func (v *visit) Learn(response *http.Response) (tellsOfCredential bool) {
 	if len(v.operations) != 1 {
 		return false
@@ -180,7 +182,7 @@ func (v *visit) Learn(response *http.Response) (tellsOfCredential bool) {
 	accepted := response.Header.Get("X-Accepted-Github-Permissions")
 	if v.surface == api.API && !o.Settled && accepted != "" {
 		if sets, ok := api.ParseAccepted(accepted); ok {
-			v.service.learned.Store(learnt{v.server.Host(), o.Name}, sets) // names are the table's, so there is an end to them
+			v.service.learned.Store(learnt{v.server.Host(), o.Name}, sets) // of the table's names only, so that the map stays small
 		}
 	}
 	return o.InstallationToken && !v.hidesRepository()

@@ -156,7 +156,7 @@ func (a *app) Check(ctx context.Context, via http.RoundTripper) (*credentials.In
 	return checked[0], nil
 }
 
-// checkOwner goes past what is kept: that a token was minted once says nothing of now.
+// checkOwner mints anew: a token that is kept says nothing of whether one can be minted now.
 func (a *app) checkOwner(ctx context.Context, owner string, via http.RoundTripper) (*credentials.Injection, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, mintLimit, errNoAnswer)
 	defer cancel()

@@ -112,8 +112,8 @@ func (c *client) explain(response *github.Response, err error) error {
 	return fmt.Errorf("ask %s: %w%s", c.server, err, hint)
 }
 
-// plain is an error of the library's in our own words, as far as it has a server's in it, who
-// may have repeated the token that it was sent.
+// plain replaces the words of a server in an error of the library's by our own, since the
+// server may have repeated the token that it was sent.
 func plain(err error, token string) error {
 	secret := credentials.MintedTraits(token, token)
 	answer, ok := errors.AsType[*github.ErrorResponse](err)
@@ -162,7 +162,7 @@ func backoff(status int, h http.Header, now time.Time) (after time.Duration, lim
 	return told.Reset.Sub(now), told.Limit > 0 && told.Remaining == 0
 }
 
-// ours is a moment of GitHub's clock by our own, and no later than a token lives.
+// ours converts a moment of GitHub's clock to our own. It is no later than a token can live.
 func (c *client) ours(expires time.Time) time.Time {
 	expires = expires.Add(-time.Duration(c.skew.Load()))
 	if latest := c.now().Add(tokenLife); expires.After(latest) {

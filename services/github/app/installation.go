@@ -13,8 +13,8 @@ import (
 	"sallyport/credentials"
 )
 
-// find looks up the installation of an owner. It is asked for by the owner alone: what
-// one agent asks about must not fail the others.
+// find looks up the installation of an owner. Nothing but the owner's name goes into it: agents
+// share the result, and what one of them asks for must not make it fail for the others.
 func (a *app) find(ctx context.Context, owner string, via http.RoundTripper) (*installation, error) {
 	var found *github.Installation
 	var err error

@@ -23,8 +23,8 @@ func Kinds() []credentials.Kind {
 	}
 }
 
-// fixedToken is one that somebody has made, for those without an App. Where it may go and in what form is
-// GitHub's own matter, so hosts may be left out.
+// fixedToken is a token that a person has made, for those without an App. GitHub determines
+// where a token may go and in what form, so that hosts may be left out.
 type fixedToken struct {
 	*credentials.Placed
 	server string

@@ -28,7 +28,7 @@ type Scope struct {
 	Documents string
 }
 
-// bound is a scope in its canonical form: all that a token depends on.
+// bound is a scope in canonical form. Two scopes with one form can share a token.
 type bound struct {
 	owner        string
 	repositories []string // names without owner, sorted; nil for everything

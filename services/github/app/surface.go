@@ -7,13 +7,13 @@ import (
 	"sallyport/credentials"
 )
 
-// public is the server that is everybody's.
+// public is the server that everybody can use.
 const public = "github.com"
 
 // header is where a token is written.
 const header = "Authorization"
 
-// userName is who a token belongs to where it is a password, and means nothing.
+// userName goes with a token that is sent as a password. GitHub ignores it.
 const userName = "x-access-token"
 
 // hostsOf lists what belongs to a server: its own names and, for github.com, those
