@@ -1,6 +1,9 @@
 package test
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"os"
 	"path"
@@ -67,6 +70,49 @@ func TestArchitectureNamesEveryPackage(t *testing.T) {
 		assert.True(t, named, "ARCHITECTURE.md does not say what %s is", name)
 	}
 }
+
+// The table of packages goes down floor by floor, as imports do.
+func TestArchitectureGoesFromTheTopFloorToTheGround(t *testing.T) {
+	t.Parallel()
+	above, floor := "", len(layers)
+	for line := range strings.Lines(documents(t)["../ARCHITECTURE.md"]) {
+		row, ok := strings.CutPrefix(line, "| `")
+		name, _, isPackage := strings.Cut(row, "`")
+		if _, err := os.Stat(filepath.Join("..", name)); !ok || !isPackage || err != nil {
+			continue
+		}
+		here := layer(strings.TrimSuffix(name, "/"))
+		assert.LessOrEqual(t, here, floor, "%s stands below %s in the table of ARCHITECTURE.md, and is above it in the house", name, above)
+		above, floor = name, here
+	}
+	assert.Zero(t, floor, "the ground comes last")
+}
+
+// Whoever adds a service finds everything that it may do.
+func TestArchitectureNamesEveryAbility(t *testing.T) {
+	t.Parallel()
+	page := documents(t)["../ARCHITECTURE.md"]
+	_, section, _ := strings.Cut(page, "## Adding a service")
+	section, _, _ = strings.Cut(section, "\n## ")
+	for _, name := range []string{"../services/abilities.go", "../services/clue.go", "../policy/clause.go", "../policy/language.go"} {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		ast.Inspect(file, func(n ast.Node) bool {
+			s, ok := n.(*ast.TypeSpec)
+			if !ok {
+				return true
+			}
+			of, ok := s.Type.(*ast.InterfaceType)
+			if ok && s.Name.IsExported() && len(of.Methods.List) <= 2 && !slices.Contains(handed, s.Name.Name) {
+				assert.Contains(t, section, "`"+s.Name.Name+"`", "%s", name)
+			}
+			return true
+		})
+	}
+}
+
+// handed are small interfaces that are no abilities: values that pass between core and service.
+var handed = []string{"Watch", "Scope", "Relation", "Bound"}
 
 func TestNamedTestsExist(t *testing.T) {
 	t.Parallel()
