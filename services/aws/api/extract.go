@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// extractor completes an operation's call by what it touches: one call for each
-// resource, or one that says why that is not known.
+// extractor finds the resources that an operation touches. It returns one call for each of
+// them, or a single call that says why they are not known.
 type extractor func(q *input, call Call) []Call
 
 // extractors are the operations whose resources can be told from a request, by their
@@ -115,8 +115,8 @@ func either(a, b string, of arnOf) extractor {
 	}
 }
 
-// given are the values of those members that are there. One that cannot be read is a
-// problem, for the service may read it.
+// given are the values of those members that the request has. It is a problem if one cannot
+// be read here, since the service may be able to read it.
 func (q *input) given(names ...string) (values []string, problem string) {
 	for _, name := range names {
 		value, given, problem := q.optional(name)
@@ -218,8 +218,8 @@ func logGroup(q *input, value string) (arn, problem string) {
 	return named("logs", "log-group:")(q, value)
 }
 
-// parameterARN: the ARN of "/a/b" and that of "a" are written alike. A version or label
-// of a parameter is no other parameter.
+// parameterARN is the ARN of a parameter, in which the slash that a name may begin with is not
+// doubled. A version or a label is left out: it belongs to the same parameter.
 func parameterARN(q *input, value string) (arn, problem string) {
 	if !strings.HasPrefix(value, "arn:") {
 		value, _, _ = strings.Cut(value, ":")
@@ -332,8 +332,8 @@ func queue(q *input, call Call) []Call {
 	return []Call{call}
 }
 
-// splitQueueURL takes no more than queues have: who reads a URL otherwise (a fragment,
-// an escape, a user before the host) finds nothing else in it.
+// splitQueueURL takes only the parts that a queue's URL has. It refuses fragments, escapes and
+// users, which readers of URLs treat differently.
 func splitQueueURL(value string) (account, name string, ok bool) {
 	scheme, rest, _ := strings.Cut(value, "://")
 	host, path, _ := strings.Cut(rest, "/")

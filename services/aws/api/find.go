@@ -215,7 +215,8 @@ func (h *head) restRoute(p *parsed) ([]string, *entry, *Unresolved) {
 	return segments, e, nil
 }
 
-// accounted sees that no key that tells operations apart is left over.
+// accounted refuses a request with a query key that tells operations apart and does not
+// belong to the operation that was found.
 func (h *head) accounted(p *parsed, e *entry) *Unresolved {
 	for _, key := range p.selectors {
 		if _, count := h.parameter(key); count > 1 || count == 1 && !e.route.takes(key) {
@@ -238,8 +239,8 @@ func (h *head) accounted(p *parsed, e *entry) *Unresolved {
 	return nil
 }
 
-// repeated returns a name that comes twice in query and form together, in whatever case:
-// which of its values counts, each server says for itself.
+// repeated returns a name that comes twice in query and form together, whatever its case:
+// servers differ in which of its values counts.
 func (q *signals) repeated() (name string, found bool) {
 	seen := make(map[string]struct{}, len(q.parameters)+len(q.body.form))
 	for _, pairs := range [][]pair{q.parameters, q.body.form} {

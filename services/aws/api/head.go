@@ -123,8 +123,8 @@ func lookup(pairs []pair, key string) (value string, count int) {
 	return value, count
 }
 
-// actionCount finds Action in any case: who writes it otherwise wants to be read
-// differently.
+// actionCount counts Action, whatever its case, since servers differ in whether they tell cases
+// apart.
 func actionCount(pairs []pair) (value string, count int) {
 	for i := range pairs {
 		if strings.EqualFold(pairs[i].key, "Action") {

@@ -43,8 +43,8 @@ func (q *input) text(name string) (value, problem string) {
 	return jsonText(raw)
 }
 
-// optional is text for a member that may be absent. What is there and cannot be read is
-// a problem still: the service may read it.
+// optional is text for a member that may be absent. It is a problem if the member is there and
+// cannot be read here, since the service may be able to read it.
 func (q *input) optional(name string) (value string, given bool, problem string) {
 	value, problem = q.text(name)
 	if problem == absent {

@@ -5,16 +5,16 @@ import (
 	"strings"
 )
 
-// namedBy is an ARN in its six parts. open: it stands for all that begins so. The last of
-// its characters, as many as free says, may be any.
+// namedBy is an ARN in its six parts. If it is open, it stands for every ARN that begins with
+// it. Its last free characters stand for any others.
 type namedBy struct {
 	parts [6]string
 	open  bool
 	free  int
 }
 
-// touches reports whether some of what is named lies in the pattern. An account that
-// either does not say may be any, and so may what is a star.
+// touches reports whether the pattern covers something that is named. An account that is
+// missing on either side stands for every account, and so does a star.
 func (r Resource) touches(n namedBy) bool {
 	for i, part := range n.parts[:5] {
 		anything := part == "*" || i == 4 && (part == "" || r.parts[i] == "")
@@ -47,9 +47,9 @@ func startsAlike(pattern, text string) bool {
 // suffixed is a secret's ARN with the six characters that AWS puts at its end.
 var suffixed = regexp.MustCompile(`^(.+)-[A-Za-z0-9]{6}$`)
 
-// otherNames are further names of what an ARN names, or may name: of its whole without a
-// version, of the key behind an alias. A rule that denies or asks is in doubt about them,
-// and none allows by them.
+// otherNames are further ARNs of what an ARN names, or may name: without a version, or of the
+// key behind an alias. A rule that denies or asks and has one of them is in doubt; a rule that
+// allows does not match by them.
 func otherNames(parts [6]string) []namedBy {
 	kind, name := parts[5], ""
 	if i := strings.IndexAny(kind, ":/"); i >= 0 {
@@ -119,9 +119,9 @@ func modelNames(kind, name string, other, open func(service, resource string) na
 	return []namedBy{n}
 }
 
-// throughAlias reports whether the pattern is about buckets of which an access point, or
-// its alias in the place of a bucket's name, may be one: of such a name only the key is
-// known.
+// throughAlias reports whether the pattern may cover what is reached through an access point, or
+// through its alias in the place of a bucket's name. Which bucket that is, is not known; only
+// the key can be compared.
 func (r Resource) throughAlias(parts [6]string) bool {
 	if parts[2] != "s3" || r.parts[2] != "s3" || !wildcard(r.parts[1], parts[1], 0) {
 		return false

@@ -9,8 +9,8 @@ import (
 const maxSegments = 256
 
 // splitPath divides a REST path into decoded segments, without the slashes at its ends.
-// slashed is the path as one reads it who decodes slashes before splitting, nil if that
-// is the same. It refuses every form whose reading depends on who reads it.
+// slashed is the path as a server reads it that decodes slashes before it splits; nil if that
+// is the same. Every form that servers read in different ways is refused.
 func splitPath(path string) (segments, slashed []string, err *Unresolved) {
 	if path == "" || path[0] != '/' || strings.Count(path, "/") > maxSegments {
 		return nil, nil, unresolved(ReasonPath, "the path does not start with a slash, or has too many segments")

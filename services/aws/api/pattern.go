@@ -62,9 +62,9 @@ func ParsePattern(s string) (Pattern, error) {
 	return Pattern{}, fmt.Errorf("operation pattern %q matches no operation of %s; did you mean %q", s, names[0], names[0]+"/"+best)
 }
 
-// bounds says why resources could not bound operations of these patterns, none for all:
-// one that is named exactly, or all of a pattern's, has no resource that a request
-// tells.
+// bounds says why a rule about these patterns (about every operation, if there are none) cannot
+// be bounded by resources: no request tells the resource of an operation that is named exactly,
+// or of any that a pattern means.
 func bounds(patterns []Pattern) error {
 	for _, p := range patterns {
 		if !slices.ContainsFunc(p.Operations(), HasResources) {

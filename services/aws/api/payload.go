@@ -88,8 +88,8 @@ func oddInName(r rune) bool {
 	return !('a' <= r|0x20 && r|0x20 <= 'z' || '0' <= r && r <= '9' || r == '.' || r == '_' || r == '-')
 }
 
-// object reads the body, all of it, as the one JSON object that every server reads
-// alike. It leaves as it is, for its signature covers its bytes.
+// object reads the whole body as one JSON object that every server reads alike. The body is
+// sent as it came, since its signature covers its bytes.
 func (p *payload) object(protocol string) (members []ijson.Member, problem string) {
 	if p.membersRead {
 		return p.members, p.membersProblem

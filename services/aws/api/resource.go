@@ -34,9 +34,9 @@ func (r Resource) String() string { return r.text }
 // Service is the service that the pattern names, empty for "*".
 func (r Resource) Service() string { return r.parts[2] }
 
-// Matches reports whether the pattern takes in the ARN. A request that says no account
-// means the caller's, so that the pattern's own counts for nothing then. A star at the
-// ARN's end is that of a listing: only a star takes it in.
+// Matches reports whether the pattern covers the ARN. An ARN without an account is about the
+// caller's own account, and the pattern's account is not compared then. A star at the end of
+// the ARN is a listing's, and only a star covers it.
 func (r Resource) Matches(arn string) bool {
 	if r.text == "*" {
 		return true

@@ -64,7 +64,7 @@ func (r *route) fits(h *head) bool {
 	return true
 }
 
-// weight orders routes that fit: what demands more is meant.
+// weight orders routes that fit a request: the one that demands most is meant.
 func (r *route) weight() int { return len(r.required) + len(r.headers) }
 
 // node is one level of the tree of paths.

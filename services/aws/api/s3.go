@@ -197,8 +197,9 @@ func (q *s3Request) extends(name string) bool {
 	return strings.Contains(name, "copy-source") || strings.HasSuffix(name, "-acl") || strings.Contains(name, "-grant-")
 }
 
-// listing is bounded by its prefix. Where it starts bounds it no further, and is held to
-// the same form, since a store may take it for a place among its files.
+// listing is a call about all keys that begin with the prefix. The key that a listing starts
+// after does not narrow that; it must have the form of a key all the same, since a store may
+// look for it among its files.
 func (q *s3Request) listing(call Call) Call {
 	prefix := ""
 	for _, name := range [...]string{"prefix", "delimiter", "marker", "start-after", "key-marker"} {
@@ -223,7 +224,7 @@ func (q *s3Request) listing(call Call) Call {
 	return call
 }
 
-// restored is what a restore does besides: it may write what it finds elsewhere.
+// restored is a further call of a restore, which may write what it selects to another bucket.
 func (q *s3Request) restored() []Call {
 	body, err := q.body.whole()
 	if err == nil && utf8.Valid(body) && !bytes.Contains(body, []byte("OutputLocation")) && !bytes.ContainsRune(body, 0) {

@@ -67,9 +67,9 @@ func labelGlob(pattern, name string) bool {
 	}
 }
 
-// candidates are the services that a request may be for. Where hosts are AWS's own,
-// the host says which; only its own hosts take a service's operations, for under its
-// name are also functions' URLs, search domains and the like, whose paths are anybody's.
+// candidates are the services that a request may be for. A host of AWS's says which. Some names
+// below a service's are not its own hosts but customers', such as functions' URLs and search
+// domains, whose paths mean what the customer likes: they take none of its operations.
 func (t *table) candidates(r *Request) ([]*service, *Unresolved) {
 	signing := r.Service
 	switch signing {

@@ -36,7 +36,7 @@ func SessionPolicy(grants []Grant) (string, error) {
 		}
 		if len(g.Patterns) == 0 || slices.ContainsFunc(g.Patterns, func(p Pattern) bool { return strings.Contains(p.service, "*") }) {
 			if g.Deny {
-				continue // the proxy denies it; the session is only wider
+				continue // the proxy denies it all the same; only the session allows more
 			}
 			return "", fmt.Errorf("rule %s allows operations of every service, which no session policy can say without those that hand out credentials; name the services, or give the credential a session_policy", g.Rule)
 		}

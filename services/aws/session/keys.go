@@ -110,7 +110,7 @@ func (k *fixed) raw(ctx context.Context) (*secrets, error) {
 	return newSecrets(k.accessKeyID, text(secret), text(token), time.Time{}), nil
 }
 
-// text is what was read, "" if nothing was.
+// text is the text of a reading, "" of none.
 func text(r *credentials.Reading) string {
 	if r == nil {
 		return ""

@@ -27,11 +27,11 @@ type Inbound struct {
 	Presigned   bool   // the signature was in the query
 	Payload     string // how the body is signed: one of the words below, for the trail
 
-	// Holder is whose the request is: one holder has a share of what there is for bodies
-	// that are read ahead.
+	// Holder is who sends the request. Each holder has a share of the room for bodies that
+	// are read ahead.
 	Holder string
-	// Memory takes so many more bytes of memory for the body, or gives some back; false
-	// if there are none. Nil: there always are.
+	// Memory takes n more bytes of memory for the body, or gives some back if n is negative. It
+	// is false if there are none left. Nil stands for memory without a bound.
 	Memory func(n int64) bool
 
 	by     string    // the algorithm

@@ -88,8 +88,8 @@ func (r *graphQLRequest) assigns() bool {
 	return false
 }
 
-// hasString looks at each string of a JSON text or a printed document; one that cannot be read
-// may be anything.
+// hasString reports whether some string of a JSON text or a printed document is like this. A
+// string that cannot be read counts as one.
 func hasString(text string, is func(string) bool) bool {
 	for {
 		begin := strings.IndexByte(text, '"')

@@ -271,8 +271,8 @@ func graphQLError(err error) *Unresolved {
 	return unresolved(ReasonSyntax, "the GraphQL document does not parse")
 }
 
-// checkDocument refuses what would make the choice of an operation or a fragment a
-// matter of taste.
+// checkDocument refuses a document in which readers may choose different operations or
+// fragments.
 func checkDocument(doc *ast.QueryDocument) *Unresolved {
 	names := map[string]bool{}
 	for _, o := range doc.Operations {
@@ -379,8 +379,8 @@ func nameFields(kind string, fields []string) []Operation {
 	return operations
 }
 
-// graphQLOperation is one root field. What a mutation does that is newer than the table is
-// not known, so that it may do anything.
+// graphQLOperation is one root field. A mutation that the table does not have yet is taken for
+// one that may do anything.
 func graphQLOperation(name string) Operation {
 	if o, known := operationsTable().graphql[name]; known {
 		return o

@@ -48,8 +48,8 @@ func (p *printer) refuse(detail string) {
 	}
 }
 
-// names sees that no name comes twice where the specification wants each once: readers
-// differ in which of them counts.
+// names refuses a name that comes twice where the specification wants each once: readers
+// differ in which of the two counts.
 type names map[string]bool
 
 func (n names) add(p *printer, name string) {

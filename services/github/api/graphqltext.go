@@ -113,7 +113,7 @@ func oddQuotes() *Unresolved {
 }
 
 func (l *plainLexer) quotes() *Unresolved {
-	if l.spread { // our parser takes the string "on" for the word
+	if l.spread { // after "...", our parser takes the string "on" for the keyword
 		return unresolved(ReasonSyntax, "the GraphQL document does not parse: a string follows three dots")
 	}
 	switch run := l.run(); run {

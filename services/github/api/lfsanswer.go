@@ -54,7 +54,7 @@ func TakeRegistryTokens(answer []byte, take func(token string, life time.Duratio
 	})
 }
 
-// rewrite changes a JSON text, of which nothing is lost that change leaves alone.
+// rewrite changes members of a JSON text, and leaves everything else in it as it was written.
 func rewrite(text []byte, change func(value any)) ([]byte, error) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
@@ -80,8 +80,8 @@ type taker struct {
 	take func(Authorization) string
 }
 
-// walk looks for the field wherever it stands: what the answer's form does not foresee
-// must not pass either. around is the action that value is a part of.
+// walk looks for the field at any depth, also where the form of the answer has none. around
+// is the action that value is a part of.
 func (t *taker) walk(value any, around Authorization) {
 	switch value := value.(type) {
 	case []any:

@@ -23,7 +23,7 @@ const (
 )
 
 // splitPath divides an escaped path into segments, appended to buf. It refuses every form
-// whose reading depends on who reads it.
+// that servers read in different ways.
 func splitPath(path string, buf segments) (segments, *Unresolved) {
 	if path == "" || path[0] != '/' {
 		return nil, unresolved(ReasonPath, "the path does not start with a slash")
@@ -164,7 +164,7 @@ func (p segments) slashed() bool {
 	return false
 }
 
-// apart returns the path as one reads it who decodes slashes before splitting.
+// apart returns the path as a server reads it that decodes slashes before it splits.
 func (p segments) apart() segments {
 	var all segments
 	for _, s := range p {

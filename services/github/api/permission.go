@@ -61,7 +61,7 @@ const maxAccepted = 4 << 10
 
 // ParseAccepted reads GitHub's X-Accepted-GitHub-Permissions answer header, in which ";"
 // separates alternatives and "," what is needed together. It is false for a header that
-// says anything else, so that a surprise teaches nothing.
+// says anything else, from which nothing is to be learnt.
 func ParseAccepted(header string) ([]PermissionSet, bool) {
 	if header == "" || len(header) > maxAccepted {
 		return nil, false

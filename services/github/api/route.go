@@ -236,8 +236,8 @@ func (m *match) remember(r role, i int) {
 	case roleRepoName:
 		m.repo = i
 	case roleAccount:
-		// Of two accounts in one path the first is what is acted in: walk returns
-		// outwards, so it is remembered last.
+		// Of two accounts in one path the operation is about the first. walk sets them
+		// on its way back, so that the first is set last and stays.
 		m.account = i
 	case roleNone:
 	}
