@@ -149,7 +149,7 @@ var modules = []allowance{
 	{"github.com/google/uuid", []string{"identity", "audit", "proxy", "admin", "config", "sandbox", "services/aws", "cmd/sallyport"}, 99, "the type of an agent's id"},
 	{"golang.org/x/crypto", []string{"internal/backup"}, 0, "only tests: keys of SSH, to encrypt backups to"},
 	{"golang.org/x/mod", []string{"audit"}, 9, "transparency-log hashes and signed notes"},
-	{"golang.org/x/net", []string{"internal/host", "internal/http1", "proxy", "services"}, 5, "IDNA in internal/host; what HTTP says of fields and trailers in proxy, of their compression in proxy/wire"},
+	{"golang.org/x/net", []string{"internal/host", "internal/http1", "proxy", "services", "sandbox/catch"}, 6, "IDNA in internal/host; what HTTP says of fields and trailers in proxy, of their compression in proxy/wire; questions about names in sandbox/catch"},
 	{"golang.org/x/sync", []string{"certs", "credentials", "proxy"}, 2, "one mint or one certificate at a time per key"},
 	{"golang.org/x/sys", []string{"internal", "admin", "sandbox", "config", "server", "cmd/sallyport", "credentials", "proxy", "audit"}, 4, "what the standard library does not offer: peer credentials, locks, process groups, free space"},
 	{"github.com/hanwen/go-fuse/v2", []string{"test/slowfs"}, 1, "a disk that hangs or fails on demand, for tests only: the kernel's own file systems do not"},

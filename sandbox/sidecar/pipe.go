@@ -140,7 +140,7 @@ func (r *clientReader) Read(b []byte) (int, error) {
 // abort closes so that the peer sees a reset instead of an end (Unix sockets have
 // no reset; there the close itself has to do).
 func abort(c net.Conn) {
-	if tcp, ok := c.(*net.TCPConn); ok {
+	if tcp, ok := c.(interface{ SetLinger(seconds int) error }); ok {
 		_ = tcp.SetLinger(0)
 	}
 	_ = c.Close()

@@ -33,6 +33,9 @@ func (p preparation) cover() error {
 	// Folders that must stay in their place come first, outer before inner ones: all other mounts
 	// are made inside of these.
 	for _, folder := range p.Hold {
+		if _, err := os.Lstat(folder); err != nil {
+			continue // it was hidden before, with all that is in it
+		}
 		if err := hold(folder); err != nil {
 			return err
 		}
@@ -57,7 +60,7 @@ func (p preparation) cover() error {
 
 func (p preparation) coverAll(hide []string, working string) error {
 	for _, path := range p.Freeze {
-		if !Within(path, hide) {
+		if _, err := os.Lstat(path); err == nil && !Within(path, hide) {
 			if err := freeze(path); err != nil {
 				return err
 			}

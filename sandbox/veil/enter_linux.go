@@ -40,7 +40,7 @@ func Enter() error {
 }
 
 func (p preparation) carryOut() error {
-	if err := mark(p.Server); err != nil {
+	if err := Mark(p.Server); err != nil {
 		return err
 	}
 	if !p.Veil {

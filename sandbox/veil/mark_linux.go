@@ -21,11 +21,11 @@ const Marks = true
 // limitRTTime is RLIMIT_RTTIME, which package syscall does not name.
 const limitRTTime = 15
 
-// mark lowers the hard limit on real-time processor time by one microsecond, or to below the
+// Mark lowers the hard limit on real-time processor time by one microsecond, or to below the
 // server's limit if that is less. The limit is half a million years, so that no program notices.
 // Whatever the command starts inherits it, and raising it again takes a privilege (getrlimit(2)).
 // The server therefore refuses administration to a process with a lower limit than its own.
-func mark(server int) error {
+func Mark(server int) error {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(limitRTTime, &limit); err != nil {
 		return fmt.Errorf("read RLIMIT_RTTIME: %w", err)
