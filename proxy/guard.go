@@ -105,12 +105,21 @@ func (c *caller) Leave() { c.agent.disconnect(c) }
 // inactive agent or too many tunnels; whatever else is wrong is answered inside
 // the tunnel, where the agent can read why.
 func (g *guard) Open(t *wire.Tunnel, r *http.Request, fault *wire.Fault) (closed func(), refused *http.Response) {
-	closed, refusal := g.admit(t, fault)
+	var refusal *refusal
+	if fault == nil {
+		refusal = blocked(r.Header)
+	}
+	if refusal == nil {
+		closed, refusal = g.admit(t, fault)
+	}
 	if refusal == nil {
 		return closed, nil
 	}
 	in := g.clerk.intent(t.Session, t.Authority)
 	in.Details = refusal.details
+	if refusal.word == blockedByJail.word {
+		nowhere(in)
+	}
 	refusal, id := g.clerk.refuse(in, refusal)
 	return nil, refusal.response(r, id)
 }

@@ -94,6 +94,10 @@ var (
 		"address", http.StatusForbidden, "The host's address must not be dialled", "destination_ip_prohibited",
 		"The host resolves to an address that is not globally reachable. The platform team can allow its network.",
 	}
+	blockedByJail = reason{
+		"blocked", http.StatusForbidden, "The jail does not let this out", "http_request_denied",
+		"Reach the host over HTTPS or HTTP, on a port that a rule of the policy names.",
+	}
 	overLimit = reason{
 		"limit", http.StatusTooManyRequests, "The agent is over its limit", "http_request_denied",
 		"Wait as long as Retry-After says, then go slower.",

@@ -117,7 +117,7 @@ func parseHead(head []byte) (*request, error) {
 			}
 			seen, r.credentials = true, basic(value)
 			continue
-		case "proxy-connection", "keep-alive":
+		case "proxy-connection", "keep-alive", strings.ToLower(blockedField):
 			continue
 		case "connection":
 			if !r.connect {
