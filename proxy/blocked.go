@@ -14,6 +14,9 @@ import (
 // makes up here says of the agent only that it asked for a tunnel and got none.
 const blockedField = "Sallyport-Blocked"
 
+// mostProtocol bounds what stands in a row's column for the method.
+const mostProtocol = 24
+
 // mostTold bounds what is kept of each thing that the field says.
 const mostTold = 512
 
@@ -40,8 +43,16 @@ func blocked(h http.Header) *refusal {
 	return f
 }
 
-// nowhere takes the host out of the row of what was for no host: a socket's path has none.
-func nowhere(in *audit.Intent) {
+// ofBlocked makes the row of a CONNECT one of what was tried: a socket's path, for example,
+// has no host.
+func ofBlocked(in *audit.Intent, details map[string]any) {
+	in.HTTPVersion = ""
+	if protocol, ok := details["protocol"].(string); ok && len(protocol) <= mostProtocol {
+		in.Method = strings.ToUpper(protocol)
+	}
+	if path, ok := details["path"].(string); ok {
+		in.Path = path
+	}
 	if strings.HasSuffix(in.Host, ".invalid") { // RFC 6761, section 6.4
 		in.Host, in.Port = "", 0
 	}

@@ -118,7 +118,7 @@ func (g *guard) Open(t *wire.Tunnel, r *http.Request, fault *wire.Fault) (closed
 	in := g.clerk.intent(t.Session, t.Authority)
 	in.Details = refusal.details
 	if refusal.word == blockedByJail.word {
-		nowhere(in)
+		ofBlocked(in, refusal.details)
 	}
 	refusal, id := g.clerk.refuse(in, refusal)
 	return nil, refusal.response(r, id)
