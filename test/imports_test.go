@@ -59,6 +59,11 @@ var layers = []struct {
 var within = map[[2]string]string{
 	{"internal/yamldoc", "internal/nearest"}: "a key that is not known may be a slip",
 	{"admin", "sandbox/veil"}:                "who asks must not be a command of a run, and only what marks it can tell",
+	{"sandbox/jail", "sandbox/catch"}:        "what a jail refuses by itself is told in the words of what it catches",
+	{"sandbox/jail", "sandbox/veil"}:         "the command of a jail is kept from administration by the same mark",
+	{"sandbox/confine", "sandbox/jail"}:      "it serves the sockets of a jail",
+	{"sandbox/confine", "sandbox/catch"}:     "what arrives in a jail is caught",
+	{"sandbox/confine", "sandbox/sidecar"}:   "and leaves through the sidecar",
 	{"bench/run", "test/rig"}:                "the benchmark sets the product up as the tests do",
 }
 
@@ -151,7 +156,7 @@ var modules = []allowance{
 	{"golang.org/x/mod", []string{"audit"}, 9, "transparency-log hashes and signed notes"},
 	{"golang.org/x/net", []string{"internal/host", "internal/http1", "proxy", "services", "sandbox/catch"}, 6, "IDNA in internal/host; what HTTP says of fields and trailers in proxy, of their compression in proxy/wire; questions about names in sandbox/catch"},
 	{"golang.org/x/sync", []string{"certs", "credentials", "proxy"}, 2, "one mint or one certificate at a time per key"},
-	{"golang.org/x/sys", []string{"internal", "admin", "sandbox", "config", "server", "cmd/sallyport", "credentials", "proxy", "audit"}, 4, "what the standard library does not offer: peer credentials, locks, process groups, free space"},
+	{"golang.org/x/sys", []string{"internal", "admin", "sandbox", "config", "server", "cmd/sallyport", "credentials", "proxy", "audit"}, 12, "what the standard library does not offer: peer credentials, locks, process groups, free space, namespaces"},
 	{"github.com/hanwen/go-fuse/v2", []string{"test/slowfs"}, 1, "a disk that hangs or fails on demand, for tests only: the kernel's own file systems do not"},
 	{"go.opentelemetry.io/proto/otlp", []string{"audit/ship"}, 0, "only tests: the protocol's own message types check what is sent"},
 	{"golang.org/x/time", []string{"proxy"}, 2, "rate limits per agent"},

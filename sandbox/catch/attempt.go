@@ -15,8 +15,13 @@ type Attempt struct {
 	Reason   string         // why it was refused
 }
 
-// The reasons for which a connection that arrived is refused.
+// The reasons for which something is refused: the first ones by what did not arrive anywhere,
+// the others by what did.
 const (
+	ReasonProtocol = "only TCP leaves, as TLS or HTTP"
+	ReasonSocket   = "a jail has no such sockets"
+	ReasonOutside  = "the socket is of a program outside"
+
 	ReasonPort   = "no rule names this port"
 	ReasonSilent = "it said nothing"
 	ReasonOther  = "it speaks neither TLS nor HTTP"

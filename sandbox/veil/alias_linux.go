@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// everywhere adds to paths where else the same files are mounted: a folder that
+// Everywhere adds to paths where else the same files are mounted: a folder that
 // is hidden at one place and stands open at another is not hidden.
-func everywhere(paths []string) ([]string, error) {
+func Everywhere(paths []string) ([]string, error) {
 	data, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return nil, fmt.Errorf("look for other ways to the files: %w", err)

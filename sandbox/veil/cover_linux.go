@@ -18,7 +18,7 @@ func (p preparation) cover() error {
 	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_SLAVE, ""); err != nil {
 		return step("keep mounts to this process", "/", err)
 	}
-	hide, err := everywhere(p.Hide)
+	hide, err := Everywhere(p.Hide)
 	if err != nil {
 		return err
 	}
@@ -33,9 +33,6 @@ func (p preparation) cover() error {
 	// Folders that must stay in their place come first, outer before inner ones: all other mounts
 	// are made inside of these.
 	for _, folder := range p.Hold {
-		if _, err := os.Lstat(folder); err != nil {
-			continue // it was hidden before, with all that is in it
-		}
 		if err := hold(folder); err != nil {
 			return err
 		}
@@ -60,7 +57,7 @@ func (p preparation) cover() error {
 
 func (p preparation) coverAll(hide []string, working string) error {
 	for _, path := range p.Freeze {
-		if _, err := os.Lstat(path); err == nil && !Within(path, hide) {
+		if !Within(path, hide) {
 			if err := freeze(path); err != nil {
 				return err
 			}

@@ -53,7 +53,9 @@ func Start(c Config) (*Process, error) {
 	if err := Supervise(); err != nil {
 		return nil, err
 	}
-	c, hold, links := c.resolved()
+	ways := slices.Concat(c.Hide, c.Freeze)
+	c.Hide, c.Freeze = Resolve(c.Hide), Resolve(c.Freeze)
+	hold, links := changeable(ways, slices.Concat(c.Hide, c.Freeze))
 	exposed := c.Show
 	if exposed == nil {
 		p, err := c.start(namespaces(), hold)
@@ -79,32 +81,6 @@ func Supervise() error {
 	// Descent is told by this name. Where it cannot be set, only the mark tells.
 	_ = os.WriteFile("/proc/self/comm", []byte(ancestor), 0)
 	return nil
-}
-
-// resolved is the configuration with real paths, the folders that have to be held
-// where they are for it, and the links that cannot be held.
-func (c Config) resolved() (real Config, hold, links []string) {
-	ways := slices.Concat(c.Hide, c.Freeze)
-	c.Hide, c.Freeze = Resolve(c.Hide), Resolve(c.Freeze)
-	hold, links = changeable(ways, slices.Concat(c.Hide, c.Freeze))
-	return c, hold, links
-}
-
-// Plan is what is hidden and frozen, with real paths.
-type Plan struct {
-	Hide, Freeze, Keep, Hold []string
-	Own                      bool // the process has a user namespace of its own
-}
-
-// Plan is what the configuration comes to, for a process that has a user namespace of its own.
-func (c Config) Plan() (p Plan, loose []string) {
-	c, hold, loose := c.resolved()
-	return Plan{Hide: c.Hide, Freeze: c.Freeze, Keep: c.Keep, Hold: hold, Own: true}, loose
-}
-
-// Cover hides and freezes in the mount namespace of this process, which must be its own.
-func (p Plan) Cover() error {
-	return preparation{Hide: p.Hide, Freeze: p.Freeze, Keep: p.Keep, Hold: p.Hold, Own: p.Own}.cover()
 }
 
 // namespaces are those in which mounts can be made that nobody else sees. Root
