@@ -41,6 +41,23 @@ func (p *Policy) RuleNames() []string {
 // Hash returns the SHA-256 of the file's bytes in lower-case hex.
 func (p *Policy) Hash() string { return p.hash }
 
+// Ports are those that rules name which let something out.
+func (p *Policy) Ports() []uint16 {
+	var ports []uint16
+	for _, r := range p.rules {
+		if r.effect == Deny {
+			continue
+		}
+		for _, pattern := range r.matcher.patterns() {
+			if port, written := pattern.Port(); written {
+				ports = append(ports, port)
+			}
+		}
+	}
+	slices.Sort(ports)
+	return slices.Compact(ports)
+}
+
 // Servers lists the servers of a service that the policy speaks of: names, and where a
 // rule's credential says them, patterns of hosts.
 func (p *Policy) Servers(service string) []string { return slices.Clone(p.servers[service]) }

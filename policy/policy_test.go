@@ -192,6 +192,21 @@ func TestDescription(t *testing.T) {
 	assert.Equal(t, "two lines", p.Description())
 }
 
+func TestPortsAreThoseOfRulesThatLetSomethingOut(t *testing.T) {
+	t.Parallel()
+	p, err := policy.Parse("x.yaml", []byte(`policy: x
+rules:
+  - {name: a, allow: {host: "a.example:8443"}}
+  - {name: b, ask: {host: "*.example:5000"}}
+  - {name: c, allow: {host: "c.example:*"}}
+  - {name: d, deny: {host: "d.example:22"}}
+  - {name: e, allow: {host: e.example}}
+  - {name: f, allow: {host: "f.example:5000"}}
+`))
+	require.NoError(t, err)
+	assert.Equal(t, []uint16{5000, 8443}, p.Ports())
+}
+
 func TestFileNameIsOnlyCheckedForYAML(t *testing.T) {
 	t.Parallel()
 	data := []byte("policy: operator\nrules: []\n")

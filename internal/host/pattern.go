@@ -155,6 +155,9 @@ func (p Pattern) Reduce(defaultPort uint16) Pattern {
 // HasPort reports whether a port, or :*, is written.
 func (p Pattern) HasPort() bool { return p.ports != portDefault }
 
+// Port is the port that is written, if one is.
+func (p Pattern) Port() (port uint16, written bool) { return p.port, p.ports == portExact }
+
 // Exact returns the name or address if the pattern is for just one.
 func (p Pattern) Exact() (Name, bool) { return p.name, p.kind == matchExact }
 
