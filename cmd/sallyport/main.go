@@ -137,6 +137,7 @@ credential the rule names, and writes the request to an audit trail before it le
 		newEnvCommand(a),
 		newRunCommand(a),
 		newVeilCommand(),
+		newJailCommand(),
 		newPolicyCommand(a),
 		newCredentialCommand(a),
 		newAuditCommand(a),

@@ -50,9 +50,14 @@ each --pass NAME; never a variable that an env: secret reads. It cannot administ
 server. On Linux the home folder and the files of secrets are hidden from it, where the
 system allows namespaces; sudo does not work then, unless --hide-home never is given. A
 line at the start says what is kept from it. This is no sandbox: the command runs as you,
-and nothing but good will makes it use the proxy.`,
+and nothing but good will makes it use the proxy.
+
+With --jail (Linux) it is one: the command reaches nothing but the proxy, whatever it tries,
+and sees no process, socket or key outside. It writes to the folder it is started in, and to
+each --write PATH.`,
 		Example: `  sallyport run --policy example --owner person:dana -- git clone https://github.com/acme/web
-  sallyport run --policy operator --owner team:platform --pass CI -- npm test`,
+  sallyport run --policy operator --owner team:platform --pass CI -- npm test
+  sallyport run --jail --policy operator --owner team:platform -- claude`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 || cmd.ArgsLenAtDash() != 0 {
 				return usagef("put -- and then the command after the flags: %s %s", cmd.Root().Name(), cmd.Use)
@@ -60,7 +65,7 @@ and nothing but good will makes it use the proxy.`,
 			if !slices.Contains([]string{hideAuto, hideAlways, hideNever}, o.hide) {
 				return usagef("--hide-home %q is not %s, %s or %s", o.hide, hideAuto, hideAlways, hideNever)
 			}
-			return nil
+			return o.jail.check(cmd)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return runCommand(cmd.Context(), a, o, args) },
 	}
@@ -71,6 +76,10 @@ and nothing but good will makes it use the proxy.`,
 	flags.StringArrayVar(&o.pass, "pass", nil, "variable of this environment to pass on; may be repeated")
 	spanVar(cmd, &o.ttl, "ttl", defaultTTL, "longest time that the agent may live, as 8h or 7d")
 	flags.StringVar(&o.hide, "hide-home", hideAuto, "hide the home folder and its secrets from the command: auto (where the system can), always (or do not run) or never (sudo works)")
+	o.jail.flags(cmd)
+	flags.BoolVar(&o.jail.off, "no-jail", false, "no jail: the command could go around the proxy, and sees your files and processes (which is so for now unless --jail is given)")
+	cmd.MarkFlagsMutuallyExclusive("jail", "no-jail")
+	cmd.MarkFlagsMutuallyExclusive("jail", "hide-home")
 	require(cmd, "policy", "owner")
 	return cmd
 }
@@ -80,6 +89,7 @@ type runOptions struct {
 	ttl    time.Duration
 	pass   []string
 	hide   string
+	jail   jailOptions
 }
 
 // runCommand creates whatever the command needs, in order, and takes it back in
@@ -108,6 +118,9 @@ func runCommand(ctx context.Context, a *app, o runOptions, argv []string) error 
 		return err
 	}
 	defer client.Close()
+	if o.jail.on {
+		return runJailed(ctx, a, o, path, argv, environ, secrets, client, signals)
+	}
 	// Before this process holds the agent's key and hides its memory, which also
 	// keeps it from setting up namespaces.
 	child, err := behindVeil(a, o.hide, path, secrets, client.Server())
@@ -253,3 +266,6 @@ func publicFolder(e admin.Enrolment) (string, error) {
 	}
 	return dir, nil
 }
+
+// signalled is a command that takes signals.
+type signalled interface{ Signal(os.Signal) error }

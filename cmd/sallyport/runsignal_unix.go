@@ -37,7 +37,7 @@ func catchSignals() *signals {
 }
 
 // forward hands on what was and will be caught, until stop.
-func (s *signals) forward(p *os.Process) {
+func (s *signals) forward(p signalled) {
 	s.wait.Go(func() {
 		for {
 			select {

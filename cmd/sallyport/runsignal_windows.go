@@ -21,6 +21,6 @@ func catchSignals() *signals {
 	return s
 }
 
-func (s *signals) forward(*os.Process) {}
+func (s *signals) forward(signalled) {}
 
 func (s *signals) stop() { signal.Stop(s.caught) }

@@ -138,8 +138,10 @@ func (h *Home) command(ctx context.Context, args ...string) *exec.Cmd {
 type Exchange struct {
 	ID         string   `json:"id"`
 	Agent      string   `json:"agent"`
+	AgentName  string   `json:"agent_name"`
 	Method     string   `json:"method"`
 	Host       string   `json:"host"`
+	Port       uint16   `json:"port"`
 	Path       string   `json:"path"`
 	Rule       *string  `json:"rule"`
 	Decision   *string  `json:"decision"`

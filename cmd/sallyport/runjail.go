@@ -1,0 +1,312 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sallyport/admin"
+	"sallyport/credentials"
+	"sallyport/internal/hint"
+	"sallyport/policy"
+	"sallyport/sandbox/catch"
+	"sallyport/sandbox/confine"
+	"sallyport/sandbox/environment"
+	"sallyport/sandbox/jail"
+	"sallyport/sandbox/sidecar"
+)
+
+// jailCommand is the first process of a jail, see [jail.Enter].
+const jailCommand = "run-in-jail"
+
+func newJailCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: jailCommand, Hidden: true, Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if err := jail.Enter(); err != nil {
+				return exitCode(exitCannotRun) // it has told who started it, and there is nobody else to tell
+			}
+			return nil
+		},
+	}
+}
+
+// The values of --user-home.
+const (
+	homeKeep  = "keep"
+	homeFresh = "fresh"
+)
+
+// jailOptions are the flags about a jail.
+type jailOptions struct {
+	on, off     bool
+	home        string
+	read, write []string
+	nested      bool
+}
+
+func (o *jailOptions) flags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.BoolVar(&o.on, "jail", false, "put the command in a jail, whose only way out is the proxy (Linux)")
+	flags.StringVar(&o.home, "user-home", homeKeep, "what the command sees of your home: keep (all of it; what it changes there is gone at its end) or fresh (nothing)")
+	flags.StringArrayVar(&o.read, "read", nil, "file or folder that the command shall see in a jail, though it lies in /tmp, /run or a fresh home; may be repeated")
+	flags.StringArrayVar(&o.write, "write", nil, "file or folder that the command may change in a jail, beside the folder that it is started in; may be repeated")
+	flags.BoolVar(&o.nested, "nested", false, "let the command make namespaces in its jail, for programs that bring a sandbox of their own")
+}
+
+// check says what does not fit together.
+func (o *jailOptions) check(cmd *cobra.Command) error {
+	for _, name := range []string{"user-home", "read", "write", "nested"} {
+		if !o.on && cmd.Flags().Changed(name) {
+			return usagef("--%s is about a jail: give --jail, too", name)
+		}
+	}
+	if o.home != homeKeep && o.home != homeFresh {
+		return usagef("--user-home %q is not %s or %s", o.home, homeKeep, homeFresh)
+	}
+	return nil
+}
+
+// jailed is a command in its jail, with what serves it.
+type jailed struct {
+	process *jail.Process
+	names   *catch.Names
+	folder  string // of certificates, which the command sees
+	absent  []string
+	ledger  *confine.Ledger
+	tell    func(context.Context, string, string) error
+}
+
+// intoJail makes the jail, before there is an agent: what the system forbids is known
+// before anything exists that it matters to.
+func intoJail(a *app, o runOptions, secrets *credentials.Set, server int, log *slog.Logger) (*jailed, error) {
+	c, absent, err := jailConfig(a, o.jail, o.create.Policy, secrets)
+	if err != nil {
+		return nil, err
+	}
+	folder, err := os.MkdirTemp("", "sallyport-run-*") // mode 0700
+	if err != nil {
+		return nil, fmt.Errorf("make folder for certificates: %w", err)
+	}
+	j := &jailed{names: catch.NewNames(time.Now), folder: folder, absent: absent}
+	j.ledger = confine.NewLedger(func(ctx context.Context, authority, told string) error { return j.tell(ctx, authority, told) }, log)
+	c.Read = append(c.Read, folder)
+	c.Server, c.Names, c.Blocked = server, j.names, j.ledger.Note
+	c.Stdin, c.Stdout, c.Stderr = a.stdin, a.stdout, a.stderr
+	if j.process, err = jail.Start(c); err != nil {
+		why := hint.Of(err)
+		if why == "" {
+			why = "without --jail the command runs all the same, and could go around the proxy"
+		}
+		return nil, errors.Join(hint.With(fmt.Errorf("make a jail: %w", err), "%s", why), os.RemoveAll(folder))
+	}
+	return j, nil
+}
+
+// close ends what is left of the jail.
+func (j *jailed) close() {
+	j.process.Abandon()
+	_ = os.RemoveAll(j.folder)
+}
+
+func jailConfig(a *app, o jailOptions, policyName string, secrets *credentials.Set) (c jail.Config, absent []string, err error) {
+	l, err := a.env().Layout()
+	if err != nil {
+		return c, nil, err
+	}
+	covers, err := veilConfig(l, secrets)
+	if err != nil {
+		return c, nil, err
+	}
+	working, err := os.Getwd()
+	if err != nil {
+		return c, nil, fmt.Errorf("find the working folder: %w", err)
+	}
+	c = jail.Config{
+		Helper: []string{jailCommand}, Hide: covers.Hide, Freeze: covers.Freeze,
+		Fresh: o.home == homeFresh, Nested: o.nested, Ports: caughtPorts(l.Policy(policyName)),
+	}
+	if user, err := os.UserHomeDir(); err == nil {
+		if c.Home, err = filepath.EvalSymlinks(user); err != nil || c.Home == "/" {
+			c.Home = ""
+		}
+	}
+	if real, err := filepath.EvalSymlinks(working); err == nil {
+		working = real
+	}
+	c.Write, c.Read = confine.Work(working, c.Home), []string{working}
+	for _, list := range []struct {
+		from []string
+		to   *[]string
+		flag string
+	}{{o.read, &c.Read, "read"}, {o.write, &c.Write, "write"}} {
+		for _, path := range list.from {
+			real, err := filepath.EvalSymlinks(path)
+			if err == nil {
+				real, err = filepath.Abs(real)
+			}
+			if err != nil {
+				return c, nil, fmt.Errorf("--%s: %w", list.flag, err)
+			}
+			*list.to = append(*list.to, real)
+		}
+	}
+	for i, folder := range append(slices.Clone(c.Write), c.Home) {
+		found := confine.Look(folder)
+		c.Hide = append(c.Hide, found.Agents...)
+		if i < len(c.Write) {
+			c.Freeze, absent = append(c.Freeze, found.Later...), append(absent, found.Absent...)
+		}
+	}
+	return c, absent, nil
+}
+
+// caughtPorts are those of the web, and what rules of the policy name. What cannot be read
+// is for the server to refuse.
+func caughtPorts(file string) []uint16 {
+	ports := []uint16{80, 443}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return ports
+	}
+	if p, err := policy.Parse(file, data, languages()...); err == nil {
+		ports = append(ports, p.Ports()...)
+	}
+	slices.Sort(ports)
+	return slices.DeleteFunc(slices.Compact(ports), func(port uint16) bool { return port == 53 }) // names are asked for there
+}
+
+// runJailed is runCommand with a jail.
+func runJailed(ctx context.Context, a *app, o runOptions, path string, argv, environ []string, secrets *credentials.Set, client *admin.Client, signals *signals) error {
+	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	j, err := intoJail(a, o, secrets, client.Server(), log)
+	if err != nil {
+		return err
+	}
+	defer j.close()
+	if err := hideMemory(); err != nil {
+		return fmt.Errorf("protect the agent's key from the command: %w", err)
+	}
+	o.create.TTL = admin.Duration(o.ttl)
+	enrolment, err := client.CreateAgent(ctx, o.create)
+	if err != nil {
+		return err
+	}
+	defer revokeAgent(ctx, a, client, enrolment.Agent)
+	stop, err := j.serve(ctx, enrolment, log)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	if err := fillFolder(j.folder, enrolment); err != nil {
+		return err
+	}
+	variables, err := environmentOf(a, sidecar.URL(j.process.Sockets().Proxy.Addr(), ""), j.folder)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stderr, "sallyport: agent %s (%s) under policy %s; %s\n",
+		printable(enrolment.Agent.Name), enrolment.Agent.ID, printable(enrolment.Agent.Policy), j.says(a, o.jail))
+	environ = slices.DeleteFunc(environ, func(v string) bool { return strings.HasPrefix(v, "TMPDIR=") }) // /tmp is the jail's own
+	if err := j.process.Exec(path, argv, environment.Apply(environ, variables)); err != nil {
+		return notRun(a, argv[0], exitCannotRun, err)
+	}
+	signals.forward(j.process)
+	e, err := j.process.Wait()
+	j.tellMade(a)
+	return endedJail(e, err)
+}
+
+// serve serves the jail's sockets by a sidecar of the agent. stop cuts what is open, has
+// what is left recorded, and waits.
+func (j *jailed) serve(ctx context.Context, e admin.Enrolment, log *slog.Logger) (stop func(), err error) {
+	identity, err := sidecar.ParseIdentity(e.Certificate, e.Key, e.CA)
+	if err != nil {
+		return nil, err
+	}
+	s, err := sidecar.New(sidecar.Config{Proxy: e.Proxy, Identity: identity, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	teller, err := sidecar.New(sidecar.Config{Proxy: e.Proxy, Identity: identity, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	j.tell = teller.Tell
+	serving, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	telling, end := context.WithCancel(context.WithoutCancel(ctx))
+	var servers, tellers sync.WaitGroup
+	servers.Go(func() {
+		confine.Serve(serving, confine.Config{
+			Sockets: j.process.Sockets(), Names: j.names, Program: j.process.Program, Blocked: j.ledger, Sidecar: s, Log: log,
+		})
+	})
+	tellers.Go(func() { j.ledger.Run(telling) })
+	return func() { cancel(); servers.Wait(); end(); tellers.Wait() }, nil
+}
+
+// says is, in one line, what the jail keeps the command from.
+func (j *jailed) says(a *app, o jailOptions) string {
+	home := "your home as it is, while what it changes there is gone at its end"
+	if o.home == homeFresh {
+		home = "an empty home"
+	}
+	said := []string{
+		"in a jail: it reaches nothing but the proxy, no process and no socket outside, and not " + printable(a.home),
+		"it sees " + home,
+	}
+	if o.nested {
+		said = append(said, "it may make namespaces of its own")
+	}
+	for _, n := range j.process.Notes() {
+		said = append(said, printable(n))
+	}
+	return strings.Join(said, "; ")
+}
+
+// tellMade names files that were not there and that programs outside would run or obey.
+func (j *jailed) tellMade(a *app) {
+	for _, path := range j.absent {
+		if _, err := os.Lstat(path); err == nil {
+			fmt.Fprintf(a.stderr, "sallyport: the command made %s, which programs outside may run or obey: look at it first\n", printable(path))
+		}
+	}
+}
+
+// fillFolder writes the files that clients need, and not the key.
+func fillFolder(dir string, e admin.Enrolment) error {
+	contents, err := identityContents(e)
+	if err != nil {
+		return err
+	}
+	for _, c := range contents {
+		if c.name == fileKey {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(dir, c.name), c.data, c.mode); err != nil {
+			return fmt.Errorf("write certificates: %w", err)
+		}
+	}
+	return nil
+}
+
+func endedJail(e jail.Ended, err error) error {
+	switch {
+	case err != nil:
+		return err
+	case e.Signal != 0:
+		return exitCode(128 + e.Signal)
+	case e.Code != 0:
+		return exitCode(e.Code)
+	}
+	return nil
+}
