@@ -24,7 +24,7 @@ func newCredentialAddCommand(a *app) *cobra.Command {
 		Use:   "add NAME --kind K [--secret SOURCE] [--host PATTERN]... [--set KEY=VALUE]...",
 		Short: "Add a credential to credentials.yaml",
 		Long: `Adds an entry to credentials.yaml and leaves the rest as it is. Nothing is written unless
-the whole home is right with it. A running server takes it over by itself.
+the whole home is right with it. A running server takes it over at once.
 
 A secret is never written into the file: SOURCE is env:NAME (of the server), file:PATH
 (relative to HOME), exec:COMMAND, or - to read it from standard input into a file below
@@ -78,6 +78,7 @@ func addCredential(ctx context.Context, a *app, o *credentialEntry) error {
 	if err := replaceCredentials(ctx, a, l, o, after); err != nil {
 		return errors.Join(err, removeKept(kept))
 	}
+	a.takeOver(ctx)
 	if a.json() {
 		return writeJSON(a.stdout, map[string]string{"name": o.name, "kind": o.kind, "file": l.Credentials()})
 	}
@@ -161,7 +162,7 @@ func scalarText(s string) string {
 	plain := func(r rune) bool {
 		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("._-/", r)
 	}
-	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 && s[0] != '-' && s[0] != '.' {
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 && s[0] != '-' && s[0] != '.' && !strings.EqualFold(s, "null") {
 		return s
 	}
 	return strconv.Quote(s)

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 
 	sallyport "sallyport/cmd/sallyport"
 )
@@ -99,6 +101,29 @@ func TestACredentialIsAddedWhereTheFileIs(t *testing.T) {
 	assert.Equal(t, 1, again.code)
 	assert.Contains(t, again.err, "second")
 	assert.Equal(t, after, text(t, checkout))
+}
+
+// A value is kept as it was typed, whatever YAML would take it for.
+func TestValuesAreKeptAsTheyAreTyped(t *testing.T) {
+	t.Parallel()
+	home := newHome(t)
+	for typed, written := range map[string]string{
+		"dana": "dana", "007": "007", "1e3": "1e3", "true": "true", "no": "no", "2026-01-01": "2026-01-01", "null": `"null"`, "Null": `"Null"`, "~": `"~"`,
+		".5": `".5"`, "-x": `"-x"`, "a b": `"a b"`, "# a": `"# a"`, "a #b": `"a #b"`, "x'y": `"x'y"`, `x"y`: `"x\"y"`, "{a}": `"{a}"`, "*a": `"*a"`, "&a": `"&a"`, "!a": `"!a"`,
+		`a\b`: `"a\\b"`, "ü": `"ü"`,
+	} {
+		name := strings.ToLower(fmt.Sprintf("c%x", typed))
+		typeLine(t, home, "credential", "add", name, "--kind", "basic", "--set", "username="+typed, "--secret", "env:USER", "--host", "a.example").done(t)
+		_, entry, found := strings.Cut(text(t, filepath.Join(home, "credentials.yaml")), "\n  "+name+":\n")
+		require.True(t, found)
+		assert.Contains(t, strings.SplitN(entry, "\n", 3)[1], "username: "+written, typed)
+		var read map[string]map[string]map[string]any
+		require.NoError(t, yaml.Unmarshal([]byte(text(t, filepath.Join(home, "credentials.yaml"))), &read))
+		if strings.HasPrefix(written, `"`) {
+			assert.Equal(t, typed, read["credentials"][name]["username"])
+		}
+		assert.Contains(t, typeLine(t, home, "credential", "check", name).done(t), "works")
+	}
 }
 
 // A new policy passes its own tests; where a template needs a credential, the command that adds

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"embed"
 	"errors"
 	"fmt"
@@ -67,16 +68,17 @@ func newPolicyNewCommand(a *app) *cobra.Command {
 		Short: "Make a policy from a template",
 		Long: `Writes policies/NAME.yaml from a template, with tests inside, for you to edit. Nothing is
 written if the home would not be right with it, for example because the template names a
-credential that is not there yet; then the command that adds it is told.`,
+credential that is not there yet; then the command that adds it is told. A running server
+takes it over at once.`,
 		Example: "  sallyport policy new --list\n  sallyport policy new writer --from github",
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case list && len(args) == 0:
 				return listTemplates(a)
 			case len(args) != 1 || from == "":
 				return usagef("give a NAME and --from TEMPLATE; `sallyport policy new --list` shows the templates")
 			}
-			return newPolicy(a, args[0], from)
+			return newPolicy(cmd.Context(), a, args[0], from)
 		},
 	}
 	cmd.Flags().StringVar(&from, "from", "", "the template")
@@ -101,7 +103,7 @@ func listTemplates(a *app) error {
 	return table(a.stdout, []string{"TEMPLATE", "WHAT"}, rows)
 }
 
-func newPolicy(a *app, name, from string) error {
+func newPolicy(ctx context.Context, a *app, name, from string) error {
 	t, ok := templates()[from]
 	if !ok {
 		return admin.UnknownName("template", from, slices.Sorted(maps.Keys(templates())), "there are none")
@@ -129,6 +131,7 @@ func newPolicy(a *app, name, from string) error {
 	if err := placePolicy(a, l, file, text); err != nil {
 		return err
 	}
+	a.takeOver(ctx)
 	if a.json() {
 		return writeJSON(a.stdout, map[string]string{"policy": name, "file": file})
 	}

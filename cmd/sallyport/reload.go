@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -34,6 +35,22 @@ files change, and on SIGHUP.`,
 			}
 			return printConfiguration(a, c)
 		},
+	}
+}
+
+// takeOver has a running server read the files that this command wrote, so that the next command
+// finds them in force. Without a server the next start reads them.
+func (a *app) takeOver(ctx context.Context) {
+	client, err := a.env().Connect(ctx)
+	if errors.Is(err, admin.ErrNoServer) {
+		return
+	}
+	if err == nil {
+		defer client.Close()
+		_, err = client.Reload(ctx)
+	}
+	if err != nil {
+		fmt.Fprintf(a.stderr, "warning: the running server has not taken it over: %s\n", printable(err.Error()))
 	}
 }
 
