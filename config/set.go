@@ -273,7 +273,7 @@ func (set *Set) checkUse(file string, p *policy.Policy, use policy.CredentialUse
 // unfit says why a credential cannot serve a rule, other than by its hosts.
 func (set *Set) unfit(c *credentials.Credential, p *policy.Policy, use policy.CredentialUse) (what, hint string) {
 	for _, service := range set.Services {
-		if use.Service == service.Key() && !services.Owns(service, c.Kind()) {
+		if use.Service == service.Key() && len(service.Kinds()) > 0 && !services.Owns(service, c.Kind()) {
 			return fmt.Sprintf("a rule that says %s: takes a credential of kind %s, and %q is of kind %s", use.Service, kindNames(service), use.Credential, c.Kind()),
 				"use one of those, or write a host: rule, under which a credential goes to what has a name only, unless it says unnamed: allow"
 		}

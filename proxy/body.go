@@ -14,7 +14,6 @@ import (
 	"sallyport/internal/share"
 	"sallyport/policy"
 	"sallyport/proxy/wire"
-	"sallyport/services"
 )
 
 // Bounds of what is read of bodies to judge their requests. An agent decides what it sends,
@@ -82,15 +81,28 @@ func (b *body) Stream(weight int64, read func(io.Reader) (beside int64)) {
 }
 
 // Peek implements [services.Body].
-func (b *body) Peek(most int64) (read []byte, more bool, err error) {
+func (b *body) Peek(most, weight int64) (read []byte, more bool, err error) {
 	var taken bytes.Buffer
-	from, beginning := b.r.Body, b.begin(services.Parsed)
+	if announced := b.r.ContentLength; announced > 0 && announced <= most {
+		// The memory is taken before it is used, so that nobody has it by a promise of bytes.
+		if weight--; !b.Room(announced) {
+			return nil, false, errNoRoom
+		}
+		taken.Grow(int(announced) + bytes.MinRead) // Copy asks for room before it learns of the end
+	} else {
+		weight += growing
+	}
+	from, beginning := b.r.Body, b.begin(weight)
 	defer beginning.done(0)
 	_, err = io.Copy(&taken, io.LimitReader(beginning, most+1))
 	read = taken.Bytes()
 	b.r.Body = &restored{Reader: io.MultiReader(bytes.NewReader(read), from), Closer: from}
 	return read, int64(len(read)) > most, err
 }
+
+// growing is what a buffer takes beside its bytes while it grows: twice as many, for the room
+// ahead and for what is copied.
+const growing = 2
 
 // Room implements [services.Body].
 func (b *body) Room(n int64) bool {

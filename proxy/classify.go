@@ -18,8 +18,8 @@ type reading struct {
 }
 
 // find looks for the service that the request goes to.
-func (d *reading) find(g *Generation, t *target, r *http.Request, agent string) {
-	d.line = services.Line{Query: t.query(), Request: r, Agent: agent}
+func (d *reading) find(g *Generation, p *policy.Policy, t *target, r *http.Request, agent string) {
+	d.line = services.Line{Query: t.query(), Request: r, Agent: agent, Policy: p}
 	d.visit = g.find(&d.line)
 }
 

@@ -153,7 +153,7 @@ func (x *exchange) authorize() (refusal *refusal) {
 // classify names what the request does, reading of its body what that takes.
 func (x *exchange) classify() *refusal {
 	x.decision.policy = x.generation.Policies[x.sender.record.Policy]
-	x.reading.find(x.generation, &x.target, x.r, x.agent.key)
+	x.reading.find(x.generation, x.decision.policy, &x.target, x.r, x.agent.key)
 	refusal := x.reading.read(body{r: x.r, flow: x.flow, held: &x.held, bounds: &x.p.ahead, policy: x.decision.policy})
 	x.r = x.reading.body.r
 	if denied := x.reading.body.denied; denied != nil {
@@ -258,7 +258,7 @@ func (x *exchange) answer(f *refusal) {
 // that its bytes are never taken for the next request.
 func (x *exchange) write(f *refusal, id uuid.UUID) {
 	if x.reading.visit == nil && x.target.authority.Port != 0 {
-		x.reading.find(x.generation, &x.target, x.r, x.agent.key) // it may have been refused before anybody looked
+		x.reading.find(x.generation, x.decision.policy, &x.target, x.r, x.agent.key) // it may have been refused before anybody looked
 	}
 	if v, ok := x.reading.visit.(services.Refuser); ok && v.Refuse(x.w, x.r, x.told(f, id)) {
 		return

@@ -40,8 +40,9 @@ type Sites interface {
 // Line is a request as far as it is known before its body is read.
 type Line struct {
 	policy.Query
-	Request *http.Request // its header counts; the body is not touched
-	Agent   string        // the UUID of the agent
+	Request *http.Request  // its header counts; the body is not touched
+	Agent   string         // the UUID of the agent
+	Policy  *policy.Policy // of the agent; nil if it is not known
 }
 
 // Visit is one request to a service. It belongs to one exchange and is not safe for
@@ -62,8 +63,9 @@ type Body interface {
 	// Stream lets read consume the body. Each byte that read takes counts as weight bytes of
 	// the agent's memory until read returns; beside is how many bytes stay in use after that.
 	Stream(weight int64, read func(io.Reader) (beside int64))
-	// Peek reads the whole body, if it has no more than most bytes.
-	Peek(most int64) (body []byte, more bool, err error)
+	// Peek reads the whole body, if it has no more than most bytes. A byte of it takes
+	// weight bytes of memory meanwhile, itself among them.
+	Peek(most, weight int64) (body []byte, more bool, err error)
 	// Room takes memory for n bytes more; false if there is none, which refuses the request.
 	Room(n int64) bool
 	// Replace sends another body in the place of one that was read to its end.
@@ -80,6 +82,9 @@ const (
 // Parsed is the weight of a body that is parsed as a whole ([Body].Stream): it is held as it
 // came, as tokens, and as what was parsed.
 const Parsed = 4
+
+// Scanned is the weight of a body of which little is kept beside it.
+const Scanned = 1
 
 // Unread is what a visit says of a request that the policy denied unread.
 const Unread = "its policy denies it whatever its body says, so that it was not read"

@@ -108,7 +108,7 @@ func (v *visit) peek(b services.Body, r *api.Request) (body []byte, more bool, e
 	if outlines := outlinesOf(r); len(outlines) > 0 && b.Denied(unknown(services.Unread), outlines...) {
 		return nil, false, errors.New(services.Unread)
 	}
-	return b.Peek(api.MaxBody)
+	return b.Peek(api.MaxBody, services.Parsed)
 }
 
 // Describe implements [services.Describer].

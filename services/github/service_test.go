@@ -42,7 +42,7 @@ func (b *body) Denied(policy.Meaning, ...policy.Outline) bool { return false }
 func (b *body) Stream(_ int64, read func(io.Reader) int64)    { read(strings.NewReader(b.text)) }
 func (b *body) Room(int64) bool                               { return true }
 func (b *body) Replace(printed []byte, _ string)              { b.text = string(printed) }
-func (b *body) Peek(most int64) ([]byte, bool, error) {
+func (b *body) Peek(most, _ int64) ([]byte, bool, error) {
 	return []byte(b.text), int64(len(b.text)) > most, nil
 }
 

@@ -111,7 +111,7 @@ func (v *visit) readAssignment(header http.Header, b services.Body) error {
 	var body []byte
 	if !more {
 		var err error
-		if body, more, err = b.Peek(api.MaxAssignment); err != nil {
+		if body, more, err = b.Peek(api.MaxAssignment, services.Parsed); err != nil {
 			return fmt.Errorf("the body could not be read: %w", err)
 		}
 	}

@@ -39,7 +39,7 @@ func (v *visit) read(b services.Body, m policy.Meaning) error {
 	if b.Denied(m, policy.Outline{Call: policy.Call{Operation: "*"}}) {
 		return errors.New(services.Unread)
 	}
-	body, more, err := b.Peek(maxOrder)
+	body, more, err := b.Peek(maxOrder, services.Parsed)
 	if err != nil || more {
 		return errors.New("the order cannot be read")
 	}
