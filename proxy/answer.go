@@ -24,6 +24,7 @@ type answer struct {
 	row     *row
 	target  *target
 	visit   services.Visit
+	service string // its key; "" for none
 	supply  *supply
 	keep    recorded
 	cookies bool // sessions pass
@@ -223,6 +224,9 @@ func (a *answer) watched(watch services.Watch) {
 	f := watch.Close(func(texts []string) { a.supply.injection.Scrub(http.Header{"": texts}) })
 	for key, value := range f.Details {
 		a.row.found(key, value)
+	}
+	for unit, n := range f.Cost {
+		a.row.clerk.metrics.Cost(a.service, unit, n)
 	}
 	if f.Account != nil {
 		a.supply.turn.Answered(*f.Account)

@@ -22,7 +22,7 @@ func (x *exchange) forward() {
 		return
 	}
 	a := &answer{
-		w: x.w, r: x.r, flow: x.flow, row: &x.row, target: &x.target, visit: x.reading.visit,
+		w: x.w, r: x.r, flow: x.flow, row: &x.row, target: &x.target, visit: x.reading.visit, service: x.reading.meaning.Service,
 		supply: &x.supply, keep: x.recorded(), cookies: x.decision.Cookies || x.decision.AgentAuth,
 	}
 	response, err := x.agent.transport(x.p.ways, x.generation.Upstream).RoundTrip(out, a, x.r.ProtoMajor == 2)

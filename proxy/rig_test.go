@@ -36,6 +36,7 @@ import (
 	"sallyport/services"
 	"sallyport/services/aws"
 	"sallyport/services/github"
+	"sallyport/services/llm"
 )
 
 const (
@@ -69,6 +70,7 @@ credentials:
   inquery: {kind: query, parameter: api_key, secret: {env: RIG_KEY}, hosts: [query.test]}
   custom: {kind: header, header: Private-Token, secret: {env: RIG_KEY}, hosts: [token.test]}
   biscuit: {kind: bearer, secret: {env: RIG_KEY}, hosts: [cookies.test]}
+  model: {kind: header, header: x-api-key, secret: {env: RIG_KEY}, hosts: [api.anthropic.com, api.openai.com, generativelanguage.googleapis.com]}
   hub: {kind: github_token, secret: {env: RIG_KEY}}
   broken: {kind: bearer, secret: {file: missing}, hosts: [broken.test]}
 `
@@ -409,4 +411,4 @@ func body(t testing.TB, response *http.Response) string {
 }
 
 // rooms are the services that are built in.
-func rooms() []services.Service { return []services.Service{github.New(), aws.New()} }
+func rooms() []services.Service { return []services.Service{github.New(), aws.New(), llm.New()} }

@@ -124,7 +124,7 @@ func TestServicesOfAnEnvironment(t *testing.T) {
 	for _, s := range (server.Environment{}).Rooms() {
 		keys = append(keys, s.Key())
 	}
-	assert.ElementsMatch(t, []string{"github", "aws"}, keys)
+	assert.ElementsMatch(t, []string{"github", "aws", "llm"}, keys)
 	none := server.Environment{Services: func() []services.Service { return nil }}
 	assert.Empty(t, none.Rooms())
 }

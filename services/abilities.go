@@ -147,7 +147,8 @@ type Findings struct {
 	Rejected bool   // the server did nothing of what was asked, whatever the status says
 	Details  map[string]any
 	Beside   []List
-	Account  *budget.Answer // what is left to the account; nil if the answer does not say
+	Account  *budget.Answer   // what is left to the account; nil if the answer does not say
+	Cost     map[string]int64 // for the metrics of the server, by unit, of a fixed set; nil for nothing
 }
 
 // Budgeter is a Visit whose service counts requests by account.

@@ -197,6 +197,7 @@ const otherCredentials = `credentials:
     app: {kind: github_app, app_id: 1, private_key: {file: app.pem}, owners: [acme], installation: auto}
     role: {kind: aws_role, role_arn: "arn:aws:iam::123456789012:role/agents", region: eu-west-1}
     keys: {kind: aws_keys, access_key_id: AKIAIOSFODNN7EXAMPLE, secret: {env: SECRET}, region: eu-west-1, hosts: ["*.eu-west-1.amazonaws.com", s3.example.com]}
+    model: {kind: header, header: x-api-key, secret: {env: SECRET}, hosts: [api.anthropic.com, api.openai.com, models.example.com]}
     corp: {kind: basic, username: sallyport, secret: {env: SECRET}, hosts: ["proxy.corp.example:3128"]}
 `
 

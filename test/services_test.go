@@ -37,7 +37,7 @@ func TestOnlyTheWiringKnowsTheRooms(t *testing.T) {
 }
 
 // serviceWords are what only a service's own room says.
-var serviceWords = regexp.MustCompile(`(?i)github|graphql|\blfs\b|\bgit[-/]|\baws|amazon|\barn\b|\bsts\b|sigv4`)
+var serviceWords = regexp.MustCompile(`(?i)github|graphql|\blfs\b|\bgit[-/]|\baws|amazon|\barn\b|\bsts\b|sigv4|anthropic|openai|gemini|\bllm\b`)
 
 // clauseWords are those of services' clauses in a policy, which package policy compiles without
 // knowing one.
@@ -52,6 +52,7 @@ var spoken = map[string]string{
 	"proxy/fields.go Git-Protocol":    "the same",
 	"proxy/secondpath.go X-Amz-":      "the same",
 	"config/s3place.go amazonaws.com": "a place for checkpoints is a bucket, and may be AWS's",
+	"credentials/source.go _API_KEY":  "an example of a variable that people have",
 	"cmd/sallyport/doctor.go AWS":     "what goes wrong when the clock is, in words that a person searches for",
 }
 

@@ -22,6 +22,7 @@ type Metrics struct {
 	latency     prometheus.Histogram
 	credentials *prometheus.CounterVec
 	handshakes  prometheus.Counter
+	cost        *prometheus.CounterVec
 }
 
 type exchangeKey struct{ decision, outcome string }
@@ -56,7 +57,10 @@ func New() *Metrics {
 	m.handshakes = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "sallyport_handshakes_refused_total", Help: "Connections to the listener that were not authenticated.",
 	})
-	m.registry.MustRegister(exchanges, m.latency, m.credentials, m.handshakes)
+	m.cost = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sallyport_cost_total", Help: "What answers said that their requests cost, by the service and its unit.",
+	}, []string{"service", "unit"})
+	m.registry.MustRegister(exchanges, m.latency, m.credentials, m.handshakes, m.cost)
 	return m
 }
 
@@ -79,6 +83,11 @@ func (m *Metrics) CredentialFailed(name string) { m.credentials.WithLabelValues(
 
 // HandshakeFailed counts a connection that was not authenticated.
 func (m *Metrics) HandshakeFailed() { m.handshakes.Inc() }
+
+// Cost counts what an answer said that its request cost. The units of a service are a fixed set.
+func (m *Metrics) Cost(service, unit string, n int64) {
+	m.cost.WithLabelValues(service, unit).Add(float64(n))
+}
 
 // Watch exposes a value that is read when the metrics are. Call it once a name.
 func (m *Metrics) Watch(name, help string, value func() float64) {

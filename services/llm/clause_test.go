@@ -1,6 +1,7 @@
 package llm_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 
@@ -96,6 +97,8 @@ func TestDoubtAllowsNothing(t *testing.T) {
 		{c, `{"model":"gpt-4o-search-preview"}`, "deny"},
 		{c, `{"model":"x","tools":[{"type":"web_search_preview_2025_03_11"}]}`, "deny"},
 		{c, `{"model":"x","tools":[{"type":"tomorrow"}]}`, "deny"},
+		{c, `{"model":"x:online"}`, "deny"},
+		{c, `{"model":"x","plugins":[{"id":"web"}]}`, "deny"},
 		{c, `{"model":"x","tools":[{"type":"shell","environment":{"type":"local"}}]}`, "allow tools"},
 		{g, `{"tools":[{"functionDeclarations":[]}]}`, "allow gemini"},
 		{g, `{"tools":[{"functionDeclarations":[],"googleSearch":{}}]}`, "deny"},
@@ -114,6 +117,13 @@ func TestDoubtAllowsNothing(t *testing.T) {
 		q.Meaning = &m
 		d := p.Decide(q)
 		assert.Equal(t, one.want, strings.TrimSpace(d.Effect.String()+" "+d.Rule), "%s: %s", one.body, d.Reason)
+	}
+	for _, name := range []string{"X-Portkey-Config", "Helicone-Fallbacks", "Cf_aig_step"} {
+		q, err := policy.ParseRequest("POST", r)
+		require.NoError(t, err)
+		m := found(t, p, "POST", r, http.Header{name: {"x"}}).Read(&body{text: `{"model":"gpt-5.1"}`})
+		q.Meaning = &m
+		assert.Equal(t, policy.Deny, p.Decide(q).Effect, name)
 	}
 }
 

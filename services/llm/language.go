@@ -8,6 +8,7 @@ import (
 
 	"sallyport/credentials"
 	"sallyport/internal/glob"
+	"sallyport/internal/nearest"
 	"sallyport/policy"
 )
 
@@ -49,6 +50,9 @@ func (p *provider) pattern(text string) (policy.Pattern, error) {
 			return pattern{p.name, text}, nil
 		}
 		names = append(names, p.operations[i].name)
+	}
+	if meant, slip := nearest.Slip(text, names); slip {
+		return nil, fmt.Errorf("%q names no operation of %s; did you mean %s?", text, p.name, meant)
 	}
 	return nil, fmt.Errorf("%q names no operation of %s; there are %s", text, p.name, strings.Join(names, ", "))
 }

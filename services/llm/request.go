@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -41,7 +42,7 @@ func (m members) get(names ...string) ([]byte, error) {
 				continue
 			}
 			switch {
-			case name != want && !isOneOf(name, names):
+			case name != want && !slices.Contains(names, name):
 				return nil, fmt.Errorf("the request has %s, which some servers read as %s; write %s", strconv.QuoteToASCII(name), want, want)
 			case found != "" && found != name:
 				return nil, fmt.Errorf("the request has both %s and %s; write one", found, name)
@@ -53,15 +54,6 @@ func (m members) get(names ...string) ([]byte, error) {
 		return nil, nil
 	}
 	return value, nil
-}
-
-func isOneOf(name string, names []string) bool {
-	for _, one := range names {
-		if one == name {
-			return true
-		}
-	}
-	return false
 }
 
 func sameName(a, b string) bool {
@@ -171,7 +163,7 @@ func (r *request) times(n int64) {
 
 // uses adds a tool that runs on the provider's side.
 func (r *request) uses(tool string) {
-	if !isOneOf(tool, r.tools) {
+	if !slices.Contains(r.tools, tool) {
 		r.tools = append(r.tools, tool)
 	}
 }

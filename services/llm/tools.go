@@ -123,7 +123,7 @@ func readOpenAI(r *request, m members) (err error) {
 	if err != nil {
 		return err
 	}
-	if search != nil || strings.Contains(r.model, "-search") || strings.Contains(r.model, "deep-research") {
+	if search != nil || strings.Contains(r.model, "-search") || strings.Contains(r.model, "deep-research") || strings.HasSuffix(r.model, ":online") {
 		r.uses(toolSearch)
 	}
 	if err := r.elsewhere(m); err != nil {
@@ -138,8 +138,8 @@ func readOpenAI(r *request, m members) (err error) {
 		if err != nil {
 			return fmt.Errorf("in its tools, %w", err)
 		}
-		switch {
-		case kind == "shell":
+		switch kind {
+		case "shell":
 			err = r.shell(tool)
 		default:
 			kind, _, _ = strings.Cut(kind, "_preview_20")
@@ -165,10 +165,21 @@ func (r *request) shell(tool members) error {
 	return err
 }
 
+// steering reports whether a field tells a gateway to go on to another model than the request's.
+func steering(name string) bool {
+	name = strings.ToLower(strings.ReplaceAll(name, "_", "-"))
+	for _, prefix := range []string{"x-portkey-", "helicone-", "cf-aig-", "x-litellm-", "x-bf-"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
 // elsewhere finds what has a model, or tools, be those that are written somewhere else: a
 // prompt that the provider keeps, and lists by which gateways go on to another model.
 func (r *request) elsewhere(m members) error {
-	for _, name := range []string{"prompt", "models", "fallbacks"} {
+	for _, name := range []string{"prompt", "models", "fallbacks", "plugins"} {
 		value, err := m.get(name)
 		if err != nil {
 			return err

@@ -87,12 +87,16 @@ func (m *meter) Close(clean func(texts []string)) services.Findings {
 	}
 	if m.said {
 		t := &m.told
-		f.Details = map[string]any{
+		f.Cost = map[string]int64{
 			"input_tokens":  t[input] + t[cacheWritten] + t[cacheRead],
 			"output_tokens": t[output] + t[thought],
 		}
 		if cached := t[cacheRead] + t[cachedOfInput]; cached > 0 {
-			f.Details["cached_tokens"] = cached
+			f.Cost["cached_tokens"] = cached
+		}
+		f.Details = make(map[string]any, len(f.Cost))
+		for unit, n := range f.Cost {
+			f.Details[unit] = n
 		}
 	}
 	return f

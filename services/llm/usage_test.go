@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -58,7 +59,7 @@ func scalarsOf(value any, path []string, all map[string]string) {
 	switch value := value.(type) {
 	case map[string]any:
 		for name, inner := range value {
-			scalarsOf(inner, append(path[:len(path):len(path)], name), all)
+			scalarsOf(inner, append(slices.Clip(path), name), all)
 		}
 	case []any, nil:
 	case string:

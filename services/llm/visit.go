@@ -34,6 +34,8 @@ func (p *provider) unknown(why string) policy.Meaning {
 	return policy.Meaning{Service: Key, Server: p.name, Unclassified: why}
 }
 
+var errTooLong = errors.New("its body is longer than what is read to find its model, 12 MiB")
+
 func (v *visit) read(b services.Body) (err error) {
 	o := v.operation
 	switch {
@@ -45,6 +47,9 @@ func (v *visit) read(b services.Body) (err error) {
 	case isCoded(v.line.Request.Header):
 		return errors.New("its body is compressed, and only plain JSON is read; have the client send it without Content-Encoding")
 	}
+	if v.line.Request.ContentLength > maxBody {
+		return errTooLong
+	}
 	call := v.provider.call(o)
 	if b.Denied(v.provider.unknown(services.Unread), policy.Outline{Call: call}) {
 		return errors.New(services.Unread)
@@ -54,10 +59,17 @@ func (v *visit) read(b services.Body) (err error) {
 	case err != nil:
 		return errors.New("its body cannot be read")
 	case more:
-		return errors.New("its body is longer than what is read to find its model, 12 MiB")
+		return errTooLong
 	}
-	v.request, err = v.provider.readBody(o, v.model, body)
-	return err
+	if v.request, err = v.provider.readBody(o, v.model, body); err != nil {
+		return err
+	}
+	for name := range v.line.Request.Header {
+		if steering(name) {
+			v.request.doubt = name
+		}
+	}
+	return nil
 }
 
 // isCoded reports whether a body may not be read as it is (RFC 9110 section 8.4).
