@@ -101,3 +101,29 @@ func IndexWholePaths(t *Writer) {
 	x := &t.committer().projecting.projector.index
 	x.full.whole, x.open.whole = true, true
 }
+
+// Rows is a set of rows of a segment, as the index stores it.
+type Rows struct{ set rowSet }
+
+// EncodeRows and AddRows write and read rows, EncodeSeqs and DecodeSeqs the seqs of a segment.
+func EncodeRows(rows []uint16) []byte { return appendRows(nil, rows) }
+
+func (r *Rows) AddRows(b []byte) bool { return r.set.addRows(b) }
+
+func (r *Rows) Keep(o *Rows) { r.set.keep(&o.set) }
+
+func (r *Rows) Encode() []byte { return r.set.encode() }
+
+func (r *Rows) Empty() bool { return r.set.empty() }
+
+// Down lists the rows from the last to the first.
+func (r *Rows) Down() (list []int) {
+	for row := r.set.last(segmentSize); row >= 0; row = r.set.last(row) {
+		list = append(list, row)
+	}
+	return list
+}
+
+func EncodeSeqs(seqs []int64) []byte { return appendSeqs(nil, seqs) }
+
+func DecodeSeqs(b []byte) []int64 { return decodeSeqs(b) }

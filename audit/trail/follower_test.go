@@ -112,3 +112,76 @@ func TestFollowTellsEventsBetween(t *testing.T) {
 		assert.Equal(t, [2]int{c.exchanges, c.events}, [2]int{exchanges, events}, "%+v", c.filter)
 	}
 }
+
+// TestAFollowerKnowsHowFarItIs, and when the trail is not the one that it followed.
+func TestAFollowerKnowsHowFarItIs(t *testing.T) {
+	t.Parallel()
+	writer, path := open(t)
+	r := reader(t, path)
+	f := r.Follow(0, audit.Everything)
+	behind := func(f interface {
+		Behind(context.Context) (int64, error)
+	},
+	) int64 {
+		n, err := f.Behind(t.Context())
+		require.NoError(t, err)
+		return n
+	}
+	assert.Zero(t, behind(f))
+	require.NoError(t, writer.Refused(t.Context(), intent(), outcome()))
+	require.NoError(t, writer.Record(t.Context(), audit.Event{Type: "note"}))
+	assert.EqualValues(t, 3, behind(f))
+	list, more, err := f.Next(t.Context(), audit.Filter{})
+	require.NoError(t, err)
+	assert.Len(t, list, 2)
+	assert.False(t, more)
+	assert.Zero(t, behind(f))
+	assert.EqualValues(t, 3, f.After())
+	assert.EqualValues(t, -7, behind(r.Follow(10, audit.Everything)))
+	list, _, err = f.Next(t.Context(), audit.Filter{})
+	require.NoError(t, err)
+	assert.Empty(t, list, "nothing is told twice")
+}
+
+// TestAFollowerLeavesOutWhatRetentionHasRemoved: it is told neither as an exchange nor as events.
+func TestAFollowerLeavesOutWhatRetentionHasRemoved(t *testing.T) {
+	t.Parallel()
+	writer, path, ids := aged(t, 60)
+	_, err := writer.Prune(t.Context(), audit.PruneRequest{Before: minute(30)})
+	require.NoError(t, err)
+	require.NoError(t, writer.Close(context.Background()))
+	list, _, err := reader(t, path).Follow(0, audit.Everything).Next(t.Context(), audit.Filter{})
+	require.NoError(t, err)
+	told := map[uuid.UUID]bool{}
+	for _, record := range list {
+		told[record.ID()] = true
+	}
+	assert.False(t, told[ids[0]])
+	assert.True(t, told[ids[59]])
+}
+
+// TestSkippingMissesNothing: it begins at or before the first that can match.
+func TestSkippingMissesNothing(t *testing.T) {
+	t.Parallel()
+	writer, path, ids := aged(t, 200)
+	require.NoError(t, writer.Close(context.Background()))
+	r := reader(t, path)
+	for _, which := range []audit.Which{audit.Exchanges, audit.Events, audit.Everything} {
+		f := r.Follow(0, which)
+		require.NoError(t, f.Skip(t.Context(), audit.Filter{}))
+		assert.Zero(t, f.After(), "no time, nothing to skip")
+		require.NoError(t, f.Skip(t.Context(), audit.Filter{Since: minute(150)}))
+		list, _, err := f.Next(t.Context(), audit.Filter{Since: minute(150)})
+		require.NoError(t, err)
+		n := 0
+		for _, record := range list {
+			if record.Exchange != nil {
+				assert.Contains(t, ids[150:], record.ID())
+				n++
+			}
+		}
+		if which&audit.Exchanges != 0 {
+			assert.Equal(t, 50, n)
+		}
+	}
+}

@@ -163,3 +163,24 @@ func TestRelayWithoutAWriter(t *testing.T) {
 	assert.Contains(t, []string{"", "interrupted"}, found[in.ID], "nothing of it was sent")
 	verified(t, reader(t, path))
 }
+
+// TestATrailIsHandedOverOnce: and what was not handed over goes nowhere else.
+func TestATrailIsHandedOverOnce(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "audit.db")
+	first := startProcess(t, path, "first")
+	require.Error(t, first.Relay(first.reach), "this process writes it")
+	_, err := trail.Open(t.Context(), trail.Config{Path: path, Instance: "second"})
+	require.ErrorContains(t, err, "another process writes it")
+	require.NoError(t, first.HandOver(t.Context()))
+	second := startProcess(t, path, "second")
+	require.Error(t, first.Resume(t.Context()), "another process writes it")
+	require.NoError(t, first.Relay(second.reach))
+	require.Error(t, first.Relay(second.reach), "there is one way already")
+	require.ErrorContains(t, first.Resume(t.Context()), "another process writes it")
+	id := first.begin(t)
+	first.End(id, outcome())
+	require.NoError(t, first.Close(t.Context()))
+	require.NoError(t, second.Close(t.Context()))
+	assert.Equal(t, "completed", outcomes(t, path)[id])
+}

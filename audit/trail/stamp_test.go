@@ -78,8 +78,8 @@ func TestAMissingLogIsRecordedByTheNextStart(t *testing.T) {
 	require.ErrorIs(t, err, audit.ErrNotFound, "with its log it lacks nothing")
 }
 
-// A trail that was never marked, as programs before this one left it, says what it said.
-func TestAnOpenTrailWithoutAMarkIsNamed(t *testing.T) {
+// A trail that was never stamped, as programs before this one left it, says what it said.
+func TestAnOpenTrailWithoutAStampIsNamed(t *testing.T) {
 	t.Parallel()
 	writer, path := open(t)
 	in := intent()
@@ -95,4 +95,29 @@ func TestAnOpenTrailWithoutAMarkIsNamed(t *testing.T) {
 	assert.Equal(t, audit.StateDamaged, report.State)
 	require.Len(t, report.Problems, 1)
 	assert.Contains(t, report.Problems[0], "event 1: intent of exchange "+in.ID.String()+" has no outcome and no process is running")
+}
+
+// TestAReaderKnowsThatTheEndIsMissing: of a copy of the main file alone, and of nothing else.
+func TestAReaderKnowsThatTheEndIsMissing(t *testing.T) {
+	t.Parallel()
+	lacks := func(path string) bool {
+		missing, err := reader(t, path).LacksLog(t.Context())
+		require.NoError(t, err)
+		return missing
+	}
+	writer, path := open(t)
+	in := begun(t, writer)
+	alone := copyMain(t, path)
+	whole := filepath.Join(t.TempDir(), "audit.db")
+	copyTrail(t, path, whole)
+	assert.False(t, lacks(path), "a process writes it")
+	assert.True(t, lacks(alone))
+	assert.False(t, lacks(whole), "its log is beside it")
+	writer.End(in.ID, outcome())
+	require.NoError(t, writer.Close(context.Background()))
+	assert.False(t, lacks(copyMain(t, path)), "it was closed")
+	to := filepath.Join(t.TempDir(), "copied.db")
+	_, err := trail.Copy(t.Context(), path, to)
+	require.NoError(t, err)
+	assert.False(t, lacks(to), "a copy is one file")
 }

@@ -56,3 +56,34 @@ func TestTables(t *testing.T) {
 	assert.Equal(t, "agent.created", kind)
 	assert.JSONEq(t, `{"name":"a","n":7}`, payload)
 }
+
+// TestTablesReplaceNothing: the file is made, or it is left as it is.
+func TestTablesReplaceNothing(t *testing.T) {
+	t.Parallel()
+	to := filepath.Join(t.TempDir(), "plain.db")
+	tables, err := trail.NewTables(t.Context(), to)
+	require.NoError(t, err)
+	require.NoError(t, tables.Close())
+	_, err = trail.NewTables(t.Context(), to)
+	require.ErrorContains(t, err, "make tables: ")
+}
+
+// TestTablesHoldManyRecords: more than one transaction, each row once.
+func TestTablesHoldManyRecords(t *testing.T) {
+	t.Parallel()
+	to := filepath.Join(t.TempDir(), "plain.db")
+	tables, err := trail.NewTables(t.Context(), to)
+	require.NoError(t, err)
+	for i := range 2500 {
+		x := &audit.Exchange{Intent: *intent(), Seq: uint64(i + 1), Ended: true, Outcome: *outcome()}
+		x.Path = "/\x00" // which SQLite's own functions would end at
+		require.NoError(t, tables.Add(audit.Record{Exchange: x}))
+	}
+	require.ErrorContains(t, tables.Add(audit.Record{Exchange: &audit.Exchange{Seq: 1}}), "add exchange", "it is there already")
+	require.NoError(t, tables.Close())
+	db := database(t, to)
+	var n, whole int
+	require.NoError(t, scan(db, &n, "SELECT count(*) FROM exchanges"))
+	require.NoError(t, scan(db, &whole, `SELECT count(*) FROM exchanges WHERE path = '/\x00'`))
+	assert.Equal(t, [2]int{2500, 2500}, [2]int{n, whole})
+}

@@ -3,6 +3,7 @@ package trail_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"os"
 	"path/filepath"
 	"strings"
@@ -160,4 +161,13 @@ func TestRebuild(t *testing.T) {
 	after, err := r.List(t.Context(), audit.Filter{})
 	require.NoError(t, err)
 	assert.Equal(t, before, after)
+}
+
+// database opens the file of a trail as any SQLite client does.
+func database(t *testing.T, path string) *sql.DB {
+	t.Helper()
+	db, err := trail.OpenDatabase(path)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	return db
 }
