@@ -50,6 +50,11 @@ func (l Layout) TrailKey() string { return filepath.Join(l.State(), "trail.key")
 // TrailPublicKey is what anybody verifies those checkpoints with.
 func (l Layout) TrailPublicKey() string { return l.TrailKey() + ".pub" }
 
+// Learnt is what a service has learnt from answers, which it learns again if it is lost.
+func (l Layout) Learnt(service string) string {
+	return filepath.Join(l.State(), "learnt-"+service+".json")
+}
+
 // Lock is the file whose lock the one writer of the state folder holds.
 func (l Layout) Lock() string { return filepath.Join(l.State(), "lock") }
 

@@ -140,6 +140,7 @@ func (s *server) start(ctx context.Context) (err error) {
 	})
 	s.commands.session = s.commands.service.As(admin.Itself())
 	s.inForce.orphans = s.commands.session.Orphans
+	recall(set.Services, s.layout.Learnt, s.log)
 	s.accept()
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.work.cancel = cancel
@@ -165,6 +166,7 @@ func (s *server) own(ctx context.Context) {
 	ctx, s.work.disown = context.WithCancel(ctx)
 	s.work.owner.Go(func() { s.publisher.Run(ctx) })
 	s.work.owner.Go(func() { s.keepOwned(ctx) })
+	s.work.owner.Go(func() { keepRemembered(ctx, s.files.Current().Services, s.layout.Learnt, s.log) })
 }
 
 // heapHeadroom is what a small heap may grow by between two collections. With it

@@ -231,3 +231,12 @@ type UseChecker interface {
 	// CheckUse returns what is wrong and what to try; "" if nothing is.
 	CheckUse(c *credentials.Credential, p *policy.Policy, use policy.CredentialUse) (what, hint string)
 }
+
+// Rememberer is a Service that keeps what it has learnt over a restart.
+type Rememberer interface {
+	// Remember returns what is to be kept, nil if nothing is new since it was asked last. No
+	// secret is in it.
+	Remember() ([]byte, error)
+	// Recall takes what was kept, before the first request.
+	Recall(kept []byte) error
+}

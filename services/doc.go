@@ -11,7 +11,7 @@
 // answer; [Refuser] in the place of an answer.
 //
 // Of a Service alone ask the commands: [Recognizer] and [LogReader] lead from what other
-// systems show to the trail.
+// systems show to the trail. The server keeps what a [Rememberer] has learnt.
 //
 // A room's kinds of credentials are handed to package credentials ([Service].Kinds), each made
 // of its pieces. What a credential is needed for, [Narrower] says in a value of a type that the

@@ -120,6 +120,11 @@ var rooms = []struct {
 		"the same",
 	},
 	{
+		"services/github/told",
+		nil,
+		"what an agent was told is kept by its name alone; what a number means for a request is said by who reads the request",
+	},
+	{
 		"services/github/limit",
 		[]string{"credentials/budget"},
 		"what an answer says of an account is read alike for those who mint and for those who ask",

@@ -66,6 +66,8 @@ func (v *visit) Watch(response *http.Response, charged bool) services.Watch {
 		return &pushWatch{v.push.Updates, v.push.ReadReport(strings.Join(response.Header["Content-Encoding"], ","))}
 	case v.isDocument() && status == http.StatusOK:
 		return &documentWatch{}
+	case v.describes(response):
+		return &describedWatch{v: v}
 	case charged && v.told.Backoff == 0 && (status == http.StatusForbidden || status == http.StatusTooManyRequests):
 		return &secondaryWatch{gzip: strings.EqualFold(response.Header.Get("Content-Encoding"), "gzip")}
 	}

@@ -41,10 +41,21 @@ func (l *language) narrows(credential string) bool {
 
 // resolve names a request as far as its line tells.
 func resolve(s api.Service, q policy.Query) (api.Operation, error) {
-	if q.Scheme != "https" || q.Authority.Port != 443 {
-		return api.Operation{}, errors.New("GitHub is spoken to over https, on port 443 only")
+	if err := checkPlace(q); err != nil {
+		return api.Operation{}, err
 	}
-	return s.Resolve(api.Request{Method: q.Method, Host: q.Authority.Name.String(), Path: q.Path.String(), Query: q.RawQuery})
+	return s.Resolve(requestOf(q))
+}
+
+func checkPlace(q policy.Query) error {
+	if q.Scheme != "https" || q.Authority.Port != 443 {
+		return errors.New("GitHub is spoken to over https, on port 443 only")
+	}
+	return nil
+}
+
+func requestOf(q policy.Query) api.Request {
+	return api.Request{Method: q.Method, Host: q.Authority.Name.String(), Path: q.Path.String(), Query: q.RawQuery}
 }
 
 // meaningOf puts operations into the words of policies.

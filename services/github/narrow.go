@@ -26,19 +26,23 @@ func (*sites) Narrow(n *services.Need, to services.Visit) (bare bool, err error)
 	}
 	n.Use.Transport, n.Use.Cleanup = n.Errands()
 	n.Use.Admit = n.Admit
+	var narrowed app.Scope
 	switch {
 	case scope.Pinned():
-		n.Use.For = app.Scope{
+		narrowed = app.Scope{
 			Repositories: scope.Repositories, Shared: scope.Shared, Permissions: []app.PermissionSet{permissionsOf(scope.Permissions)},
 		}
-		return false, nil
 	case v == nil || len(v.operations) == 0:
 		return false, &services.Denied{Detail: "The request has no name at GitHub, so that no token can be minted for it; its rule has to pin repositories and permissions."}
 	case v.hidesRepository():
-		n.Use.For = v.scopeOfDocument(scope)
-		return false, nil
+		narrowed = v.scopeOfDocument(scope)
+	default:
+		narrowed, err = v.scopeOfOperation(scope, v.operations[0])
 	}
-	n.Use.For, err = v.scopeOfOperation(scope, v.operations[0])
+	if v != nil {
+		narrowed.Told = v.tellRepository
+	}
+	n.Use.For = narrowed
 	return false, err
 }
 

@@ -4,28 +4,31 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"sallyport/credentials"
 	"sallyport/internal/host"
 	"sallyport/services"
 	"sallyport/services/github/api"
 	"sallyport/services/github/app"
+	"sallyport/services/github/told"
 )
 
 // Key is what policies and the trail call GitHub.
 const Key = "github"
 
 // Service is GitHub. What its servers say of the permissions that operations need is kept
-// for each server.
+// for each server, and what they tell an agent of numbers and links, for that agent.
 type Service struct {
 	learned sync.Map // learnt to []api.PermissionSet
+	told    *told.Book
 }
 
 // learnt is an operation at a server.
 type learnt struct{ server, operation string }
 
 // New returns the service.
-func New() *Service { return &Service{} }
+func New() *Service { return &Service{told: told.New(time.Now)} }
 
 // Key implements [services.Service].
 func (*Service) Key() string { return Key }

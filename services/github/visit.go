@@ -43,7 +43,7 @@ type visit struct {
 
 // Read implements [services.Visit].
 func (v *visit) Read(b services.Body) policy.Meaning {
-	o, err := resolve(v.server, v.line.Query)
+	o, err := v.resolve()
 	if err == nil {
 		err = v.readBody(o, b)
 	}
@@ -172,9 +172,10 @@ func (v *visit) hidesRepository() bool {
 }
 
 // Learn implements [services.Learner]: where GitHub's published description leaves open which
-// permissions an operation needs, its answers say so. GitHub answers 401 to a valid token, too,
+// permissions an operation needs, its answers say so, and what its numbers stand for. GitHub answers 401 to a valid token, too,
 // for some GraphQL documents and for operations that take no installation token.
 func (v *visit) Learn(response *http.Response) (tellsOfCredential bool) {
+	v.learnNumbers(response)
 	if len(v.operations) != 1 {
 		return false
 	}

@@ -67,7 +67,13 @@ func newClient(t *testing.T, sidecarFlags ...string) *client {
 // newClientOf is newClient under another policy.
 func newClientOf(t *testing.T, policy string, sidecarFlags ...string) *client {
 	t.Helper()
-	name := strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(strings.TrimPrefix(t.Name(), "Test")))
+	return newClientNamed(t, policy, strings.TrimPrefix(t.Name(), "Test"), sidecarFlags...)
+}
+
+// newClientNamed is newClientOf for a test with several agents.
+func newClientNamed(t *testing.T, policy, name string, sidecarFlags ...string) *client {
+	t.Helper()
+	name = strings.ToLower(strings.NewReplacer("/", "-", "_", "-", " ", "-").Replace(name))
 	agent, err := shared.home.CreateAgent(t.Context(), policy, "person:dana", name)
 	require.NoError(t, err)
 	c := &client{t: t, agent: agent, dir: filepath.Join(agent.Dir, "home of client")}

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -87,7 +88,7 @@ func TestGitHubWithOctokit(t *testing.T) {
 	require.NoError(t, err)
 	c := newClientOf(t, "developer")
 	out := c.run(node, script, "file://"+module, "https://api.github.com")
-	for _, want := range []string{"repository acme/web", "pull request by octokit", "issues 1", "graphql acme/web", "refused 403 ", "never-delete"} {
+	for _, want := range []string{"repository acme/web", "pull request by octokit", "issues 1", "pages 5", "graphql acme/web", "refused 403 ", "never-delete"} {
 		assert.Contains(t, out, want)
 	}
 	c.minted(c.did("issues/list-for-repo"), "issues=read,metadata=read")
@@ -136,4 +137,38 @@ func TestEnterpriseServer(t *testing.T) {
 	held, err := shared.ghes.Refs("acme/web")
 	require.NoError(t, err)
 	assert.Len(t, held, 2)
+}
+
+// GitHub links the next page by number. Who follows gets the whole list; who guesses a number
+// gets nothing.
+func TestListsAreReadToTheirEnd(t *testing.T) {
+	t.Parallel()
+	curl := find(t, "curl")
+	c := newClientOf(t, "developer")
+	head := c.run(curl, "-sS", "--fail-with-body", "-D", "-", "-o", "/dev/null", "https://api.github.com/repos/acme/api/issues?per_page=2")
+	_, next, found := strings.Cut(head, "<https://api.github.com/repositories/")
+	require.True(t, found, head)
+	next, _, _ = strings.Cut(next, ">")
+	assert.Contains(t, c.run(curl, "-sS", "--fail-with-body", "https://api.github.com/repositories/"+next), `"issue 3"`)
+	row := c.did("issues/list-for-repo")
+	assert.Equal(t, "acme/api", *row.Resource)
+	c.minted(row, "issues=read,metadata=read")
+
+	secret := shared.dotcom.Number("acme/secret")
+	out, err := c.try(curl, "-sS", "--fail-with-body", fmt.Sprintf("https://api.github.com/repositories/%d/issues", secret))
+	require.Error(t, err)
+	assert.Contains(t, out, "GitHub has not told this agent")
+	other := newClientNamed(t, "developer", "who was told nothing")
+	_, err = other.try(curl, "-sS", "--fail-with-body", "https://api.github.com/repositories/"+next)
+	require.Error(t, err, "another agent was not told")
+}
+
+func TestGHReadsListsToTheirEnd(t *testing.T) {
+	full(t)
+	t.Parallel()
+	gh := find(t, "gh")
+	c := newClientOf(t, "developer")
+	c.env = append(c.env, "GH_PROMPT_DISABLED=1", "NO_COLOR=1", "GH_NO_UPDATE_NOTIFIER=1")
+	assert.Equal(t, "first\nissue 2\nissue 3\nissue 4\nissue 5\n", c.run(gh, "api", "--paginate", "repos/acme/api/issues?per_page=2", "--jq", ".[].title"))
+	assert.Contains(t, c.run(gh, "api", "--paginate", "orgs/acme/repos?per_page=2", "--jq", ".[].full_name"), "acme/web.app")
 }

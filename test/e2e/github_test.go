@@ -23,6 +23,7 @@ func gitHubPolicies() map[string]string {
   - {name: push-agent-branches, allow: {github: {repos: [acme/web], operations: [git/push], refs: ["refs/heads/agent/**", "refs/tags/agent-*"], updates: [create, update]}}, credential: acme}
   - {name: releases, allow: {github: {repos: [acme/web], operations: [repos/create-release, repos/upload-release-asset]}}, credential: acme}
   - {name: documents, allow: {github: {repos: [acme/web], operations: ["graphql/query.*", graphql/mutation.createPullRequest]}}, credential: acme}
+  - {name: accounts, allow: {github: {operations: [repos/list-for-org]}}, credential: acme}
   - {name: downloads, allow: {github: {operations: [download/get]}}, credential: acme}
   - {name: never-delete, deny: {github: {operations: ["*/delete*"]}}}
 `,

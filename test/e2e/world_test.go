@@ -159,6 +159,9 @@ func (w *world) addGitHub(dir string) error {
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
+	for i := 2; i <= 5; i++ {
+		w.dotcom.AddIssue("acme/api", fmt.Sprint("issue ", i)) // several pages of them
+	}
 	refs, err := w.dotcom.Refs("acme/web")
 	if err != nil {
 		return err

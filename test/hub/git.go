@@ -42,8 +42,13 @@ func (h *Hub) serveWeb(w http.ResponseWriter, r *http.Request) {
 	}
 	h.mu.Lock()
 	repo := h.find(parts[0], strings.TrimSuffix(parts[1], ".git"))
+	moved := h.renamed(parts[0], strings.TrimSuffix(parts[1], ".git"))
 	h.mu.Unlock()
 	switch {
+	case repo == nil && t.reaches(moved):
+		u := *r.URL
+		u.Path = "/" + moved.full() + ".git/" + parts[2]
+		http.Redirect(w, r, "https://"+h.Web+u.RequestURI(), http.StatusMovedPermanently)
 	case !t.reaches(repo):
 		http.Error(w, "Repository not found.", http.StatusNotFound)
 	case strings.HasPrefix(parts[2], "info/lfs/"):
@@ -80,7 +85,7 @@ func (h *Hub) serveGit(w http.ResponseWriter, r *http.Request, t *token, repo *r
 	}
 	r = r.Clone(r.Context())
 	r.Body, r.ContentLength, r.TransferEncoding = spool, n, nil
-	r.URL.Path = "/" + repo.owner + "/" + repo.name + ".git/" + service
+	r.URL.Path = strings.TrimPrefix(repo.dir, h.root()) + "/" + service
 	r.Header.Del("Authorization")
 	h.git.ServeHTTP(w, r)
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -17,7 +18,9 @@ type repository struct {
 	owner, name string
 	dir         string
 	deleted     bool
+	was         []string // its names before, "owner/name"
 	pulls       []object
+	issues      []object
 	releases    []*release
 }
 
@@ -60,6 +63,7 @@ const settings = `
 func (h *Hub) addRepository(full string) error {
 	owner, name, _ := strings.Cut(full, "/")
 	r := &repository{id: 1296000 + int64(len(h.repositories)), owner: owner, name: name, dir: filepath.Join(h.root(), owner, name+".git")}
+	r.issues = []object{h.issue(r, 1, "first")}
 	h.repositories = append(h.repositories, r)
 	if h.Dir == "" {
 		return nil
@@ -113,6 +117,42 @@ func (h *Hub) find(owner, name string) *repository {
 		}
 	}
 	return nil
+}
+
+// renamed finds a repository by a name that it had.
+func (h *Hub) renamed(owner, name string) *repository {
+	for _, r := range h.repositories {
+		if !r.deleted && slices.ContainsFunc(r.was, func(was string) bool { return strings.EqualFold(was, owner+"/"+name) }) {
+			return r
+		}
+	}
+	return nil
+}
+
+// Rename gives a repository another name; the one that it had leads to it as long as no other
+// has it.
+func (h *Hub) Rename(full, to string) error {
+	owner, name, _ := strings.Cut(full, "/")
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := h.find(owner, name)
+	if r == nil {
+		return fmt.Errorf("there is no repository %s", full)
+	}
+	r.was = append(r.was, r.full())
+	r.owner, r.name, _ = strings.Cut(to, "/")
+	return nil
+}
+
+// Number is a repository's; 0 if there is none of the name.
+func (h *Hub) Number(full string) int64 {
+	owner, name, _ := strings.Cut(full, "/")
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if r := h.find(owner, name); r != nil {
+		return r.id
+	}
+	return 0
 }
 
 func (h *Hub) byID(id int64) *repository {

@@ -43,6 +43,7 @@ func (h *Hub) serveREST(w http.ResponseWriter, r *http.Request, path, server str
 		fail(w, http.StatusNotFound, "Not Found")
 	case m.route.key() == "delete /installation/token":
 		h.revoke(w, t)
+	case h.hasMoved(w, r, t, m, path):
 	case h.admits(w, t, m):
 		h.perform(w, r, t, m)
 	}
@@ -57,18 +58,7 @@ func (h *Hub) withoutAlias(path string) string {
 			path = trimmed + "/" + whole
 		}
 	}
-	rest, found := strings.CutPrefix(path, "/repositories/")
-	number, rest, deeper := strings.Cut(rest, "/")
-	id, err := strconv.ParseInt(number, 10, 64)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if r := h.byID(id); found && err == nil && r != nil {
-		path = "/repos/" + r.full()
-		if deeper {
-			path += "/" + rest
-		}
-	}
-	return path
+	return h.byName(path)
 }
 
 // limit says what is left of the installation's rate, and refuses what is beyond it
@@ -140,6 +130,8 @@ func (h *Hub) perform(w http.ResponseWriter, r *http.Request, t *token, m match)
 		"delete /repos/{owner}/{repo}":                            h.deleteRepository,
 		"post /repos/{owner}/{repo}/pulls":                        h.createPull,
 		"get /repos/{owner}/{repo}/pulls":                         h.listPulls,
+		"get /repos/{owner}/{repo}/issues":                        h.listIssues,
+		"post /repos/{owner}/{repo}/issues":                       h.createIssue,
 		"get /repos/{owner}/{repo}/contents/{path}":               h.getContents,
 		"get /repos/{owner}/{repo}/readme":                        h.getContents,
 		"post /repos/{owner}/{repo}/releases":                     h.createRelease,
@@ -151,7 +143,13 @@ func (h *Hub) perform(w http.ResponseWriter, r *http.Request, t *token, m match)
 		"get /repos/{owner}/{repo}/tarball/{ref}":                 h.getArchive,
 		"get /repos/{owner}/{repo}/zipball/{ref}":                 h.getArchive,
 		"delete /repos/{owner}/{repo}/git/refs/{ref}":             h.deleteRef,
-		"get /installation/repositories":                          func(w http.ResponseWriter, _ *http.Request, _ *repository, _ match) { h.listRepositories(w, t) },
+		"get /orgs/{org}/repos": func(w http.ResponseWriter, r *http.Request, _ *repository, m match) {
+			h.listOwned(w, r, t, m.value("org"))
+		},
+		"get /users/{username}/repos": func(w http.ResponseWriter, r *http.Request, _ *repository, m match) {
+			h.listOwned(w, r, t, m.value("username"))
+		},
+		"get /installation/repositories": func(w http.ResponseWriter, _ *http.Request, _ *repository, _ match) { h.listRepositories(w, t) },
 	}
 	if serve := operations[m.route.key()]; serve != nil {
 		serve(w, r, repo, m)
@@ -216,10 +214,10 @@ func (h *Hub) addPull(repo *repository, title, head, base string) object {
 	return pull
 }
 
-func (h *Hub) listPulls(w http.ResponseWriter, _ *http.Request, repo *repository, _ match) {
+func (h *Hub) listPulls(w http.ResponseWriter, r *http.Request, repo *repository, _ match) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	reply(w, http.StatusOK, append([]object{}, repo.pulls...))
+	h.replyPage(w, r, repo.numbered()+"/pulls", repo.pulls)
 }
 
 // Pulls are the titles of a repository's pull requests.

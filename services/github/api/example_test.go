@@ -19,7 +19,7 @@ func ExampleService_Resolve() {
 	fmt.Println(err)
 	// Output:
 	// pulls/create acme/web write pull_requests=write
-	// /repositories/ID hides which repository is meant; use /repos/OWNER/REPO
+	// /repositories/ID hides which repository is meant, and GitHub has not told this agent within the hour; ask for it as /repos/OWNER/REPO
 }
 
 func ExampleParsePattern() {

@@ -106,8 +106,13 @@ func resolveREST(root *node, r Request, path string) (Operation, *Unresolved) {
 }
 
 func unknown(method string, path segments) *Unresolved {
-	if path[0].value == "repositories" && len(path) > 1 && isNumber(path[1].value) {
-		return unresolved(ReasonNumericAlias, "/repositories/ID hides which repository is meant; use /repos/OWNER/REPO")
+	if len(path) > 1 && isNumber(path[1].value) {
+		switch path[0].value {
+		case "repositories":
+			return unresolved(ReasonNumericAlias, "/repositories/ID hides which repository is meant, and GitHub has not told this agent within the hour; ask for it as /repos/OWNER/REPO")
+		case "organizations", "user":
+			return unresolved(ReasonNumericAlias, "the number hides which account is meant, and GitHub has not told this agent within the hour; ask for it by its name")
+		}
 	}
 	if path[0].raw == "repos" && len(path) > 2 && (!isAccount(path[1].value) || !isRepoName(path[2].value)) {
 		return unresolved(ReasonName, "the path names an owner or repository that GitHub cannot have under this name")

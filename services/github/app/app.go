@@ -116,6 +116,7 @@ func (a *app) Retrieve(ctx context.Context, use credentials.Use) (*credentials.I
 	if err != nil {
 		return nil, err
 	}
+	t.tell(scope.Told)
 	return a.injection(t, func(status int) { a.store.answered(key, t, status) }), nil
 }
 

@@ -178,7 +178,7 @@ func (a *app) newToken(answer *tokenAnswer, m minting) (*token, error) {
 	return &token{
 		text: func() string { return text }, form: form, details: details,
 		traits:  credentials.MintedTraits(text, credentials.Basic(userName, text)),
-		expires: a.ours(answer.ExpiresAt), by: &a.client, cleanup: m.cleanup,
+		expires: a.ours(answer.ExpiresAt), by: &a.client, cleanup: m.cleanup, reaches: answer.Repositories, shared: m.shared,
 	}, nil
 }
 

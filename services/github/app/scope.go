@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Scope is what a token is minted for: what [credentials.Use].For holds for the kind [Minted].
@@ -26,6 +27,10 @@ type Scope struct {
 	// that the App has been given, of the permissions that a document can need, up to
 	// this access ("read" or "write").
 	Documents string
+
+	// Told is handed the number of each repository that the token was narrowed to at its server, which
+	// stays that repository's for as long as the token lives; nil if nobody wants to know.
+	Told func(server, repository string, id int64, until time.Time)
 }
 
 // bound is a scope in canonical form. Two scopes with one form can share a token.

@@ -89,7 +89,21 @@ type token struct {
 	expires time.Time
 	by      *client // that revokes it
 	cleanup http.RoundTripper
+	reaches []tokenRepository // that it was narrowed to
+	shared  bool
 	worked  atomic.Bool // it was taken at least once
+	told    atomic.Bool // its agent knows the numbers of its repositories
+}
+
+// tell hands on what GitHub has said of the token's repositories: once to the agent whose
+// token it is, and every time where several have one.
+func (t *token) tell(to func(server, repository string, id int64, until time.Time)) {
+	if to == nil || t.told.Swap(true) && !t.shared {
+		return
+	}
+	for _, r := range t.reaches {
+		to(t.by.server, r.FullName, r.ID, t.expires)
+	}
 }
 
 func (t *store) findInstallation(ctx context.Context, a *app, owner string, via http.RoundTripper) (*installation, error) {

@@ -12,6 +12,8 @@ console.log("pull request", pull.title);
 
 const issues = await octokit.paginate(octokit.rest.issues.listForRepo, repo);
 console.log("issues", issues.length);
+const many = await octokit.paginate(octokit.rest.issues.listForRepo, { owner: "acme", repo: "api", per_page: 2 });
+console.log("pages", many.length);
 
 const { repository } = await octokit.graphql(`query($owner: String!, $repo: String!) { repository(owner: $owner, name: $repo) { nameWithOwner } }`, repo);
 console.log("graphql", repository.nameWithOwner);
