@@ -79,12 +79,5 @@ func (a ahead) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// endBody is called when the agent's body has been read to its end, and once only
-// does something: what comes after is the next request.
-func (f *Flow) endBody() {
-	if f.bodyEnded.Load() {
-		return
-	}
-	f.session.bodyRead()
-	f.bodyEnded.Store(true) // after it: the handler may return now, and the next request be read
-}
+// endBody is called when the agent's body has been read to its end.
+func (f *Flow) endBody() { f.bodyEnded.Store(true) }

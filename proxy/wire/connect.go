@@ -1,12 +1,10 @@
 package wire
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"log"
 	"net"
@@ -23,13 +21,14 @@ import (
 // front is what takes CONNECT: it opens tunnels, ends the TLS in them, and hands over
 // what comes out.
 type front struct {
-	tunnels       Tunnels
-	secured       *tls.Config // the inside of a tunnel
-	secured1      *tls.Config // without HTTP/2
-	inner, inner2 *served     // for HTTP/1.1 and HTTP/2
+	tunnels  Tunnels
+	secured  *tls.Config // the inside of a tunnel
+	secured1 *tls.Config // without HTTP/2
+	inner    *lanes      // for HTTP/1.1
+	inner2   *served     // for HTTP/2
 }
 
-func newFront(tunnels Tunnels, leaf func(host.Name) (*tls.Certificate, error), inner, inner2 *served) *front {
+func newFront(tunnels Tunnels, leaf func(host.Name) (*tls.Certificate, error), inner *lanes, inner2 *served) *front {
 	return &front{
 		tunnels: tunnels, secured: tunnelTLS(leaf, protocolHTTP2, protocolHTTP1), secured1: tunnelTLS(leaf, protocolHTTP1),
 		inner: inner, inner2: inner2,
@@ -51,7 +50,7 @@ func (f *front) handler(other http.Handler) http.Handler {
 			other.ServeHTTP(w, r)
 			return
 		}
-		door.ServeHTTP(&connectWriter{ResponseWriter: w}, r)
+		door.ServeHTTP(w, r) // which hijacks it, and is given what came right behind the CONNECT too
 	})
 }
 
@@ -59,37 +58,12 @@ func refuseDial(context.Context, string, string) (net.Conn, error) {
 	return nil, errors.New("only the exchange may dial")
 }
 
-// connectWriter gives goproxy a connection that still has what the agent sent
-// right behind its CONNECT; goproxy itself drops it.
-type connectWriter struct{ http.ResponseWriter }
-
-func (w *connectWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return takeOver(http.NewResponseController(w.ResponseWriter))
-}
-
-// takeOver takes the connection of an HTTP/1.1 request from its server, with the bytes
-// that were read already in front. What is left in the writer is the server's; the caller
-// flushes it before it writes to the connection, and closes the connection.
-func takeOver(control *http.ResponseController) (net.Conn, *bufio.ReadWriter, error) {
-	conn, buffered, err := control.Hijack()
-	if err != nil {
-		return nil, nil, fmt.Errorf("take over connection: %w", err)
-	}
-	_ = conn.SetDeadline(time.Time{})
-	if h, ok := conn.(*headReader); ok {
-		conn = h.Conn // the header section is over
-	}
-	return replay(conn, buffered.Reader), buffered, nil
-}
-
-// replay returns conn with the bytes that reader has buffered put back in front.
-func replay(conn net.Conn, reader *bufio.Reader) net.Conn {
-	n := reader.Buffered()
-	if n == 0 {
+// replay returns conn with early put back in front.
+func replay(conn net.Conn, early []byte) net.Conn {
+	if len(early) == 0 {
 		return conn
 	}
-	early, _ := reader.Peek(n)
-	return &replayed{Conn: conn, early: bytes.NewReader(bytes.Clone(early))}
+	return &replayed{Conn: conn, early: bytes.NewReader(early)}
 }
 
 type replayed struct {
@@ -168,7 +142,7 @@ func (f *front) take(conn *carried) {
 		f.inner2.push(newSectionReader(inner, s, f.tunnels))
 		return
 	}
-	f.inner.push(newHeadReader(inner, s, f.tunnels))
+	f.inner.push(inner, s)
 }
 
 // tunnelTLS ends the TLS of a tunnel. Both hooks run on resumed sessions too, so a

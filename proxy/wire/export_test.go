@@ -1,6 +1,22 @@
 package wire
 
-import "golang.org/x/net/http2/hpack"
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+
+	"golang.org/x/net/http2/hpack"
+)
+
+// ServeHTTP1 serves one connection, and returns when it has ended.
+func ServeHTTP1(conn net.Conn, tunnels Tunnels, handler http.HandlerFunc) {
+	ls := newLanes(handler, tunnels, listenerIdle, slog.New(slog.DiscardHandler))
+	l := newLane(ls, conn, &Session{Client: "nobody"})
+	ls.open[l] = struct{}{}
+	l.run()
+	_ = ls.Shutdown(context.Background())
+}
 
 // CheckHead is checkHead.
 func CheckHead(head []byte, old bool) (hostField string, err error) { return checkHead(head, old) }

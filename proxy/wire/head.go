@@ -63,6 +63,23 @@ func fieldIs(name []byte, lower string) bool {
 	return len(name) == len(lower) && strings.EqualFold(string(name), lower)
 }
 
+// headEnd is where a head ends, behind an empty line; -1 if it does not.
+func headEnd(b []byte) int {
+	for i := 0; ; {
+		n := bytes.IndexByte(b[i:], '\n')
+		if n < 0 {
+			return -1
+		}
+		i += n + 1
+		if i < len(b) && b[i] == '\n' {
+			return i + 1
+		}
+		if i+1 < len(b) && b[i] == '\r' && b[i+1] == '\n' {
+			return i + 2
+		}
+	}
+}
+
 // requestLine returns the method and target of a header section that may be
 // malformed; what cannot be told is empty.
 func requestLine(head []byte) (method, target string) {

@@ -19,14 +19,11 @@ type Ending struct {
 // taken over. It closes the agent's connection and, unless it could not be taken,
 // upstream.
 func (f *Flow) Relay(upstream io.ReadWriteCloser) (Ending, error) {
-	agent, buffered, err := takeOver(f.control)
+	agent, _, err := f.control.Hijack()
 	if err != nil {
 		return Ending{}, &WriteError{err}
 	}
-	if err := buffered.Flush(); err != nil {
-		_ = agent.Close()
-		return Ending{}, &WriteError{err}
-	}
+	_ = agent.SetDeadline(noDeadline)
 	return f.relay(agent, upstream), nil
 }
 

@@ -11,8 +11,9 @@ import (
 	"time"
 )
 
-// served is an http.Server for connections that are handed to it after their TLS
-// handshake, so that it serves what is already authenticated. It is the server's
+// served is an http.Server for the HTTP/2 connections that are handed to it after their TLS
+// handshake, so that it serves what is already authenticated. They are decrypted already,
+// and are not *tls.Conn, in which nothing could look at what passes. It is the server's
 // listener, too.
 type served struct {
 	*http.Server
@@ -21,18 +22,16 @@ type served struct {
 	once   sync.Once
 }
 
-// newServed returns a server that speaks one protocol.
-func newServed(handler http.Handler, idle time.Duration, logger *slog.Logger, speak func(*http.Protocols, bool)) *served {
+func newServed(handler http.Handler, logger *slog.Logger) *served {
 	protocols := new(http.Protocols)
-	speak(protocols, true)
+	protocols.SetUnencryptedHTTP2(true)
 	return &served{conns: make(chan net.Conn), closed: make(chan struct{}), Server: &http.Server{
 		Handler:                      handler,
 		ReadHeaderTimeout:            headTimeout,
-		IdleTimeout:                  idle,
+		IdleTimeout:                  tunnelIdle,
 		MaxHeaderBytes:               maxHeaderBytes - headerSlop,
 		DisableGeneralOptionsHandler: true,
 		ConnContext:                  connContext,
-		ConnState:                    connState,
 		Protocols:                    protocols,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams:          maxStreams,
@@ -76,12 +75,6 @@ func (h handed) Close() error {
 
 // Addr is nobody's: connections come from within.
 func (h handed) Addr() net.Addr { return &net.UnixAddr{Net: "handed"} }
-
-func connState(c net.Conn, state http.ConnState) {
-	if h, ok := c.(*headReader); ok && state == http.StateIdle {
-		h.idle()
-	}
-}
 
 // serverLog brings net/http's own messages into the log. They name addresses and
 // parse errors, never a field's value.

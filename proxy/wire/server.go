@@ -33,6 +33,12 @@ type Config struct {
 	Log         *slog.Logger
 }
 
+// serving is what serves connections once their handshake is done.
+type serving interface {
+	Shutdown(ctx context.Context) error
+	Close() error
+}
+
 // Server serves the connections of agents. It owns its listener and every connection on
 // it; what its callers have open they account for themselves. It is safe for concurrent
 // use.
@@ -41,8 +47,8 @@ type Config struct {
 type Server struct {
 	greeter *greeter
 	front   *front // for CONNECT
-	outer   *served
-	inner   *served // for HTTP/1.1 out of tunnels
+	outer   *lanes
+	inner   *lanes  // for HTTP/1.1 out of tunnels
 	inner2  *served // the same, HTTP/2
 	log     *slog.Logger
 	failed  chan error // why accepting failed for good; holds one
@@ -64,12 +70,10 @@ func New(c Config) (*Server, error) {
 		config: listenerTLS(c), gate: c.Gate, failed: c.Refused, log: c.Log,
 		loud: rate.NewLimiter(rate.Every(handshakeLogEvery), handshakeLogBurst),
 	}
-	s.inner = newServed(c.Handler, tunnelIdle, c.Log, (*http.Protocols).SetHTTP1)
-	// Its connections are decrypted already, and are not *tls.Conn, in which nothing
-	// could look at what passes.
-	s.inner2 = newServed(c.Handler, tunnelIdle, c.Log, (*http.Protocols).SetUnencryptedHTTP2)
+	s.inner = newLanes(c.Handler, c.Tunnels, tunnelIdle, c.Log)
+	s.inner2 = newServed(c.Handler, c.Log)
 	s.front = newFront(c.Tunnels, c.Leaf, s.inner, s.inner2)
-	s.outer = newServed(s.front.handler(c.Handler), listenerIdle, c.Log, (*http.Protocols).SetHTTP1)
+	s.outer = newLanes(s.front.handler(c.Handler), c.Tunnels, listenerIdle, c.Log)
 	return s, nil
 }
 
@@ -110,9 +114,7 @@ func (s *Server) Serve(ln net.Listener, stopped <-chan struct{}) error {
 	s.mu.Unlock()
 	ctx, stop := context.WithCancel(context.Background())
 	var group sync.WaitGroup
-	for _, one := range s.servers() {
-		group.Go(one.run)
-	}
+	group.Go(s.inner2.run)
 	err := s.accept(ctx, ln)
 	if err != nil {
 		s.failed <- err
@@ -126,10 +128,10 @@ func (s *Server) Serve(ln net.Listener, stopped <-chan struct{}) error {
 
 // welcome serves a connection whose caller has entered.
 func (s *Server) welcome(conn net.Conn, session *Session) {
-	s.outer.push(newHeadReader(conn, session, s.front.tunnels))
+	s.outer.push(conn, session)
 }
 
-func (s *Server) servers() []*served { return []*served{s.outer, s.inner, s.inner2} }
+func (s *Server) servers() []serving { return []serving{s.outer, s.inner, s.inner2} }
 
 func (s *Server) accept(ctx context.Context, ln net.Listener) error {
 	for {

@@ -34,7 +34,7 @@ type Session struct {
 	Client string  // the agent's network address
 	Tunnel *Tunnel // nil on the listener
 
-	head *headReader // nil for HTTP/2
+	lane *lane // nil for HTTP/2
 }
 
 type sessionKey struct{}
@@ -45,31 +45,19 @@ func SessionOf(r *http.Request) *Session {
 	return s
 }
 
-// connContext gives every request of a connection its session.
+// connContext gives every request of an HTTP/2 connection its session.
 func connContext(ctx context.Context, c net.Conn) context.Context {
-	switch c := c.(type) {
-	case *headReader:
-		return context.WithValue(ctx, sessionKey{}, c.session)
-	case *sectionReader:
+	if c, ok := c.(*sectionReader); ok {
 		return context.WithValue(ctx, sessionKey{}, c.session)
 	}
 	return ctx
 }
 
-// Framing looks at the header section of a request as it was sent. It must be the
-// handler's first step, and be taken once: what is written before it is taken for the
-// server's answer to a request that it could not parse.
-func (s *Session) Framing(r *http.Request) Framing {
-	if s.head == nil {
+// Framing is what the bytes say of the request that is handled on the session. It is for
+// the handler of that request.
+func (s *Session) Framing(*http.Request) Framing {
+	if s.lane == nil {
 		return Framing{http2: true}
 	}
-	return s.head.check(r)
-}
-
-// bodyRead is called when the body of a request has been read to its end, and once:
-// whatever comes then is the next request.
-func (s *Session) bodyRead() {
-	if s.head != nil {
-		s.head.bodyRead()
-	}
+	return s.lane.framing
 }
