@@ -8,13 +8,14 @@ import (
 	"sallyport/internal/host"
 )
 
-// Framing is what the bytes of a request's header section say beside what net/http made
-// of them.
+// Framing is what the bytes of a request's header section say beside what a handler is
+// given of them.
 type Framing struct {
 	http2 bool
 
-	// When the section was not kept whole (the request was sent before the one before
-	// it was answered, in one packet with that one's body), known is false.
+	// When the request was sent before the one before it was answered, in one packet
+	// with that one's body, known is false: where it begins, that one's framing alone
+	// says.
 	known bool
 	host  string // the Host field
 	err   error  // what is ambiguous

@@ -1,0 +1,158 @@
+package wire_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sallyport/proxy/wire"
+)
+
+func TestAnAgentThatLeavesIsNoticedWhileItWaits(t *testing.T) {
+	t.Parallel()
+	began, ended := make(chan struct{}), make(chan error, 1)
+	conn := inTunnel(t, func(f *wire.Flow, _ http.ResponseWriter, _ *http.Request) {
+		close(began)
+		<-f.Context().Done()
+		ended <- context.Cause(f.Context())
+	})
+	_, err := io.WriteString(conn, get)
+	require.NoError(t, err)
+	<-began
+	require.NoError(t, conn.Close())
+	select {
+	case err := <-ended:
+		assert.ErrorIs(t, err, context.Canceled)
+	case <-time.After(within):
+		t.Fatal("it was not noticed")
+	}
+}
+
+// What an agent sends while it waits is its next request.
+func TestARequestSentDuringAnotherIsServedAfterIt(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	conn := inTunnel(t, func(f *wire.Flow, w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			<-release
+		}
+		_, _ = io.WriteString(w, r.URL.Path)
+	})
+	slow, fast := strings.Replace(get, "/", "/slow", 1), strings.Replace(get, "/", "/fast", 1)
+	_, err := io.WriteString(conn, slow)
+	require.NoError(t, err)
+	for _, piece := range []string{fast[:1], fast[1:9], fast[9:]} {
+		time.Sleep(80 * time.Millisecond) // the server begins to look for its agent meanwhile
+		_, err = io.WriteString(conn, piece)
+		require.NoError(t, err)
+	}
+	close(release)
+	reader := bufio.NewReader(conn)
+	for _, want := range []string{"/slow", "/fast"} {
+		_, text := answerTo(t, reader)
+		assert.Equal(t, want, text)
+	}
+}
+
+func TestReadingABodyInvitesItOnce(t *testing.T) {
+	t.Parallel()
+	conn := inTunnel(t, func(f *wire.Flow, w http.ResponseWriter, r *http.Request) {
+		text, err := io.ReadAll(f.Body(r.Body, nil))
+		assert.NoError(t, err)
+		_, _ = w.Write(text)
+	})
+	reader := bufio.NewReader(conn)
+	for range 2 {
+		_, err := io.WriteString(conn, strings.Replace(upload, "Content-Length", "Expect: 100-Continue\r\nContent-Length", 1))
+		require.NoError(t, err)
+		response, _ := answerTo(t, reader)
+		require.Equal(t, http.StatusContinue, response.StatusCode)
+		_, err = io.WriteString(conn, "hello")
+		require.NoError(t, err)
+		response, text := answerTo(t, reader)
+		assert.Equal(t, "hello", text)
+		assert.False(t, response.Close)
+	}
+}
+
+// A client that sends all before it reads would lose the answer to a reset.
+func TestAnEarlyAnswerIsNotLost(t *testing.T) {
+	t.Parallel()
+	for name, said := range map[string]string{
+		"an upload": "POST / HTTP/1.1\r\nHost: example.test\r\nContent-Length: 9000000\r\n\r\n",
+		"no head":   "POST / HTTP/1.1\r\nBad Name: x\r\n\r\n",
+	} {
+		conn := inTunnel(t, func(f *wire.Flow, w http.ResponseWriter, _ *http.Request) {
+			f.CloseAfter()
+			f.GiveUpBody()
+			w.WriteHeader(http.StatusTeapot)
+		})
+		_, err := io.WriteString(conn, said)
+		require.NoError(t, err)
+		_, err = conn.Write(bytes.Repeat([]byte("x"), 9000000))
+		require.NoError(t, err, name)
+		response, _ := answerTo(t, bufio.NewReader(conn))
+		assert.Equal(t, http.StatusTeapot, response.StatusCode, name)
+		assert.True(t, response.Close, name)
+	}
+}
+
+func TestConnectionsWithoutARequestEndAtOnce(t *testing.T) {
+	t.Parallel()
+	h := &house{handler: whence}
+	r := newRig(t, h)
+	var readers []io.Reader
+	for range 3 {
+		conn := r.connect("example.test", "http/1.1")
+		_, _ = ask(t, conn, get)
+		readers = append(readers, conn)
+	}
+	r.stop()
+	for _, reader := range readers {
+		rest, err := io.ReadAll(reader)
+		assert.NoError(t, err, "it is ended in good order")
+		assert.Empty(t, rest)
+	}
+}
+
+// The deadline of a body that was too slow is not the next request's.
+func TestDeadlinesEndWithTheirRequest(t *testing.T) {
+	t.Parallel()
+	conn := inTunnel(t, func(f *wire.Flow, w http.ResponseWriter, r *http.Request) {
+		f.ReadBy(time.Now().Add(time.Minute))
+		text, _ := io.ReadAll(f.Body(r.Body, nil))
+		f.ReadBy(time.Unix(1, 0))
+		_, _ = w.Write(text)
+	})
+	reader := bufio.NewReader(conn)
+	for range 3 {
+		_, err := io.WriteString(conn, upload+"hello")
+		require.NoError(t, err)
+		_, text := answerTo(t, reader)
+		assert.Equal(t, "hello", text)
+	}
+}
+
+func TestTrailersFollowTheirBody(t *testing.T) {
+	t.Parallel()
+	conn := inTunnel(t, func(f *wire.Flow, w http.ResponseWriter, r *http.Request) {
+		_, err := io.Copy(io.Discard, f.Body(r.Body, nil))
+		assert.NoError(t, err)
+		_, _ = io.WriteString(w, r.Trailer.Get("X-Sum"))
+	})
+	reader := bufio.NewReader(conn)
+	for range 2 {
+		_, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: example.test\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n3\r\nabc\r\n0\r\nx-sum: 7\r\n\r\n")
+		require.NoError(t, err)
+		_, text := answerTo(t, reader)
+		assert.Equal(t, "7", text)
+	}
+}
