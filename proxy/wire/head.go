@@ -63,9 +63,10 @@ func fieldIs(name []byte, lower string) bool {
 	return len(name) == len(lower) && strings.EqualFold(string(name), lower)
 }
 
-// headEnd is where a head ends, behind an empty line; -1 if it does not.
-func headEnd(b []byte) int {
-	for i := 0; ; {
+// headEnd is where a head ends, behind an empty line; -1 if it does not. In the first seen
+// bytes of it no end was found before.
+func headEnd(b []byte, seen int) int {
+	for i := max(0, seen-len("\n\r")); ; {
 		n := bytes.IndexByte(b[i:], '\n')
 		if n < 0 {
 			return -1

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // lane is one HTTP/1.1 connection of an agent: its requests are read, handled and answered
@@ -161,40 +162,41 @@ func (l *lane) skipLines() error {
 		if !l.posted {
 			return &unread{status: http.StatusBadRequest}
 		}
-		_, _ = l.reader.Discard(1)
+		if _, _ = l.reader.Discard(1); l.reader.Buffered() == 0 {
+			l.in.within(headTimeout)
+		}
 	}
 	return nil
 }
 
-// readHead reads to the end of a head.
+// readHead reads to the end of a head, all of which must come in time.
 func (l *lane) readHead() (string, error) {
 	var long []byte // of a head that the reader has no room for
-	for judged := false; ; {
+	var seen int    // bytes in which no end was found
+	for judged, timed := false, false; ; {
 		piece, _ := l.reader.Peek(l.reader.Buffered())
-		if long == nil {
-			if end := headEnd(piece); end >= 0 {
-				head := string(piece[:end])
-				_, _ = l.reader.Discard(end)
-				return head, nil
-			}
-		}
-		if long != nil || len(piece) == readerSize {
-			before := len(long)
-			long = append(long, piece...)
-			end := headEnd(long)
-			if end < 0 && len(long) >= maxHeaderBytes || end > maxHeaderBytes {
-				return "", &unread{head: long, status: http.StatusRequestHeaderFieldsTooLarge}
-			}
-			if end >= 0 {
-				_, _ = l.reader.Discard(end - before)
-				return string(long[:end]), nil
-			}
-			_, _ = l.reader.Discard(len(piece))
-			piece = nil
-		}
 		so := piece
 		if long != nil {
+			long = append(long, piece...)
 			so = long
+		}
+		end := headEnd(so, seen)
+		if end < 0 && len(so) == readerSize {
+			long = bytes.Clone(piece)
+			so = long
+		}
+		switch {
+		case end > maxHeaderBytes || end < 0 && len(so) >= maxHeaderBytes:
+			return "", &unread{head: so, status: http.StatusRequestHeaderFieldsTooLarge}
+		case end >= 0:
+			head := string(so[:end])
+			_, _ = l.reader.Discard(len(piece) - (len(so) - end))
+			return head, nil
+		}
+		seen = len(so)
+		if long != nil {
+			_, _ = l.reader.Discard(len(piece))
+			piece = nil
 		}
 		if !judged && bytes.IndexByte(so, '\n') >= 0 {
 			judged = true // nobody has to wait for the rest of what begins wrong
@@ -202,7 +204,10 @@ func (l *lane) readHead() (string, error) {
 				return "", err
 			}
 		}
-		l.in.within(headTimeout)
+		if !timed {
+			timed = true
+			l.in.within(headTimeout)
+		}
 		if _, err := l.reader.Peek(len(piece) + 1); err != nil {
 			return "", broken(so, err)
 		}
@@ -280,7 +285,7 @@ func (l *lane) serve(r *http.Request) (again bool) {
 	l.in.served()
 	whole := w.body == nil || w.body.finish(w.closes)
 	if w.writeBy {
-		_ = l.conn.SetWriteDeadline(noDeadline)
+		_ = l.conn.SetWriteDeadline(time.Time{})
 	}
 	if !whole {
 		l.linger()

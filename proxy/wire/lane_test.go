@@ -5,9 +5,12 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -155,4 +158,57 @@ func TestTrailersFollowTheirBody(t *testing.T) {
 		_, text := answerTo(t, reader)
 		assert.Equal(t, "7", text)
 	}
+}
+
+// A head that comes byte by byte has its time for all of it, and costs no more than its length.
+func TestASlowHeadIsCutOff(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		began := time.Now()
+		served := make(chan struct{})
+		go func() {
+			defer close(served)
+			wire.ServeHTTP1(ours, &house{}, func(http.ResponseWriter, *http.Request) { assert.Fail(t, "no request has come") })
+		}()
+		_, err := io.WriteString(theirs, strings.TrimSuffix(get, "\r\n"))
+		for err == nil {
+			time.Sleep(time.Second)
+			_, err = io.WriteString(theirs, "X: y\r\n")
+		}
+		<-served
+		assert.LessOrEqual(t, time.Since(began), 11*time.Second)
+	})
+}
+
+// However its pieces fall, a head ends where it ends, and what follows is the next.
+func TestAHeadMayComeInAnyPieces(t *testing.T) {
+	t.Parallel()
+	long := strings.Replace(get, "\r\n\r\n", "\r\nX: "+strings.Repeat("x", 9000)+"\r\n\r\n", 1)
+	said := get + long + upload + "hello" + long + get
+	for size := 1; size < 5000; size = size*3/2 + 1 {
+		var got []string
+		wire.ServeHTTP1(&script{said: &pieces{said, size}}, &house{}, func(_ http.ResponseWriter, r *http.Request) {
+			text, err := io.ReadAll(r.Body)
+			assert.NoError(t, err)
+			got = append(got, r.Method+strconv.Itoa(len(r.Header.Get("X")))+string(text))
+		})
+		assert.Equal(t, []string{"GET0", "GET9000", "POST0hello", "GET9000", "GET0"}, got, "in pieces of %d", size)
+	}
+}
+
+// pieces are read one at a time.
+type pieces struct {
+	left string
+	size int
+}
+
+func (p *pieces) Read(b []byte) (int, error) {
+	if p.left == "" {
+		return 0, io.EOF
+	}
+	n := copy(b[:min(len(b), p.size)], p.left)
+	p.left = p.left[n:]
+	return n, nil
 }

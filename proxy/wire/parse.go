@@ -99,9 +99,14 @@ func isInvalid(value string) bool { return !httpguts.ValidHeaderFieldValue(value
 // withoutCodings takes the transfer codings out of a head.
 func withoutCodings(head string) (plain string, codings []string) {
 	var kept strings.Builder
+	coded := false
 	for line := range strings.Lines(head) {
+		if coded && (line[0] == ' ' || line[0] == '\t') { // folded
+			codings[len(codings)-1] += " " + strings.Trim(line, " \t\r\n")
+			continue
+		}
 		field, value, _ := strings.Cut(line, ":")
-		if strings.EqualFold(field, "Transfer-Encoding") {
+		if coded = strings.EqualFold(field, "Transfer-Encoding"); coded {
 			codings = append(codings, strings.Trim(value, " \t\r\n"))
 			continue
 		}

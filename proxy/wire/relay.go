@@ -5,6 +5,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Ending is how a relay ended.
@@ -23,7 +24,7 @@ func (f *Flow) Relay(upstream io.ReadWriteCloser) (Ending, error) {
 	if err != nil {
 		return Ending{}, &WriteError{err}
 	}
-	_ = agent.SetDeadline(noDeadline)
+	_ = agent.SetDeadline(time.Time{})
 	return f.relay(agent, upstream), nil
 }
 

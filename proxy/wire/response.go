@@ -52,8 +52,6 @@ const unknownLength = -1
 // has its length told.
 const held = 2 << 10
 
-var noDeadline time.Time
-
 // Header implements [http.ResponseWriter].
 func (w *response) Header() http.Header { return w.header }
 
@@ -237,7 +235,7 @@ func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	l.in.served()
-	if err := l.in.SetReadDeadline(noDeadline); err != nil {
+	if err := l.in.SetReadDeadline(time.Time{}); err != nil {
 		return nil, nil, err
 	}
 	l.taken = true
