@@ -12,6 +12,7 @@ import (
 
 	"sallyport/audit"
 	"sallyport/credentials/budget"
+	"sallyport/internal/fieldname"
 	"sallyport/proxy/wire"
 	"sallyport/services"
 )
@@ -28,7 +29,14 @@ type answer struct {
 	supply  *supply
 	keep    recorded
 	cookies bool // sessions pass
+	names   fieldname.Names
 }
+
+// Names is how the agent has written the names of the request's fields.
+func (a *answer) Names() fieldname.Names { return a.names }
+
+// Named has those of the answer written as the upstream has written them.
+func (a *answer) Named(names fieldname.Names) { a.flow.Spell(names) }
 
 // Connected, FirstByte and Informational are called on the way to an answer. For
 // HTTP/2 they come from a goroutine of the transport, possibly after RoundTrip

@@ -14,15 +14,13 @@ import (
 	"sallyport/certs"
 )
 
-// plainUpstream answers every GET alike, and allocates nothing for one: what is counted
-// beside it is the proxy's.
-func (r *rig) plainUpstream(name string) {
+// rawUpstream has connections to a name served, once their TLS handshake is done.
+func (r *rig) rawUpstream(name string, serve func(net.Conn)) {
 	t := r.t
 	issued, err := r.originCA.IssueListener(certs.ListenerSpec{URI: "spiffe://origin.test/upstream", Names: []string{name}}, time.Hour, time.Now())
 	require.NoError(t, err)
 	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{issued.TLS}})
 	require.NoError(t, err)
-	answer := []byte("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nDate: Tue, 01 Dec 2026 00:00:00 GMT\r\nContent-Length: 1024\r\n\r\n" + string(make([]byte, 1024)))
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		for {
@@ -30,7 +28,7 @@ func (r *rig) plainUpstream(name string) {
 			if err != nil {
 				return
 			}
-			serving.Go(func() { answerAll(conn, answer) })
+			serving.Go(func() { serve(conn) })
 		}
 	})
 	t.Cleanup(func() {
@@ -40,6 +38,13 @@ func (r *rig) plainUpstream(name string) {
 	})
 	r.point(name+":443", ln.Addr().String())
 	r.configure(r.policy)
+}
+
+// plainUpstream answers every GET alike, and allocates nothing for one: what is counted
+// beside it is the proxy's.
+func (r *rig) plainUpstream(name string) {
+	answer := []byte("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nDate: Tue, 01 Dec 2026 00:00:00 GMT\r\nContent-Length: 1024\r\n\r\n" + string(make([]byte, 1024)))
+	r.rawUpstream(name, func(conn net.Conn) { answerAll(conn, answer) })
 }
 
 func answerAll(conn net.Conn, answer []byte) {

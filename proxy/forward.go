@@ -24,6 +24,7 @@ func (x *exchange) forward() {
 	a := &answer{
 		w: x.w, r: x.r, flow: x.flow, row: &x.row, target: &x.target, visit: x.reading.visit, service: x.reading.meaning.Service,
 		supply: &x.supply, keep: x.recorded(), cookies: x.decision.Cookies || x.decision.AgentAuth,
+		names: x.sender.session.Framing(x.r).Names(),
 	}
 	response, err := x.agent.transport(x.p.ways, x.generation.Upstream).RoundTrip(out, a, x.r.ProtoMajor == 2)
 	x.flow.Answered() // 1xx answers are held back from now on

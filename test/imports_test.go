@@ -58,6 +58,7 @@ var layers = []struct {
 // which one and why.
 var within = map[[2]string]string{
 	{"internal/yamldoc", "internal/nearest"}: "a key that is not known may be a slip",
+	{"internal/http1", "internal/fieldname"}: "what is passed on as it was written is read in one way on both sides",
 	{"admin", "sandbox/veil"}:                "who asks must not be a command of a run, and only what marks it can tell",
 	{"sandbox/jail", "sandbox/catch"}:        "what a jail refuses by itself is told in the words of what it catches",
 	{"sandbox/jail", "sandbox/veil"}:         "the command of a jail is kept from administration by the same mark",
@@ -86,12 +87,12 @@ var rooms = []struct {
 	},
 	{
 		"proxy/wire",
-		[]string{"internal/host"},
+		[]string{"internal/fieldname", "internal/host"},
 		"bytes are read the same whoever sends them; who may do what is asked through interfaces, or it would be decided in two places",
 	},
 	{
 		"proxy/upstream",
-		[]string{"internal/host", "internal/http1"},
+		[]string{"internal/fieldname", "internal/host", "internal/http1"},
 		"the way out opens connections for what was decided; one that knew exchanges, agents or policies would decide a second time",
 	},
 	{

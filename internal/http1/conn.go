@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"sallyport/internal/fieldname"
 )
 
 // conn is one connection. A request uses it alone, from exchange until both
@@ -28,6 +30,8 @@ type conn struct {
 	reader  *bufio.Reader
 	left    int64  // bytes of an answer's header that may still be read
 	out     []byte // the header of the request
+	records bool   // what is read is kept in record
+	record  []byte
 	one     [1]byte
 	unwatch func() bool // takes back that the request's context closes the connection
 	proceed chan bool   // says whether the upstream wants the body; nil: it is not asked
@@ -68,7 +72,7 @@ func (c *conn) exchange(r *http.Request, w Watcher) (*http.Response, error) {
 }
 
 func (c *conn) ask(r *http.Request, w Watcher) (*http.Response, error) {
-	if err := c.send(r); err != nil {
+	if err := c.send(r, w.Names()); err != nil {
 		return nil, err
 	}
 	response, err := c.receive(r, w)
@@ -89,8 +93,8 @@ func (c *conn) ask(r *http.Request, w Watcher) (*http.Response, error) {
 }
 
 // send writes r, or its header and has its body written beside.
-func (c *conn) send(r *http.Request) (err error) {
-	if c.out, err = appendHeader(c.out[:0], r); err != nil {
+func (c *conn) send(r *http.Request, names fieldname.Names) (err error) {
+	if c.out, err = appendHeader(c.out[:0], r, names); err != nil {
 		return err
 	}
 	if hasBody(r) {
@@ -98,7 +102,7 @@ func (c *conn) send(r *http.Request) (err error) {
 		if expectsContinue(r) {
 			c.proceed = make(chan bool, 1)
 		}
-		go c.upload(r) // ends with the body, or with the connection, which c.done sees to
+		go c.upload(r, names) // ends with the body, or with the connection, which c.done sees to
 		return nil
 	}
 	if _, err := c.Write(c.out); err != nil {
@@ -115,10 +119,11 @@ func (c *conn) receive(r *http.Request, w Watcher) (*http.Response, error) {
 	}
 	w.FirstByte()
 	for {
-		response, err := http.ReadResponse(c.reader, r)
+		response, names, err := c.readAnswer(r)
 		if err != nil {
 			return nil, err
 		}
+		w.Named(names)
 		if response.ProtoMajor != 1 {
 			return nil, fmt.Errorf("the upstream answers in %q", response.Proto)
 		}
@@ -228,6 +233,9 @@ func (h headerReader) Read(b []byte) (int, error) {
 	}
 	n, err := h.c.Read(b)
 	h.c.left -= int64(n)
+	if h.c.records {
+		h.c.record = append(h.c.record, b[:n]...)
+	}
 	return n, err
 }
 

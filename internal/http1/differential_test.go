@@ -41,6 +41,16 @@ func read(response *http.Response, err error) reading {
 // answers are what an upstream may send, right and wrong.
 var answers = map[string]string{
 	"length":             "HTTP/1.1 200 OK\nContent-Length: 5\nX-A: 1\nX-A: 2\n\nhello",
+	"kept":               "HTTP/1.1 200 OK\ncontent-length:\t5 \nConnection: keep-alive, x\n\nhello",
+	"closed":             "HTTP/1.1 200 OK\nContent-Length: 5\nConnection: Close\n\nhello",
+	"no cache":           "HTTP/1.1 200 OK\nContent-Length: 5\nPragma: no-cache\n\nhello",
+	"no reason":          "HTTP/1.1 200\nContent-Length: 5\n\nhello",
+	"empty reason":       "HTTP/1.1 200 \nContent-Length: 5\n\nhello",
+	"two spaces":         "HTTP/1.1  200 OK\nContent-Length: 5\n\nhello",
+	"three in one":       "HTTP/1.1 2OK\nContent-Length: 5\n\nhello",
+	"signed status":      "HTTP/1.1 +20 OK\nContent-Length: 5\n\nhello",
+	"empty field":        "HTTP/1.1 200 OK\nContent-Length: 5\nX-A:\nX-A: 1\n\nhello",
+	"long header":        "HTTP/1.1 200 OK\nContent-Length: 5\nX-A: " + strings.Repeat("x", 9000) + "\n\nhello",
 	"no body":            "HTTP/1.1 200 OK\nContent-Length: 0\n\n",
 	"chunked":            "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n5\nhello\n1;x=y\n!\n0\n\n",
 	"announced trailer":  "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\nTrailer: X-T\n\n1\na\n0\nX-T: 1\n\n",

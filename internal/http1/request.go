@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
+
+	"sallyport/internal/fieldname"
 )
 
 // framed are the fields that a request's header gets from elsewhere than its
@@ -22,9 +24,9 @@ func framed(name string) bool {
 	return false
 }
 
-// appendHeader appends the request line and the header section of r. What could
-// end a line or begin another is refused, wherever it came from.
-func appendHeader(b []byte, r *http.Request) ([]byte, error) {
+// appendHeader appends the request line and the header section of r, whose names are
+// written as names says. What could end a line or begin another is refused, wherever it came from.
+func appendHeader(b []byte, r *http.Request, names fieldname.Names) ([]byte, error) {
 	target := r.URL.RequestURI()
 	if !httpguts.ValidHeaderFieldName(r.Method) {
 		return b, fmt.Errorf("method %q cannot be sent", r.Method)
@@ -35,13 +37,13 @@ func appendHeader(b []byte, r *http.Request) ([]byte, error) {
 	if !httpguts.ValidHostHeader(r.Host) {
 		return b, errors.New("the Host field is not valid")
 	}
-	b = append(append(append(append(b, r.Method...), ' '), target...), " HTTP/1.1\r\nHost: "...)
-	b = append(append(b, r.Host...), "\r\n"...)
-	b, err := appendFields(b, r.Header, framed)
+	b = append(append(append(append(b, r.Method...), ' '), target...), " HTTP/1.1\r\n"...)
+	b = append(append(append(append(b, names.Of("Host")...), ": "...), r.Host...), "\r\n"...)
+	b, err := appendFields(b, r.Header, names, framed)
 	if err != nil {
 		return b, err
 	}
-	if b, err = appendFraming(b, r); err != nil {
+	if b, err = appendFraming(b, r, names); err != nil {
 		return b, err
 	}
 	return append(b, "\r\n"...), nil
@@ -57,45 +59,47 @@ func bodyLength(r *http.Request) int64 {
 }
 
 // appendFraming says where the body ends.
-func appendFraming(b []byte, r *http.Request) ([]byte, error) {
+func appendFraming(b []byte, r *http.Request, names fieldname.Names) ([]byte, error) {
+	length := names.Of("Content-Length")
 	switch {
 	case !hasBody(r):
 		switch r.Method { // of which a server expects one (RFC 9110 section 8.6)
 		case http.MethodPost, http.MethodPut, http.MethodPatch:
-			b = append(b, "Content-Length: 0\r\n"...)
+			b = append(append(b, length...), ": 0\r\n"...)
 		}
 	case bodyLength(r) >= 0:
-		b = append(strconv.AppendInt(append(b, "Content-Length: "...), r.ContentLength, 10), "\r\n"...)
+		b = append(strconv.AppendInt(append(append(b, length...), ": "...), r.ContentLength, 10), "\r\n"...)
 	default:
 		b = append(b, "Transfer-Encoding: chunked\r\n"...)
 		if len(r.Trailer) > 0 {
-			names := strings.Join(slices.Sorted(maps.Keys(r.Trailer)), ", ")
-			return appendFields(b, http.Header{"Trailer": {names}}, func(string) bool { return false })
+			announced := strings.Join(slices.Sorted(maps.Keys(r.Trailer)), ", ")
+			return appendFields(b, http.Header{"Trailer": {announced}}, names, func(string) bool { return false })
 		}
 	}
 	return b, nil
 }
 
 // appendFields appends fields in the order of their names, without those that
-// except names.
-func appendFields(b []byte, fields http.Header, except func(string) bool) ([]byte, error) {
+// except names, and writes them as names says.
+func appendFields(b []byte, fields http.Header, names fieldname.Names, except func(string) bool) ([]byte, error) {
 	var array [24]string
-	names := array[:0]
+	sorted := array[:0]
 	for name := range fields {
 		if !except(name) {
-			names = append(names, name)
+			sorted = append(sorted, name)
 		}
 	}
-	slices.Sort(names)
-	for _, name := range names {
-		if !httpguts.ValidHeaderFieldName(name) {
-			return b, fmt.Errorf("field name %q cannot be sent", name)
+	slices.Sort(sorted)
+	for _, name := range sorted {
+		written := names.Of(name)
+		if !httpguts.ValidHeaderFieldName(written) {
+			return b, fmt.Errorf("field name %q cannot be sent", written)
 		}
 		for _, value := range fields[name] {
 			if !httpguts.ValidHeaderFieldValue(value) {
 				return b, fmt.Errorf("the value of field %s cannot be sent", name) // not quoted: it may be a secret
 			}
-			b = append(append(append(append(b, name...), ": "...), value...), "\r\n"...)
+			b = append(append(append(append(b, written...), ": "...), value...), "\r\n"...)
 		}
 	}
 	return b, nil

@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"sallyport/internal/fieldname"
 	"sallyport/internal/http1"
 )
 
@@ -56,8 +57,12 @@ type watcher struct {
 	header textproto.MIMEHeader
 	first  bool
 	refuse error
+
+	write, written fieldname.Names
 }
 
+func (w *watcher) Names() fieldname.Names          { return w.write }
+func (w *watcher) Named(names fieldname.Names)     { w.written = names }
 func (w *watcher) Connected(string, time.Duration) {}
 func (w *watcher) FirstByte()                      { w.first = true }
 func (w *watcher) Informational(code int, h textproto.MIMEHeader) error {

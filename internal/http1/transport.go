@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"sallyport/internal/fieldname"
 )
 
 // Config is how a Transport works. Every field is required.
@@ -29,6 +31,11 @@ type Config struct {
 // Watcher hears of a request on its way. Its methods are called by the
 // goroutine that called RoundTrip, before it returns.
 type Watcher interface {
+	// Names is how the names of the request's fields are written.
+	Names() fieldname.Names
+	// Named tells how those of an answer are written, before anything else is told of it
+	// but its first byte.
+	Named(names fieldname.Names)
 	// Connected tells which connection it leaves by, and how long that took.
 	Connected(address string, took time.Duration)
 	// FirstByte tells that the first byte of an answer is there.

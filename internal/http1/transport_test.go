@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sallyport/internal/fieldname"
 	"sallyport/internal/http1"
 )
 
@@ -338,6 +339,37 @@ func TestReady(t *testing.T) {
 			body, ok := response.Body.(interface{ Ready() bool })
 			require.True(t, ok)
 			assert.Equal(t, ready, body.Ready())
+		})
+	}
+}
+
+// What is compared as text by those who read it is passed on as it was written.
+func TestNamesAreToldAsTheyWereWritten(t *testing.T) {
+	t.Parallel()
+	for name, raw := range map[string]string{
+		"plain": "HTTP/1.1 200 OK\nx-amz-meta-foo: 1\ncontent-length: 5\n\nhello", "chunked": "HTTP/1.1 200 OK\nx-amz-meta-foo: 1\nTransfer-Encoding: chunked\n\n0\n\n",
+		"long": "HTTP/1.1 200 OK\nX-Long: " + strings.Repeat("x", 9000) + "\nx-amz-meta-foo: 1\ncontent-length: 5\n\nhello",
+		"old":  "HTTP/1.0 200 OK\nx-amz-meta-foo: 1\n\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sent := make(chan string, 1)
+			address := script(t, func(c net.Conn, from *bufio.Reader) {
+				line, _ := from.ReadString('\n')
+				field, _ := from.ReadString('\n')
+				more, _ := from.ReadString('\n')
+				sent <- line + field + more
+				_, _ = io.WriteString(c, lines(raw))
+			})
+			r := request(t, http.MethodGet, "http://"+address+"/", nil)
+			r.Header["X-Foo"] = []string{"1"}
+			w := &watcher{write: fieldname.Names{"Host": "host", "X-Foo": "x-foo"}}
+			response, err := newRig(t, address, nil).RoundTrip(r, w)
+			require.NoError(t, err)
+			defer response.Body.Close()
+			assert.Equal(t, "1", response.Header.Get("X-Amz-Meta-Foo"))
+			assert.Equal(t, "x-amz-meta-foo", w.written.Of("X-Amz-Meta-Foo"))
+			assert.Equal(t, "GET / HTTP/1.1\r\nhost: "+address+"\r\nx-foo: 1\r\n", <-sent)
 		})
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"sallyport/internal/fieldname"
 )
 
 const (
@@ -30,9 +32,9 @@ var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 var errNotWanted = errors.New("the upstream answered without the body")
 
 // upload sends the header of r with its body.
-func (c *conn) upload(r *http.Request) {
+func (c *conn) upload(r *http.Request, names fieldname.Names) {
 	buffer := buffers.Get().(*[bufferSize]byte)
-	u := &upload{c: c, r: r, header: c.out, buffer: buffer[:]}
+	u := &upload{c: c, r: r, names: names, header: c.out, buffer: buffer[:]}
 	err := u.run()
 	if failed, ok := errors.AsType[*readError](err); ok {
 		c.failed.Store(&bodyError{failed.err})
@@ -47,9 +49,10 @@ func (c *conn) upload(r *http.Request) {
 
 // upload is the body of a request on its way out.
 type upload struct {
-	c    *conn
-	r    *http.Request
-	read int64 // bytes of the body
+	c     *conn
+	r     *http.Request
+	names fieldname.Names
+	read  int64 // bytes of the body
 
 	mu       sync.Mutex // only run changes to, so it may read it without
 	header   []byte     // not sent yet
@@ -165,7 +168,7 @@ func (u *upload) frame(ended bool) (from, to int, err error) {
 	if !ended {
 		return from, to, nil
 	}
-	tail, err := appendFields(append(u.buffer[:to], "0\r\n"...), u.r.Trailer, framed)
+	tail, err := appendFields(append(u.buffer[:to], "0\r\n"...), u.r.Trailer, u.names, framed)
 	if err != nil {
 		return 0, 0, &readError{err}
 	}

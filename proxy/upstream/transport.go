@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"sallyport/internal/fieldname"
 	"sallyport/internal/host"
 	"sallyport/internal/http1"
 )
@@ -44,6 +45,11 @@ const (
 // returns. For one over HTTP/2 they are called by a goroutine of the transport, possibly
 // after RoundTrip has returned.
 type Watcher interface {
+	// Names is how the names of the request's fields are written over HTTP/1.1.
+	Names() fieldname.Names
+	// Named tells how those of an answer over HTTP/1.1 are written, before anything else
+	// is told of it but its first byte.
+	Named(names fieldname.Names)
 	// Connected tells which address it leaves for, and how long it waited for the
 	// connection.
 	Connected(address string, took time.Duration)

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sallyport/internal/fieldname"
 	"sallyport/internal/host"
 	"sallyport/proxy/upstream"
 )
@@ -78,6 +79,10 @@ type heard struct {
 	statuses []int
 	refuse   error // of a 1xx answer
 }
+
+func (h *heard) Names() fieldname.Names { return nil }
+
+func (h *heard) Named(fieldname.Names) {}
 
 func (h *heard) Connected(address string, _ time.Duration) {
 	h.mu.Lock()

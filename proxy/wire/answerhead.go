@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http/httpguts"
+
+	"sallyport/internal/fieldname"
 )
 
 // said is what an answer's header says that decides how it is framed.
@@ -17,6 +19,7 @@ type said struct {
 	trailers              []string // announced
 	trailing              bool     // there are trailers, announced or not
 	held                  []byte   // the beginning of the body, until the header is settled
+	names                 fieldname.Names
 }
 
 // appendHeader appends the header as it is now, without what settle writes.
@@ -52,7 +55,7 @@ func (w *response) appendHeader(b []byte) []byte {
 			w.said.trailing = true
 			continue
 		}
-		b = appendField(b, name, values)
+		b = appendField(b, w.said.names.Of(name), values)
 	}
 	return b
 }
@@ -88,7 +91,7 @@ func (w *response) settle(first []byte, last bool) {
 		b = append(time.Now().UTC().AppendFormat(append(b, "Date: "...), http.TimeFormat), "\r\n"...)
 	}
 	if w.length != unknownLength && bodied {
-		b = append(strconv.AppendInt(append(b, "Content-Length: "...), w.length, 10), "\r\n"...)
+		b = append(strconv.AppendInt(append(append(b, w.said.names.Of("Content-Length")...), ": "...), w.length, 10), "\r\n"...)
 	}
 	switch {
 	case head || !bodied || w.length != unknownLength:

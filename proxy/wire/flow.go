@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"sallyport/internal/fieldname"
 )
 
 // Flow is what passes between an agent and an upstream for one request: its body one way,
@@ -126,6 +128,14 @@ func (f *Flow) BodyOpen() bool { return f.blocks && !f.bodyEnded.Load() }
 func (f *Flow) GiveUpBody() {
 	if f.BodyOpen() {
 		f.session.lane.in.end(lingerTime)
+	}
+}
+
+// Spell has the names of the answer's fields written, over HTTP/1.1, as the upstream has
+// written them. It must be called before the header is written.
+func (f *Flow) Spell(names fieldname.Names) {
+	if w, ok := f.w.(*response); ok {
+		w.said.names = names
 	}
 }
 

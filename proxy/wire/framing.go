@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"sallyport/internal/fieldname"
 	"sallyport/internal/host"
 )
 
@@ -19,7 +20,11 @@ type Framing struct {
 	known bool
 	host  string // the Host field
 	err   error  // what is ambiguous
+	names fieldname.Names
 }
+
+// Names is how the agent has written the names of its fields over HTTP/1.1.
+func (f Framing) Names() fieldname.Names { return f.names }
 
 // Fault is what is wrong with a request as it was sent.
 type Fault struct {

@@ -11,8 +11,6 @@ import (
 	"net/textproto"
 	"sync"
 	"sync/atomic"
-
-	"golang.org/x/net/http/httpguts"
 )
 
 // inbound is the body of an HTTP/1.1 request, read from its lane. It may be read from
@@ -36,11 +34,6 @@ func newInbound(w *response) *inbound {
 	}
 	w.invites.Store(b.expects)
 	return b
-}
-
-func expectsContinue(r *http.Request) bool {
-	fields := r.Header["Expect"]
-	return len(fields) > 0 && httpguts.HeaderValuesContainsToken(fields[:1], "100-continue")
 }
 
 func (b *inbound) Read(p []byte) (int, error) {

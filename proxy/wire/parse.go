@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
+
+	"sallyport/internal/fieldname"
 )
 
 // unfit is a head for which no handler is called, and the status of its answer.
@@ -27,8 +29,8 @@ var errCut = errors.New("the head is cut short")
 // the others, what net/http makes of them counts, and what checkHead finds. So nothing is
 // accepted that those two do not accept. An error is an unfit, or errCut.
 func parseHead(head string, r *http.Request) (Framing, error) {
-	if hostField, ok := plainHead(head, r); ok {
-		return Framing{known: true, host: hostField}, nil
+	if p, ok := plainHead(head, r); ok {
+		return Framing{known: true, host: p.host, names: p.names}, nil
 	}
 	read, err := http.ReadRequest(bufio.NewReader(strings.NewReader(head)))
 	if err != nil {
@@ -39,8 +41,9 @@ func parseHead(head string, r *http.Request) (Framing, error) {
 	}
 	read.Body = nil // of nothing; its length says what follows
 	*r = *read.WithContext(r.Context())
-	hostField, ambiguous := checkHead([]byte(head), !r.ProtoAtLeast(1, 1))
-	return Framing{known: true, host: hostField, err: ambiguous}, nil
+	sent := []byte(head)
+	hostField, ambiguous := checkHead(sent, !r.ProtoAtLeast(1, 1))
+	return Framing{known: true, host: hostField, err: ambiguous, names: fieldname.Read(sent)}, nil
 }
 
 // hostFields are the Host fields of a head that net/http has read, and taken them out.
@@ -117,32 +120,32 @@ func withoutCodings(head string) (plain string, codings []string) {
 
 // plainHead reads a head of HTTP/1.1 in which nothing is unusual, into r; ok is false for
 // every other, and then r is as it was. A value is a part of head.
-func plainHead(head string, r *http.Request) (hostField string, ok bool) {
+func plainHead(head string, r *http.Request) (p plain, ok bool) {
 	line, fields, _ := cutLine(head)
 	method, line, _ := strings.Cut(line, " ")
 	target, version, _ := strings.Cut(line, " ")
 	if version != "HTTP/1.1" || method == http.MethodConnect || !httpguts.ValidHeaderFieldName(method) {
-		return "", false
+		return plain{}, false
 	}
-	p := plain{header: make(http.Header, strings.Count(fields, "\n")), values: make([]string, 0, strings.Count(fields, "\n"))}
+	p = plain{header: make(http.Header, strings.Count(fields, "\n")), values: make([]string, 0, strings.Count(fields, "\n"))}
 	for {
 		line, rest, ok := cutLine(fields)
 		if !ok {
-			return "", false
+			return plain{}, false
 		}
 		if fields = rest; line == "" {
 			break
 		}
 		if !p.field(line) {
-			return "", false
+			return plain{}, false
 		}
 	}
 	if fields != "" || !p.hosted || p.coded && p.sized {
-		return "", false
+		return plain{}, false
 	}
 	to, err := url.ParseRequestURI(target)
 	if err != nil {
-		return "", false
+		return plain{}, false
 	}
 	r.Method, r.RequestURI, r.URL, r.Header = method, target, to, p.header
 	r.Proto, r.ProtoMajor, r.ProtoMinor = version, 1, 1
@@ -156,7 +159,7 @@ func plainHead(head string, r *http.Request) (hostField string, ok bool) {
 	case p.length > 0:
 		r.ContentLength = p.length
 	}
-	return p.host, true
+	return p, true
 }
 
 // cutLine takes the first line off a head; ok is false if it does not end as a line does.
@@ -172,6 +175,7 @@ func cutLine(head string) (line, rest string, ok bool) {
 type plain struct {
 	header http.Header
 	values []string // that header's are parts of
+	names  fieldname.Names
 	host   string
 	length int64
 	hosted bool
@@ -186,7 +190,9 @@ func (p *plain) field(line string) bool {
 		return false
 	}
 	value = strings.Trim(value, " \t")
+	written := name
 	name = textproto.CanonicalMIMEHeaderKey(name)
+	p.names.Add(name, written)
 	switch name {
 	case "Host":
 		again := p.hosted
@@ -213,4 +219,14 @@ func (p *plain) field(line string) bool {
 	p.values = append(p.values, value)
 	p.header[name] = p.values[at : at+1 : at+1]
 	return true
+}
+
+// wantsKept reports whether a client of HTTP/1.0 asks for more than one request.
+func wantsKept(r *http.Request) bool {
+	return r.ProtoMajor == 1 && r.ProtoMinor == 0 && httpguts.HeaderValuesContainsToken(r.Header["Connection"], "keep-alive")
+}
+
+func expectsContinue(r *http.Request) bool {
+	fields := r.Header["Expect"]
+	return len(fields) > 0 && httpguts.HeaderValuesContainsToken(fields[:1], "100-continue")
 }

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/net/http/httpguts"
 )
 
 // response is the answer to an HTTP/1.1 request. It is an http.ResponseWriter that
@@ -119,7 +117,7 @@ func (w *response) hint(status int) {
 	var array [24]string
 	for _, name := range appendNames(array[:0], w.header) {
 		if name != "Content-Length" && name != "Transfer-Encoding" {
-			b = appendField(b, name, w.header[name])
+			b = appendField(b, w.said.names.Of(name), w.header[name])
 		}
 	}
 	w.out.bytes = append(b, "\r\n"...)
@@ -248,9 +246,4 @@ func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // allowsBody reports whether answers of a status have bodies (RFC 9110 section 6.4.1).
 func allowsBody(status int) bool {
 	return status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
-}
-
-// wantsKept reports whether a client of HTTP/1.0 asks for more than one request.
-func wantsKept(r *http.Request) bool {
-	return r.ProtoMajor == 1 && r.ProtoMinor == 0 && httpguts.HeaderValuesContainsToken(r.Header["Connection"], "keep-alive")
 }
