@@ -20,7 +20,7 @@ type forge struct{ signed bool }
 func (f forge) Words() policy.Words {
 	return policy.Words{
 		Key: "forge", Title: "the forge", Default: "forge.example", Example: "{access: read}", Signed: f.signed,
-		Keys: []string{"host", "operations", "access", "things", "guard"}, Bounding: []string{"operations", "access", "things"},
+		Keys: []string{"host", "operations", "access", "things", "guard"}, Limiting: []string{"operations", "access", "things"},
 	}
 }
 

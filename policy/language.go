@@ -26,7 +26,7 @@ type Words struct {
 	Key      string   // of its rules: "teapot"
 	Title    string   // for sentences: "the teapot"
 	Keys     []string // of its clause
-	Bounding []string // those of its keys that say how much a rule lets out
+	Limiting []string // those of its keys that say how much a rule lets out
 	Example  string   // what a rule of it says: "{operations: [brew], access: write}"
 	Default  string   // the server that a rule means which names none; empty for every one
 	// Signed: nothing goes to it without a credential, so that a rule which lets

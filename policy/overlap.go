@@ -15,7 +15,7 @@ import (
 // decides which one is used; cookies without a credential, which do nothing;
 // what has no name under a credential; and what a clause warns of itself.
 func (p *Policy) Warnings() []yamldoc.Error {
-	v := review{file: p.file, rules: p.rules, index: &p.index, bounding: p.bounding}
+	v := review{file: p.file, rules: p.rules, index: &p.index, limiting: p.limiting}
 	for j := range p.rules {
 		v.look(j)
 	}
@@ -28,7 +28,7 @@ type review struct {
 	file     string
 	rules    []rule
 	index    *index
-	bounding []string
+	limiting []string
 	warnings []yamldoc.Error
 }
 
@@ -71,8 +71,8 @@ func (v *review) unnamedWarning(r *rule) string {
 		return "has no effect without a credential: what has no name is kept from credentials alone; remove it"
 	}
 	what := "nothing bounds"
-	if len(v.bounding) > 0 {
-		what = "no " + anyOf(v.bounding) + " bound"
+	if len(v.limiting) > 0 {
+		what = "no " + anyOf(v.limiting) + " bound"
 	}
 	return "lets credential " + r.credential + " onto requests of which nobody can say what they do, so that " + what + " them; give those that have a name a rule about operations"
 }

@@ -23,7 +23,7 @@ func Parse(file string, data []byte, languages ...Language) (*Policy, error) {
 	for _, l := range languages {
 		words := l.Words()
 		c.serve(words.Key, words.Default)
-		p.bounding = append(p.bounding, words.Bounding...)
+		p.limiting = append(p.limiting, words.Limiting...)
 	}
 	if top != nil {
 		c.policy(top, p)

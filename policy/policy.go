@@ -19,7 +19,7 @@ type Policy struct {
 	index       index
 	related     []related
 	servers     map[string][]string
-	bounding    []string // keys of clauses ([Words])
+	limiting    []string // keys of clauses ([Words])
 	silence     Decision // when no rule matched
 }
 

@@ -29,7 +29,7 @@ func (*language) Words() policy.Words {
 	return policy.Words{
 		Key: Key, Title: "AWS", Signed: true, Example: example,
 		Keys:     []string{"service", "operations", "resources", "regions"},
-		Bounding: []string{"operations", "resources"},
+		Limiting: []string{"operations", "resources"},
 	}
 }
 

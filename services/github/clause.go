@@ -18,13 +18,13 @@ type clause struct {
 	access     policy.Access
 	pushes     pushClause
 	scope      *Scope
-	// bounded: the rule has a credential whose token can be narrowed to exactly its repos.
-	bounded bool
+	// tokenFits: the rule has a credential whose token can be narrowed to exactly its repos.
+	tokenFits bool
 
-	// meets is the first rule with refs or updates for a repository that this rule is about
-	// as well, and bypasses the first of those that allows pushes (clausebound.go); nil for
-	// none.
-	meets, bypasses *refBound
+	// refsBoundBy is the first rule with refs or updates for a repository that this rule is
+	// about as well, and pushesBoundBy the first of those that allows pushes (clausebound.go);
+	// nil for none.
+	refsBoundBy, pushesBoundBy *refBound
 }
 
 // Clause implements [policy.Language].
@@ -46,7 +46,7 @@ func (l *language) Clause(n *yamldoc.Node, h policy.Header) policy.Clause {
 		n.Fail("refs and updates speak of pushes, and operations do not include git/push; add it, or remove them")
 	}
 	m.scope = m.scopeOf(h)
-	m.bounded = h.Credential != "" && l.narrows(h.Credential) && m.isBounding()
+	m.tokenFits = h.Credential != "" && l.narrows(h.Credential) && m.fitsToken()
 	return m
 }
 
@@ -123,7 +123,7 @@ func (m *clause) matchRepo(c *policy.Call, f *facts) policy.Verdict {
 		return policy.Matched
 	case c.Resource != "":
 		return m.repos.match(c.Resource)
-	case f.Hidden && m.bounded:
+	case f.Hidden && m.tokenFits:
 		return policy.Matched
 	case f.Hidden || f.Account == "", m.repos.haveOf(f.Account):
 		return policy.Doubtful // it may be about one of them

@@ -35,8 +35,8 @@ func (*language) Relate(rules []policy.Ruled) policy.Relation {
 	}
 	for _, r := range rules {
 		if m, ok := r.Clause.(*clause); ok {
-			m.meets = all.first(func(b *refBound) bool { return b.meets(m) })
-			m.bypasses = all.first(func(b *refBound) bool { return b.effect == policy.Allow && b.meets(m) })
+			m.refsBoundBy = all.first(func(b *refBound) bool { return b.meets(m) })
+			m.pushesBoundBy = all.first(func(b *refBound) bool { return b.effect == policy.Allow && b.meets(m) })
 		}
 	}
 	return all
@@ -117,10 +117,10 @@ func (m *clause) boundBy(f *facts, b policy.Bound) policy.Bound {
 		return nil
 	case !f.Hidden:
 		return b
-	case m.meets == nil:
+	case m.refsBoundBy == nil:
 		return nil
 	}
-	return m.meets // its token reaches the rule's own repositories alone
+	return m.refsBoundBy // its token reaches the rule's own repositories alone
 }
 
 // Warnings implements [policy.Warner]. It warns of a rule, or a part of one, that no request
@@ -134,7 +134,7 @@ func (m *clause) Warnings() (warnings []policy.Warning) {
 			warnings = append(warnings, policy.Warning{Key: "operations", Msg: o.String() + " never matches here: " + why})
 		}
 	}
-	if m.effect != policy.Allow || m.meets == nil {
+	if m.effect != policy.Allow || m.refsBoundBy == nil {
 		return warnings
 	}
 	for _, o := range m.operations {
@@ -143,10 +143,10 @@ func (m *clause) Warnings() (warnings []policy.Warning) {
 		}
 		reach := reachOf(o)
 		if reach.WritesRefs {
-			warnings = append(warnings, m.meets.passed(o.String()+" writes any ref there", "remove it if they are meant to"))
+			warnings = append(warnings, m.refsBoundBy.passed(o.String()+" writes any ref there", "remove it if they are meant to"))
 		}
-		if reach.Pushes && m.bypasses != nil && m.pushes.isAny() {
-			warnings = append(warnings, m.bypasses.passed(o.String()+" pushes to any ref there", "give this rule refs too"))
+		if reach.Pushes && m.pushesBoundBy != nil && m.pushes.isAny() {
+			warnings = append(warnings, m.pushesBoundBy.passed(o.String()+" pushes to any ref there", "give this rule refs too"))
 		}
 	}
 	return warnings
@@ -171,7 +171,7 @@ func (m *clause) neverMatches(reach api.Reach) string {
 		return fmt.Sprintf("it takes %s, and the rule gives access %s; leave access out, for the operations say enough", reach.Least, m.access)
 	case m.effect != policy.Allow && m.access > reach.Greatest:
 		return fmt.Sprintf("it takes %s, and the rule begins at access %s; leave access out", reach.Greatest, m.access)
-	case m.effect != policy.Allow || len(m.repos) == 0 || reach.Repo || reach.GraphQL && m.bounded:
+	case m.effect != policy.Allow || len(m.repos) == 0 || reach.Repo || reach.GraphQL && m.tokenFits:
 		return ""
 	case reach.GraphQL:
 		return fmt.Sprintf("it hides its repository, and repos [%s] can bound it only under a credential whose token is narrowed to them: name each, of one owner, or OWNER/*", policy.Listed(m.repos))

@@ -80,9 +80,9 @@ func (l repos) owners() (names []string) {
 	return names
 }
 
-// bounding reports whether a token can be narrowed to exactly these repositories: they are
+// fitToken reports whether a token can be narrowed to exactly these repositories: they are
 // listed by name and have one owner, or are all of one owner's.
-func (l repos) bounding() bool {
+func (l repos) fitToken() bool {
 	for _, p := range l {
 		all := p.name == "*" && len(l) == 1
 		if strings.Contains(p.owner, "*") || !p.exact() && !all || p.owner != l[0].owner {

@@ -51,10 +51,10 @@ func (m *clause) scopeOf(h policy.Header) *Scope {
 	return s
 }
 
-// isBounding reports whether a token of the rule's can reach nothing but its repos.
-func (m *clause) isBounding() bool {
+// fitsToken reports whether a token of the rule reaches its repos and nothing else.
+func (m *clause) fitsToken() bool {
 	if !m.scope.Pinned() {
-		return m.repos.bounding()
+		return m.repos.fitToken()
 	}
 	return !slices.ContainsFunc(m.scope.Repositories, func(repo string) bool { return m.repos.match(repo) != policy.Matched })
 }

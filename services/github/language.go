@@ -28,7 +28,7 @@ func (*language) Words() policy.Words {
 	return policy.Words{
 		Key: Key, Title: "GitHub", Default: api.DotCom().Host(), Example: example,
 		Keys:     []string{"host", "repos", "operations", "access", "refs", "updates"},
-		Bounding: []string{"access", "operations", "refs"},
+		Limiting: []string{"access", "operations", "refs"},
 	}
 }
 

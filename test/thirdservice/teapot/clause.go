@@ -20,7 +20,7 @@ func (Service) Language(func(name string) *credentials.Credential) policy.Langua
 func (language) Words() policy.Words {
 	return policy.Words{
 		Key: Key, Title: "the teapot", Example: "{operations: [brew]}", Signed: true,
-		Keys: []string{"operations", "access"}, Bounding: []string{"operations", "access"},
+		Keys: []string{"operations", "access"}, Limiting: []string{"operations", "access"},
 	}
 }
 
