@@ -19,7 +19,7 @@ func Parse(file string, data []byte, languages ...Language) (*Policy, error) {
 	})
 	sum := sha256.Sum256(data)
 	p := &Policy{hash: hex.EncodeToString(sum[:]), file: file}
-	c := &compiler{doc: doc, languages: languages, servers: map[string][]string{}}
+	c := newCompiler(doc, languages)
 	for _, l := range languages {
 		words := l.Words()
 		c.serve(words.Key, words.Default)
@@ -42,6 +42,25 @@ type compiler struct {
 	doc       *yamldoc.Doc
 	languages []Language
 	servers   map[string][]string // by service: those that rules name, and its own
+
+	pinners   []Pinner // of the languages, those with keys of a rule beside its clause
+	ruleKeys  []string
+	matchKeys []string // below allow, ask or deny
+}
+
+func newCompiler(doc *yamldoc.Doc, languages []Language) *compiler {
+	c := &compiler{doc: doc, languages: languages, servers: map[string][]string{}}
+	c.ruleKeys = []string{"name", "description", "allow", "ask", "deny", "credential", "unnamed"}
+	c.matchKeys = []string{"host", "scheme", "methods", "path", "case", "query"}
+	for _, l := range languages {
+		c.matchKeys = append(c.matchKeys, l.Words().Key)
+		if p, ok := l.(Pinner); ok {
+			c.pinners = append(c.pinners, p)
+			c.ruleKeys = append(c.ruleKeys, p.PinKeys()...)
+		}
+	}
+	c.ruleKeys = append(c.ruleKeys, "agent_auth", "cookies", "record")
+	return c
 }
 
 // serve notes servers that the policy speaks of.
@@ -108,11 +127,7 @@ func (c *compiler) rule(n *yamldoc.Node) rule {
 	if name := n.Field("name"); name != nil && isIdentifier(name.Text) {
 		n.Label = name.Text // errors name the rule rather than count it
 	}
-	keys := []string{"name", "description", "allow", "ask", "deny", "credential", "unnamed"}
-	for _, pinner := range c.pinners() {
-		keys = append(keys, pinner.PinKeys()...)
-	}
-	if !n.Mapping(append(keys, "agent_auth", "cookies", "record")...) {
+	if !n.Mapping(c.ruleKeys...) {
 		return r
 	}
 	if name := n.Required("name", "every rule has a name, which answers and the trail show"); name != nil {
@@ -123,7 +138,7 @@ func (c *compiler) rule(n *yamldoc.Node) rule {
 	readCredential(n, &r)
 	readPasses(n, &r)
 	readRecord(n, &r)
-	for _, pinner := range c.pinners() {
+	for _, pinner := range c.pinners {
 		if pinned := pinner.Pin(n, r.credential); r.scope == nil {
 			r.scope = pinned
 		}
@@ -134,16 +149,6 @@ func (c *compiler) rule(n *yamldoc.Node) rule {
 	r.bind()
 	r.decide()
 	return r
-}
-
-// pinners are the languages with keys of a rule beside its clause.
-func (c *compiler) pinners() (all []Pinner) {
-	for _, l := range c.languages {
-		if p, ok := l.(Pinner); ok {
-			all = append(all, p)
-		}
-	}
-	return all
 }
 
 // matcher compiles what stands under allow, ask or deny: a clause of a service, or else

@@ -16,11 +16,7 @@ const (
 
 // request compiles what stands under allow, ask or deny.
 func (c *compiler) request(n *yamldoc.Node, r *rule) matcher {
-	keys := []string{"host", "scheme", "methods", "path", "case", "query"}
-	for _, l := range c.languages {
-		keys = append(keys, l.Words().Key)
-	}
-	if !n.Mapping(keys...) {
+	if !n.Mapping(c.matchKeys...) {
 		return nil
 	}
 	if len(n.Below) == 0 {
