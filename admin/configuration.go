@@ -110,6 +110,20 @@ func (v View) region(policy string) string {
 	return ""
 }
 
+// variables are those that the credentials which the policy uses ask for.
+func (v View) variables(policy string) []string {
+	p, found := v.Policies[policy]
+	if !found {
+		return nil
+	}
+	var names []string
+	for _, use := range p.CredentialUses() {
+		names = append(names, v.Credentials.Lookup(use.Credential).Variables()...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // CheckCredential loads or mints a credential once and says whether it works;
 // that it does not is an answer, not an error.
 func (s *Session) CheckCredential(ctx context.Context, name string) (CredentialCheck, error) {

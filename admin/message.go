@@ -63,15 +63,16 @@ type AgentDetail struct {
 
 // Enrolment is an agent's identity as handed over once, to whoever asked for it.
 type Enrolment struct {
-	Agent       Agent  `json:"agent"`
-	TrustDomain string `json:"trust_domain"`
-	Proxy       string `json:"proxy"`       // host:port of the listener; "" if only a running server would know it
-	Region      string `json:"region"`      // of the AWS credential that the policy uses; "" if none
-	Serial      string `json:"serial"`      // of the certificate
-	Certificate []byte `json:"certificate"` // PEM
-	Key         []byte `json:"key"`         // PEM; exists nowhere else
-	CA          []byte `json:"ca"`          // PEM, the listener's
-	Bundle      []byte `json:"bundle"`      // PEM, system roots and the interception CA
+	Agent       Agent    `json:"agent"`
+	TrustDomain string   `json:"trust_domain"`
+	Proxy       string   `json:"proxy"`       // host:port of the listener; "" if only a running server would know it
+	Region      string   `json:"region"`      // of the AWS credential that the policy uses; "" if none
+	Variables   []string `json:"variables"`   // that want the placeholder for the credentials that the policy uses
+	Serial      string   `json:"serial"`      // of the certificate
+	Certificate []byte   `json:"certificate"` // PEM
+	Key         []byte   `json:"key"`         // PEM; exists nowhere else
+	CA          []byte   `json:"ca"`          // PEM, the listener's
+	Bundle      []byte   `json:"bundle"`      // PEM, system roots and the interception CA
 }
 
 // Configuration describes the set of files in force.

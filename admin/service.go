@@ -169,7 +169,7 @@ func (s *Session) enrol(ctx context.Context, view View, agent identity.Agent, ev
 		return Enrolment{}, err
 	}
 	return Enrolment{
-		Agent: s.service.shown(view, agent), TrustDomain: view.TrustDomain, Proxy: s.service.Proxy(), Region: view.region(agent.Policy),
+		Agent: s.service.shown(view, agent), TrustDomain: view.TrustDomain, Proxy: s.service.Proxy(), Region: view.region(agent.Policy), Variables: view.variables(agent.Policy),
 		Serial: issued.Serial, Certificate: issued.CertPEM, Key: issued.KeyPEM, CA: s.service.AgentCA.CertificatePEM(), Bundle: bundle,
 	}, nil
 }

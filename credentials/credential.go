@@ -19,6 +19,7 @@ type Credential struct {
 	hosts          []host.Pattern
 	maker          Maker
 	sources        []source // every one that it reads
+	variables      []string // of an agent's environment
 	fingerprintKey []byte
 }
 
@@ -66,6 +67,15 @@ func (c *Credential) Kind() string {
 		return ""
 	}
 	return c.kind
+}
+
+// Variables returns the variables of an agent's environment that want a placeholder where
+// clients look for this credential.
+func (c *Credential) Variables() []string {
+	if c == nil {
+		return nil
+	}
+	return slices.Clone(c.variables)
 }
 
 // Hosts returns the patterns that the credential is bound to.

@@ -123,8 +123,9 @@ func (p *parser) credential(entry *yamldoc.Node, kinds map[string]Kind) *Credent
 		p.doc.Fail(entry.KeyLine, entry.Sub("kind"), "unknown kind %s; the kinds are %s", p.doc.Shown(c.kind), known)
 		return c
 	}
-	s, _ := p.section(entry, append([]string{"kind"}, kind.Keys...))
+	s, _ := p.section(entry, slices.Concat([]string{"kind"}, kind.Keys, []string{"variables"}))
 	p.sources = nil
+	c.variables = s.variables()
 	c.signs = kind.Signs
 	kind.Decode(s, c)
 	c.sources = p.sources
@@ -195,6 +196,26 @@ func (s *Set) Commands() [][]string {
 		return nil
 	}
 	return slices.Clone(s.argv)
+}
+
+// variableName is a name that every shell takes (POSIX.1, section 8.1).
+var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
+
+// variables reads the names of variables, which need not be there.
+func (s *Section) variables() []string {
+	if !s.Has("variables") {
+		return nil
+	}
+	const example = "[MISTRAL_API_KEY]"
+	var names []string
+	for _, item := range s.Texts("variables", example) {
+		if !variableName.MatchString(item.Text) {
+			s.WrongAt(item, "variables", "%s is not the name of a variable; write variables: %s", s.Shown(item.Text), example)
+			continue
+		}
+		names = append(names, item.Text)
+	}
+	return names
 }
 
 // Hosts reads the patterns that a credential is bound to.

@@ -52,7 +52,7 @@ func newAgentCreateCommand(a *app) *cobra.Command {
 		Short: "Register an agent and write its identity folder",
 		Long: `Registers an agent and writes its identity into a folder: agent.crt and agent.key,
 ca.crt (to verify the proxy), bundle.crt and truststore.p12 (for the agent's clients),
-agent.json. The key exists nowhere else.`,
+files that lead some of them there (wgetrc, apt.conf, php.ini, node.crt), agent.json. The key exists nowhere else.`,
 		Example: "  sallyport agent create --policy example --owner team:platform --name builder --ttl 8h --out ./builder",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -45,6 +45,9 @@ present a certificate to a proxy are able to use: curl (with flags), git, Claude
 			if err != nil {
 				return err
 			}
+			if format == environment.Shell { // which evaluates it in the environment that this process has, too
+				variables = environment.Compose(variables, a.getenv)
+			}
 			return environment.Write(a.stdout, format, variables)
 		},
 	}
@@ -106,6 +109,9 @@ func environmentConfig(d description, dir string) (environment.Config, error) {
 		return environment.Config{}, fmt.Errorf("find identity folder %s: %w", dir, err)
 	}
 	return environment.Config{
+		Folder:             abs,
+		Files:              clientFiles(abs),
+		Also:               d.Variables,
 		Bundle:             filepath.Join(abs, fileBundle),
 		CA:                 filepath.Join(abs, fileCA),
 		Truststore:         filepath.Join(abs, fileTruststore),
@@ -115,6 +121,23 @@ func environmentConfig(d description, dir string) (environment.Config, error) {
 		Agent:              d.ID,
 		Region:             d.Region,
 	}, nil
+}
+
+// clientFiles are the files for clients that are in the folder and say of it what they must: an
+// older folder has none, and those of one that was moved lead elsewhere.
+func clientFiles(dir string) []string {
+	bundle, err1 := os.ReadFile(filepath.Join(dir, fileBundle))
+	ca, err2 := os.ReadFile(filepath.Join(dir, fileCA))
+	if errors.Join(err1, err2) != nil {
+		return nil
+	}
+	var there []string
+	for _, f := range environment.Files(dir, fileBundle, string(bundle), string(ca)) {
+		if data, err := os.ReadFile(filepath.Join(dir, f.Name)); err == nil && string(data) == f.Content {
+			there = append(there, f.Name)
+		}
+	}
+	return there
 }
 
 // readDescription reads agent.json of an identity folder.

@@ -12,6 +12,7 @@ import (
 	"sallyport/admin"
 	"sallyport/certs"
 	"sallyport/internal/hint"
+	"sallyport/sandbox/environment"
 )
 
 // The files of an identity folder, which sidecar and env read.
@@ -36,8 +37,9 @@ type description struct {
 	Owner              string    `json:"owner"`
 	SPIFFEID           string    `json:"spiffe_id"`
 	TrustDomain        string    `json:"trust_domain"`
-	Proxy              string    `json:"proxy"`  // host:port; "" if unknown
-	Region             string    `json:"region"` // "" if the policy names no AWS credential
+	Proxy              string    `json:"proxy"`               // host:port; "" if unknown
+	Region             string    `json:"region"`              // "" if the policy names no AWS credential
+	Variables          []string  `json:"variables,omitempty"` // more that want the placeholder
 	TruststorePassword string    `json:"truststore_password"`
 	CreatedAt          time.Time `json:"created_at"`
 	ExpiresAt          time.Time `json:"expires_at"`
@@ -96,7 +98,8 @@ func stageIdentity(dir string, occupied func(id string) error) (*identityFolder,
 }
 
 func (f *identityFolder) holdsIdentity() bool {
-	for _, name := range []string{fileCertificate, fileKey, fileCA, fileBundle, fileTruststore, fileDescription} {
+	names := append([]string{fileCertificate, fileKey, fileCA, fileBundle, fileTruststore, fileDescription}, environment.FileNames()...)
+	for _, name := range names {
 		if _, err := os.Lstat(filepath.Join(f.dir, name)); err == nil {
 			return true
 		}
@@ -116,7 +119,7 @@ func (f *identityFolder) owner() string {
 
 // publish writes the files and gives them their names.
 func (f *identityFolder) publish(e admin.Enrolment) error {
-	contents, err := identityContents(e)
+	contents, err := identityContents(e, f.dir)
 	if err != nil {
 		return err
 	}
@@ -165,27 +168,32 @@ type identityContent struct {
 	mode fs.FileMode
 }
 
-func identityContents(e admin.Enrolment) ([]identityContent, error) {
+// identityContents are the files of an identity that is to be in dir.
+func identityContents(e admin.Enrolment, dir string) ([]identityContent, error) {
 	truststore, err := certs.TrustStore(e.Bundle, truststorePassword)
 	if err != nil {
 		return nil, fmt.Errorf("make trust store: %w", err)
 	}
 	about, err := json.MarshalIndent(description{
 		ID: e.Agent.ID.String(), Name: e.Agent.Name, Policy: e.Agent.Policy, Owner: e.Agent.Owner,
-		SPIFFEID: e.Agent.SPIFFEID, TrustDomain: e.TrustDomain, Proxy: e.Proxy, Region: e.Region,
+		SPIFFEID: e.Agent.SPIFFEID, TrustDomain: e.TrustDomain, Proxy: e.Proxy, Region: e.Region, Variables: e.Variables,
 		TruststorePassword: truststorePassword, CreatedAt: e.Agent.CreatedAt, ExpiresAt: e.Agent.ExpiresAt,
 	}, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("describe agent: %w", err)
 	}
-	return []identityContent{
+	contents := []identityContent{
 		{fileCA, e.CA, 0o644},
 		{fileBundle, e.Bundle, 0o644},
 		{fileTruststore, truststore, 0o644},
 		{fileKey, e.Key, 0o600},
 		{fileCertificate, e.Certificate, 0o644},
 		{fileDescription, append(about, '\n'), 0o644},
-	}, nil
+	}
+	for _, f := range environment.Files(dir, fileBundle, string(e.Bundle), string(e.CA)) {
+		contents = append(contents, identityContent{f.Name, []byte(f.Content), 0o644})
+	}
+	return contents, nil
 }
 
 // writeDurably creates a file that is on the disk when it returns, or is not there: half

@@ -248,13 +248,13 @@ func startSidecar(ctx context.Context, a *app, e admin.Enrolment) (url string, s
 // publicFolder writes the files that clients need, and not the key, into a
 // private temporary folder.
 func publicFolder(e admin.Enrolment) (string, error) {
-	contents, err := identityContents(e)
-	if err != nil {
-		return "", err
-	}
 	dir, err := os.MkdirTemp("", "sallyport-run-*") // mode 0700
 	if err != nil {
 		return "", fmt.Errorf("make folder for certificates: %w", err)
+	}
+	contents, err := identityContents(e, dir)
+	if err != nil {
+		return "", errors.Join(err, os.RemoveAll(dir))
 	}
 	for _, c := range contents {
 		if c.name == fileKey {

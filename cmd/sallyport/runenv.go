@@ -28,7 +28,7 @@ func inheritedVariables(a *app, pass, secret []string) ([]string, error) {
 		case slices.Contains(secret, name):
 			return nil, hint.With(fmt.Errorf("--pass %s: a credential reads its secret from that variable", name),
 				"an agent never holds a secret; leave it out, and let a rule name the credential")
-		case environment.Sets(name):
+		case environment.Sets(name) && !environment.Composes(name):
 			return nil, hint.With(fmt.Errorf("--pass %s: the agent's environment sets that variable", name),
 				"leave it out; sallyport env shows what is set")
 		case a.getenv(name) == "":

@@ -5,7 +5,7 @@
 // It promises that nothing in it is worth stealing: apart from the password of
 // the agent's own sidecar all values are public. Each variable is there because a
 // client reads it; docs/clients.md says which. The package reads no file and no
-// environment.
+// environment, and writes none.
 package environment
 
 import (
@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -32,6 +33,10 @@ type Config struct {
 	Certificate, Key   string // PEM: the agent's own, for an https proxy
 	Agent              string // its id
 	Region             string // of AWS; "" leaves it unset
+
+	Folder string   // where the files of [Files] are
+	Files  []string // the names of those that are there as Files has them: what names one that is not is left out
+	Also   []string // more variables that want the placeholder
 }
 
 // A Variable is set to Value, or cleared.
@@ -48,9 +53,13 @@ func New(c Config) ([]Variable, error) {
 	return all(c), nil
 }
 
-// Sets says whether the variable may be among those that New lists.
+// Sets says whether the variable may be among those that New lists, whatever
+// credentials ask for beside them.
 func Sets(name string) bool {
-	anywhere := Config{Proxy: &url.URL{Scheme: "https", Host: "h:1", User: url.User("u")}, Region: "r"}
+	anywhere := Config{
+		Proxy: &url.URL{Scheme: "https", Host: "h:1", User: url.User("u")}, Region: "r",
+		Folder: "/", Files: FileNames(),
+	}
 	return slices.ContainsFunc(all(anywhere), func(v Variable) bool { return v.Name == name })
 }
 
@@ -73,11 +82,19 @@ func (c Config) check() error {
 			return fmt.Errorf("path %q is not absolute, or holds a line break", path)
 		}
 	}
-	if strings.ContainsAny(c.Region+c.Agent+c.TruststorePassword, "\n\r\x00") {
-		return errors.New("the agent's id, the AWS region or the trust store's password holds a line break")
+	if strings.ContainsAny(c.Region+c.Agent+c.TruststorePassword+c.Folder, "\n\r\x00") {
+		return errors.New("the agent's id, the AWS region, the identity folder or the trust store's password holds a line break")
+	}
+	for _, name := range c.Also {
+		if !variableName.MatchString(name) {
+			return fmt.Errorf("%q is not the name of a variable", name)
+		}
 	}
 	return nil
 }
+
+// variableName is a name that every shell takes (POSIX.1, section 8.1).
+var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 type list []Variable
 
@@ -85,9 +102,19 @@ func all(c Config) list {
 	var l list
 	l.proxy(c)
 	l.trust(c)
+	l.files(c)
 	l.java(c)
+	l.git()
 	l.placeholders(c)
+	l.clear(cleared()...)
 	return l
+}
+
+// cleared are the variables that must not be there: another proxy, a session that
+// does not belong to the placeholders, and AWS's bundle, which its SDK for Go before
+// version 2 takes for a reason not to start. SSL_CERT_FILE does for all AWS clients.
+func cleared() []string {
+	return []string{"ALL_PROXY", "all_proxy", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE"}
 }
 
 func (l *list) set(value string, names ...string) {
@@ -109,8 +136,8 @@ func (l *list) proxy(c Config) {
 	u.Path = "" // some clients take a trailing slash for a path
 	l.set(u.String(), "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy")
 	l.set("localhost,127.0.0.1,::1", "NO_PROXY", "no_proxy")
-	l.clear("ALL_PROXY", "all_proxy")
-	l.set("1", "NODE_USE_ENV_PROXY")
+	l.set(u.String(), "YARN_HTTP_PROXY", "YARN_HTTPS_PROXY") // Yarn reads no other since version 2
+	l.set("1", "NODE_USE_ENV_PROXY", "PERL_LWP_ENV_PROXY")
 	if u.User != nil {
 		// Git lets libcurl ask without the password first, which costs a round trip per connection.
 		l.set("basic", "GIT_HTTP_PROXY_AUTHMETHOD")
@@ -128,10 +155,8 @@ func (l *list) trust(c Config) {
 		"SSL_CERT_FILE",                    // Go, OpenSSL, Python urllib and httpx, cargo, Ruby
 		"CURL_CA_BUNDLE",                   // curl, requests
 		"GIT_SSL_CAINFO",                   // git, whose GnuTLS build reads nothing else
-		"REQUESTS_CA_BUNDLE",               // requests, pip, AWS
-		"AWS_CA_BUNDLE",                    // AWS CLI and SDKs
+		"REQUESTS_CA_BUNDLE",               // requests, pip, AWS CLI, boto3
 		"PIP_CERT",                         // pip
-		"NODE_EXTRA_CA_CERTS",              // Node, Bun
 		"NPM_CONFIG_CAFILE",                // npm, which prefers a configured cafile to Node's
 		"CARGO_HTTP_CAINFO",                // cargo
 		"DENO_CERT",                        // Deno
@@ -139,7 +164,15 @@ func (l *list) trust(c Config) {
 		"HTTPLIB2_CA_CERTS",                // httplib2, Google's Python clients
 		"CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE",
 		"NIX_SSL_CERT_FILE",
+		"PERL_LWP_SSL_CA_FILE",    // LWP, which has roots of its own
+		"YARN_HTTPS_CA_FILE_PATH", // Yarn since version 2
 	)
+	// Node and Bun trust a proxy by the same file as what is behind it.
+	if c.Proxy.Scheme == "https" && c.has(NodeFile) {
+		l.set(c.file(NodeFile), "NODE_EXTRA_CA_CERTS")
+	} else {
+		l.set(c.Bundle, "NODE_EXTRA_CA_CERTS")
+	}
 }
 
 // java reads system properties only. It has none for a proxy's password that its
@@ -201,11 +234,16 @@ func (l *list) placeholders(c Config) {
 	l.set(Placeholder,
 		"AWS_SECRET_ACCESS_KEY",
 		"GH_TOKEN", "GITHUB_TOKEN", "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN",
-		"ANTHROPIC_API_KEY", "OPENAI_API_KEY",
+		"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", // Claude Code asks for no login where the second is
+		"OPENAI_API_KEY", "GEMINI_API_KEY",
 	)
-	l.clear("AWS_SESSION_TOKEN")
 	l.set("true", "AWS_EC2_METADATA_DISABLED")
 	if c.Region != "" {
 		l.set(c.Region, "AWS_REGION", "AWS_DEFAULT_REGION")
+	}
+	for _, name := range c.Also {
+		if !slices.ContainsFunc(*l, func(v Variable) bool { return v.Name == name }) && !slices.Contains(cleared(), name) {
+			l.set(Placeholder, name)
+		}
 	}
 }

@@ -21,6 +21,8 @@ func config(t *testing.T, proxy string) environment.Config {
 	return environment.Config{
 		Proxy: u, Bundle: "/id/bundle.crt", CA: "/id/ca.crt", Truststore: "/id/truststore.p12",
 		TruststorePassword: "changeit", Certificate: "/id/agent.crt", Key: "/id/agent.key", Region: "eu-west-1", Agent: "0198c7e2-aaaa-7bbb-8ccc-0123456789ab",
+		Folder: "/id", Files: []string{environment.WgetFile, environment.AptFile, environment.PHPFile, environment.NodeFile},
+		Also: []string{"MISTRAL_API_KEY", "GH_TOKEN", "PIP_CERT", "ALL_PROXY"},
 	}
 }
 
@@ -42,7 +44,12 @@ func TestVariables(t *testing.T) {
 	const proxy = "http://agent:SECRET@127.0.0.1:3128"
 	got, _ := variables(t, config(t, proxy+"/"))
 	want := map[string]string{
-		"ALL_PROXY": "", "all_proxy": "", "AWS_SESSION_TOKEN": "",
+		"ALL_PROXY": "", "all_proxy": "", "AWS_SESSION_TOKEN": "", "AWS_CA_BUNDLE": "",
+		"WGETRC": "/id/wgetrc", "APT_CONFIG": "/id/apt.conf", "PHP_INI_SCAN_DIR": ":/id", "PERL_LWP_ENV_PROXY": "1",
+		"GIT_CONFIG_COUNT": "3",
+		"GIT_CONFIG_KEY_0": "url.https://github.com/.insteadOf", "GIT_CONFIG_VALUE_0": "git@github.com:",
+		"GIT_CONFIG_KEY_1": "url.https://github.com/.insteadOf", "GIT_CONFIG_VALUE_1": "ssh://git@github.com/",
+		"GIT_CONFIG_KEY_2": "url.https://github.com/.insteadOf", "GIT_CONFIG_VALUE_2": "ssh://git@ssh.github.com:443/",
 		"NO_PROXY": "localhost,127.0.0.1,::1", "no_proxy": "localhost,127.0.0.1,::1",
 		"NODE_USE_ENV_PROXY": "1", "GIT_HTTP_PROXY_AUTHMETHOD": "basic", "GIT_PROXY_SSL_CAINFO": "/id/ca.crt",
 		"AWS_EC2_METADATA_DISABLED": "true", "AWS_ACCESS_KEY_ID": "SALLYPORT0198C7E2AAAA7BBB8CCC0123456789AB", "AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1",
@@ -52,19 +59,20 @@ func TestVariables(t *testing.T) {
 			"-Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort=3128 -Dhttps.proxyUser=agent -Dhttps.proxyPassword=SECRET " +
 			"-Djdk.http.auth.tunneling.disabledSchemes=",
 	}
-	for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"} {
+	for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "YARN_HTTP_PROXY", "YARN_HTTPS_PROXY"} {
 		want[name] = proxy
 	}
-	for name := range strings.FieldsSeq(`SSL_CERT_FILE CURL_CA_BUNDLE GIT_SSL_CAINFO REQUESTS_CA_BUNDLE AWS_CA_BUNDLE PIP_CERT
+	for name := range strings.FieldsSeq(`SSL_CERT_FILE CURL_CA_BUNDLE GIT_SSL_CAINFO REQUESTS_CA_BUNDLE PIP_CERT PERL_LWP_SSL_CA_FILE YARN_HTTPS_CA_FILE_PATH
 		NODE_EXTRA_CA_CERTS NPM_CONFIG_CAFILE CARGO_HTTP_CAINFO DENO_CERT GRPC_DEFAULT_SSL_ROOTS_FILE_PATH HTTPLIB2_CA_CERTS
 		CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE NIX_SSL_CERT_FILE`) {
 		want[name] = "/id/bundle.crt"
 	}
 	for name := range strings.FieldsSeq(`AWS_SECRET_ACCESS_KEY GH_TOKEN GITHUB_TOKEN GH_ENTERPRISE_TOKEN
-		GITHUB_ENTERPRISE_TOKEN ANTHROPIC_API_KEY OPENAI_API_KEY`) {
+		GITHUB_ENTERPRISE_TOKEN ANTHROPIC_API_KEY ANTHROPIC_AUTH_TOKEN OPENAI_API_KEY GEMINI_API_KEY MISTRAL_API_KEY`) {
 		want[name] = environment.Placeholder
 	}
-	assert.Equal(t, want, got)
+	assert.Equal(t, want, got, "a credential's variables replace none")
+	delete(want, "MISTRAL_API_KEY")
 	for name := range want {
 		assert.True(t, environment.Sets(name), name)
 	}
@@ -88,6 +96,15 @@ func TestVariablesThatDepend(t *testing.T) {
 	assert.Equal(t, "/id/agent.key", got["GIT_PROXY_SSL_KEY"])
 	assert.Equal(t, "/id/agent.key", got["CLAUDE_CODE_CLIENT_KEY"])
 	assert.NotContains(t, got["JAVA_TOOL_OPTIONS"], "proxyHost", "Java cannot speak TLS to a proxy")
+	assert.Equal(t, "/id/node.crt", got["NODE_EXTRA_CA_CERTS"], "which trusts the proxy, too")
+
+	bare := config(t, "https://proxy.example:8443")
+	bare.Files = nil
+	got, _ = variables(t, bare)
+	for _, name := range []string{"WGETRC", "APT_CONFIG", "PHP_INI_SCAN_DIR"} {
+		assert.NotContains(t, got, name, "its file is not there")
+	}
+	assert.Equal(t, "/id/bundle.crt", got["NODE_EXTRA_CA_CERTS"])
 }
 
 func TestConfigIsChecked(t *testing.T) {
@@ -105,6 +122,7 @@ func TestConfigIsChecked(t *testing.T) {
 		func(c *environment.Config) { c.Bundle = "bundle.crt" },
 		func(c *environment.Config) { c.CA = "/a\nb" },
 		func(c *environment.Config) { c.Region = "eu\nPATH=/x" },
+		func(c *environment.Config) { c.Also = []string{"A=B"} },
 	} {
 		c := config(t, "http://127.0.0.1:1")
 		change(&c)
@@ -120,6 +138,11 @@ func TestFormats(t *testing.T) {
 	c := config(t, "http://agent:SECRET@127.0.0.1:3128")
 	c.Bundle = ugly
 	flat, list := variables(t, c)
+	for _, v := range list {
+		if v.Cleared {
+			delete(flat, v.Name)
+		}
+	}
 
 	var out bytes.Buffer
 	require.NoError(t, environment.Write(&out, environment.JSON, list))
@@ -130,14 +153,18 @@ func TestFormats(t *testing.T) {
 	for _, format := range []string{environment.Shell, environment.Dotenv} {
 		out.Reset()
 		require.NoError(t, environment.Write(&out, format, list))
-		script := "set -a\n" + out.String() + `printf '%s|%s|%s' "$SSL_CERT_FILE" "$HTTPS_PROXY" "${ALL_PROXY:-none}"`
+		if format == environment.Dotenv {
+			assert.NotContains(t, out.String(), "ALL_PROXY", "empty would be a value to some clients")
+		}
+		script := "set -a\n" + out.String() + `printf '%s|%s|%s' "$SSL_CERT_FILE" "$HTTPS_PROXY" "${ALL_PROXY-none}"`
 		cmd := exec.CommandContext(t.Context(), "sh", "-c", script)
 		cmd.Env = []string{"ALL_PROXY=http://elsewhere", "PATH=/usr/bin:/bin"}
 		got, err := cmd.Output()
 		if err != nil {
 			t.Skip("no POSIX shell: ", err)
 		}
-		assert.Equal(t, ugly+"|http://agent:SECRET@127.0.0.1:3128|none", string(got), format)
+		left := map[string]string{environment.Shell: "none", environment.Dotenv: "http://elsewhere"}[format]
+		assert.Equal(t, ugly+"|http://agent:SECRET@127.0.0.1:3128|"+left, string(got), format)
 	}
 	assert.Contains(t, out.String(), "\nHTTPS_PROXY=http://agent:SECRET@127.0.0.1:3128\n", "plain values are not quoted: docker --env-file keeps quotes")
 	require.ErrorContains(t, environment.Write(&out, "yaml", list), "shell, dotenv or json")

@@ -15,8 +15,8 @@ const (
 	JSON   = "json"   // one flat object of strings
 )
 
-// Write prints the variables. What is cleared is unset in a shell and empty
-// elsewhere, which clients treat alike.
+// Write prints the variables. What is cleared is unset in a shell and left out
+// elsewhere: some clients take an empty variable for a value.
 func Write(w io.Writer, format string, variables []Variable) error {
 	var b strings.Builder
 	switch format {
@@ -24,12 +24,16 @@ func Write(w io.Writer, format string, variables []Variable) error {
 		shell(&b, variables)
 	case Dotenv:
 		for _, v := range variables {
-			fmt.Fprintf(&b, "%s=%s\n", v.Name, plainOrQuoted(v.Value))
+			if !v.Cleared {
+				fmt.Fprintf(&b, "%s=%s\n", v.Name, plainOrQuoted(v.Value))
+			}
 		}
 	case JSON:
 		flat := make(map[string]string, len(variables))
 		for _, v := range variables {
-			flat[v.Name] = v.Value
+			if !v.Cleared {
+				flat[v.Name] = v.Value
+			}
 		}
 		enc := json.NewEncoder(&b)
 		enc.SetEscapeHTML(false)
@@ -72,8 +76,17 @@ func plainOrQuoted(s string) string {
 func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 // Apply puts the variables over an environment in the form of os.Environ, in
-// which a later entry would not reliably win over an earlier one.
+// which a later entry would not reliably win over an earlier one. How git is
+// configured there stays, see [Compose].
 func Apply(environ []string, variables []Variable) []string {
+	variables = Compose(variables, func(name string) string {
+		for _, entry := range environ {
+			if value, ok := strings.CutPrefix(entry, name+"="); ok {
+				return value
+			}
+		}
+		return ""
+	})
 	ours := make(map[string]bool, len(variables))
 	for _, v := range variables {
 		ours[v.Name] = true

@@ -9,7 +9,8 @@ import (
 // errNotOurs says nothing of what stands there, which may hold a password.
 var errNotOurs = errors.New("not a file that sallyport sidecar --env-file wrote")
 
-// Read is the inverse of Write in [Dotenv], and reads nothing else.
+// Read is the inverse of Write in [Dotenv], and reads nothing else. A variable that
+// a credential asked for has the placeholder, which does no harm under any name.
 func Read(text string) ([]Variable, error) {
 	if text == "" || !strings.HasSuffix(text, "\n") {
 		return nil, errNotOurs
@@ -17,16 +18,20 @@ func Read(text string) ([]Variable, error) {
 	var variables []Variable
 	for n, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
 		name, value, ok := strings.Cut(line, "=")
-		if !ok || !Sets(name) {
+		if !ok || !Sets(name) && (value != Placeholder || !variableName.MatchString(name)) {
 			return nil, fmt.Errorf("line %d: %w", n+1, errNotOurs)
 		}
 		plain, ok := unquoted(value)
-		if !ok {
+		switch {
+		case !ok:
 			return nil, fmt.Errorf("line %d: %w", n+1, errNotOurs)
+		case plain != "": // what was cleared stood there empty once
+			variables = append(variables, Variable{Name: name, Value: plain})
 		}
-		variables = append(variables, Variable{Name: name, Value: plain, Cleared: plain == ""})
 	}
-	return variables, nil
+	l := list(variables)
+	l.clear(cleared()...)
+	return l, nil
 }
 
 // unquoted takes back what plainOrQuoted did.
