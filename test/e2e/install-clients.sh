@@ -18,6 +18,9 @@ need python3 python3
 need gh gh
 need aws awscli
 need java default-jdk-headless
+need php php-cli
+perl -MLWP::Protocol::https -e 1 2>/dev/null || want+=(libwww-perl liblwp-protocol-https-perl)
+php -r 'exit(function_exists("curl_init") ? 0 : 1);' 2>/dev/null || want+=(php-curl)
 need npm npm
 [ -x /usr/sbin/rsyslogd ] || want+=(rsyslog rsyslog-gnutls)
 python3 -c 'import requests' 2>/dev/null || /usr/bin/python3 -c 'import requests' 2>/dev/null || want+=(python3-requests)
@@ -35,9 +38,10 @@ npm_packages=(
   node@24 octokit@5.0.5 @octokit/auth-app@8.3.1
   @aws-sdk/client-s3@3.1175.0 @aws-sdk/lib-storage@3.1175.0 @smithy/node-http-handler@4.14.2
   https-proxy-agent@9.1.0 # by which AWS's SDK uses a proxy
+  @yarnpkg/cli-dist@4.18.1
   graphql@16.15.0 # reads what services/github/api prints
 )
-present() { for name in octokit @octokit/auth-app @aws-sdk/client-s3 @aws-sdk/lib-storage https-proxy-agent graphql; do [ -d "$clients/node_modules/$name" ] || return 1; done; }
+present() { for name in octokit @octokit/auth-app @aws-sdk/client-s3 @aws-sdk/lib-storage https-proxy-agent @yarnpkg/cli-dist graphql; do [ -d "$clients/node_modules/$name" ] || return 1; done; }
 if ! "$node" --version 2>/dev/null | grep -q '^v2[4-9]\.' || ! present; then
   mkdir -p "$clients"
   npm install --silent --no-audit --no-fund --no-save --prefix "$clients" "${npm_packages[@]}"
