@@ -45,7 +45,8 @@ environment of sallyport env. The agent's key exists only in this process's memo
 When the command ends the agent is revoked; the exit code is the command's (127 if it
 was not found, 128+N if signal N killed it). Signals are forwarded.
 
-The command gets PATH, HOME, USER, SHELL, LANG, LC_*, TERM, TZ, TMPDIR, what env sets, and
+The command, and what it starts, uses the sidecar without a password where the kernel tells
+who calls (Linux). It gets PATH, HOME, USER, SHELL, LANG, LC_*, TERM, TZ, TMPDIR, what env sets, and
 each --pass NAME; never a variable that an env: secret reads. It cannot administer the
 server. On Linux the home folder and the files of secrets are hidden from it, where the
 system allows namespaces; sudo does not work then, unless --hide-home never is given. A
@@ -226,8 +227,11 @@ func startSidecar(ctx context.Context, a *app, e admin.Enrolment) (url string, s
 		return "", nil, err
 	}
 	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	password := sidecar.NewPassword()
-	s, err := sidecar.New(sidecar.Config{Proxy: e.Proxy, Identity: identity, Password: password, Log: log})
+	config := sidecar.Config{Proxy: e.Proxy, Identity: identity, Callers: ofThisRun{}, Log: log}
+	if sidecar.Tells(ctx, config.Callers) != nil {
+		config.Callers, config.Password = nil, sidecar.NewPassword() // which not all programs know how to send
+	}
+	s, err := sidecar.New(config)
 	if err != nil {
 		return "", nil, err
 	}
@@ -242,7 +246,19 @@ func startSidecar(ctx context.Context, a *app, e admin.Enrolment) (url string, s
 			log.Error("sidecar ended", "error", err)
 		}
 	})
-	return sidecar.URL(l.Addr(), password), func() { cancel(); serving.Wait() }, nil
+	return sidecar.URL(l.Addr(), config.Password), func() { cancel(); serving.Wait() }, nil
+}
+
+// ofThisRun admits the command, what it started and what that left behind, and
+// nobody else: not even another run of the same user.
+type ofThisRun struct{}
+
+// Admit implements [sidecar.Callers].
+func (ofThisRun) Admit(c sidecar.Caller) error {
+	if c.Socket == 0 || !veil.Holds(c.Socket) {
+		return errors.New("the sidecar serves the command of one run, and the caller is not of it")
+	}
+	return nil
 }
 
 // publicFolder writes the files that clients need, and not the key, into a

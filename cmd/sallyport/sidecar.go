@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/internal/coredump"
+	"sallyport/internal/hint"
 	"sallyport/sandbox/sidecar"
 )
 
@@ -34,6 +35,10 @@ holds a random password: give it to the sandbox and to nobody else.
 With --env-file the whole environment of the sandbox stands in a file that only this user
 can read, as soon as the sidecar listens and for as long as it does; sallyport env
 --sidecar FILE waits for it and prints it for a shell.
+
+With --peer-uid it asks for no password and serves every process of its own user, whom the
+kernel tells (Linux): programs that know no proxy passwords work then, Java, Maven and
+browsers among them. Agents that run as one user can then use each other's sidecars.
 
 It reads nothing but its flags and the identity folder, starts although the proxy is
 down, and follows a renewed certificate.`,
@@ -55,13 +60,15 @@ down, and follows a renewed certificate.`,
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:0", "where clients connect: HOST:PORT, or unix:PATH (mode 0600)")
 	flags.StringVar(&o.file.path, "env-file", "", "file for the sandbox's environment (dotenv, mode 0600), there while the sidecar listens")
 	flags.BoolVar(&o.open, "no-auth", false, "ask for no password; only in a network namespace of its own")
+	flags.BoolVar(&o.peer, "peer-uid", false, "ask for no password and serve the processes of this user only (Linux; on loopback or a Unix socket)")
+	cmd.MarkFlagsMutuallyExclusive("no-auth", "peer-uid")
 	require(cmd, "identity")
 	return cmd
 }
 
 type sidecarOptions struct {
 	proxy, identity, listen string
-	open                    bool
+	open, peer              bool
 	file                    envFile
 }
 
@@ -80,7 +87,13 @@ func serveSidecar(ctx context.Context, a *app, o sidecarOptions) error {
 		}
 	}
 	config := sidecar.Config{Proxy: o.proxy, Identity: source, Grace: sidecarGrace, Log: log}
-	if !o.open {
+	switch {
+	case o.peer:
+		config.Callers = sidecar.User(os.Geteuid())
+		if err := sidecar.Tells(ctx, config.Callers); err != nil {
+			return hint.With(fmt.Errorf("--peer-uid: %w", err), "leave it out: clients then need the password in the sidecar's URL")
+		}
+	case !o.open:
 		config.Password = sidecar.NewPassword()
 	}
 	s, err := sidecar.New(config)
@@ -98,6 +111,9 @@ func serveSidecar(ctx context.Context, a *app, o sidecarOptions) error {
 		return err
 	}
 	if !sidecar.Loopback(l.Addr()) {
+		if o.peer {
+			return errors.Join(usagef("--peer-uid on %s: the kernel knows no user of another host; listen on loopback, or ask for a password", l.Addr()), l.Close())
+		}
 		if o.open {
 			return errors.Join(usagef("--no-auth on %s would let the network act as the agent; listen on loopback, or ask for a password", l.Addr()), l.Close())
 		}

@@ -42,6 +42,8 @@ func (s *Sidecar) serve(ctx context.Context, conn net.Conn) {
 // receive reads heads until one may pass. An error that is not a refusal means
 // that there is nobody to answer.
 func (s *Sidecar) receive(client local) (*request, []byte, error) {
+	// Before anything is read: who has ended the connection by then cannot be told.
+	foreign := s.admit(client)
 	_ = client.SetReadDeadline(time.Now().Add(headTimeout))
 	buf := make([]byte, 0, smallBuffer)
 	for try := 1; ; try++ {
@@ -52,6 +54,9 @@ func (s *Sidecar) receive(client local) (*request, []byte, error) {
 		r, err := parseHead(head)
 		if err != nil {
 			return nil, nil, unread(err)
+		}
+		if foreign != nil {
+			return r, nil, foreign
 		}
 		if s.authorized(r.credentials) {
 			return r, rest, client.SetReadDeadline(time.Time{})

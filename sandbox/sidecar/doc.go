@@ -8,6 +8,8 @@
 //     request with an absolute http:// or https:// target.
 //  3. The head must carry the sidecar's password, so that other processes of the
 //     host cannot act as the agent. It is compared in constant time and removed.
+//     Where the kernel is asked who calls ([Callers]), as the connection is accepted,
+//     there need be none, and programs that know no proxy passwords work.
 //  4. The sidecar opens a TLS 1.3 connection to the proxy with the agent's
 //     certificate. It accepts only a certificate that chains to the identity's CA
 //     and names spiffe://TRUST-DOMAIN/sallyport, whatever the proxy's address.

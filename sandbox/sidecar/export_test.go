@@ -8,3 +8,6 @@ func Forward(head []byte) ([]byte, error) {
 	}
 	return r.forward, nil
 }
+
+// CallerOf is who opened an accepted connection.
+var CallerOf = callerOf

@@ -23,7 +23,8 @@ func NewPassword() string { return rand.Text() }
 type Config struct {
 	Proxy    string        // host:port of Sallyport's listener
 	Identity Source        // who calls, and who must answer
-	Password string        // "" asks for none: only in a network namespace of its own
+	Password string        // "" asks for none: only in a network namespace of its own, or with Callers
+	Callers  Callers       // who may call, where the kernel tells it; nil asks nobody who they are
 	Grace    time.Duration // how long open connections may go on once Serve is told to stop
 	Log      *slog.Logger
 }
@@ -34,6 +35,7 @@ type Sidecar struct {
 	name     string // host of proxy, for SNI
 	identity Source
 	expected []byte // user:password; nil asks for none
+	callers  Callers
 	grace    time.Duration
 	log      *slog.Logger
 
@@ -41,6 +43,9 @@ type Sidecar struct {
 	open  map[net.Conn]struct{} // guarded by mu
 	cut   bool                  // no connection may be opened any more; guarded by mu
 	state string                // of the proxy, as last logged; guarded by mu
+
+	strangers  int       // callers refused since strangerAt, when that was logged; guarded by mu
+	strangerAt time.Time // guarded by mu
 }
 
 // New checks the configuration. It dials nothing: the proxy may be down.
@@ -56,7 +61,7 @@ func New(c Config) (*Sidecar, error) {
 		return nil, errors.New("an identity is required")
 	}
 	s := &Sidecar{
-		proxy: c.Proxy, name: name, identity: c.Identity, grace: c.Grace, log: c.Log,
+		proxy: c.Proxy, name: name, identity: c.Identity, callers: c.Callers, grace: c.Grace, log: c.Log,
 		open: map[net.Conn]struct{}{},
 	}
 	if c.Password != "" {

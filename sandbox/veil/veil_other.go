@@ -60,3 +60,6 @@ const Marks = false
 
 // Marked is false: nothing is marked.
 func Marked(int) (bool, error) { return false, nil }
+
+// Holds is false: nothing tells who holds a socket.
+func Holds(uint64) bool { return false }

@@ -134,6 +134,16 @@ func TestGoModules(t *testing.T) {
 	)
 }
 
+// Lynx sends no password to a proxy.
+func TestLynx(t *testing.T) {
+	full(t)
+	t.Parallel()
+	lynx := find(t, "lynx")
+	c := newClient(t, "--peer-uid")
+	assert.Contains(t, c.run(lynx, "-source", "https://"+apiHost+"/echo?lynx"), `"query":"lynx"`)
+	c.recorded(echoRow)
+}
+
 // Java takes its proxy from JAVA_TOOL_OPTIONS, but has no property for a proxy's
 // password that its own client reads: without one nothing has to be written,
 // with one the program must pass it on.
@@ -141,7 +151,7 @@ func TestJava(t *testing.T) {
 	full(t)
 	t.Parallel()
 	for name, test := range map[string]struct{ flags []string }{
-		"no password": {[]string{"--no-auth"}},
+		"no password": {[]string{"--peer-uid"}},
 		"password":    {},
 	} {
 		t.Run(name, func(t *testing.T) {
