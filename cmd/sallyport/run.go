@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -43,7 +44,8 @@ func newRunCommand(a *app) *cobra.Command {
 		Long: `Creates an agent for this one run, starts its sidecar and runs the command with the
 environment of sallyport env. The agent's key exists only in this process's memory.
 When the command ends the agent is revoked; the exit code is the command's (127 if it
-was not found, 128+N if signal N killed it). Signals are forwarded.
+was not found, 128+N if signal N killed it). Signals are forwarded. What the command leaves
+behind ends with it (Linux), and a line says what that was.
 
 The command, and what it starts, uses the sidecar without a password where the kernel tells
 who calls (Linux). It gets PATH, HOME, USER, SHELL, LANG, LC_*, TERM, TZ, TMPDIR, what env sets, and
@@ -114,6 +116,13 @@ func runCommand(ctx context.Context, a *app, o runOptions, argv []string) error 
 	// From here on a signal must not end this process before the agent is revoked.
 	signals := catchSignals()
 	defer signals.stop()
+	if o.jail.home == homeFresh && !o.jail.on {
+		var remove func()
+		if environ, remove, err = freshHome(environ); err != nil {
+			return err
+		}
+		defer remove()
+	}
 	client, err := connectSoon(ctx, a)
 	if err != nil {
 		return err
@@ -139,8 +148,32 @@ func runCommand(ctx context.Context, a *app, o runOptions, argv []string) error 
 			return notRun(a, argv[0], exitCannotRun, err)
 		}
 		signals.forward(child.Process)
-		return ended(child.Wait())
+		how, err := child.Wait()
+		endRest(a)
+		return ended(how, err)
 	})
+}
+
+// endRest ends what the command left behind, whose environment is that of this run: a
+// daemon that went on would carry the next run's requests as this one's agent, or nowhere.
+func endRest(a *app) {
+	gone, left := veil.EndRest()
+	if len(gone) > 0 {
+		fmt.Fprintf(a.stderr, "sallyport: ended what the command left behind: %s\n", printable(strings.Join(gone, ", ")))
+	}
+	if len(left) > 0 {
+		fmt.Fprintf(a.stderr, "sallyport: could not end what the command left behind: %s\nhint: its agent is revoked, so that it reaches nothing through the proxy\n", printable(strings.Join(left, ", ")))
+	}
+}
+
+// freshHome gives the command an empty home folder in place of the user's; remove takes it away.
+func freshHome(environ []string) (changed []string, remove func(), err error) {
+	dir, err := os.MkdirTemp("", "sallyport-home-*") // mode 0700
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a home folder: %w", err)
+	}
+	environ = slices.DeleteFunc(environ, func(entry string) bool { return strings.HasPrefix(entry, "HOME=") })
+	return append(environ, "HOME="+dir), func() { _ = os.RemoveAll(dir) }, nil
 }
 
 // runAgent calls do with a new agent and the variables that make its sidecar

@@ -57,7 +57,7 @@ type jailOptions struct {
 func (o *jailOptions) flags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.BoolVar(&o.on, "jail", false, "put the command in a jail, whose only way out is the proxy (Linux)")
-	flags.StringVar(&o.home, "user-home", homeKeep, "what the command sees of your home: keep (all of it; what it changes there is gone at its end) or fresh (nothing)")
+	flags.StringVar(&o.home, "user-home", homeKeep, "the home folder of the command: keep (yours; in a jail, what it changes there is gone at its end) or fresh (an empty one, which is gone at its end)")
 	flags.StringArrayVar(&o.read, "read", nil, "file or folder that the command shall see in a jail, though it lies in /tmp, /run or a fresh home; may be repeated")
 	flags.StringArrayVar(&o.write, "write", nil, "file or folder that the command may change in a jail, beside the folder that it is started in; may be repeated")
 	flags.BoolVar(&o.nested, "nested", false, "let the command make namespaces in its jail, for programs that bring a sandbox of their own")
@@ -65,7 +65,7 @@ func (o *jailOptions) flags(cmd *cobra.Command) {
 
 // check says what does not fit together.
 func (o *jailOptions) check(cmd *cobra.Command) error {
-	for _, name := range []string{"user-home", "read", "write", "nested"} {
+	for _, name := range []string{"read", "write", "nested"} {
 		if !o.on && cmd.Flags().Changed(name) {
 			return usagef("--%s is about a jail: give --jail, too", name)
 		}

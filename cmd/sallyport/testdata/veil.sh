@@ -46,7 +46,8 @@ sed -n 's/.*; this is no sandbox/no sandbox/p' "$here/said" | sed "s#$here#HERE#
 
 # however it is detached, and when its run is gone
 run -- sh -c '
-	setsid sh -c "sleep 0.1; \"$2\" --home \"$1/real-home\" agent list >/dev/null 2>&1 && echo can administer detached; >\"$1/detached\"" &
+	(setsid sh -c "sleep 0.1; \"$2\" --home \"$1/real-home\" agent list >/dev/null 2>&1 && echo can administer detached; >\"$1/detached\"" &)
+	until test -e "$1/detached"; do sleep 0.02; done
 ' sh "$here" "$sallyport" 2>/dev/null
 run -- sh -c '
 	run=$PPID
