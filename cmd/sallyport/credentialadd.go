@@ -39,11 +39,7 @@ hold a secret (private_key, session_token) a SOURCE. docs/configuration.md has e
 			return addCredential(cmd.Context(), a, &o)
 		},
 	}
-	flags := cmd.Flags()
-	flags.StringVar(&o.kind, "kind", "", "header, bearer, basic, query, github_app, github_token, aws_role or aws_keys (required)")
-	flags.StringVar(&o.secret, "secret", "", "where the secret comes from: env:NAME, file:PATH, exec:COMMAND, or - for standard input")
-	flags.StringArrayVar(&o.hosts, "host", nil, "host that it may go to; may be repeated")
-	flags.StringArrayVar(&o.set, "set", nil, "another key of the kind, as KEY=VALUE; may be repeated")
+	o.flags(cmd)
 	require(cmd, "kind")
 	return cmd
 }
@@ -54,11 +50,31 @@ type credentialEntry struct {
 	hosts, set         []string
 }
 
+func (o *credentialEntry) flags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&o.kind, "kind", "", "header, bearer, basic, query, github_app, github_token, aws_role or aws_keys (required)")
+	flags.StringVar(&o.secret, "secret", "", "where the secret comes from: env:NAME, file:PATH, exec:COMMAND, or - for standard input")
+	flags.StringArrayVar(&o.hosts, "host", nil, "host that it may go to; may be repeated")
+	flags.StringArrayVar(&o.set, "set", nil, "another key of the kind, as KEY=VALUE; may be repeated")
+}
+
 func addCredential(ctx context.Context, a *app, o *credentialEntry) error {
 	l, err := a.env().Layout()
 	if err != nil {
 		return err
 	}
+	if err := writeCredential(ctx, a, l, o); err != nil {
+		return err
+	}
+	a.takeOver(ctx)
+	if a.json() {
+		return writeJSON(a.stdout, map[string]string{"name": o.name, "kind": o.kind, "file": l.Credentials()})
+	}
+	_, err = fmt.Fprintf(a.stdout, "credential %s is in %s; `sallyport credential check %s` tries it\n", o.name, l.Credentials(), o.name)
+	return err
+}
+
+func writeCredential(ctx context.Context, a *app, l config.Layout, o *credentialEntry) error {
 	entry, err := o.keys()
 	if err != nil {
 		return err
@@ -78,12 +94,7 @@ func addCredential(ctx context.Context, a *app, o *credentialEntry) error {
 	if err := replaceCredentials(ctx, a, l, o, after); err != nil {
 		return errors.Join(err, removeKept(kept))
 	}
-	a.takeOver(ctx)
-	if a.json() {
-		return writeJSON(a.stdout, map[string]string{"name": o.name, "kind": o.kind, "file": l.Credentials()})
-	}
-	_, err = fmt.Fprintf(a.stdout, "credential %s is in %s; `sallyport credential check %s` tries it\n", o.name, l.Credentials(), o.name)
-	return err
+	return nil
 }
 
 // keys are the entry's keys, in the order in which people write them.
