@@ -39,7 +39,8 @@ func find(t *testing.T, program string) string {
 	t.Helper()
 	installed, err := filepath.Glob(filepath.Join("..", "..", ".cache", "clients", "node_modules", "*", "bin", program))
 	require.NoError(t, err)
-	for _, candidate := range append(installed, program) {
+	harness := filepath.Join("..", "..", ".cache", "clients", "node_modules", ".bin", program)
+	for _, candidate := range append(installed, harness, program) {
 		if path, err := exec.LookPath(candidate); err == nil {
 			path, err = filepath.Abs(path)
 			require.NoError(t, err)

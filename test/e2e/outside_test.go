@@ -47,13 +47,14 @@ func newOutside(repositories string, s secrets) (*outside, error) {
 	return &outside{
 		services: map[string]http.Handler{
 			apiHost: api(), grpcHost: newGRPC(), gitHost: git, modules: moduleProxy, packages: registry,
-			stsHost: sts(), bucketHost: newBucket(),
+			stsHost: sts(), bucketHost: newBucket(), anthropicHost: newAnthropic(), openaiHost: newOpenAI(),
 		},
 		checks: map[string]func(*http.Request) bool{
 			apiHost: header("Authorization", "Bearer "+s.api), grpcHost: header("Authorization", "Bearer "+s.api),
 			gitHost: basic("x-access-token", s.git), modules: basic("go", s.modules),
 			packages: header("Authorization", "Bearer "+s.packages),
 			stsHost:  aws, bucketHost: aws,
+			anthropicHost: header("X-Api-Key", s.anthropic), openaiHost: header("Authorization", "Bearer "+s.openai),
 		},
 	}, nil
 }

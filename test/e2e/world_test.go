@@ -38,10 +38,10 @@ const (
 )
 
 // secrets is what the agent must never hold: one value per credential.
-type secrets struct{ api, git, modules, packages, aws string }
+type secrets struct{ api, git, modules, packages, aws, anthropic, openai string }
 
 func (s secrets) all() []string {
-	return []string{s.api, s.git, s.modules, s.packages, s.aws}
+	return []string{s.api, s.git, s.modules, s.packages, s.aws, s.anthropic, s.openai}
 }
 
 // world is everything that the clients share.
@@ -105,16 +105,17 @@ func newWorld(ctx context.Context, dir string) (*world, error) {
 		home: &rig.Home{Dir: filepath.Join(dir, "home"), Binary: binary},
 		secrets: secrets{
 			"api-" + rand.Text(), "git-" + rand.Text(), "modules-" + rand.Text(),
-			"packages-" + rand.Text(), "aws-" + rand.Text(),
+			"packages-" + rand.Text(), "aws-" + rand.Text(), "sk-ant-" + rand.Text(), "sk-" + rand.Text(),
 		},
 	}
+	w.home.Env = []string{"ANTHROPIC_API_KEY=" + w.secrets.anthropic, "OPENAI_API_KEY=" + w.secrets.openai}
 	if w.outside, err = newOutside(filepath.Join(dir, "repositories"), w.secrets); err != nil {
 		return nil, err
 	}
 	if err := w.addGitHub(dir); err != nil {
 		return nil, err
 	}
-	names := append([]string{apiHost, gitHost, grpcHost, modules, packages, stsHost, bucketHost}, w.dotcom.Hosts()...)
+	names := append([]string{apiHost, gitHost, grpcHost, modules, packages, stsHost, bucketHost, anthropicHost, openaiHost}, w.dotcom.Hosts()...)
 	names = append(names, w.ghes.Hosts()...)
 	upstream, err := rig.NewUpstream(dir, names, w.outside)
 	if err != nil {
@@ -220,8 +221,40 @@ func (w *world) configure(ctx context.Context, settings rig.Settings) error {
 			return err
 		}
 	}
+	return w.addHarnesses(ctx)
+}
+
+// addHarnesses makes the policies for harnesses by their templates, with what their tools do in
+// these tests, and one more, under which Codex has no WebSocket.
+func (w *world) addHarnesses(ctx context.Context) error {
+	for _, name := range []string{"claude-code", "codex"} {
+		if _, err := w.home.Run(ctx, "policy", "new", name, "--from", name); err != nil {
+			return err
+		}
+		text, err := os.ReadFile(filepath.Join(w.home.Dir, "policies", name+".yaml"))
+		if err != nil {
+			return err
+		}
+		rules, _, _ := strings.Cut(string(text), "\ntests:\n")
+		rules += toolRules
+		events := strings.NewReplacer("policy: codex\n", "policy: codex-events\n", "POST, WEBSOCKET", "POST").Replace(rules)
+		if err := w.home.Write("policies/"+name+".yaml", rules); err != nil {
+			return err
+		}
+		if name == "codex" {
+			if err := w.home.Write("policies/codex-events.yaml", events); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
+
+const toolRules = `
+  - {name: read, allow: {github: {repos: [acme/web], access: read}}, credential: acme}
+  - {name: api, allow: {host: api.service.test}, credential: api}
+  - {name: closed, deny: {host: api.service.test, path: /closed/**}}
+`
 
 const credentialsFile = `credentials:
   api: {kind: bearer, secret: {file: secrets/api}, hosts: [api.service.test, grpc.service.test]}
