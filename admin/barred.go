@@ -16,7 +16,8 @@ type barredCalls struct {
 	unsaid   int
 }
 
-// due says whether a call is to be recorded, and how many before it were only counted.
+// due says whether this refused call is to be recorded now, and if so how many since the last recorded
+// one were only counted.
 func (b *barredCalls) due(now time.Time) (unsaid int, due bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -57,7 +57,7 @@ func peerProcess(conn *net.UnixConn) (pid int, lives func() error, err error) {
 	})
 	switch {
 	case err != nil || asked != nil:
-		return 0, nil, fmt.Errorf("ask for the peer's process: %w", firstOf(err, asked))
+		return 0, nil, fmt.Errorf("ask for the peer's process: %w", errors.Join(err, asked))
 	case cred.Pid == 0:
 		return 0, nil, errors.New("it is in another PID namespace")
 	case errors.Is(handled, unix.ENOPROTOOPT):

@@ -77,7 +77,7 @@ func (s *Session) RevokeCertificate(ctx context.Context, r CertificateRequest) (
 	if r.Older {
 		what = "what agent " + agent.ID.String() + " had before certificate " + named.Serial + " is revoked"
 	}
-	// Every call fails until the stop is on disk, even one that stops nothing new.
+	// Even a call that revokes nothing new fails until what was revoked before is on disk.
 	return answer, s.service.notOnDisk(what, errors.Join(unwritten, unrecorded))
 }
 

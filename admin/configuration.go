@@ -137,7 +137,7 @@ func (s *Session) CheckCredential(ctx context.Context, name string) (CredentialC
 	}
 	check := CredentialCheck{Name: name, Kind: c.Kind()}
 	payload := map[string]any{"credential": name, "kind": c.Kind()}
-	// A mint reaches out, so it is on the record before.
+	// To mint is to send a request, so the trail is told before.
 	if err := s.record(ctx, audit.TypeCredentialChecked, payload); err != nil {
 		return CredentialCheck{}, err
 	}

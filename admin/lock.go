@@ -29,12 +29,3 @@ func Acquire(path string) (*Lock, error) {
 // Release gives the lock back. The file stays: removing it would let two
 // processes lock two files of the same name.
 func (l *Lock) Release() error { return l.file.Close() }
-
-func firstOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}

@@ -9,7 +9,7 @@ import (
 // Act is a use case that a principal asks for.
 type Act string
 
-// The acts. What only looks is an act too.
+// The acts. Looking is an act too, for it may be refused like the others.
 const (
 	ActCreateAgent       Act = "create an agent"
 	ActRenewAgent        Act = "renew an agent"

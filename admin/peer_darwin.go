@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"errors"
 	"fmt"
 	"net"
 
@@ -19,7 +20,7 @@ func peerUID(conn *net.UnixConn) (int, error) {
 		cred, asked = unix.GetsockoptXucred(int(fd), unix.SOL_LOCAL, unix.LOCAL_PEERCRED)
 	})
 	if err != nil || asked != nil {
-		return 0, fmt.Errorf("ask for the peer's user: %w", firstOf(err, asked))
+		return 0, fmt.Errorf("ask for the peer's user: %w", errors.Join(err, asked))
 	}
 	return int(cred.Uid), nil
 }

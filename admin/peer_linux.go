@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"errors"
 	"fmt"
 	"net"
 
@@ -40,5 +41,5 @@ func peer(conn *net.UnixConn) (*unix.Ucred, error) {
 	err = raw.Control(func(fd uintptr) {
 		cred, asked = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
 	})
-	return cred, firstOf(err, asked)
+	return cred, errors.Join(err, asked)
 }

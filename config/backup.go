@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Belongings are the files that make a HOME what it is, as they are now, whether they are
-// in force or not. Paths are relative to HOME.
+// Belongings are the files that a backup of HOME holds, as they are on disk now, whether or not they
+// are in force. Paths are relative to HOME.
 type Belongings struct {
 	Files   []Belonging // what a team edits, and where shipping has got to
 	Secrets []Belonging // the keys below state/, and the secret files inside HOME
@@ -24,8 +24,8 @@ type Belonging struct {
 	Data []byte
 }
 
-// Collect reads them. The files need not be right, but they must be YAML, or nobody knows
-// what they refer to.
+// Collect reads the files of HOME for a backup. They may hold mistakes, but they must be YAML: without
+// that the files which they refer to are unknown.
 func Collect(l Layout) (*Belongings, error) {
 	s, err := read(l)
 	if err != nil {
@@ -53,7 +53,7 @@ func Collect(l Layout) (*Belongings, error) {
 	return &b, errors.Join(err, b.addState(l, "ship-*.json", &b.Files), b.addState(l, "fingerprint.key", &b.Secrets), b.addState(l, filepath.Join("ca", "*"), &b.Secrets))
 }
 
-// addReferred adds a file that another names, if it is inside HOME and not there already.
+// addReferred adds a file that another file refers to. One outside HOME is only named, in b.Outside.
 func (b *Belongings) addReferred(l Layout, path string, to *[]Belonging, what string) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(l.Dir, path)
@@ -80,7 +80,7 @@ func (b *Belongings) leaveOut(what string) {
 	}
 }
 
-// addState adds what is in the state folder under names of this pattern.
+// addState adds the files of the state folder whose names match the pattern.
 func (b *Belongings) addState(l Layout, pattern string, to *[]Belonging) error {
 	paths, err := filepath.Glob(filepath.Join(globEscape(l.State()), pattern))
 	if err != nil {

@@ -28,7 +28,7 @@ func (s *Store) Watch(ctx context.Context, changed func(), failed func(error)) {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
 		failed(fmt.Errorf("watch %s: %w; changes are noticed every %s", s.layout.Dir, err, poll))
-		w = &fsnotify.Watcher{} // its channels are nil: never ready
+		w = &fsnotify.Watcher{} // its channels are nil, so that no event ever comes from it
 	} else {
 		defer func() { _ = w.Close() }()
 	}
@@ -76,7 +76,7 @@ type watches struct {
 	dirs    map[string]os.FileInfo
 }
 
-// set makes want the folders under watch, and says whether there is a new one among them.
+// set watches the folders of want and no others. added says that one of them was not watched before.
 func (w *watches) set(want []string) (added bool) {
 	if w.off {
 		return false
@@ -91,7 +91,7 @@ func (w *watches) set(want []string) (added bool) {
 	for _, dir := range want {
 		info, err := os.Stat(dir)
 		if w.dirs[dir] != nil || err != nil {
-			continue // a folder that is missing is the reload's to report
+			continue // the reload reports a folder that is missing
 		}
 		w.dirs[dir], added = info, true
 		if err := w.watcher.Add(dir); err != nil {
@@ -101,7 +101,8 @@ func (w *watches) set(want []string) (added bool) {
 	return added
 }
 
-// folders are those in which the files and the links on the way to them lie.
+// folders are all folders in which a change can change what is read: those of the files, and those of
+// the links that lead to the files.
 func (s *Store) folders() []string {
 	files := []string{s.layout.Config(), s.layout.Owners(), s.layout.Credentials(), s.layout.Policies()}
 	dirs := []string{s.layout.Policies()}

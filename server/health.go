@@ -43,13 +43,13 @@ func newPagesServer(pages http.Handler) *http.Server {
 // pageTime is how long a page that is being read may take when the server ends.
 const pageTime = time.Second
 
-// closePages ends the server of the pages. Who has only connected, as some do to see whether
-// something listens, is cut.
+// closePages ends the server of the status pages. It does not wait for connections on which nothing
+// was asked: load balancers open such connections only to see whether something listens.
 func closePages(pages *http.Server) {
 	ctx, cancel := context.WithTimeout(context.Background(), pageTime)
 	defer cancel()
 	if err := pages.Shutdown(ctx); err != nil {
-		_ = pages.Close() // nobody has lost what they cannot ask for again
+		_ = pages.Close() // a page that is cut off can be asked for again
 	}
 }
 

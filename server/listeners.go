@@ -13,10 +13,10 @@ import (
 	"sallyport/internal/hint"
 )
 
-// listeners are what a server listens on. What is not open is nil.
+// listeners are the three sockets that a server accepts on. One that is not open is nil.
 type listeners struct {
 	agents, commands, health net.Listener
-	configured               struct{ agents, health string } // in the words of sallyport.yaml
+	configured               struct{ agents, health string } // the addresses as sallyport.yaml gave them when they were opened
 }
 
 // The names of the listeners.
@@ -26,8 +26,9 @@ const (
 	listenerCommands = "admin.sock"
 )
 
-// open opens those of the agents and of the status pages, or goes on with the ones of the
-// server before, in which agents may wait. What it has opened when it fails, close closes.
+// open opens the listeners of the agents and of the status pages. Where this server takes over from
+// another, it goes on with that one's listeners instead, because agents may be waiting in their queues.
+// After an error the caller closes what was opened, by close.
 func (l *listeners) open(ctx context.Context, c *config.Config, from *predecessor) (err error) {
 	l.configured.agents, l.configured.health = c.Listen, c.HealthListen
 	if l.agents, err = listenOn(ctx, listenerAgents, c.Listen, from); err != nil {
@@ -81,7 +82,8 @@ func (l *listeners) address(c *config.Config) string {
 	return c.ReachableAt(net.JoinHostPort(host, port))
 }
 
-// own are those that are never dialled for an agent, beside the proxy's own.
+// own are the addresses of the status pages. The proxy never dials them for an agent, as it never
+// dials its own listener, which it adds itself.
 func (l *listeners) own() []netip.AddrPort {
 	if l.health == nil {
 		return nil
@@ -93,7 +95,7 @@ func (l *listeners) own() []netip.AddrPort {
 	return []netip.AddrPort{at}
 }
 
-// inheritance lists them for the next server.
+// inheritance lists the listeners that the next server goes on with.
 func (l *listeners) inheritance() []inheritance {
 	all := []inheritance{
 		{handedListener{Name: listenerCommands}, l.commands},

@@ -74,7 +74,7 @@ every record in exactly one of the two. An exchange that is still open is in non
 				} else {
 					done, err = exportTrail(ctx, a, r, f, filter, heading, encode)
 				}
-				if err != nil { // nobody goes on after what may not have been written
+				if err != nil { // what may not have been written is no place to go on from
 					return err
 				}
 				return done.tell(a)

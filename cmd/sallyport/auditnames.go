@@ -80,8 +80,9 @@ func withArticle(noun string) string {
 	return "a " + noun
 }
 
-// configuredNames tells what HOME's files name, which it reads when it is first asked; it
-// is false when they are wrong. A copy of the trail alone has none, which is no mistake.
+// configuredNames returns a function that lists the names in HOME's files. It reads them when it is first
+// called, and answers false if they hold a mistake. A home that is only a copy of a trail has no files and
+// so no names, which is no mistake.
 func (a *app) configuredNames() func(audit.Group) ([]string, bool) {
 	var set *config.Set
 	var read, missing bool
@@ -116,7 +117,7 @@ func (a *app) configuredNames() func(audit.Group) ([]string, bool) {
 	}
 }
 
-// loadSet reads HOME's files; nil if they are wrong.
+// loadSet reads HOME's files. The set is nil if they hold a mistake; missing says that there are none.
 func (a *app) loadSet() (set *config.Set, missing bool) {
 	l, err := a.env().Layout()
 	if err != nil {

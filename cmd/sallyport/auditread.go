@@ -20,7 +20,7 @@ import (
 	"sallyport/internal/nearest"
 )
 
-// plain is a JSON value as people read it.
+// plain is a JSON value as people read it: text without its quotes, nothing for null.
 func plain(raw []byte) string {
 	var s string
 	switch {

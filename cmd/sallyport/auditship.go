@@ -133,7 +133,8 @@ func shipLog(cmd *cobra.Command, format string) (*slog.Logger, error) {
 	return nil, usagef("--log-format %q is not text or json", format)
 }
 
-// unmoved reports when path names another file than now.
+// unmoved returns a check that fails once path names another file than it does now. A trail that was
+// replaced, by a restore for example, is another one, and shipping must not go on in the middle of it.
 func unmoved(path string) func() error {
 	before, beforeErr := os.Stat(path)
 	return func() error {

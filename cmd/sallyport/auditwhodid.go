@@ -16,8 +16,8 @@ import (
 	"sallyport/services"
 )
 
-// around an event's own time its exchange is looked for: both clocks may be
-// off, and a service may take its time to answer.
+// around is how far from the time that an event gives its exchange may have been: both clocks may be
+// wrong, and a service may write its log long after it answered.
 const around = 15 * time.Minute
 
 type whodidFlags struct {

@@ -48,7 +48,7 @@ func writeHunk(out *strings.Builder, edits []string, begin, end int) {
 		return n
 	}
 	n, m := count(edits[begin:end], '+'), count(edits[begin:end], '-')
-	at := func(before, n int) int { // of a side without lines, the one before (POSIX diff -u)
+	at := func(before, n int) int { // the number of the first line; where a side has no line, of the line before (POSIX diff -u)
 		if n == 0 {
 			return before
 		}
@@ -83,7 +83,8 @@ func signed(sign byte, lines []string) []string {
 	return list
 }
 
-// middleEdits goes by the longest common sequence of lines.
+// middleEdits are the edits between two texts that differ in their first and last lines. It keeps the
+// longest common sequence of lines.
 func middleEdits(a, b []string) (edits []string) {
 	if len(a)*len(b) > maxDiffCells {
 		return append(signed('-', a), signed('+', b)...)

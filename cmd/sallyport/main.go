@@ -50,11 +50,11 @@ func (a *app) run(ctx context.Context, args []string) int {
 	return a.exit(err)
 }
 
-// results is standard output. It remembers what could not be written: a result that was cut
-// short is none, and its command has failed.
+// results is standard output. It remembers the first failure to write: a command whose result was cut
+// short has failed, even if it did not look at the error itself.
 type results struct {
 	io.Writer
-	err error // the first
+	err error // of the first write that failed
 }
 
 func (r *results) Write(p []byte) (int, error) {
@@ -71,7 +71,7 @@ func (r *results) Write(p []byte) (int, error) {
 type app struct {
 	stdin   io.Reader
 	stdout  io.Writer
-	results *results // the same as stdout; a command that is run gets the file below it
+	results *results // the same as stdout; `run` hands the file inside it to its command
 	stderr  io.Writer
 	getenv  func(string) string
 	now     func() time.Time
@@ -150,14 +150,14 @@ credential the rule names, and writes the request to an audit trail before it le
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
 		if c.Name() == "completion" {
-			withUsage(c) // which would print its help for a shell that it does not know, and succeed
+			withUsage(c) // by itself it would answer the name of an unknown shell with its help, and exit 0
 		}
 	}
 	withUsage(root)
 	unknown := root.RunE
 	root.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
-			return cmd.Help() // whoever types nothing else wants to know what there is
+			return cmd.Help() // somebody who types only the name wants to know which commands there are
 		}
 		return unknown(cmd, args)
 	}
@@ -166,7 +166,7 @@ credential the rule names, and writes the request to an audit trail before it le
 
 // prepare runs after the command line was parsed and before any command.
 func (a *app) prepare(cmd *cobra.Command, args []string) error {
-	// Cobra checks these only after this hook; here their failure still counts as wrong usage.
+	// Cobra itself checks these only after this hook, when a failure no longer counts as wrong usage.
 	if err := errors.Join(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups(), refuseEmpty(cmd, args)); err != nil {
 		return err
 	}
@@ -221,7 +221,7 @@ func withUsage(group *cobra.Command) *cobra.Command {
 		if slip, meant := nearest.Slip(args[0], known); meant {
 			return usagef("unknown command %q for %q; did you mean %s?", args[0], cmd.CommandPath(), slip)
 		}
-		if cmd.HasParent() { // the root has too many to be read
+		if cmd.HasParent() { // the root has too many commands for one line
 			return usagef("unknown command %q for %q; there is %s", args[0], cmd.CommandPath(), strings.Join(known, ", "))
 		}
 		return usagef("unknown command %q for %q", args[0], cmd.CommandPath())
