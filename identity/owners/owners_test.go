@@ -117,3 +117,40 @@ func TestErrorsCanBeTakenApart(t *testing.T) {
 	require.ErrorAs(t, err, &one)
 	assert.Equal(t, yamldoc.Error{File: "f", Line: 1, Key: "people.dana.name", Msg: "1 is not text; put it in quotes"}, one)
 }
+
+// A reference has a form, whether or not anybody of that name is there.
+func TestReferencesHaveAForm(t *testing.T) {
+	t.Parallel()
+	o, err := owners.Parse("owners.yaml", []byte(directory))
+	require.NoError(t, err)
+	for _, ref := range o.Refs() {
+		assert.NoError(t, owners.CheckRef(ref), "whoever is there can be named")
+	}
+	assert.Equal(t, []string{"person:007", "person:dana", "person:kim.lee-2", "team:dana", "team:platform"}, o.Refs())
+	for _, ref := range []string{"person:nobody", "team:x", "team:a.b_c-d", "person:" + strings.Repeat("x", 128)} {
+		assert.NoError(t, owners.CheckRef(ref), ref)
+	}
+	for ref, want := range map[string]string{
+		"":                     `owner "": write person:NAME or team:NAME`,
+		"dana":                 `owner "dana": write person:NAME or team:NAME`,
+		"agent:dana":           `write person:NAME or team:NAME`,
+		"Person:dana":          `write person:NAME or team:NAME`,
+		" person:dana":         `write person:NAME or team:NAME`,
+		"person:":              `owner is empty`,
+		"team:":                `owner is empty`,
+		"person:Dana":          `owner "Dana": use lower-case letters`,
+		"person:-dana":         `owner "-dana": use lower-case letters`,
+		"person:.":             `owner ".": use lower-case letters`,
+		"person:da na":         `owner "da na": use lower-case letters`,
+		"person:dana\x1b[31m":  `owner "dana\x1b[31m": use lower-case letters`,
+		"person:däna":          `use lower-case letters`,
+		"person:team:platform": `use lower-case letters`,
+		"person:../../etc":     `use lower-case letters`,
+	} {
+		assert.ErrorContains(t, owners.CheckRef(ref), want, "%q", ref)
+		assert.False(t, o.Has(ref), "%q", ref)
+	}
+	long := owners.CheckRef("team:" + strings.Repeat("x", 100_000))
+	require.ErrorContains(t, long, "is longer than 128 characters")
+	assert.Less(t, len(long.Error()), 100, "what is too long is not repeated")
+}

@@ -234,6 +234,7 @@ func (n *Node) Count(most int) int {
 func (n *Node) Truth() bool {
 	if !n.Plain("!!bool") {
 		n.Fail("must be true or false")
+		return false
 	}
-	return n.Kind == Scalar && strings.EqualFold(n.Text, "true")
+	return strings.EqualFold(n.Text, "true")
 }
