@@ -113,7 +113,7 @@ func TestNothingThatSoundsLikeACredentialIsUnseen(t *testing.T) {
 		"batch/UpdateSchedulingPolicy", "bedrock/UpdateAutomatedReasoningPolicy", "cloudfront/UpdateContinuousDeploymentPolicy", "elasticmapreduce/PutAutoTerminationPolicy",
 		"fms/PutPolicy", "glacier/SetDataRetrievalPolicy", "ivs/UpdatePlaybackRestrictionPolicy", "mediaconvert/PutPolicy", "mediastore/PutCorsPolicy", "mediastore/PutMetricPolicy",
 		"resiliencehub/UpdateResiliencyPolicy", "securityhub/UpdateConfigurationPolicy", "email/UpdateReputationEntityPolicy", "sns/PutDataProtectionPolicy",
-		"storagegateway/UpdateAutomaticTapeCreationPolicy",
+		"storagegateway/UpdateAutomaticTapeCreationPolicy", "logs/PutStorageTierPolicy", "resiliencehub/UpdatePolicy",
 	}
 	exact, other := review(t)
 	for _, b := range builtRequests(t) {

@@ -22,7 +22,7 @@ func AWS(host, service, region string) error {
 	switch endpoint, ok := Locate(host); {
 	case !ok:
 		return refuse(HostMismatch, "%s is not a host of AWS that is known here; use the service's regional endpoint", host)
-	case slices.Contains(endpoint.Services, "s3express"):
+	case slices.Contains(endpoint.Services, "s3express") && endpoint.Name != "s3express-control":
 		return refuse(S3Express, "directory buckets (S3 Express) are not supported; use a general purpose bucket")
 	case slices.Contains(endpoint.Services, "s3-global"):
 		if service != "s3" || region != "*" {
@@ -87,7 +87,7 @@ func Locate(host string) (Endpoint, bool) {
 		return endpoint, endpoint.nameS3(name, before)
 	}
 	name = plain(name)
-	endpoint.Services, endpoint.Name = services(name), strings.Join(name, ".")
+	endpoint.Services, endpoint.Name = namesOfHosts().signed(name), strings.Join(name, ".")
 	return endpoint, len(endpoint.Services) > 0
 }
 
@@ -120,7 +120,7 @@ func (e *Endpoint) nameS3(name, before []string) bool {
 // that regional endpoints have by default.
 type partitionDomain struct{ suffix, partition string }
 
-func partitionDomains() [12]partitionDomain {
+func partitionDomains() [16]partitionDomain {
 	return [...]partitionDomain{
 		{".amazonaws.com", "aws"},
 		{".api.aws", "aws"},
@@ -131,9 +131,13 @@ func partitionDomains() [12]partitionDomain {
 		{".amazonaws.eu", "aws-eusc"},
 		{".api.amazonwebservices.eu", "aws-eusc"},
 		{".c2s.ic.gov", "aws-iso"},
+		{".api.aws.ic.gov", "aws-iso"},
 		{".sc2s.sgov.gov", "aws-iso-b"},
+		{".api.aws.scloud", "aws-iso-b"},
 		{".cloud.adc-e.uk", "aws-iso-e"},
+		{".api.cloud-aws.adc-e.uk", "aws-iso-e"},
 		{".csp.hci.ic.gov", "aws-iso-f"},
+		{".api.aws.hci.ic.gov", "aws-iso-f"},
 	}
 }
 
@@ -259,20 +263,6 @@ func s3(e *Endpoint, name []string, region string) bool {
 		e.Regions = nil // the old global name serves buckets of every region
 	}
 	return true
-}
-
-// services returns what a name is signed for: by its last two labels, or its last.
-func services(name []string) []string {
-	n := len(name)
-	if n > 1 {
-		if signed := signingNames(name[n-2] + "." + name[n-1]); signed != nil {
-			return signed
-		}
-		if name[n-1] == "iot" { // an account's own endpoint
-			return []string{"iotdata", "iotdevicegateway"}
-		}
-	}
-	return signingNames(name[n-1])
 }
 
 // isRegion reports whether a label has the form of a region: eu-west-1, us-gov-east-1.

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"sallyport/services/aws/sigv4"
 )
 
 var (
@@ -63,9 +65,11 @@ var regionLabel = regexp.MustCompile(`^([a-z]{2,4}-)([a-z]+-)+[1-9]$`)
 // nameOf cuts "api.ecr-fips.{Region}.{PartitionResult#dnsSuffix}" to "api.ecr".
 func nameOf(host string) (string, bool) {
 	var kept []string
+	inDomain := false
 	for label := range strings.SplitSeq(host, ".") {
 		switch {
 		case strings.Contains(label, "dnsSuffix"), strings.Contains(label, "DnsSuffix"), strings.Contains(label, "url#authority"):
+			inDomain = true
 		case label == "{Region}", strings.HasSuffix(label, "egion}"), regionLabel.MatchString(label),
 			label == "dualstack", label == "global", label == "us-gov":
 		case parameter.MatchString(label) && parameter.FindString(label) != label:
@@ -76,15 +80,23 @@ func nameOf(host string) (string, bool) {
 			kept = append(kept, strings.TrimSuffix(label, "-fips"))
 		}
 	}
-	name := strings.Join(kept, ".")
-	for _, domain := range []string{
-		".amazonaws.com", ".api.aws", ".on.aws", ".amazonaws.com.cn", ".api.amazonwebservices.com.cn", ".amazonaws.eu",
-		".api.amazonwebservices.eu", ".c2s.ic.gov", ".sc2s.sgov.gov", ".cloud.adc-e.uk", ".csp.hci.ic.gov",
-	} {
-		name = strings.TrimSuffix(name, domain)
+	whole := strings.Join(kept, ".")
+	name := withoutDomain(whole)
+	// What is in none of AWS's domains is not taken for AWS.
+	return name, strings.Trim(name, "*.") != "" && (inDomain || name != whole)
+}
+
+// withoutDomain cuts the domain of any partition.
+func withoutDomain(name string) string {
+	longest := ""
+	for _, partition := range []string{"aws", "aws-cn", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f"} {
+		for _, domain := range sigv4.DomainsOf(partition) {
+			if strings.HasSuffix(name, domain) && len(domain) > len(longest) {
+				longest = domain
+			}
+		}
 	}
-	bare := strings.Trim(name, "*.")
-	return name, bare != "" && bare != "localhost"
+	return strings.TrimSuffix(name, longest)
 }
 
 // withPrefixes adds the forms that operations put before the host: "data-{x}." and

@@ -68,7 +68,8 @@ func readServices(data string) ([]*service, error) {
 	}
 	var services []*service
 	for _, folder := range folders {
-		files, err := filepath.Glob(filepath.Join(data, folder.Name(), "*", "service-2.json.gz"))
+		// Packed in the package, and plain in its repository.
+		files, err := filepath.Glob(filepath.Join(data, folder.Name(), "*", "service-2.json*"))
 		if err != nil || len(files) == 0 {
 			continue
 		}
@@ -122,7 +123,7 @@ func readService(id, file string) (*service, error) {
 			return nil, err
 		}
 	}
-	hosts, base, err := readHosts(filepath.Join(filepath.Dir(file), "endpoint-rule-set-1.json.gz"), s.prefix)
+	hosts, base, err := readHosts(strings.Replace(file, "service-2", "endpoint-rule-set-1", 1), s.prefix)
 	s.hosts = withPrefixes(hosts, prefixes)
 	for _, o := range s.operations {
 		o.uri = base + o.uri
@@ -136,6 +137,9 @@ func readJSON(file string, to any) error {
 		return err
 	}
 	defer f.Close()
+	if !strings.HasSuffix(file, ".gz") {
+		return json.NewDecoder(f).Decode(to)
+	}
 	unpacked, err := gzip.NewReader(f)
 	if err != nil {
 		return err

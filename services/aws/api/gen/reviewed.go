@@ -20,17 +20,19 @@ type reviewed struct {
 	secrets  []listed
 	excuses  []*excuse // of operations that only look like it
 	hosts    map[string][]string
+	names    map[string][]string // of hosts, what they are signed for
 	aliases  map[string]string
 	routes   map[string][]string // further requests of an operation
 }
 
 func readReviewed(data string) (*reviewed, error) {
-	r := &reviewed{actions: map[string][]string{}, prefixes: map[string]string{}, events: map[string]string{}, hosts: map[string][]string{}, aliases: map[string]string{}, routes: map[string][]string{}}
+	r := &reviewed{actions: map[string][]string{}, prefixes: map[string]string{}, events: map[string]string{}, hosts: map[string][]string{}, names: map[string][]string{}, aliases: map[string]string{}, routes: map[string][]string{}}
 	for file, take := range map[string]func(fields []string){
 		"actions.txt":  func(f []string) { r.actions[f[0]] = f[1:] },
 		"prefixes.txt": func(f []string) { r.prefixes[f[0]] = f[1] },
 		"events.txt":   func(f []string) { r.events[f[0]] = f[1] },
 		"hosts.txt":    func(f []string) { r.hosts[f[0]] = append(r.hosts[f[0]], f[1:]...) },
+		"names.txt":    func(f []string) { r.names[f[0]] = f[1:] },
 		"routes.txt":   func(f []string) { r.routes[f[0]] = f[1:] },
 		"aliases.txt":  func(f []string) { r.aliases[f[0]] = f[1] },
 	} {

@@ -25,16 +25,16 @@ const keys = `{"metadata":{"endpointPrefix":"keys","protocol":"json","signingNam
 
 func TestShapesAreJudged(t *testing.T) {
 	t.Parallel()
-	botocore, iam, data := sources(t, map[string]string{
+	botocore, iam, data := written(t, map[string]string{
 		"botocore/data/keys/2020-01-01/service-2.json.gz":           keys,
 		"botocore/data/keys/2020-01-01/endpoint-rule-set-1.json.gz": `{"rules":[]}`,
 		"data/reviewed.txt": "# what is none\nkeys/List*  */secret/Cookie*  # biscuits\nkeys/*  answers/sensitive/UnlockCode # of a door\n*/*  asks/role/* # a role\n",
 		"data/secrets.txt":  "things/Get*art # half of it\nkeys/*rt  # runs\n",
 	})
-	table, review, err := build(botocore, iam, data)
+	made, err := build(sources{botocore: botocore, iam: iam, data: data})
 	require.NoError(t, err)
 	for _, line := range []string{"\nMakeKey\t-\t\tc\n", "\nListKeys\t-\n", "\nAllow\t-\t\tc\n", "\nStart\t-\t\tc\n"} {
-		assert.Contains(t, string(table), line)
+		assert.Contains(t, string(made.table), line)
 	}
 	for _, line := range []string{
 		"# Of 7 operations 5 hold something",
@@ -44,7 +44,7 @@ func TestShapesAreJudged(t *testing.T) {
 		"\nthings/GetPart\thalf of it\n",
 		"\n# biscuits; of a door\nkeys/\tListKeys\n",
 	} {
-		assert.Contains(t, string(review), line)
+		assert.Contains(t, string(made.review), line)
 	}
 }
 
@@ -59,8 +59,8 @@ func TestReviewStops(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			botocore, iam, data := sources(t, map[string]string{c.file: c.text})
-			_, _, err := build(botocore, iam, data)
+			botocore, iam, data := written(t, map[string]string{c.file: c.text})
+			_, err := build(sources{botocore: botocore, iam: iam, data: data})
 			require.ErrorContains(t, err, c.want)
 		})
 	}
