@@ -98,6 +98,31 @@ func (s *Section) Texts(key, example string) []*yamldoc.Node {
 	return f.Below
 }
 
+// Pairs returns the values of a mapping that must be there and have something in it; what each
+// is of is its label.
+func (s *Section) Pairs(key, example string) []*yamldoc.Node {
+	f := s.node.Field(key)
+	switch {
+	case f == nil:
+		s.Missing("key %q is missing; write %s: %s", key, key, example)
+		return nil
+	case f.Kind == yamldoc.Broken:
+		return nil
+	case f.Kind != yamldoc.Map || len(f.Below) == 0:
+		s.Wrong(key, "must be a mapping with at least one value; write %s: %s", key, example)
+		return nil
+	}
+	for _, item := range f.Below {
+		if item.Kind != yamldoc.Scalar {
+			if item.Kind != yamldoc.Broken {
+				s.WrongAt(item, key, "every value of the mapping must be a plain one; write %s: %s", key, example)
+			}
+			return nil
+		}
+	}
+	return f.Below
+}
+
 // Shown is a value of the file as an error may show it: never one that could be a secret.
 func (s *Section) Shown(value string) string { return s.doc.Shown(value) }
 

@@ -214,7 +214,7 @@ func TestAWSRefusalsAreInTheClientsProtocol(t *testing.T) {
 		"REST JSON": {signedFor(t, "lambda", "eu-west-1", "GET", "https://lambda.eu-west-1.amazonaws.com/2015-03-31/functions/", ""), 403, "application/json", []string{`"__type":"AccessDeniedException"`, reason}},
 		"CBOR":      {signedFor(t, "monitoring", "eu-west-1", "POST", "https://monitoring.eu-west-1.amazonaws.com/service/GraniteServiceVersion20100801/operation/ListMetrics", "\xa0", "Smithy-Protocol: rpc-v2-cbor"), 403, "application/cbor", []string{"\xa2\x79\x00\x06__type\x79\x00\x15AccessDeniedException\x79\x00\x07message\x79", reason}},
 		"unsigned":  {mustRequest(t, "https://acme.s3.eu-west-1.amazonaws.com/a"), 403, "application/xml", []string{"<Code>AccessDenied</Code>"}},
-		"anybody's": {mustRequest(t, "https://x.elb.eu-west-1.amazonaws.com/"), 403, "application/problem+json", []string{reason}},
+		"anybody's": {mustRequest(t, "https://x.elb.eu-west-1.amazonaws.com/"), 403, "application/json", []string{`"__type":"AccessDeniedException"`, reason}},
 	} {
 		response, err := client.Do(c.request)
 		require.NoError(t, err, name)

@@ -270,7 +270,7 @@ func (x *exchange) write(f *refusal, id uuid.UUID) {
 // told is a refusal as visits tell it.
 func (x *exchange) told(f *refusal, id uuid.UUID) *services.Refusal {
 	return &services.Refusal{
-		Class: f.class(), Status: f.status, Title: f.title, Detail: f.detail, Hint: f.hintText(), Exchange: id.String(),
+		Class: f.class(), Status: f.status, Title: f.title, Detail: f.detail, Hint: f.hintText(), Exchange: id.String(), Cause: f.cause,
 		Header: func(h http.Header) {
 			x.endConnection()
 			f.header(h)

@@ -211,11 +211,11 @@ func TestAWrongBodyNeverArrivesWhole(t *testing.T) {
 			t.Parallel()
 			r, sink := signingRig(t, protocol.upstream)
 			client := r.client(r.agent("uploader"), protocol.agent2)
-			for n, wrong := range []struct{ word, body, length string }{
-				{hashed([]byte("another")), string(data), ""},
-				{"STREAMING-AWS4-HMAC-SHA256-PAYLOAD", chunked(data, true, ""), "300001"},
-				{"STREAMING-AWS4-HMAC-SHA256-PAYLOAD", chunked(data, true, "")[:200_000], "300000"},
-				{"STREAMING-AWS4-HMAC-SHA256-PAYLOAD", string(data), "300000"},
+			for n, wrong := range []struct{ word, body, length, code string }{
+				{hashed([]byte("another")), string(data), "", "XAmzContentSHA256Mismatch"},
+				{"STREAMING-AWS4-HMAC-SHA256-PAYLOAD", chunked(data, true, ""), "300001", "IncompleteBody"},
+				{"STREAMING-AWS4-HMAC-SHA256-PAYLOAD", chunked(data, true, "")[:200_000], "300000", "IncompleteBody"},
+				{"STREAMING-AWS4-HMAC-SHA256-PAYLOAD", string(data), "300000", "InvalidRequest"},
 			} {
 				headers := []string{"X-Amz-Content-Sha256", wrong.word}
 				if wrong.length != "" {
@@ -224,7 +224,7 @@ func TestAWrongBodyNeverArrivesWhole(t *testing.T) {
 				answer, err := client.Do(signed(t, http.MethodPut, "https://"+storeHost+"/key", "s3", strings.NewReader(wrong.body), headers...))
 				require.NoError(t, err)
 				assert.Equal(t, http.StatusBadRequest, answer.StatusCode)
-				assert.Contains(t, body(t, answer), "<Code>InvalidRequest</Code>")
+				assert.Contains(t, body(t, answer), "<Code>"+wrong.code+"</Code>")
 				row := r.rowsOf(n + 1)[0]
 				assert.Equal(t, audit.OutcomeRefused, row.Outcome.Outcome)
 				assert.Equal(t, "signature", row.Outcome.Refusal)

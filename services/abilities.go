@@ -192,6 +192,9 @@ type Refusal struct {
 	Detail   string // in sentences
 	Hint     string
 	Exchange string
+	// Cause is what the service's own packages said, to be told apart by its type. It is not
+	// for the agent.
+	Cause error
 
 	// Header writes the fields that every form of a refusal carries.
 	Header func(http.Header)

@@ -102,7 +102,7 @@ func unknown(why string) policy.Meaning {
 
 // Meaning implements [policy.Language], for questions by URL, which have neither signature nor header.
 func (*language) Meaning(q policy.Query, servers []string) *policy.Meaning {
-	h := findSite(q.Authority, patternsOf(servers))
+	h := findSite(q.Authority, patternsOf(servers), nil)
 	if h == nil {
 		return nil
 	}

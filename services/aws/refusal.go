@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -27,29 +28,34 @@ const (
 )
 
 // formatOf finds the form in which the client reads an error. The request need not be valid
-// for that.
+// for that. At a host of AWS's that is not known, and at one of its customers' programs, it
+// is what the request's own fields tell, or JSON.
 func (v *visit) formatOf(r *http.Request) format {
 	h := v.site
-	if v.line.Scheme != "https" || h.own && len(h.endpoint.Services) == 0 {
-		return 0 // not AWS's, or a host that anybody can have
+	if v.line.Scheme != "https" && !h.own {
+		return 0 // no store is spoken to without TLS
 	}
 	service := "s3"
 	if h.own {
-		service = h.endpoint.Services[0]
+		service = ""
+		if len(h.endpoint.Services) > 0 {
+			service = h.endpoint.Services[0]
+		}
 	}
 	if in, err := sigv4.Read(r); err == nil {
 		service = in.Service
 	}
-	switch {
+	switch media := r.Header.Get("Content-Type"); {
 	case r.Header.Get("Smithy-Protocol") != "":
 		return formatCBOR
 	case r.Header.Get("X-Amz-Target") != "":
 		return formatJSON
 	case service == "ec2":
 		return formatEC2
-	case strings.HasPrefix(service, "s3") && !strings.HasSuffix(h.service, "s3-control"):
+	case slices.Contains([]string{"s3", "s3-object-lambda", "s3-outposts", "s3express"}, service) && h.service != "s3-outposts" && !strings.HasSuffix(h.service, "s3-control"):
 		return formatS3
-	case slices.Contains([]string{"s3", "cloudfront", "route53"}, service), api.SpeaksQuery(service) && r.URL.Path == "/":
+	case slices.Contains([]string{"s3", "cloudfront", "route53"}, service), api.SpeaksQuery(service) && r.URL.Path == "/",
+		service == "" && strings.HasPrefix(media, "application/x-www-form-urlencoded"):
 		return formatXML
 	}
 	return formatJSON
@@ -58,6 +64,11 @@ func (v *visit) formatOf(r *http.Request) format {
 // codesOf are the error codes of services that write XML, and of those that write JSON. Of
 // errors with status 4xx, clients retry only those that say "too fast".
 func codesOf(f *services.Refusal) (xmlCode, jsonCode string) {
+	if refused, ok := errors.AsType[*sigv4.Refusal](f.Cause); ok {
+		if code := codeOfBody(refused.Reason); code != "" {
+			return code, code
+		}
+	}
 	switch {
 	case f.Class == services.Malformed:
 		return "InvalidRequest", "ValidationException"
@@ -67,6 +78,17 @@ func codesOf(f *services.Refusal) (xmlCode, jsonCode string) {
 		return "ServiceUnavailable", "ServiceUnavailableException"
 	}
 	return "AccessDenied", "AccessDeniedException"
+}
+
+// codeOfBody is S3's own word for what is wrong with a body ("List of error codes", Amazon
+// S3 API Reference); "" for anything else.
+func codeOfBody(r sigv4.Reason) string {
+	return map[sigv4.Reason]string{
+		sigv4.BodyMismatch:   "XAmzContentSHA256Mismatch",
+		sigv4.BodyIncomplete: "IncompleteBody",
+		sigv4.BadTrailer:     "MalformedTrailerError",
+		sigv4.BodyTooLarge:   "EntityTooLarge",
+	}[r]
 }
 
 // The documents of AWS's protocols.

@@ -33,6 +33,9 @@ func (*Service) Sites(f services.Files) services.Sites {
 	for _, name := range f.Credentials.Names() {
 		if c := f.Credentials.Lookup(name); c.Signs() {
 			s.stores = append(s.stores, c.Hosts()...)
+			for _, one := range session.Serving(c) {
+				s.served = append(s.served, one.Hosts)
+			}
 		}
 	}
 	return s
@@ -41,12 +44,13 @@ func (*Service) Sites(f services.Files) services.Sites {
 // sites are AWS's own hosts, and the stores that one generation's credentials are bound to.
 type sites struct {
 	stores    []host.Pattern
-	documents sync.Map // session policies by policy and credential
+	served    []host.Pattern // of which a credential says what they are signed for
+	documents sync.Map       // session policies by policy and credential
 }
 
 // Find implements [services.Sites].
 func (s *sites) Find(line *services.Line) services.Visit {
-	at := findSite(line.Authority, s.stores)
+	at := findSite(line.Authority, s.stores, s.served)
 	if at == nil {
 		return nil
 	}

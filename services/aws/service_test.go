@@ -3,6 +3,7 @@ package aws_test
 import (
 	"encoding/json"
 	"encoding/xml"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,7 @@ import (
 	"sallyport/policy"
 	"sallyport/services"
 	"sallyport/services/aws"
+	"sallyport/services/aws/sigv4"
 )
 
 func sites(t *testing.T) services.Sites {
@@ -56,7 +58,7 @@ func TestWhatIsNotSignedHasAReason(t *testing.T) {
 	t.Parallel()
 	for url, why := range map[string]string{
 		"http://s3.eu-west-1.amazonaws.com/b/k":        "AWS is spoken to over https only",
-		"https://s3.eu-west-1.amazonaws.com:8443/b/k":  "AWS is spoken to on port 443 only",
+		"https://s3.eu-west-1.amazonaws.com:8443/b/k":  "AWS is spoken to on port 443 only, and Neptune on 8182",
 		"https://nothing.known.here.amazonaws.com/b/k": "the host is in a domain of AWS's, but is none of its services'",
 		"https://store.example/b/k":                    "the request is not signed; configure the client with its placeholder keys",
 	} {
@@ -143,8 +145,89 @@ func TestRefusalsAreInTheProtocolsOwnForm(t *testing.T) {
 			assert.Empty(t, w.Body.Bytes(), "HEAD has no body")
 		})
 	}
-	v, r := found(t, http.MethodGet, "https://nothing.known.here.amazonaws.com/", nil)
-	assert.False(t, v.(services.Refuser).Refuse(httptest.NewRecorder(), r, refusal), "a host that anybody can have")
+}
+
+// What is wrong with a body has S3's own word, and a host of AWS's that is not known answers as
+// AWS would, in the form that the request asks for.
+func TestRefusalsHaveAWSsOwnWords(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		url, media string
+		cause      error
+		want       string
+	}{
+		"another hash":     {"https://b.s3.eu-west-1.amazonaws.com/k", "", &sigv4.Refusal{Reason: sigv4.BodyMismatch}, "<Code>XAmzContentSHA256Mismatch</Code>"},
+		"cut short":        {"https://b.s3.eu-west-1.amazonaws.com/k", "", fmt.Errorf("send: %w", &sigv4.Refusal{Reason: sigv4.BodyIncomplete}), "<Code>IncompleteBody</Code>"},
+		"trailer":          {"https://store.example/b/k", "", &sigv4.Refusal{Reason: sigv4.BadTrailer}, "<Code>MalformedTrailerError</Code>"},
+		"something else":   {"https://store.example/b/k", "", &sigv4.Refusal{Reason: sigv4.Malformed}, "<Code>InvalidRequest</Code>"},
+		"an unknown host":  {"https://nothing.known.here.amazonaws.com/", "", nil, `"__type":"ValidationException"`},
+		"with a form":      {"https://nothing.known.here.amazonaws.com/", "application/x-www-form-urlencoded; charset=utf-8", nil, "<ErrorResponse>"},
+		"in clear text":    {"http://sqs.eu-west-1.amazonaws.com/", "application/x-amz-json-1.0", nil, "<ErrorResponse>"},
+		"tables in S3":     {"https://s3tables.eu-west-1.amazonaws.com/buckets", "", nil, `"__type"`},
+		"S3's own control": {"https://123456789012.s3-control.eu-west-1.amazonaws.com/v20180820/jobs", "", nil, "<ErrorResponse>"},
+	} {
+		v, r := found(t, http.MethodPost, c.url, http.Header{"Content-Type": {c.media}})
+		w := httptest.NewRecorder()
+		f := &services.Refusal{Class: services.Malformed, Status: http.StatusBadRequest, Title: "No", Cause: c.cause, Header: func(http.Header) {}}
+		require.True(t, v.(services.Refuser).Refuse(w, r, f), name)
+		assert.Contains(t, w.Body.String(), c.want, name)
+	}
+	v, r := found(t, http.MethodGet, "http://store.example:443/b/k", nil)
+	assert.False(t, v.(services.Refuser).Refuse(httptest.NewRecorder(), r, &services.Refusal{}), "no store is spoken to without TLS")
+}
+
+// Data planes that no SDK lists are what they are signed for; what they do has no name.
+func TestHostsThatNoModelHas(t *testing.T) {
+	t.Parallel()
+	s := aws.New()
+	set, err := credentials.Parse("credentials.yaml", []byte(`credentials:
+  keys: {kind: aws_keys, access_key_id: AKIAIOSFODNN7EXAMPLE, secret: {env: KEY}, hosts: ["*.amazonaws.com"], services: {"new.eu-west-1.amazonaws.com": new-service}}
+`), credentials.Options{Kinds: s.Kinds(), Getenv: func(string) string { return "wJalrXUtnFEMI" }})
+	require.NoError(t, err)
+	where := s.Sites(services.Files{Credentials: set})
+	for url, want := range map[string]string{
+		"https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/w/api/v1/query":  "operation",
+		"https://new.eu-west-1.amazonaws.com/":                                      "a rule about the host can allow it, with a credential only if it says unnamed: allow",
+		"https://other.eu-west-1.amazonaws.com/":                                    "is none of its services'",
+		"https://c.cluster-abc.eu-west-1.neptune.amazonaws.com:8182/status":         "",
+		"https://c.cluster-abc.eu-west-1.neptune.amazonaws.com/status":              "",
+		"https://c.cluster-abc.eu-west-1.neptune.amazonaws.com:8183/status":         "port 443 only, and Neptune on 8182",
+		"https://sqs.eu-west-1.amazonaws.com:8182/":                                 "port 443 only, and Neptune on 8182",
+		"https://app.livy.emr-serverless-services.eu-west-1.amazonaws.com/sessions": "operation",
+		"https://bedrock-mantle.eu-west-1.api.aws/v1/responses":                     "unnamed: allow",
+		"https://aws-mcp.us-east-1.api.aws/mcp":                                     "no service that is known here signs as aws-mcp",
+		"https://sync-states.eu-west-1.amazonaws.com/":                              "operation",
+		"https://stream-logs.eu-west-1.amazonaws.com/":                              "operation",
+		"https://data-servicediscovery.eu-west-1.amazonaws.com/":                    "operation",
+		"https://evil.example.sync-states.eu-west-1.amazonaws.com.evil.example/":    "none",
+	} {
+		q, err := policy.ParseRequest(http.MethodGet, url)
+		require.NoError(t, err)
+		endpoint, _ := sigv4.Locate(q.Authority.Name.String())
+		signed := "s3"
+		if len(endpoint.Services) > 0 {
+			signed = endpoint.Services[len(endpoint.Services)-1]
+		}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+		require.NoError(t, err)
+		region := sigv4.RegionIn(q.Authority.Name.String())
+		r.Header.Set("X-Amz-Date", "20260102T030405Z")
+		r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
+		r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=K/20260102/"+region+"/"+signed+"/aws4_request, SignedHeaders=host, Signature="+strings.Repeat("0", 64))
+		v := where.Find(&services.Line{Query: q, Request: r, Agent: "a"})
+		if want == "none" {
+			assert.Nil(t, v, url)
+			continue
+		}
+		require.NotNil(t, v, url)
+		m := v.Read(whole(nil))
+		if want == "" {
+			require.Len(t, m.Calls, 1, m.Unclassified)
+			assert.Equal(t, "neptune-db/GetEngineStatus", m.Calls[0].Operation)
+			continue
+		}
+		assert.Contains(t, m.Unclassified, want, url)
+	}
 }
 
 // A credential that a rule can never use is told when the files are read.

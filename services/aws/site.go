@@ -3,6 +3,7 @@ package aws
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"sallyport/internal/host"
@@ -21,22 +22,34 @@ type site struct {
 }
 
 // findSite recognises a host; nil if it is none. stores are what credentials with keys
-// are bound to.
-func findSite(a host.Authority, stores []host.Pattern) *site {
+// are bound to; of those in served a credential says what they are signed for.
+func findSite(a host.Authority, stores, served []host.Pattern) *site {
 	name := a.Name.String()
+	bySaying := slices.ContainsFunc(served, func(p host.Pattern) bool { return p.MatchesName(a.Name) })
 	if !sigv4.IsAWS(name) {
-		return findStore(a, stores)
+		h := findStore(a, stores)
+		if h != nil && bySaying {
+			h.unknown = "what requests to this host do is not known here" + byHost
+		}
+		return h
 	}
 	endpoint, known := sigv4.Locate(name)
 	h := &site{name: name, own: true, endpoint: endpoint, service: endpoint.Name}
 	switch {
-	case a.Port != 443:
-		h.unknown = "AWS is spoken to on port 443 only"
+	case !known && bySaying:
+		h.unknown = "what requests to this host do is not known here" + byHost
 	case !known:
 		h.unknown = "the host is in a domain of AWS's, but is none of its services'"
+	case a.Port != 443 && (a.Port != neptunePort || !slices.Contains(endpoint.Services, "neptune-db")):
+		h.unknown = "AWS is spoken to on port 443 only, and Neptune on 8182"
 	}
 	return h
 }
+
+// neptunePort is where Neptune's clusters listen, beside 443.
+const neptunePort = 8182
+
+const byHost = "; a rule about the host can allow it, with a credential only if it says unnamed: allow"
 
 // findStore recognises the host of a store, which may begin with the name of a bucket. It does
 // if what follows is listed as a host itself. If only names below it are listed, nobody can say

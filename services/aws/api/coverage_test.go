@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	aws "sallyport/services/aws/api"
@@ -74,5 +73,5 @@ func hostName(host string) string {
 // sends each through host, signature and name (package aws).
 func TestEveryOperationOfBotocoreIsAskedFor(t *testing.T) {
 	t.Parallel()
-	assert.Equal(t, aws.Count(), len(builtRequests(t)))
+	require.Len(t, builtRequests(t), aws.Count())
 }

@@ -67,6 +67,8 @@ func labelGlob(pattern, name string) bool {
 	}
 }
 
+const byHost = "; a rule about the host can allow it, with a credential only if it says unnamed: allow"
+
 // candidates are the services that a request may be for. A host of AWS's says which. Some names
 // below a service's are not its own hosts but customers', such as functions' URLs and search
 // domains, whose paths mean what the customer likes: they take none of its operations.
@@ -80,7 +82,7 @@ func (t *table) candidates(r *Request) ([]*service, *Unresolved) {
 	}
 	all := t.bySigning[signing]
 	if len(all) == 0 {
-		return nil, unresolved(ReasonService, "no service that is known here signs as "+printable(r.Service))
+		return nil, unresolved(ReasonService, "no service that is known here signs as "+printable(r.Service)+byHost)
 	}
 	if r.Host == "" {
 		return all, nil
@@ -95,7 +97,7 @@ func (t *table) candidates(r *Request) ([]*service, *Unresolved) {
 		}
 	}
 	if len(served) == 0 {
-		return nil, unresolved(ReasonHost, "the host is not one at which "+printable(r.Service)+" takes its operations; a rule about the host can allow it, with a credential only if it says unnamed: allow")
+		return nil, unresolved(ReasonHost, "the host is not one at which "+printable(r.Service)+" takes its operations"+byHost)
 	}
 	return served, nil
 }

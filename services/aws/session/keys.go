@@ -48,6 +48,7 @@ func decodeKeys(s *credentials.Section, c *credentials.Credential) {
 	} else if !allOfAWS(c) {
 		s.Missing(`key "region" is missing, and the hosts do not tell it; write the region that clients of this store use, such as region: us-east-1`)
 	}
+	k.readServices(s)
 	k.readAccounts(s)
 	k.options.Agree = k.agree
 }
@@ -68,12 +69,23 @@ func allOfAWS(c *credentials.Credential) bool {
 }
 
 // agree is the table of hosts: AWS's own for AWS's hosts. What else the keys are bound
-// to is a store that speaks S3, in the one region that the file names.
+// to is a store that speaks S3, in the one region that the file names. That region is no
+// bound where AWS has but one for the whole world, and SDKs sign for that.
 func (k *fixed) agree(host, service, region string) error {
-	if k.region != "" && region != k.region {
-		return &sigv4.Refusal{Reason: sigv4.HostMismatch, Detail: fmt.Sprintf("the request is signed for region %s, but credential %s is for %s; set the client's region", region, k.credential.Name(), k.region)}
+	if k.region != "" && region != k.region && !sigv4.IsGlobal(host) {
+		hint := "set the client's region"
+		if sigv4.IsAWS(host) {
+			hint += ", or leave region out of the credential: AWS's hosts tell theirs"
+		}
+		return &sigv4.Refusal{Reason: sigv4.HostMismatch, Detail: fmt.Sprintf("the request is signed for region %s, but credential %s is for %s; %s", region, k.credential.Name(), k.region, hint)}
 	}
-	if sigv4.IsAWS(host) {
+	agreed, err := k.agreeServed(host, service, region)
+	switch {
+	case sigv4.AWS(host, service, region) == nil: // what the table has goes before what the file says
+		return nil
+	case err != nil || agreed:
+		return err
+	case sigv4.IsAWS(host):
 		return sigv4.AWS(host, service, region)
 	}
 	return agreeStore(host, service)

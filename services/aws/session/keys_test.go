@@ -19,6 +19,8 @@ const awsFile = `
 credentials:
   store: {kind: aws_keys, access_key_id: minioadmin, secret: {file: key}, session_token: {env: TOKEN}, region: auto, hosts: ["minio.internal:9000", "*.minio.internal"]}
   user: {kind: aws_keys, access_key_id: AKIAREAL, secret: {env: KEY}, hosts: ["*.amazonaws.com"]}
+  west: {kind: aws_keys, access_key_id: AKIAREAL, secret: {env: KEY}, region: eu-west-1, hosts: ["*.amazonaws.com", "*.neptune.amazonaws.com:8182", api.example],
+    services: {"*.new.amazonaws.com": new-service, api.example: execute-api, "*.neptune.amazonaws.com:8182": neptune-db}}
 `
 
 // fromAgent is a request that an agent's placeholder keys have signed.
@@ -53,6 +55,18 @@ func TestAWSKeysSignWhatTheyAreBoundTo(t *testing.T) {
 		{"user", "https://dynamodb.eu-west-1.amazonaws.com/", "dynamodb", "eu-west-1", false},
 		{"user", "https://dynamodb.eu-west-1.amazonaws.com/", "dynamodb", "us-east-1", true},
 		{"user", "https://dynamodb.eu-west-1.amazonaws.com/", "s3", "eu-west-1", true},
+		{"west", "https://iam.amazonaws.com/", "iam", "us-east-1", false}, // SDKs sign for it whatever their region
+		{"west", "https://iam.amazonaws.com/", "iam", "eu-west-1", true},
+		{"west", "https://iam.us-gov.amazonaws.com/", "iam", "us-east-1", true},
+		{"west", "https://sqs.us-east-1.amazonaws.com/", "sqs", "us-east-1", true},
+		{"west", "https://bucket.s3.amazonaws.com/key", "s3", "us-east-1", true}, // serves every region
+		{"west", "https://a.new.amazonaws.com/", "new-service", "eu-west-1", false},
+		{"west", "https://a.new.amazonaws.com/", "s3", "eu-west-1", true},
+		{"west", "https://a.us-east-1.new.amazonaws.com/", "new-service", "eu-west-1", true},
+		{"west", "https://api.example/stage", "execute-api", "eu-west-1", false},
+		{"west", "https://api.example/stage", "s3", "eu-west-1", true},
+		{"west", "https://c.cluster-x.eu-west-1.neptune.amazonaws.com:8182/status", "neptune-db", "eu-west-1", false},
+		{"west", "https://c.cluster-x.us-east-1.neptune.amazonaws.com:8182/status", "neptune-db", "eu-west-1", true},
 	} {
 		r := fromAgent(t, test.url, test.service, test.region)
 		i, err := retrieve(test.name, r)

@@ -14,8 +14,8 @@ const (
 // Kinds are those of package credentials.
 func Kinds() []credentials.Kind {
 	return []credentials.Kind{
-		{Name: Role, Keys: []string{"role_arn", "region", "base", "duration", "session_policy", "policy_arns", "sts_endpoint", "metadata", "accounts", "hosts"}, Decode: decodeRole, Signs: true},
-		{Name: Keys, Keys: []string{"access_key_id", "secret", "session_token", "region", "accounts", "hosts"}, Decode: decodeKeys, Signs: true},
+		{Name: Role, Keys: []string{"role_arn", "region", "base", "duration", "session_policy", "policy_arns", "sts_endpoint", "metadata", "accounts", "services", "hosts"}, Decode: decodeRole, Signs: true},
+		{Name: Keys, Keys: []string{"access_key_id", "secret", "session_token", "region", "accounts", "services", "hosts"}, Decode: decodeKeys, Signs: true},
 	}
 }
 

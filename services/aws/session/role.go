@@ -58,6 +58,7 @@ func decodeRole(s *credentials.Section, c *credentials.Credential) {
 	}
 	c.Made(r, r.readHosts(s))
 	r.options.Agree = r.agree
+	r.readServices(s)
 	r.readAccounts(s)
 	r.accountsByPolicy = true
 	r.readEndpoint(s)
@@ -87,8 +88,10 @@ func (r *role) readHosts(s *credentials.Section) (hosts []host.Pattern) {
 		return s.Hosts()
 	}
 	for _, suffix := range sigv4.DomainsOf(r.partition) {
-		if p, err := host.ParsePattern("*" + suffix); err == nil {
-			hosts = append(hosts, p)
+		for _, text := range []string{"*" + suffix, "*.neptune" + suffix + ":8182"} { // Neptune is on a port of its own
+			if p, err := host.ParsePattern(text); err == nil {
+				hosts = append(hosts, p)
+			}
 		}
 	}
 	return hosts
@@ -97,11 +100,19 @@ func (r *role) readHosts(s *credentials.Section) (hosts []host.Pattern) {
 // agree is the table of hosts: AWS's own for AWS's hosts, in the role's partition. What
 // else the role is bound to is a store that speaks S3.
 func (r *role) agree(name, service, region string) error {
-	if !sigv4.IsAWS(name) {
+	agreed, err := r.agreeServed(name, service, region)
+	switch {
+	case sigv4.AWS(name, service, region) == nil: // what the table has goes before what the file says
+	case err != nil:
+		return err
+	case !agreed && !sigv4.IsAWS(name):
 		return agreeStore(name, service)
 	}
 	if partition := sigv4.Partition(region); partition != r.partition {
 		return &sigv4.Refusal{Reason: sigv4.HostMismatch, Detail: fmt.Sprintf("the request is signed for region %s in partition %s, but credential %s is of partition %s; use one of its regions", region, partition, r.credential.Name(), r.partition)}
+	}
+	if agreed {
+		return nil
 	}
 	return sigv4.AWS(name, service, region)
 }

@@ -20,6 +20,7 @@ type signing struct {
 	options          sigv4.Options
 	accounts         []string // whose buckets it is for; anybody's if none are listed
 	accountsByPolicy bool     // the session policy says so too
+	served           []Served // hosts that no table has
 }
 
 // claim reads the signature of the agent's request, and checks it against the host that

@@ -181,9 +181,9 @@ func TestMalformedChunksEndBeforeTheLast(t *testing.T) {
 		name, word, body, length string
 		want                     sigv4.Reason
 	}{
-		{"cut in the signature", plain, good[:20], "5", sigv4.BodyMalformed},
-		{"cut in the data", plain, good[:86], "5", sigv4.BodyMalformed},
-		{"no last chunk", plain, good[:strings.Index(good, "\r\n0;")+2], "5", sigv4.BodyMalformed},
+		{"cut in the signature", plain, good[:20], "5", sigv4.BodyIncomplete},
+		{"cut in the data", plain, good[:86], "5", sigv4.BodyIncomplete},
+		{"no last chunk", plain, good[:strings.Index(good, "\r\n0;")+2], "5", sigv4.BodyIncomplete},
 		{"no end", plain, strings.TrimSuffix(good, "\r\n"), "5", sigv4.BodyMalformed},
 		{"more behind the end", plain, good + "x", "5", sigv4.BodyMalformed},
 		{"data too long", plain, strings.Replace(good, "hello", "hello!", 1), "5", sigv4.BodyMalformed},
@@ -193,15 +193,15 @@ func TestMalformedChunksEndBeforeTheLast(t *testing.T) {
 		{"signed size", plain, "+" + good, "5", sigv4.BodyMalformed},
 		{"huge", plain, "ffffffff" + good, "5", sigv4.BodyTooLarge},
 		{"overflow", plain, "fffffffffffffff" + good, "5", sigv4.BodyTooLarge},
-		{"more than stated", plain, good, "4", sigv4.BodyMismatch},
-		{"less than stated", plain, good, "6", sigv4.BodyMismatch},
+		{"more than stated", plain, good, "4", sigv4.BodyIncomplete},
+		{"less than stated", plain, good, "6", sigv4.BodyIncomplete},
 		{"upper-case signature", plain, strings.ReplaceAll(good, "a", "A"), "5", sigv4.BodyMalformed},
-		{"no trailer", trailing, good, "5", sigv4.BodyMalformed},
-		{"no signature", trailing, framed("x-amz-checksum-crc32:A\r\n\r\n", []byte("hello")), "5", sigv4.BodyMalformed},
-		{"another trailer", trailing, framed("x-evil:A\r\nx-amz-trailer-signature:"+sig+"\r\n\r\n", []byte("hello")), "5", sigv4.BodyMalformed},
-		{"more trailers", trailing, framed("x-amz-checksum-crc32:A\r\nx-amz-checksum-crc32:B\r\nx-amz-trailer-signature:"+sig+"\r\n\r\n", []byte("hello")), "5", sigv4.BodyMalformed},
-		{"behind the signature", trailing, framed("x-amz-trailer-signature:"+sig+"\r\nx-amz-checksum-crc32:A\r\n\r\n", []byte("hello")), "5", sigv4.BodyMalformed},
-		{"large trailer", trailing, framed("x-amz-checksum-crc32:"+strings.Repeat("A", 9000)+"\r\nx-amz-trailer-signature:"+sig+"\r\n\r\n", []byte("hello")), "5", sigv4.BodyMalformed},
+		{"no trailer", trailing, good, "5", sigv4.BadTrailer},
+		{"no signature", trailing, framed("x-amz-checksum-crc32:A\r\n\r\n", []byte("hello")), "5", sigv4.BadTrailer},
+		{"another trailer", trailing, framed("x-evil:A\r\nx-amz-trailer-signature:"+sig+"\r\n\r\n", []byte("hello")), "5", sigv4.BadTrailer},
+		{"more trailers", trailing, framed("x-amz-checksum-crc32:A\r\nx-amz-checksum-crc32:B\r\nx-amz-trailer-signature:"+sig+"\r\n\r\n", []byte("hello")), "5", sigv4.BadTrailer},
+		{"behind the signature", trailing, framed("x-amz-trailer-signature:"+sig+"\r\nx-amz-checksum-crc32:A\r\n\r\n", []byte("hello")), "5", sigv4.BadTrailer},
+		{"large trailer", trailing, framed("x-amz-checksum-crc32:"+strings.Repeat("A", 9000)+"\r\nx-amz-trailer-signature:"+sig+"\r\n\r\n", []byte("hello")), "5", sigv4.BadTrailer},
 	}
 	for _, test := range cases {
 		t.Run(test.name, func(t *testing.T) {

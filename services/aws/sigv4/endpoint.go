@@ -199,6 +199,26 @@ func domain(host string) (partition string, labels []string, ok bool) {
 	return "", nil, false
 }
 
+// IsGlobal reports whether a host is one of those of AWS's that are signed for one region of
+// their partition, whatever the client's own is: IAM, Route 53, CloudFront.
+func IsGlobal(host string) bool {
+	endpoint, known := Locate(host)
+	return known && len(endpoint.Regions) > 0 && RegionIn(host) == ""
+}
+
+// RegionIn returns the region that one of the labels of a host's name is, "" if none is, or
+// if it is not AWS's.
+func RegionIn(host string) string {
+	if _, labels, ok := domain(strings.TrimSuffix(host, ".")); ok {
+		for _, label := range slices.Backward(labels) {
+			if isRegion(label) {
+				return label
+			}
+		}
+	}
+	return ""
+}
+
 // withoutVPCE reduces "bucket.vpce-1a2b.s3.eu-west-1.vpce" to "s3.eu-west-1", and says
 // what stood before the endpoint's id.
 func withoutVPCE(labels []string) (rest, before []string, ok bool) {

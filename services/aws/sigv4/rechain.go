@@ -103,7 +103,7 @@ func (c *rechainer) next() error {
 		return err
 	}
 	if size > c.left || size == 0 && c.left != 0 {
-		return refuse(BodyMismatch, "the chunks do not add up to X-Amz-Decoded-Content-Length")
+		return refuse(BodyIncomplete, "the chunks do not add up to X-Amz-Decoded-Content-Length")
 	}
 	c.left -= size
 	c.chunk = append(c.chunk[:0], line...)
@@ -197,7 +197,7 @@ func (c *rechainer) finish() error {
 		return cutShort(err)
 	}
 	if len(rest) > maxTrailer {
-		return refuse(BodyMalformed, "there is more behind the last chunk than a trailer of %d KiB", maxTrailer>>10)
+		return refuse(BadTrailer, "there is more behind the last chunk than a trailer of %d KiB", maxTrailer>>10)
 	}
 	if !c.trailer {
 		if string(rest) != "\r\n" {
@@ -220,7 +220,7 @@ func (c *rechainer) finish() error {
 // ones between them say nothing: clients differ. It returns what is signed, and where
 // the signature is.
 func (c *rechainer) parseTrailer(rest []byte) (canonical []byte, at int, err error) {
-	malformed := refuse(BodyMalformed, "the trailer must hold the headers that X-Amz-Trailer names, and then its signature")
+	malformed := refuse(BadTrailer, "the trailer must hold the headers that X-Amz-Trailer names, and then its signature")
 	var lines []string
 	offset := 0
 	for line := range bytes.Lines(rest) {
@@ -252,7 +252,7 @@ func (c *rechainer) parseTrailer(rest []byte) (canonical []byte, at int, err err
 // cutShort is the end of a body before its last chunk.
 func cutShort(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return refuse(BodyMalformed, "the body ends before its last chunk")
+		return refuse(BodyIncomplete, "the body ends before its last chunk")
 	}
 	return err
 }

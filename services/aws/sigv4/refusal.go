@@ -19,10 +19,12 @@ const (
 	PayloadMode     Reason = "payload_mode"     // an X-Amz-Content-Sha256 that is not known here
 	HostMismatch    Reason = "host_mismatch"    // the host is not the service or region that was signed for
 	AccountMismatch Reason = "account_mismatch" // another account's bucket than the credential is for
-	BodyMismatch    Reason = "body_mismatch"    // the body is not what its hash or length says
+	BodyMismatch    Reason = "body_mismatch"    // the body is not what its hash says
+	BodyIncomplete  Reason = "body_incomplete"  // the body is not as long as it says
 	BodyTooLarge    Reason = "body_too_large"   // too large to read ahead
 	Busy            Reason = "busy"             // no room for what has to be held of a body
 	BodyMalformed   Reason = "body_malformed"   // framing that is not aws-chunked
+	BadTrailer      Reason = "bad_trailer"      // what follows the body is not what X-Amz-Trailer says
 )
 
 // Refusal is a request that is not signed and must not be sent. Detail is a sentence
