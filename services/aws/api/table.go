@@ -1,19 +1,16 @@
 package api
 
 import (
-	"bytes"
-	"compress/gzip"
 	_ "embed"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"sync"
 )
 
-//go:embed operations.table.gz
-var packedTable []byte
+//go:embed operations.table
+var tableText string
 
 // table is the generated list of operations. A service's part is parsed when a request
 // for it first comes. It is immutable.
@@ -31,26 +28,19 @@ const tableFormat = "sallyport aws operations 1\n"
 //
 //nolint:gochecknoglobals // a constant that takes too long to be computed at start
 var operationsTable = sync.OnceValue(func() *table {
-	t, err := readTable(packedTable)
+	t, err := readTable(tableText)
 	if err != nil {
 		panic("aws: embedded table: " + err.Error())
 	}
 	return t
 })
 
-func readTable(packed []byte) (*table, error) {
-	unpacked, err := gzip.NewReader(bytes.NewReader(packed))
-	if err != nil {
-		return nil, err
-	}
-	data, err := io.ReadAll(unpacked)
-	if err != nil {
-		return nil, err
-	}
-	text, ok := strings.CutPrefix(string(data), tableFormat)
+func readTable(data string) (*table, error) {
+	text, ok := strings.CutPrefix(data, tableFormat)
 	if !ok {
 		return nil, fmt.Errorf("not of the format %q", tableFormat)
 	}
+	var err error
 	t := &table{bySigning: map[string][]*service{}, byPrefix: map[string][]*service{}}
 	for {
 		line, rest, _ := strings.Cut(text, "\n")

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"compress/gzip"
 	"fmt"
 	"io"
 	"maps"
@@ -13,15 +11,8 @@ import (
 // writeChanges says what a table has that the one before it had not, and the other way
 // about: sources, services, how each is spoken to and where, operations, and which of them
 // have to be named exactly.
-func writeChanges(w io.Writer, packed, table []byte) error {
-	before, after := map[string]bool{}, facts(string(table))
-	if unpacked, err := gzip.NewReader(bytes.NewReader(packed)); err == nil {
-		text, err := io.ReadAll(unpacked)
-		if err != nil {
-			return err
-		}
-		before = facts(string(text))
-	}
+func writeChanges(w io.Writer, old, table []byte) error {
+	before, after := facts(string(old)), facts(string(table))
 	for _, change := range []struct {
 		sign     string
 		of, from map[string]bool

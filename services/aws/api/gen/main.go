@@ -16,7 +16,6 @@ package main
 
 import (
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"flag"
 	"fmt"
@@ -40,7 +39,7 @@ func run(args []string, stderr io.Writer) error {
 	botocore := flags.String("botocore", "", "folder of the Python package botocore")
 	iam := flags.String("iam", "", "folder of the unpacked npm package iam-floyd")
 	data := flags.String("data", filepath.Join("gen", "data"), "folder of the reviewed lists")
-	out := flags.String("out", "operations.table.gz", "file to write")
+	out := flags.String("out", "operations.table", "file to write")
 	review := flags.String("review", "review.txt", "file to write the review's result to")
 	names := flags.String("names", filepath.Join("..", "sigv4", "names.txt"), "file to write the names of hosts to")
 	date := flags.String("date", "", "when botocore was published, as in 2026-08-07; of its files if empty")
@@ -61,12 +60,8 @@ func run(args []string, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	packed, err := pack(made.table)
-	if err != nil {
-		return err
-	}
 	old, _ := os.ReadFile(*out) // the first has none before it
-	for file, content := range map[string][]byte{*review: made.review, *names: made.names, *out: packed} {
+	for file, content := range map[string][]byte{*review: made.review, *names: made.names, *out: made.table} {
 		if err := os.WriteFile(file, content, 0o644); err != nil { //nolint:gosec // a committed source file, not a secret
 			return err
 		}
@@ -74,7 +69,7 @@ func run(args []string, stderr io.Writer) error {
 	if err := writeChanges(stderr, old, made.table); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(stderr, "gen: %d lines, %d bytes, %d compressed\n", bytes.Count(made.table, []byte("\n")), len(made.table), len(packed))
+	_, err = fmt.Fprintf(stderr, "gen: %d lines, %d bytes\n", bytes.Count(made.table, []byte("\n")), len(made.table))
 	return err
 }
 
@@ -143,20 +138,4 @@ func botocoreVersion(folder string) (string, error) {
 		return "", errors.New("botocore/__init__.py states no version")
 	}
 	return string(m[1]), nil
-}
-
-// pack compresses without a time or a name, so that equal tables are equal files.
-func pack(table []byte) ([]byte, error) {
-	var packed bytes.Buffer
-	w, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := w.Write(table); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return packed.Bytes(), nil
 }

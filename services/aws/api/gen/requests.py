@@ -1,6 +1,6 @@
 """Writes a request for every operation that botocore knows, as botocore itself builds it.
 
-    python3 services/aws/api/gen/requests.py services/aws/api/testdata/requests.txt.gz
+    python3 services/aws/api/gen/requests.py services/aws/api/testdata/requests.txt
 
 Each line is: operation, method, host, region, service (of the signature), path, query,
 then NAME=VALUE of the headers that say what is asked for, and the form if there is one.
@@ -9,7 +9,6 @@ invented from the model.
 """
 
 import datetime
-import gzip
 import io
 import json
 import os
@@ -117,9 +116,10 @@ def main(out):
                     continue
             lines.append(line(service, client.meta.service_model.endpoint_prefix, operation, caught[-1]))
         print(service, len(lines), file=sys.stderr)
-    with gzip.GzipFile(out, "wb", 9, mtime=0) as f:
-        f.write(f"# botocore {botocore.__version__}\n".encode())
-        f.write(("\n".join(lines) + "\n").encode())
+    text = f"# botocore {botocore.__version__}\n" + "\n".join(lines) + "\n"
+    with open(out, "w", encoding="utf-8") as f:
+        # Tokens that botocore makes up are another each time.
+        f.write(re.sub("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "00000000-0000-4000-8000-000000000000", text))
     print(f"{len(lines)} requests, {len(failed)} not built", file=sys.stderr)
     print("\n".join(failed), file=sys.stderr)
 
