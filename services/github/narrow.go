@@ -49,7 +49,7 @@ func (*sites) Narrow(n *services.Need, to services.Visit) (bare bool, err error)
 // goesBare reports whether the request goes to a part of GitHub that takes no token: a signed
 // link, or a place for which GitHub itself gave an authorization.
 func (v *visit) goesBare() bool {
-	return v != nil && (v.surface == api.Download || v.surface == api.LFS || v.surface == api.Manage)
+	return v != nil && (v.surface == api.Front || v.surface == api.Download || v.surface == api.LFS || v.surface == api.Manage)
 }
 
 // scopeOfDocument narrows the token of a GraphQL document to the repositories of its

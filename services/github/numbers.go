@@ -11,6 +11,9 @@ import (
 // resolve names the request, by what a number in its path stands for too if GitHub has told
 // this agent.
 func (v *visit) resolve() (api.Operation, error) {
+	if v.led != "" {
+		return api.Link(v.line.Request.Method)
+	}
 	o, err := resolve(v.server, v.line.Query)
 	if err == nil || checkPlace(v.line.Query) != nil {
 		return o, err

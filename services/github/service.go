@@ -71,6 +71,9 @@ type sites struct {
 
 // Find implements [services.Sites].
 func (s *sites) Find(line *services.Line) services.Visit {
+	if v := s.led(line); v != nil {
+		return v
+	}
 	server, surface := surfaceOf(s.servers, line.Authority.Name.String(), line.Path.String())
 	if surface == api.NotGitHub {
 		return nil

@@ -155,7 +155,7 @@ func TestATokenIsWrittenAsItsSurfaceTakesIt(t *testing.T) {
 			want = "Bearer"
 		case api.Web, api.Packages:
 			want = "Basic"
-		case api.Download, api.LFS, api.Manage, api.Other, api.NotGitHub:
+		case api.Download, api.LFS, api.Manage, api.Front, api.Other, api.NotGitHub:
 		}
 		injection, err := set.Lookup(c.credential).Retrieve(context.Background(), credentials.Use{})
 		require.NoError(t, err)

@@ -19,6 +19,7 @@ type request struct {
 	server     api.Service
 	surface    api.Surface
 	operations []api.Operation // empty if it has no name
+	led        string          // what GitHub answered with a redirect to this link, which tells; "" if it did not
 }
 
 // speaksGit reports whether the answer is git's own protocol.
@@ -164,6 +165,9 @@ func (v *visit) Describe() services.Description {
 	if v.push.Push != nil {
 		d.Details = v.push.describe()
 	}
+	if v.led != "" {
+		d.Details = map[string]any{"redirected_by": v.led}
+	}
 	return d
 }
 
@@ -176,6 +180,7 @@ func (v *visit) hidesRepository() bool {
 // for some GraphQL documents and for operations that take no installation token.
 func (v *visit) Learn(response *http.Response) (tellsOfCredential bool) {
 	v.learnNumbers(response)
+	v.learnLink(response)
 	if len(v.operations) != 1 {
 		return false
 	}

@@ -172,3 +172,39 @@ func TestGHReadsListsToTheirEnd(t *testing.T) {
 	assert.Equal(t, "first\nissue 2\nissue 3\nissue 4\nissue 5\n", c.run(gh, "api", "--paginate", "repos/acme/api/issues?per_page=2", "--jq", ".[].title"))
 	assert.Contains(t, c.run(gh, "api", "--paginate", "orgs/acme/repos?per_page=2", "--jq", ".[].full_name"), "acme/web.app")
 }
+
+// What people paste arrives, at wherever GitHub keeps it.
+func TestPastedAddressesArrive(t *testing.T) {
+	t.Parallel()
+	curl := find(t, "curl")
+	c := newClientOf(t, "developer")
+	get := func(address string) string {
+		c.t.Helper()
+		return c.run(curl, "-sS", "-L", "--fail-with-body", address)
+	}
+	assert.Equal(t, "Sources of acme/web.\n", get("https://github.com/acme/web/raw/main/README.md"))
+	assert.Equal(t, "Sources of acme/web.\n", get("https://www.github.com/acme/web/blob/main/README.md?raw=true"))
+	assert.NotEmpty(t, get("https://github.com/acme/web/archive/refs/heads/main.zip"))
+	assert.NotEmpty(t, get("https://github.com/acme/web/archive/refs/heads/main.tar.gz"))
+	assert.Contains(t, get("https://github.com/acme/web/pull/1.diff"), "diff --git")
+	assert.Contains(t, get("https://www.github.com/acme/web/pull/1.patch"), "From 0123abc")
+	assert.Contains(t, get("https://api.github.com/repos/acme/web/actions/artifacts/5/zip"), "out.txt")
+	row := c.did("download/get")
+	assert.Equal(t, "productionresultssa7.blob.core.windows.net", row.Host)
+	assert.Nil(t, row.Credential)
+	assert.Equal(t, "actions/download-artifact acme/web", row.Details["redirected_by"])
+	c.minted(c.did("pulls/get"), "metadata=read,pull_requests=read")
+
+	link := c.run(curl, "-sS", "-o", "/dev/null", "-w", "%{redirect_url}", "https://api.github.com/repos/acme/web/actions/artifacts/5/zip")
+	other := newClientNamed(t, "developer", "who was led nowhere")
+	for _, elsewhere := range []string{link, "https://productionresultssa7.blob.core.windows.net/?comp=list&sig=x"} {
+		_, err := other.try(curl, "-sS", "--fail-with-body", elsewhere)
+		require.Error(t, err, "the cloud is open to nobody else")
+	}
+	_, err := c.try(curl, "-sS", "--fail-with-body", strings.TrimSuffix(link, link[len(link)-1:]))
+	require.Error(t, err, "and only for that address")
+	_, err = c.try(curl, "-sS", "--fail-with-body", "-X", "PUT", "-d", "x", link)
+	require.Error(t, err, "to read it")
+	_, err = c.try(curl, "-sS", "-L", "--fail-with-body", "https://github.com/other/web/raw/main/README.md")
+	require.Error(t, err, "another's repository is as closed as by the API")
+}

@@ -53,6 +53,7 @@ func (h *Hub) serveWeb(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Repository not found.", http.StatusNotFound)
 	case strings.HasPrefix(parts[2], "info/lfs/"):
 		h.serveLFS(w, r, t, repo, strings.TrimPrefix(parts[2], "info/lfs/"))
+	case h.servePage(w, r, t, repo, parts[2]):
 	default:
 		h.serveGit(w, r, t, repo, parts[2])
 	}

@@ -109,8 +109,9 @@ func (h *Hub) Hosts() []string {
 		return []string{h.Web}
 	}
 	return []string{
-		"github.com", "api.github.com", "uploads.github.com", "codeload.github.com", "raw.githubusercontent.com",
+		"github.com", "www.github.com", "api.github.com", "uploads.github.com", "codeload.github.com", "raw.githubusercontent.com",
 		"release-assets.githubusercontent.com", "github-cloud.githubusercontent.com", "github-cloud.s3.amazonaws.com", "lfs.github.com",
+		artifactStorage,
 	}
 }
 
@@ -197,6 +198,8 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.serveREST(answer, r, path, "")
 	case name == "uploads.github.com":
 		h.serveREST(answer, r, path, name)
+	case name == "www.github.com":
+		http.Redirect(answer, r, "https://github.com"+r.URL.RequestURI(), http.StatusMovedPermanently)
 	case name == h.Web:
 		h.serveWeb(answer, r)
 	case name == "raw.githubusercontent.com":

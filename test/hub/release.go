@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -47,7 +48,7 @@ func (h *Hub) showAsset(repo *repository, a *asset) object {
 	return object{
 		"id": a.id, "name": a.name, "size": len(a.data), "state": "uploaded", "content_type": "application/octet-stream",
 		"url":                  fmt.Sprintf("%s/repos/%s/releases/assets/%d", h.apiURL(), repo.full(), a.id),
-		"browser_download_url": "https://" + h.Web + "/" + repo.full() + "/releases/download/x/" + a.name,
+		"browser_download_url": "https://" + h.Web + "/" + repo.full() + "/releases/download/" + a.tag + "/" + a.name,
 	}
 }
 
@@ -72,7 +73,7 @@ func (h *Hub) uploadAsset(w http.ResponseWriter, r *http.Request, repo *reposito
 	defer h.mu.Unlock()
 	for _, one := range repo.releases {
 		if strconv.FormatInt(one.id, 10) == m.value("release_id") {
-			a := &asset{id: h.next(), name: r.URL.Query().Get("name"), data: data}
+			a := &asset{id: h.next(), tag: one.tag, name: r.URL.Query().Get("name"), data: data}
 			one.assets = append(one.assets, a)
 			reply(w, http.StatusCreated, h.showAsset(repo, a))
 			return
@@ -127,6 +128,9 @@ type link struct {
 func (h *Hub) sign(host, path string, to link) string {
 	signature := rand.Text()
 	h.links[signature] = to
+	if host == artifactStorage {
+		return "https://" + host + path + "?se=2026-01-01T00%3A00%3A00Z&sig=" + signature // as Azure signs
+	}
 	if h.enterprise() {
 		host, path = h.Web, "/media"+path
 	}
@@ -141,7 +145,7 @@ func (h *Hub) redirect(w http.ResponseWriter, r *http.Request, host, path string
 // that is authenticated twice.
 func (h *Hub) serveLink(w http.ResponseWriter, r *http.Request) {
 	h.mu.Lock()
-	to, found := h.links[r.URL.Query().Get("X-Amz-Signature")]
+	to, found := h.links[cmp.Or(r.URL.Query().Get("X-Amz-Signature"), r.URL.Query().Get("sig"))]
 	h.mu.Unlock()
 	switch authorization := r.Header.Get("Authorization"); {
 	case !found:
@@ -157,8 +161,19 @@ func (h *Hub) serveLink(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveRaw answers for files by path: a token is taken, in any form.
+// serveRaw answers for files by path: a token is taken, in any form, and one of the link's own.
 func (h *Hub) serveRaw(w http.ResponseWriter, r *http.Request) {
+	if r.URL.RawQuery != "" {
+		h.mu.Lock()
+		to, found := h.links[r.URL.Query().Get("token")]
+		h.mu.Unlock()
+		if !found {
+			http.Error(w, "404: Not Found", http.StatusNotFound)
+			return
+		}
+		_, _ = w.Write(to.data)
+		return
+	}
 	t := h.live(r, "Bearer")
 	if t == nil {
 		t = h.live(r, "Basic")

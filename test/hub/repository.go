@@ -31,9 +31,9 @@ type release struct {
 }
 
 type asset struct {
-	id   int64
-	name string
-	data []byte
+	id        int64
+	tag, name string
+	data      []byte
 }
 
 func (r *repository) full() string { return r.owner + "/" + r.name }

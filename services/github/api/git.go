@@ -147,6 +147,16 @@ func resolveRaw(r Request, escaped string) (Operation, *Unresolved) {
 	return gitOperation(rawContent, path[0].raw, path[1].raw), nil
 }
 
+// Link names what is done with a signed link, wherever it is. The error is always an
+// [*Unresolved].
+func Link(method string) (Operation, error) {
+	o, err := resolveLink(method)
+	if err != nil {
+		return Operation{}, err
+	}
+	return o, nil
+}
+
 // resolveLink names what is done with a signed link. What it leads to is in its signature,
 // so that neither repository nor account can be told from one.
 func resolveLink(method string) (Operation, *Unresolved) {

@@ -36,7 +36,9 @@ func (s Service) resolve(r Request) (Operation, *Unresolved) {
 	case Manage:
 		return resolveREST(t.manage, r, r.Path)
 	case Web:
-		return resolveGit(r)
+		return s.resolveWeb(t, r)
+	case Front:
+		return s.resolveFront(t, r)
 	case Raw:
 		return resolveRaw(r, s.trimPrefix(r, rawPath))
 	case LFS:

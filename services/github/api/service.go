@@ -20,6 +20,8 @@ const (
 	Uploads
 	// Web: git over HTTP and LFS, beside the web site.
 	Web
+	// Front: a name that leads to the web site; no token.
+	Front
 	// Raw: file contents by path.
 	Raw
 	// Packages: container and package registries.
@@ -102,6 +104,8 @@ func dotcomSurface(host string) Surface {
 		return Raw
 	case host == "lfs.github.com":
 		return LFS
+	case host == "www.github.com":
+		return Front
 	case host == "ghcr.io", within(host, "ghcr.io"), within(host, "pkg.github.com"):
 		return Packages
 	case host == "codeload.github.com", within(host, "githubusercontent.com"), host == "github-cloud.s3.amazonaws.com",

@@ -76,6 +76,9 @@ func readTable(packed []byte) (*table, error) {
 			return nil, fmt.Errorf("%q: %w", lines.Text(), err)
 		}
 	}
+	if err := t.addRefs(); err != nil {
+		return nil, err
+	}
 	t.names = append(t.names, ownNames()...)
 	slices.Sort(t.names)
 	t.names = slices.Compact(t.names)
@@ -130,6 +133,24 @@ func (t *table) addREST(fields []string) error {
 	for _, root := range t.roots(r) {
 		if err := root.insert(r); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// addRefs adds the older path on which GitHub still lists refs, which its descriptions have for
+// writing alone and which PyGithub and octokit.rb read.
+func (t *table) addRefs() error {
+	for _, r := range t.rest {
+		if r.op.Name != "git/list-matching-refs" {
+			continue
+		}
+		older := *r
+		older.path = strings.Replace(r.path, "/matching-refs/", "/refs/", 1)
+		for _, root := range t.roots(&older) {
+			if err := root.insert(&older); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

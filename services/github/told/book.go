@@ -45,8 +45,8 @@ type name struct {
 }
 
 type link struct {
-	from  string
-	until time.Time
+	server, by string
+	until      time.Time
 }
 
 // New returns an empty book.
@@ -90,8 +90,8 @@ func (b *Book) Name(agent, server, numbered string) (named string, known bool) {
 	return n.path, true
 }
 
-// Lead notes that the agent was redirected to an address, and by what.
-func (b *Book) Lead(agent, address, from string) {
+// Lead notes that a server has redirected the agent to an address, and in answer to what.
+func (b *Book) Lead(agent, server, address, by string) {
 	if agent == "" {
 		return
 	}
@@ -100,19 +100,20 @@ func (b *Book) Lead(agent, address, from string) {
 	defer b.mu.Unlock()
 	p := b.page(agent, now)
 	makeRoom(p.links, maxLinks, func(l link) time.Time { return l.until })
-	p.links[sha256.Sum256([]byte(address))] = link{from, now.Add(LinkLife)}
+	p.links[sha256.Sum256([]byte(address))] = link{server, by, now.Add(LinkLife)}
 }
 
-// Led returns by what the agent has just been redirected to an address, if it was.
-func (b *Book) Led(agent, address string) (from string, led bool) {
+// Led returns which server has just redirected the agent to an address, and in answer to what,
+// if one has.
+func (b *Book) Led(agent, address string) (server, by string, led bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	p := b.agents[agent]
 	if p == nil || len(p.links) == 0 {
-		return "", false
+		return "", "", false
 	}
 	l, found := p.links[sha256.Sum256([]byte(address))]
-	return l.from, found && b.now().Before(l.until)
+	return l.server, l.by, found && b.now().Before(l.until)
 }
 
 // page is the agent's, with room for it by whoever was told nothing for the longest time.

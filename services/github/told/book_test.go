@@ -98,26 +98,27 @@ func TestALinkIsOneAgentsOneAddressForMinutes(t *testing.T) {
 	t.Parallel()
 	b, c := book()
 	const address = "https://storage.example.com/artifact?sig=abc"
-	b.Lead(agent, address, "actions/download-artifact acme/web")
-	from, led := b.Led(agent, address)
+	b.Lead(agent, server, address, "actions/download-artifact acme/web")
+	at, by, led := b.Led(agent, address)
 	assert.True(t, led)
-	assert.Equal(t, "actions/download-artifact acme/web", from)
+	assert.Equal(t, server, at)
+	assert.Equal(t, "actions/download-artifact acme/web", by)
 	for _, elsewhere := range []string{address + "&x=1", "https://storage.example.com/artifact", "https://storage.example.com/artifact?sig=abd", "https://storage.example.com/"} {
-		_, led := b.Led(agent, elsewhere)
+		_, _, led := b.Led(agent, elsewhere)
 		assert.False(t, led, elsewhere)
 	}
-	_, led = b.Led(other, address)
+	_, _, led = b.Led(other, address)
 	assert.False(t, led, "another agent was not led there")
 	c.at = c.at.Add(told.LinkLife)
-	_, led = b.Led(agent, address)
+	_, _, led = b.Led(agent, address)
 	assert.False(t, led)
 	for i := range 200 {
 		c.at = c.at.Add(time.Millisecond)
-		b.Lead(agent, fmt.Sprint(address, i), "")
+		b.Lead(agent, server, fmt.Sprint(address, i), "x")
 	}
-	_, led = b.Led(agent, fmt.Sprint(address, 0))
+	_, _, led = b.Led(agent, fmt.Sprint(address, 0))
 	assert.False(t, led, "the oldest makes room")
-	_, led = b.Led(agent, fmt.Sprint(address, 199))
+	_, _, led = b.Led(agent, fmt.Sprint(address, 199))
 	assert.True(t, led)
 }
 
@@ -130,7 +131,7 @@ func TestNumbersOutliveARestartAndLinksDoNot(t *testing.T) {
 	b.Tell(agent, server, "repositories/7", "repos/acme/web", c.hour())
 	b.Tell(agent, server, "repositories/8", "", c.hour())
 	b.Tell(agent, server, "repositories/9", "repos/acme/api", c.at.Add(time.Minute))
-	b.Lead(agent, "https://storage.example.com/?sig=abc", "x")
+	b.Lead(agent, server, "https://storage.example.com/?sig=abc", "x")
 	snapshot, err := b.Snapshot()
 	require.NoError(t, err)
 	assert.NotContains(t, string(snapshot), "storage", "what is signed is never written")
@@ -144,7 +145,7 @@ func TestNumbersOutliveARestartAndLinksDoNot(t *testing.T) {
 	assert.Equal(t, "repos/acme/web", name(again, agent, server, "repositories/7"))
 	assert.Equal(t, "another", name(again, agent, server, "repositories/8"))
 	assert.Empty(t, name(again, agent, server, "repositories/9"), "what has ended stays so")
-	_, led := again.Led(agent, "https://storage.example.com/?sig=abc")
+	_, _, led := again.Led(agent, "https://storage.example.com/?sig=abc")
 	assert.False(t, led)
 	require.ErrorContains(t, again.Restore([]byte("{")), "read what GitHub has told")
 }
