@@ -101,3 +101,35 @@ func TestMalformedRequestBehindAnother(t *testing.T) {
 	assert.Contains(t, body(t, response), "urn:sallyport:refusal:malformed")
 	assert.Equal(t, "malformed", r.rowsOf(2)[0].Outcome.Refusal)
 }
+
+// Many clients send all of an upload before they read, and would lose why it was refused to a
+// reset.
+func TestARefusedUploadKeepsItsReason(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{"/forbidden/x": "urn:sallyport:refusal:policy", "/early": "too much"} {
+		for framing, frame := range map[string]string{"Content-Length: 20000000": "%s", "Transfer-Encoding: chunked": "f4240\r\n%s\r\n"} {
+			t.Run(path+" "+framing, func(t *testing.T) {
+				t.Parallel()
+				r := newRig(t)
+				r.upstream(func(w http.ResponseWriter, _ *http.Request) {
+					_ = http.NewResponseController(w).EnableFullDuplex()
+					w.WriteHeader(http.StatusRequestEntityTooLarge)
+					_, _ = io.WriteString(w, "too much")
+				}, false, "api.test")
+				conn, reader := r.talk(r.agent("a"))
+				_, err := io.WriteString(conn, "POST "+path+" HTTP/1.1\r\nHost: api.test\r\n"+framing+"\r\n\r\n")
+				require.NoError(t, err)
+				piece := strings.Replace(frame, "%s", strings.Repeat("x", 1000000), 1)
+				for range 20 {
+					time.Sleep(40 * time.Millisecond) // a link that is not fast
+					_, err = io.WriteString(conn, piece)
+					require.NoError(t, err)
+				}
+				response, err := http.ReadResponse(reader, nil)
+				require.NoError(t, err)
+				assert.Contains(t, body(t, response), want)
+				assert.True(t, response.Close)
+			})
+		}
+	}
+}

@@ -127,7 +127,7 @@ func (f *Flow) BodyOpen() bool { return f.blocks && !f.bodyEnded.Load() }
 // would keep the answer open. The connection then ends with it: see CloseAfter.
 func (f *Flow) GiveUpBody() {
 	if f.BodyOpen() {
-		f.session.lane.in.end(lingerTime)
+		f.session.lane.in.hurry(lingerSilence)
 	}
 }
 

@@ -144,9 +144,9 @@ func (b *inbound) finish(ends bool) (whole bool) {
 		return true
 	}
 	lane := b.w.lane
-	lane.in.hurry(lingerTime)
-	if !ends {
-		return b.skip()
+	lane.in.hurry(lingerSilence)
+	if !ends && b.skip() {
+		return true
 	}
 	lane.closeWrite()
 	b.mu.Lock() // who reads comes back in time

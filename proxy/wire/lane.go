@@ -251,13 +251,27 @@ func (l *lane) refuse(err error) {
 	}
 }
 
-// linger ends our side, and reads what still comes until the agent has ended its own or
-// half a second has passed.
+// linger ends our side, and reads what still comes, within the bounds of limits.go. Nobody
+// waits for it: Shutdown ends it.
 func (l *lane) linger() {
 	l.closeWrite()
 	l.in.end(lingerTime)
-	_, _ = io.Copy(io.Discard, l.in)
+	if l.idle.Store(true); l.of.stopping.Load() {
+		l.in.end(lingerSilence)
+	}
+	buffer := lingerBuffers.Get().(*[16 << 10]byte)
+	defer lingerBuffers.Put(buffer)
+	for left := lingerBytes; left > 0; {
+		l.in.within(lingerSilence)
+		n, err := l.in.Read(buffer[:])
+		if left -= n; err != nil {
+			return
+		}
+	}
 }
+
+// lingerBuffers are what is read by linger, and forgotten.
+var lingerBuffers = sync.Pool{New: func() any { return new([16 << 10]byte) }}
 
 func (l *lane) closeWrite() {
 	if half, ok := l.conn.(interface{ CloseWrite() error }); ok {

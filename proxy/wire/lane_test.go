@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -89,6 +90,7 @@ func TestReadingABodyInvitesItOnce(t *testing.T) {
 // A client that sends all before it reads would lose the answer to a reset.
 func TestAnEarlyAnswerIsNotLost(t *testing.T) {
 	t.Parallel()
+	const pieces, size = 20, 450000
 	for name, said := range map[string]string{
 		"an upload": "POST / HTTP/1.1\r\nHost: example.test\r\nContent-Length: 9000000\r\n\r\n",
 		"no head":   "POST / HTTP/1.1\r\nBad Name: x\r\n\r\n",
@@ -100,12 +102,85 @@ func TestAnEarlyAnswerIsNotLost(t *testing.T) {
 		})
 		_, err := io.WriteString(conn, said)
 		require.NoError(t, err)
-		_, err = conn.Write(bytes.Repeat([]byte("x"), 9000000))
-		require.NoError(t, err, name)
+		for range pieces { // in more than a second
+			time.Sleep(60 * time.Millisecond)
+			_, err = conn.Write(bytes.Repeat([]byte("x"), size))
+			require.NoError(t, err, name)
+		}
 		response, _ := answerTo(t, bufio.NewReader(conn))
 		assert.Equal(t, http.StatusTeapot, response.StatusCode, name)
 		assert.True(t, response.Close, name)
 	}
+}
+
+// What is read and forgotten has its bounds, and so has the time for it.
+func TestAnUploadThatWasAnsweredIsNotReadForEver(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		size     int           // of a piece
+		pause    time.Duration // between two
+		bytes    int           // at most
+		duration time.Duration // at most
+	}{
+		"large":  {64 << 10, 0, 257 << 20, time.Second},
+		"long":   {1, 100 * time.Millisecond, 1000, 32 * time.Second},
+		"silent": {1, time.Minute, 2, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ours, theirs := net.Pipe()
+				began, served := time.Now(), make(chan time.Duration)
+				go func() {
+					wire.ServeHTTP1(ours, &house{}, func(w http.ResponseWriter, _ *http.Request) {
+						w.Header().Set("Connection", "close")
+						w.WriteHeader(http.StatusForbidden)
+					})
+					served <- time.Since(began)
+				}()
+				_, err := io.WriteString(theirs, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999999\r\n\r\n")
+				require.NoError(t, err)
+				response, _ := answerTo(t, bufio.NewReader(theirs))
+				assert.Equal(t, http.StatusForbidden, response.StatusCode)
+				var sending sync.WaitGroup
+				sending.Go(func() {
+					sent, piece := 0, make([]byte, c.size)
+					for err == nil {
+						_, err = theirs.Write(piece)
+						sent += len(piece)
+						time.Sleep(c.pause)
+					}
+					assert.LessOrEqual(t, sent, c.bytes)
+				})
+				assert.LessOrEqual(t, <-served, c.duration)
+				sending.Wait()
+			})
+		})
+	}
+}
+
+// Nobody who is leaving waits for what is only read to be forgotten.
+func TestAnUploadThatWasAnsweredHoldsNoShutdownUp(t *testing.T) {
+	t.Parallel()
+	h := &house{handler: func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(http.StatusForbidden)
+	}}
+	r := newRig(t, h)
+	conn := r.connect("example.test", "http/1.1")
+	response, _ := ask(t, conn, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999\r\n\r\n")
+	assert.Equal(t, http.StatusForbidden, response.StatusCode)
+	var sending sync.WaitGroup
+	sending.Go(func() {
+		for _, err := io.WriteString(conn, "x"); err == nil; _, err = io.WriteString(conn, "x") {
+			time.Sleep(10 * time.Millisecond)
+		}
+	})
+	began := time.Now()
+	r.grace = within
+	r.stop()
+	assert.Less(t, time.Since(began), 5*time.Second)
+	sending.Wait()
 }
 
 func TestConnectionsWithoutARequestEndAtOnce(t *testing.T) {

@@ -21,9 +21,13 @@ const (
 	http2StreamWindow     = 256 << 10
 	http2ConnectionWindow = 4 << 20
 
-	// lingerTime is how long a connection that ends with an answer is still read, so
-	// that the answer is not lost to a reset while the agent still sends.
-	lingerTime = 500 * time.Millisecond
+	// A connection that ends with an answer is still read, so that the answer is not lost
+	// to a reset: many clients send all of an upload before they read. It is read until
+	// the agent ends it, is silent for lingerSilence, or has had lingerTime or sent
+	// lingerBytes.
+	lingerSilence = 500 * time.Millisecond
+	lingerTime    = 30 * time.Second
+	lingerBytes   = 256 << 20
 
 	// farewellTime is how long the end of a TLS connection may take. crypto/tls waits
 	// five seconds for a peer that does not read.

@@ -120,7 +120,8 @@ type rig struct {
 	server  *wire.Server
 	address string
 	config  *tls.Config // of who connects
-	stop    func()      // drains, closes, and waits until Serve has returned
+	grace   time.Duration
+	stop    func() // drains, closes, and waits until Serve has returned
 }
 
 func newRig(t *testing.T, h *house) *rig {
@@ -150,13 +151,13 @@ func newRig(t *testing.T, h *house) *rig {
 	roots.AddCert(authority.Certificate())
 	roots.AddCert(inner.Certificate())
 	r := &rig{
-		t: t, server: server, address: ln.Addr().String(),
+		t: t, server: server, address: ln.Addr().String(), grace: 100 * time.Millisecond,
 		config: &tls.Config{RootCAs: roots, ServerName: "127.0.0.1", Certificates: []tls.Certificate{client.TLS}},
 	}
 	stopped, served := make(chan struct{}), make(chan error, 1)
 	go func() { served <- server.Serve(ln, stopped) }()
 	r.stop = sync.OnceFunc(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+		ctx, cancel := context.WithTimeout(context.Background(), r.grace)
 		defer cancel()
 		drained, err := server.Drain(ctx)
 		require.True(t, drained)
