@@ -23,6 +23,7 @@ import (
 	"sallyport/sandbox/environment"
 	"sallyport/sandbox/jail"
 	"sallyport/sandbox/sidecar"
+	"sallyport/sandbox/veil"
 )
 
 // jailCommand is the first process of a jail, see [jail.Enter].
@@ -81,7 +82,7 @@ type jailed struct {
 	process *jail.Process
 	names   *catch.Names
 	folder  string // of certificates, which the command sees
-	absent  []string
+	before  []folderBefore
 	ledger  *confine.Ledger
 	tell    func(context.Context, string, string) error
 }
@@ -89,7 +90,7 @@ type jailed struct {
 // intoJail makes the jail, before there is an agent: what the system forbids is known
 // before anything exists that it matters to.
 func intoJail(a *app, o runOptions, secrets *credentials.Set, server int, log *slog.Logger) (*jailed, error) {
-	c, absent, err := jailConfig(a, o.jail, o.create.Policy, secrets)
+	c, before, err := jailConfig(a, o.jail, o.create.Policy, secrets)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +98,7 @@ func intoJail(a *app, o runOptions, secrets *credentials.Set, server int, log *s
 	if err != nil {
 		return nil, fmt.Errorf("make folder for certificates: %w", err)
 	}
-	j := &jailed{names: catch.NewNames(time.Now), folder: folder, absent: absent}
+	j := &jailed{names: catch.NewNames(time.Now), folder: folder, before: before}
 	j.ledger = confine.NewLedger(func(ctx context.Context, authority, told string) error { return j.tell(ctx, authority, told) }, log)
 	c.Read = append(c.Read, folder)
 	c.Server, c.Names, c.Blocked = server, j.names, j.ledger.Note
@@ -118,7 +119,7 @@ func (j *jailed) close() {
 	_ = os.RemoveAll(j.folder)
 }
 
-func jailConfig(a *app, o jailOptions, policyName string, secrets *credentials.Set) (c jail.Config, absent []string, err error) {
+func jailConfig(a *app, o jailOptions, policyName string, secrets *credentials.Set) (c jail.Config, before []folderBefore, err error) {
 	l, err := a.env().Layout()
 	if err != nil {
 		return c, nil, err
@@ -143,7 +144,10 @@ func jailConfig(a *app, o jailOptions, policyName string, secrets *credentials.S
 	if real, err := filepath.EvalSymlinks(working); err == nil {
 		working = real
 	}
-	c.Write, c.Read = confine.Work(working, c.Home), []string{working}
+	c.Write = confine.Work(working, c.Home)
+	if !veil.Within(working, append(slices.Clone(c.Write), c.Home)) || c.Fresh && !veil.Within(working, c.Write) {
+		c.Read = append(c.Read, working) // it may lie in a folder that begins empty
+	}
 	for _, list := range []struct {
 		from []string
 		to   *[]string
@@ -160,14 +164,29 @@ func jailConfig(a *app, o jailOptions, policyName string, secrets *credentials.S
 			*list.to = append(*list.to, real)
 		}
 	}
-	for i, folder := range append(slices.Clone(c.Write), c.Home) {
-		found := confine.Look(folder)
-		c.Hide = append(c.Hide, found.Agents...)
-		if i < len(c.Write) {
-			c.Freeze, absent = append(c.Freeze, found.Later...), append(absent, found.Absent...)
-		}
+	for _, folder := range c.Write {
+		found := confine.Look(folder, mostLooked)
+		c.Hide, c.Freeze = append(c.Hide, found.Agents...), append(c.Freeze, found.Later...)
+		before = append(before, folderBefore{folder, found, time.Now()})
 	}
-	return c, absent, nil
+	if c.Home != "" && !c.Fresh {
+		c.Hide = append(c.Hide, confine.Look(c.Home, mostLooked).Agents...)
+	}
+	return c, before, nil
+}
+
+// The folders that the command may write are looked through before it starts, which should
+// not be felt, and after it has ended.
+const (
+	mostLooked = 8000
+	mostEnded  = 200_000
+)
+
+// folderBefore is a folder as it was when the command started.
+type folderBefore struct {
+	path  string
+	found confine.Survey
+	at    time.Time
 }
 
 // caughtPorts are those of the web, and what rules of the policy name. What cannot be read
@@ -264,6 +283,9 @@ func (j *jailed) says(a *app, o jailOptions) string {
 		"in a jail: it reaches nothing but the proxy, no process and no socket outside, and not " + printable(a.home),
 		"it sees " + home,
 	}
+	if len(j.before) == 0 {
+		said = append(said, "it may change no file for good: start it in a folder of its work, or give --write")
+	}
 	if o.nested {
 		said = append(said, "it may make namespaces of its own")
 	}
@@ -275,10 +297,17 @@ func (j *jailed) says(a *app, o jailOptions) string {
 
 // tellMade names files that were not there and that programs outside would run or obey.
 func (j *jailed) tellMade(a *app) {
-	for _, path := range j.absent {
-		if _, err := os.Lstat(path); err == nil {
-			fmt.Fprintf(a.stderr, "sallyport: the command made %s, which programs outside may run or obey: look at it first\n", printable(path))
+	const most = 10
+	var made []string
+	for _, before := range j.before {
+		made = append(made, confine.Made(before.found, confine.Look(before.path, mostEnded), before.at)...)
+	}
+	for i, path := range made {
+		if i == most {
+			fmt.Fprintf(a.stderr, "sallyport: and %d more\n", len(made)-most)
+			return
 		}
+		fmt.Fprintf(a.stderr, "sallyport: there is a new %s, which programs outside may run or obey: look at it first\n", printable(path))
 	}
 }
 

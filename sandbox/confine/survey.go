@@ -5,13 +5,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
-// Survey is what is found in the folders that a command may write.
+// Survey is what is found in a folder that a command may write.
 type Survey struct {
 	Later  []string // files and folders that programs outside run, or take orders from
 	Agents []string // folders with an agent's key
-	Absent []string // files of that kind that are not there, in the outermost folder
 }
 
 // later are names of what is run, or obeyed, when somebody works in a folder: by a shell,
@@ -24,52 +24,49 @@ var later = []string{ //nolint:gochecknoglobals // a constant list
 	".ssh", ".config", ".pam_environment", ".xprofile", ".xsession",
 }
 
-// laterOfGit are names in a repository's own folder.
-var laterOfGit = []string{"hooks", "config", "config.worktree"} //nolint:gochecknoglobals // a constant list
+// laterOfGit are names in a repository's own folder. The last one says that its configuration
+// is elsewhere (gitrepository-layout(5)).
+var laterOfGit = []string{"hooks", "config", "config.worktree", "commondir"} //nolint:gochecknoglobals // a constant list
 
 const (
-	deepest   = 4     // folders below the outermost that are looked into
-	mostSeen  = 20000 // entries
 	keyOfOne  = "agent.key"
 	gitFolder = ".git"
 )
 
-// Look looks through a folder for what a command in a jail must not change, or not see.
-// It does not look everywhere: deep folders, and those that tools fill, are left out.
-func Look(folder string) Survey {
+// Look looks through a folder for what a command in a jail must not change, or not see: what
+// lies near the top first, and no more than so many entries.
+func Look(folder string, most int) Survey {
 	var s Survey
-	seen := 0
-	s.look(folder, 0, &seen)
-	for _, name := range append(slices.Clone(later), ".git/hooks", ".git/config") {
-		path := filepath.Join(folder, name)
-		if _, err := os.Lstat(path); err != nil {
-			s.Absent = append(s.Absent, path)
+	folders := []string{folder}
+	for seen := 0; len(folders) > 0 && seen < most; folders = folders[1:] {
+		entries, err := os.ReadDir(folders[0])
+		if err != nil {
+			continue
+		}
+		seen += len(entries)
+		for _, entry := range entries {
+			if inner := s.see(folders[0], entry); inner != "" {
+				folders = append(folders, inner)
+			}
 		}
 	}
 	return s
 }
 
-func (s *Survey) look(folder string, depth int, seen *int) {
-	entries, err := os.ReadDir(folder)
-	if err != nil {
-		return
+// see takes one entry, and returns the folder that has to be looked into.
+func (s *Survey) see(folder string, entry os.DirEntry) (inner string) {
+	name, path := entry.Name(), filepath.Join(folder, entry.Name())
+	switch {
+	case name == keyOfOne:
+		s.Agents = append(s.Agents, folder)
+	case name == gitFolder && entry.IsDir():
+		s.repository(path)
+	case slices.Contains(later, name):
+		s.Later = append(s.Later, path)
+	case entry.IsDir():
+		return path
 	}
-	for _, entry := range entries {
-		if *seen++; *seen > mostSeen {
-			return
-		}
-		name, path := entry.Name(), filepath.Join(folder, entry.Name())
-		switch {
-		case name == keyOfOne:
-			s.Agents = append(s.Agents, folder)
-		case name == gitFolder && entry.IsDir():
-			s.repository(path)
-		case slices.Contains(later, name):
-			s.Later = append(s.Later, path)
-		case entry.IsDir() && depth < deepest && name != "node_modules" && !strings.HasPrefix(name, "."):
-			s.look(path, depth+1, seen)
-		}
-	}
+	return ""
 }
 
 // repository finds what git runs and obeys, in submodules and worktrees too.
@@ -138,4 +135,16 @@ func repositoryOf(link string) string {
 		return "" // it could be any folder: who wrote the link decides
 	}
 	return filepath.Clean(dir)
+}
+
+// Made lists what has come to a folder, or been changed in it, since the first look at it, of
+// what programs outside run or take orders from.
+func Made(before, after Survey, start time.Time) []string {
+	var made []string
+	for _, path := range after.Later {
+		if !slices.Contains(before.Later, path) && changed(path).After(start) {
+			made = append(made, path) // what the first look did not reach is older
+		}
+	}
+	return made
 }

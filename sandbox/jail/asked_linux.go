@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -40,6 +41,9 @@ const mostAtOnce = 128
 type desk struct {
 	listener int
 	process  *Process
+
+	mu      sync.Mutex
+	pending map[int]struct{} // sockets that are being connected; nil when the jail has ended
 }
 
 // leave closes a descriptor of ours; nothing is lost with it.
@@ -82,9 +86,35 @@ func (d *desk) serve() {
 			d.answer(q)
 		}()
 	}
+	d.hangUp()
 	for range mostAtOnce {
 		working <- struct{}{}
 	}
+}
+
+// hangUp ends connections that are still being made: nobody waits for them any more.
+func (d *desk) hangUp() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for fd := range d.pending {
+		_ = unix.Shutdown(fd, unix.SHUT_RDWR)
+	}
+	d.pending = nil
+}
+
+// connecting makes a socket known to hangUp until done; false if that was.
+func (d *desk) connecting(fd int) (done func(), ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.pending == nil {
+		return nil, false
+	}
+	d.pending[fd] = struct{}{}
+	return func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		delete(d.pending, fd)
+	}, true
 }
 
 // answer answers one call. Whatever is not understood fails.

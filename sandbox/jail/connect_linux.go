@@ -29,6 +29,11 @@ func (d *desk) connect(q *question) unix.Errno {
 		return e
 	}
 	defer leave(fd)
+	done, ok := d.connecting(fd)
+	if !ok {
+		return unix.EINTR
+	}
+	defer done()
 	if !d.waits(q) {
 		return unix.EINTR
 	}

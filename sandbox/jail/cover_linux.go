@@ -86,10 +86,14 @@ func cover(path string) error {
 	return nil
 }
 
-// freshProc shows the processes of the jail. Some of the kernel's files there ask for no
-// privilege but root's name.
+// freshProc shows the processes of the jail. Some of the kernel's settings there, and in
+// /sys, ask for no privilege but root's name.
 func freshProc() error {
-	if err := unix.Mount("proc", "/proc", "proc", bare, ""); err != nil {
+	flags := uintptr(bare)
+	if os.Geteuid() == 0 {
+		flags |= unix.MS_RDONLY
+	}
+	if err := unix.Mount("proc", "/proc", "proc", flags, ""); err != nil {
 		err = fmt.Errorf("mount a /proc of the jail's own: %w", err)
 		if errors.Is(err, unix.EPERM) {
 			return hint.With(err, "parts of /proc are covered here, as they are in a container, and then the kernel gives no other: "+
@@ -99,17 +103,6 @@ func freshProc() error {
 	}
 	if os.Geteuid() != 0 {
 		return nil
-	}
-	for _, path := range []string{"/proc/sys", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/sysrq-trigger", "/proc/acpi"} {
-		if _, err := os.Stat(path); err != nil {
-			continue
-		}
-		if err := unix.Mount(path, path, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
-			return forbidden("protect", path, err)
-		}
-		if err := unix.Mount("", path, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY|bare, ""); err != nil {
-			return forbidden("protect", path, err)
-		}
 	}
 	for _, path := range []string{"/sys/kernel/debug", "/sys/kernel/tracing", "/sys/fs/bpf", "/sys/firmware"} {
 		if err := cover(path); err != nil {

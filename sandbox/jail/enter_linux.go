@@ -25,37 +25,42 @@ func Enter() error {
 	if err != nil {
 		return fmt.Errorf("only `sallyport run` starts this: %w", err)
 	}
-	if err := prepare(c); err != nil {
+	writable, err := prepare(c)
+	if err != nil {
 		return errors.Join(err, c.send(answer{Error: err.Error(), Hint: hint.Of(err)}))
 	}
 	var asked command
 	if _, err := c.receive(&asked); err != nil {
 		return fmt.Errorf("there is to be no command: %w", err)
 	}
-	return c.supervise(asked)
+	return c.supervise(asked, writable)
 }
 
-func prepare(c *control) error {
+func prepare(c *control) (writable []string, err error) {
 	var p preparation
 	if _, err := c.receive(&p); err != nil {
-		return fmt.Errorf("only `sallyport run` starts this: %w", err)
+		return nil, fmt.Errorf("only `sallyport run` starts this: %w", err)
 	}
 	if err := veil.Mark(p.Server); err != nil {
-		return err
+		return nil, err
 	}
 	if err := loopbackOnly(); err != nil {
-		return err
+		return nil, err
 	}
 	sockets, err := makeSockets(p.Ports)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := closeOthers(); err != nil {
-		return err
+		return nil, err
+	}
+	// A program that the system starts with what a process leaves when it crashes is outside.
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: 1, Max: 1}); err != nil {
+		return nil, fmt.Errorf("set RLIMIT_CORE: %w", err)
 	}
 	var s scene
 	if err := s.build(p); err != nil {
-		return err
+		return nil, err
 	}
 	a := answer{Mounts: s.empty, Notes: s.notes}
 	var files []int
@@ -64,16 +69,16 @@ func prepare(c *control) error {
 		files = append(files, int(m.file.Fd()))
 	}
 	if err := c.send(a, files...); err != nil {
-		return err
+		return nil, err
 	}
 	for _, m := range sockets {
 		_ = m.file.Close()
 	}
 	// The command has this process's user, and could look into it.
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-		return fmt.Errorf("set PR_SET_DUMPABLE: %w", err)
+		return nil, fmt.Errorf("set PR_SET_DUMPABLE: %w", err)
 	}
-	return nil
+	return s.writable, nil
 }
 
 // closeOthers has whatever was inherited closed when the command starts, and takes a folder
@@ -85,7 +90,13 @@ func closeOthers() error {
 	}
 	for fd := range 3 {
 		var stat unix.Stat_t
-		if unix.Fstat(fd, &stat) != nil || stat.Mode&unix.S_IFMT != unix.S_IFDIR {
+		if unix.Fstat(fd, &stat) != nil {
+			continue
+		}
+		if stat.Mode&unix.S_IFMT == unix.S_IFSOCK && leadsOut(fd) {
+			return hint.With(errors.New("a standard stream is a network socket, which could be connected anew, past the jail"), "put a pipe between: ... | cat")
+		}
+		if stat.Mode&unix.S_IFMT != unix.S_IFDIR {
 			continue
 		}
 		null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
@@ -99,8 +110,16 @@ func closeOthers() error {
 	return nil
 }
 
+// leadsOut says whether a socket that was made outside can be made to reach something else
+// than it does: all can but pairs and streams of Unix sockets.
+func leadsOut(fd int) bool {
+	domain, err1 := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
+	kind, err2 := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	return err1 != nil || err2 != nil || domain != unix.AF_UNIX || kind == unix.SOCK_DGRAM
+}
+
 // supervise starts the command and waits for it.
-func (c *control) supervise(asked command) error {
+func (c *control) supervise(asked command, writable []string) error {
 	// Of a terminal's signals this process must not end, and the command must not begin
 	// with them ignored.
 	caught := make(chan os.Signal, 16)
@@ -112,7 +131,7 @@ func (c *control) supervise(asked command) error {
 			signal.Notify(caught, s)
 		}
 	}
-	pid, err := c.launch(asked)
+	pid, err := c.launch(asked, writable)
 	if err != nil {
 		return errors.Join(err, c.send(answer{Error: err.Error()}))
 	}
@@ -145,13 +164,13 @@ func (c *control) supervise(asked command) error {
 
 // launch starts the command from a thread that gives up what the command must not have,
 // and ends with that.
-func (c *control) launch(asked command) (pid int, err error) {
+func (c *control) launch(asked command, writable []string) (pid int, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		runtime.LockOSThread() // never unlocked: the thread ends with this function
 		var listener int
-		if listener, err = giveUp(asked.Nested); err != nil {
+		if listener, err = giveUp(asked.Nested, writable); err != nil {
 			return
 		}
 		if err = c.send(answer{Names: []string{socketAsked}}, listener); err != nil {
@@ -168,7 +187,7 @@ func (c *control) launch(asked command) (pid int, err error) {
 
 // giveUp gives this thread's privileges up for good (capabilities(7)), and puts it
 // under the filter.
-func giveUp(nested bool) (listener int, err error) {
+func giveUp(nested bool, writable []string) (listener int, err error) {
 	for c := range uintptr(unix.CAP_LAST_CAP + 1) {
 		if err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0); err != nil && !errors.Is(err, unix.EINVAL) {
 			return -1, fmt.Errorf("give capabilities up: %w", err)
@@ -184,6 +203,11 @@ func giveUp(nested bool) (listener int, err error) {
 	none := [2]unix.CapUserData{}
 	if err := unix.Capset(&header, &none[0]); err != nil {
 		return -1, fmt.Errorf("give capabilities up: %w", err)
+	}
+	if !nested { // whoever is under Landlock mounts nothing, in no namespace
+		if err := confine(writable); err != nil {
+			return -1, err
+		}
 	}
 	return install(nested)
 }

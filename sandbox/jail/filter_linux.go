@@ -11,7 +11,7 @@ import (
 
 // newestCall is the newest system call that this list was written with in mind. What came
 // to Linux later does not exist in a jail.
-const newestCall = 470
+const newestCall = 466
 
 // Kinds of namespaces (namespaces(7)). clone(2) has no room for that of time.
 const (
@@ -102,9 +102,17 @@ func whole(arch uint32, nested bool) filter {
 	return f
 }
 
-// typing is what puts characters into a terminal's input, as if its user had
-// typed them: ioctl_tty(2), ioctl_console(2).
-var typing = []uint32{unix.TIOCSTI, 0x541c /* TIOCLINUX */} //nolint:gochecknoglobals // a constant list
+// typing is what puts characters into a terminal's input, as if its user had typed them, or
+// changes what its keys or its line mean: ioctl_tty(2), ioctl_console(2).
+var typing = []uint32{ //nolint:gochecknoglobals // a constant list
+	unix.TIOCSTI, unix.TIOCSETD,
+	0x541c, // TIOCLINUX
+	0x4b47, // KDSKBENT
+	0x4b49, // KDSKBSENT
+	0x4b4b, // KDSKBDIACR
+	0x4bfb, // KDSKBDIACRUC
+	0x4b4d, // KDSETKEYCODE
+}
 
 func (f *filter) namespaces() {
 	for call, mask := range map[uint32]uint32{unix.SYS_CLONE: namespacesOfClone, unix.SYS_UNSHARE: namespacesOfAll} {

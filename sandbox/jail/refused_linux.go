@@ -50,6 +50,7 @@ var refused = []refusal{ //nolint:gochecknoglobals // a constant list
 	{unix.SYS_SWAPOFF, unix.EPERM, false, "the machine is not the jail's"},
 	{unix.SYS_ACCT, unix.EPERM, false, "the machine is not the jail's"},
 	{unix.SYS_QUOTACTL, unix.EPERM, false, "the machine is not the jail's"},
+	{unix.SYS_QUOTACTL_FD, unix.EPERM, false, "the machine is not the jail's"},
 	{unix.SYS_SETTIMEOFDAY, unix.EPERM, false, "the machine is not the jail's"},
 	{unix.SYS_CLOCK_SETTIME, unix.EPERM, false, "the machine is not the jail's"},
 	{unix.SYS_CLOCK_ADJTIME, unix.EPERM, false, "the machine is not the jail's"},

@@ -19,7 +19,9 @@ import (
 type scene struct {
 	empty []uint64 // mounts that began empty
 	notes []string
-	spare []tree // what was there and is to be there again, outer folders first
+	// writable are paths that may be written, besides what the devices and /proc let through.
+	writable []string
+	spare    []tree // what was there and is to be there again, outer folders first
 }
 
 // tree is a part of the file system as it was, on its way to where it was.
@@ -61,7 +63,8 @@ func (s *scene) build(p preparation) error {
 	if err != nil {
 		return err
 	}
-	readOnly := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
+	// Devices that lie elsewhere than in /dev are no better than those of it.
+	readOnly := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOSUID}
 	if err := unix.MountSetattr(unix.AT_FDCWD, "/", unix.AT_RECURSIVE, &readOnly); err != nil {
 		return forbidden("make read-only (it takes Linux 5.12)", "/", err)
 	}
@@ -84,6 +87,10 @@ func (s *scene) build(p preparation) error {
 	}
 	if err := s.put(dev); err != nil {
 		return err
+	}
+	s.writable = slices.Concat(emptied, p.Write, []string{"/dev", "/proc"})
+	if p.Home != "" {
+		s.writable = append(s.writable, p.Home)
 	}
 	if err := os.Chdir(p.Working); err != nil {
 		return fmt.Errorf("the working folder is not in the jail: %w", err)
@@ -120,11 +127,12 @@ func (s *scene) take(path string, readOnly bool) error {
 		return err
 	}
 	t.folder = info.IsDir()
+	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOSUID}
 	if readOnly {
-		attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
-		if err := unix.MountSetattr(t.fd, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &attr); err != nil {
-			return forbidden("make read-only (it takes Linux 5.12)", path, err)
-		}
+		attr.Attr_set |= unix.MOUNT_ATTR_RDONLY
+	}
+	if err := unix.MountSetattr(t.fd, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &attr); err != nil {
+		return forbidden("make read-only (it takes Linux 5.12)", path, err)
 	}
 	s.spare = append(s.spare, t)
 	return nil

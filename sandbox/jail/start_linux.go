@@ -204,7 +204,7 @@ func (p *Process) Exec(path string, args, env []string) error {
 		return fmt.Errorf("take over a descriptor of the jail: %w", err)
 	}
 	_ = files[0].Close()
-	p.serving.Go(func() { (&desk{listener: listener, process: p}).serve() })
+	p.serving.Go(func() { (&desk{listener: listener, process: p, pending: map[int]struct{}{}}).serve() })
 	_, _, err = p.hear()
 	return err
 }
