@@ -138,6 +138,7 @@ credential the rule names, and writes the request to an audit trail before it le
 		newRunCommand(a),
 		newVeilCommand(),
 		newJailCommand(),
+		newSandboxCommand(a),
 		newPolicyCommand(a),
 		newCredentialCommand(a),
 		newAuditCommand(a),

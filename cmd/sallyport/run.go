@@ -129,7 +129,7 @@ func runCommand(ctx context.Context, a *app, o runOptions, argv []string) error 
 	}
 	defer client.Close()
 	if o.jail.on {
-		return runJailed(ctx, a, o, path, argv, environ, secrets, client, signals)
+		return runJailed(ctx, a, o, jailedCommand{path, argv, environ, signals}, secrets, client)
 	}
 	// Before this process holds the agent's key and hides its memory, which also
 	// keeps it from setting up namespaces.

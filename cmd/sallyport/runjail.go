@@ -89,20 +89,17 @@ type jailed struct {
 
 // intoJail makes the jail, before there is an agent: what the system forbids is known
 // before anything exists that it matters to.
-func intoJail(a *app, o runOptions, secrets *credentials.Set, server int, log *slog.Logger) (*jailed, error) {
-	c, before, err := jailConfig(a, o.jail, o.create.Policy, secrets)
-	if err != nil {
-		return nil, err
-	}
+func intoJail(a *app, c jail.Config, log *slog.Logger) (*jailed, error) {
 	folder, err := os.MkdirTemp("", "sallyport-run-*") // mode 0700
 	if err != nil {
 		return nil, fmt.Errorf("make folder for certificates: %w", err)
 	}
-	j := &jailed{names: catch.NewNames(time.Now), folder: folder, before: before}
+	j := &jailed{names: catch.NewNames(time.Now), folder: folder}
 	j.ledger = confine.NewLedger(func(ctx context.Context, authority, told string) error { return j.tell(ctx, authority, told) }, log)
 	c.Read = append(c.Read, folder)
-	c.Server, c.Names, c.Blocked = server, j.names, j.ledger.Note
+	c.Helper, c.Names, c.Blocked = []string{jailCommand}, j.names, j.ledger.Note
 	c.Stdin, c.Stdout, c.Stderr = a.stdin, a.stdout, a.stderr
+	j.before = look(&c)
 	if j.process, err = jail.Start(c); err != nil {
 		why := hint.Of(err)
 		if why == "" {
@@ -119,33 +116,38 @@ func (j *jailed) close() {
 	_ = os.RemoveAll(j.folder)
 }
 
-func jailConfig(a *app, o jailOptions, policyName string, secrets *credentials.Set) (c jail.Config, before []folderBefore, err error) {
+// jailConfig is the jail of a run: what is hidden without one is hidden in one, too.
+func jailConfig(a *app, o runOptions, secrets *credentials.Set) (jail.Config, error) {
 	l, err := a.env().Layout()
 	if err != nil {
-		return c, nil, err
+		return jail.Config{}, err
 	}
 	covers, err := veilConfig(l, secrets)
 	if err != nil {
-		return c, nil, err
+		return jail.Config{}, err
 	}
+	c := jail.Config{Hide: covers.Hide, Freeze: covers.Freeze, Ports: caughtPorts(l.Policy(o.create.Policy))}
+	err = o.jail.settle(&c)
+	return c, err
+}
+
+// settle fills in what the flags say, and what follows from where this process stands.
+func (o *jailOptions) settle(c *jail.Config) error {
+	c.Fresh, c.Nested = o.home == homeFresh, o.nested
 	working, err := os.Getwd()
 	if err != nil {
-		return c, nil, fmt.Errorf("find the working folder: %w", err)
+		return fmt.Errorf("find the working folder: %w", err)
 	}
-	c = jail.Config{
-		Helper: []string{jailCommand}, Hide: covers.Hide, Freeze: covers.Freeze,
-		Fresh: o.home == homeFresh, Nested: o.nested, Ports: caughtPorts(l.Policy(policyName)),
+	if real, err := filepath.EvalSymlinks(working); err == nil {
+		working = real
 	}
 	if user, err := os.UserHomeDir(); err == nil {
 		if c.Home, err = filepath.EvalSymlinks(user); err != nil || c.Home == "/" {
 			c.Home = ""
 		}
 	}
-	if real, err := filepath.EvalSymlinks(working); err == nil {
-		working = real
-	}
 	c.Write = confine.Work(working, c.Home)
-	if !veil.Within(working, append(slices.Clone(c.Write), c.Home)) || c.Fresh && !veil.Within(working, c.Write) {
+	if !veil.Within(working, c.Write) && (c.Fresh || !veil.Within(working, []string{c.Home})) {
 		c.Read = append(c.Read, working) // it may lie in a folder that begins empty
 	}
 	for _, list := range []struct {
@@ -159,11 +161,17 @@ func jailConfig(a *app, o jailOptions, policyName string, secrets *credentials.S
 				real, err = filepath.Abs(real)
 			}
 			if err != nil {
-				return c, nil, fmt.Errorf("--%s: %w", list.flag, err)
+				return fmt.Errorf("--%s: %w", list.flag, err)
 			}
 			*list.to = append(*list.to, real)
 		}
 	}
+	return nil
+}
+
+// look looks through what the command may write, and its home, for what it must not change,
+// or not see.
+func look(c *jail.Config) (before []folderBefore) {
 	for _, folder := range c.Write {
 		found := confine.Look(folder, mostLooked)
 		c.Hide, c.Freeze = append(c.Hide, found.Agents...), append(c.Freeze, found.Later...)
@@ -172,7 +180,7 @@ func jailConfig(a *app, o jailOptions, policyName string, secrets *credentials.S
 	if c.Home != "" && !c.Fresh {
 		c.Hide = append(c.Hide, confine.Look(c.Home, mostLooked).Agents...)
 	}
-	return c, before, nil
+	return before
 }
 
 // The folders that the command may write are looked through before it starts, which should
@@ -205,9 +213,14 @@ func caughtPorts(file string) []uint16 {
 }
 
 // runJailed is runCommand with a jail.
-func runJailed(ctx context.Context, a *app, o runOptions, path string, argv, environ []string, secrets *credentials.Set, client *admin.Client, signals *signals) error {
+func runJailed(ctx context.Context, a *app, o runOptions, c jailedCommand, secrets *credentials.Set, client *admin.Client) error {
+	config, err := jailConfig(a, o, secrets)
+	if err != nil {
+		return err
+	}
+	config.Server = client.Server()
 	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	j, err := intoJail(a, o, secrets, client.Server(), log)
+	j, err := intoJail(a, config, log)
 	if err != nil {
 		return err
 	}
@@ -221,25 +234,42 @@ func runJailed(ctx context.Context, a *app, o runOptions, path string, argv, env
 		return err
 	}
 	defer revokeAgent(ctx, a, client, enrolment.Agent)
-	stop, err := j.serve(ctx, enrolment, log)
+	identity, err := sidecar.ParseIdentity(enrolment.Certificate, enrolment.Key, enrolment.CA)
+	if err != nil {
+		return err
+	}
+	if err := fillFolder(j.folder, enrolment); err != nil {
+		return err
+	}
+	said := fmt.Sprintf("agent %s (%s) under policy %s; %s, and not %s", printable(enrolment.Agent.Name), enrolment.Agent.ID,
+		printable(enrolment.Agent.Policy), j.says(o.jail), printable(a.home))
+	return j.run(ctx, a, c, sidecar.Config{Proxy: enrolment.Proxy, Identity: identity, Log: log}, said)
+}
+
+// jailedCommand is what is run.
+type jailedCommand struct {
+	path          string
+	argv, environ []string
+	signals       *signals
+}
+
+// run runs the command, served by a sidecar, and says said when it begins.
+func (j *jailed) run(ctx context.Context, a *app, c jailedCommand, config sidecar.Config, said string) error {
+	stop, err := j.serve(ctx, config)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	if err := fillFolder(j.folder, enrolment); err != nil {
-		return err
-	}
 	variables, err := environmentOf(a, sidecar.URL(j.process.Sockets().Proxy.Addr(), ""), j.folder)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stderr, "sallyport: agent %s (%s) under policy %s; %s\n",
-		printable(enrolment.Agent.Name), enrolment.Agent.ID, printable(enrolment.Agent.Policy), j.says(a, o.jail))
-	environ = slices.DeleteFunc(environ, func(v string) bool { return strings.HasPrefix(v, "TMPDIR=") }) // /tmp is the jail's own
-	if err := j.process.Exec(path, argv, environment.Apply(environ, variables)); err != nil {
-		return notRun(a, argv[0], exitCannotRun, err)
+	fmt.Fprintf(a.stderr, "sallyport: %s\n", said)
+	environ := slices.DeleteFunc(c.environ, func(v string) bool { return strings.HasPrefix(v, "TMPDIR=") }) // /tmp is the jail's own
+	if err := j.process.Exec(c.path, c.argv, environment.Apply(environ, variables)); err != nil {
+		return notRun(a, c.argv[0], exitCannotRun, err)
 	}
-	signals.forward(j.process)
+	c.signals.forward(j.process)
 	e, err := j.process.Wait()
 	j.tellMade(a)
 	return endedJail(e, err)
@@ -247,16 +277,12 @@ func runJailed(ctx context.Context, a *app, o runOptions, path string, argv, env
 
 // serve serves the jail's sockets by a sidecar of the agent. stop cuts what is open, has
 // what is left recorded, and waits.
-func (j *jailed) serve(ctx context.Context, e admin.Enrolment, log *slog.Logger) (stop func(), err error) {
-	identity, err := sidecar.ParseIdentity(e.Certificate, e.Key, e.CA)
+func (j *jailed) serve(ctx context.Context, config sidecar.Config) (stop func(), err error) {
+	s, err := sidecar.New(config)
 	if err != nil {
 		return nil, err
 	}
-	s, err := sidecar.New(sidecar.Config{Proxy: e.Proxy, Identity: identity, Log: log})
-	if err != nil {
-		return nil, err
-	}
-	teller, err := sidecar.New(sidecar.Config{Proxy: e.Proxy, Identity: identity, Log: log})
+	teller, err := sidecar.New(config) // which goes on when the other one has ended
 	if err != nil {
 		return nil, err
 	}
@@ -266,7 +292,7 @@ func (j *jailed) serve(ctx context.Context, e admin.Enrolment, log *slog.Logger)
 	var servers, tellers sync.WaitGroup
 	servers.Go(func() {
 		confine.Serve(serving, confine.Config{
-			Sockets: j.process.Sockets(), Names: j.names, Program: j.process.Program, Blocked: j.ledger, Sidecar: s, Log: log,
+			Sockets: j.process.Sockets(), Names: j.names, Program: j.process.Program, Blocked: j.ledger, Sidecar: s, Log: config.Log,
 		})
 	})
 	tellers.Go(func() { j.ledger.Run(telling) })
@@ -274,14 +300,13 @@ func (j *jailed) serve(ctx context.Context, e admin.Enrolment, log *slog.Logger)
 }
 
 // says is, in one line, what the jail keeps the command from.
-func (j *jailed) says(a *app, o jailOptions) string {
+func (j *jailed) says(o jailOptions) string {
 	home := "your home as it is, while what it changes there is gone at its end"
 	if o.home == homeFresh {
 		home = "an empty home"
 	}
 	said := []string{
-		"in a jail: it reaches nothing but the proxy, no process and no socket outside, and not " + printable(a.home),
-		"it sees " + home,
+		"in a jail: it sees " + home,
 	}
 	if len(j.before) == 0 {
 		said = append(said, "it may change no file for good: start it in a folder of its work, or give --write")
@@ -292,7 +317,7 @@ func (j *jailed) says(a *app, o jailOptions) string {
 	for _, n := range j.process.Notes() {
 		said = append(said, printable(n))
 	}
-	return strings.Join(said, "; ")
+	return strings.Join(append(said, "it reaches nothing but the proxy, no process and no socket outside"), "; ")
 }
 
 // tellMade names files that were not there and that programs outside would run or obey.

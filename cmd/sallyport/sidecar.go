@@ -40,13 +40,20 @@ With --peer-uid it asks for no password and serves every process of its own user
 kernel tells (Linux): programs that know no proxy passwords work then, Java, Maven and
 browsers among them. Agents that run as one user can then use each other's sidecars.
 
+With --jail (Linux) it runs a command in a jail, as run --jail does, and ends with it: the
+command reaches nothing but this sidecar. No server need be on this machine.
+
 It reads nothing but its flags and the identity folder, starts although the proxy is
 down, and follows a renewed certificate.`,
 		Example: `  sallyport sidecar --proxy proxy.internal:8443 --identity ./builder
   sallyport sidecar --identity ./builder --env-file builder.env
+  sallyport sidecar --identity ./builder --jail -- claude
   sallyport sidecar --proxy proxy.internal:8443 --identity ./builder --listen unix:/run/builder/proxy.sock`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Args: o.jail.args,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.jail.on {
+				return runSidecarJail(cmd.Context(), a, o, args)
+			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			// A second signal ends the process at once.
@@ -62,6 +69,7 @@ down, and follows a renewed certificate.`,
 	flags.BoolVar(&o.open, "no-auth", false, "ask for no password; only in a network namespace of its own")
 	flags.BoolVar(&o.peer, "peer-uid", false, "ask for no password and serve the processes of this user only (Linux; on loopback or a Unix socket)")
 	cmd.MarkFlagsMutuallyExclusive("no-auth", "peer-uid")
+	o.jail.flags(cmd)
 	require(cmd, "identity")
 	return cmd
 }
@@ -70,6 +78,7 @@ type sidecarOptions struct {
 	proxy, identity, listen string
 	open, peer              bool
 	file                    envFile
+	jail                    sidecarJail
 }
 
 func serveSidecar(ctx context.Context, a *app, o sidecarOptions) error {

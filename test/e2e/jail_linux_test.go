@@ -3,9 +3,13 @@ package e2e_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -237,4 +241,61 @@ touch made && cat made && exit 9`)
 	assert.FileExists(t, p.dir+"/made")
 	left, _ := exec.CommandContext(t.Context(), "pgrep", "-f", "^sleep 298$").Output() // fails if there is none
 	assert.Empty(t, string(left), "nothing outlives the command")
+}
+
+// The probe, which names what answers, finds nothing in a jail, not even what is there outside.
+func TestTheProbeFindsNoWayOutOfAJail(t *testing.T) {
+	t.Parallel()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	socket := filepath.Join(t.TempDir(), "s")
+	outside, err := new(net.ListenConfig).Listen(t.Context(), "unix", socket)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = outside.Close() })
+	p := newPrisoner(t)
+	binary, err := os.ReadFile(shared.home.Binary)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(p.dir, "sallyport"), binary, 0o755)) //nolint:gosec // a program
+
+	script := fmt.Sprintf(`SSH_AUTH_SOCK=%s ./sallyport --home "%s" sandbox probe --target %s --target %s -o json`,
+		socket, shared.home.Dir, l.Addr(), shared.address)
+	out, code := p.run(script, "--read", filepath.Dir(socket))
+	assert.Zero(t, code, out)
+	var r struct {
+		Confined bool
+		Tried    []struct{ Target string }
+		Holes    []struct{ What, Target string }
+	}
+	start := strings.Index(out, "{")
+	require.GreaterOrEqual(t, start, 0, out)
+	require.NoError(t, json.NewDecoder(strings.NewReader(out[start:])).Decode(&r), out)
+	assert.True(t, r.Confined, "%+v", r.Holes)
+	var tried []string
+	for _, try := range r.Tried {
+		tried = append(tried, try.Target)
+	}
+	for _, want := range []string{"8.8.8.8:53", "169.254.169.254:80", l.Addr().String(), shared.address, socket, "vsock", filepath.Join(shared.home.Dir, "credentials.yaml")} {
+		assert.Contains(t, tried, want)
+	}
+}
+
+// A jail needs no server beside it, only an identity.
+func TestASidecarHasAJail(t *testing.T) {
+	t.Parallel()
+	curl := find(t, "curl")
+	agent, err := shared.home.CreateAgent(t.Context(), "e2e", "person:dana", "asidecarhasajail")
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), shared.home.Binary, "--home", t.TempDir(), "sidecar", "--jail", "--identity", agent.Dir, "--proxy", shared.address,
+		"--", "bash", "-c", blind+`ls "$1"; "$2" -sS --noproxy "*" -o /dev/null -w "%{http_code}" https://`+apiHost+`/echo; exit 3`, "bash", agent.Dir, curl)
+	cmd.Dir = t.TempDir()
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	require.Error(t, cmd.Run())
+	if strings.Contains(out.String(), "make a jail:") && os.Getenv("REQUIRE_CLIENTS") != "1" {
+		t.Skip("this system forbids jails: " + out.String())
+	}
+	assert.Equal(t, 3, cmd.ProcessState.ExitCode(), out.String())
+	assert.True(t, strings.HasSuffix(out.String(), "\n200"), out.String())
+	assert.NotContains(t, out.String(), "agent.key")
 }
