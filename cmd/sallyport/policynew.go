@@ -151,11 +151,14 @@ func newPolicy(ctx context.Context, a *app, name, from string) error {
 	added := slices.AppendSeq([]string{}, maps.Keys(stubs))
 	slices.Sort(added)
 	for _, one := range added {
-		if err := writeCredential(ctx, a, l, stubs[one]); err != nil {
-			return err
+		if err = writeCredential(ctx, a, l, stubs[one]); err != nil {
+			break
 		}
 	}
-	if err := placePolicy(a, l, file, text); err != nil {
+	if err == nil {
+		err = placePolicy(a, l, file, text)
+	}
+	if err != nil {
 		if len(added) > 0 {
 			err = errors.Join(err, replaceCredentials(ctx, a, l, &credentialEntry{}, before))
 		}
