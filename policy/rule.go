@@ -46,7 +46,7 @@ func (r *rule) match(q *Query) Verdict {
 	case *serviceRule:
 		return m.match(q)
 	}
-	return Mismatch
+	return Doubtful // there is no other kind, and one would allow nothing
 }
 
 // bind completes the scope of a rule about a service by what the rule says.
