@@ -71,6 +71,9 @@ func (o *jailOptions) check(cmd *cobra.Command) error {
 			return usagef("--%s is about a jail: give --jail, too", name)
 		}
 	}
+	if o.nested && os.Geteuid() == 0 {
+		return usagef("--nested: the kernel lets root have no namespaces in a jail; run it as another user")
+	}
 	if o.home != homeKeep && o.home != homeFresh {
 		return usagef("--user-home %q is not %s or %s", o.home, homeKeep, homeFresh)
 	}
