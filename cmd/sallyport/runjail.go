@@ -101,7 +101,10 @@ func intoJail(a *app, c jail.Config, log *slog.Logger) (*jailed, error) {
 	j.ledger = confine.NewLedger(func(ctx context.Context, authority, told string) error { return j.tell(ctx, authority, told) }, log)
 	c.Read = append(c.Read, folder)
 	c.Helper, c.Names, c.Blocked = []string{jailCommand}, j.names, j.ledger.Note
-	c.Stdin, c.Stdout, c.Stderr = a.stdin, a.stdout, a.stderr
+	c.Streams = jail.Streams{In: a.stdin, Out: a.stdout, Err: a.stderr}
+	if c.Instead, err = systemTrust(folder); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(folder))
+	}
 	j.before = look(&c)
 	if j.process, err = jail.Start(c); err != nil {
 		why := hint.Of(err)
@@ -111,6 +114,23 @@ func intoJail(a *app, c jail.Config, log *slog.Logger) (*jailed, error) {
 		return nil, errors.Join(hint.With(fmt.Errorf("make a jail: %w", err), "%s", why), os.RemoveAll(folder))
 	}
 	return j, nil
+}
+
+// systemTrust has programs that are told nothing trust what is shown to them: the file in
+// which the system keeps its roots is seen as the agent's, which holds the system's own, too.
+func systemTrust(folder string) (instead map[string]string, err error) {
+	file := filepath.Join(folder, fileBundle)
+	if err := os.WriteFile(file, nil, 0o644); err != nil { //nolint:gosec // public; it is filled when there is an agent
+		return nil, fmt.Errorf("write certificates: %w", err)
+	}
+	instead = map[string]string{}
+	for _, path := range []string{
+		"/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem", "/etc/pki/tls/certs/ca-bundle.crt",
+		"/etc/pki/tls/cert.pem", "/etc/ssl/ca-bundle.pem", "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+	} {
+		instead[path] = file
+	}
+	return instead, nil
 }
 
 // close ends what is left of the jail.

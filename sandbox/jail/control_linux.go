@@ -113,6 +113,7 @@ type preparation struct {
 	Write, Read  []string
 	Working      string
 	Ports        []uint16
+	Instead      map[string]string
 }
 
 // command is what it is told then, and afterwards only signals.

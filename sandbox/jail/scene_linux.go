@@ -63,6 +63,9 @@ func (s *scene) build(p preparation) error {
 	if err != nil {
 		return err
 	}
+	if err := s.replace(p.Instead); err != nil {
+		return err
+	}
 	// Devices that lie elsewhere than in /dev are no better than those of it.
 	readOnly := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOSUID}
 	if err := unix.MountSetattr(unix.AT_FDCWD, "/", unix.AT_RECURSIVE, &readOnly); err != nil {
@@ -135,6 +138,22 @@ func (s *scene) take(path string, readOnly bool) error {
 		return forbidden("make read-only (it takes Linux 5.12)", path, err)
 	}
 	s.spare = append(s.spare, t)
+	return nil
+}
+
+// replace takes files that are to be seen in the place of others. One that is not there
+// is missed by nobody.
+func (s *scene) replace(instead map[string]string) error {
+	for path, file := range instead {
+		where := veil.Resolve([]string{path})
+		if len(where) == 0 {
+			continue
+		}
+		if err := s.take(file, true); err != nil {
+			return err
+		}
+		s.spare[len(s.spare)-1].path = where[0]
+	}
 	return nil
 }
 

@@ -55,7 +55,7 @@ func Start(c Config) (*Process, error) {
 	}
 	err = p.control.send(preparation{
 		Server: c.Server, Hide: veil.Resolve(c.Hide), Freeze: c.Freeze, Home: c.Home, Fresh: c.Fresh,
-		Write: veil.Resolve(c.Write), Read: veil.Resolve(c.Read), Working: working, Ports: c.Ports,
+		Write: veil.Resolve(c.Write), Read: veil.Resolve(c.Read), Working: working, Ports: c.Ports, Instead: c.Instead,
 	})
 	if err == nil {
 		err = p.made()
@@ -84,7 +84,7 @@ func (c Config) start() (*Process, error) {
 	cmd := exec.Command("/proc/self/exe", c.Helper...) //nolint:noctx // the user's command; signals end it, not a context
 	cmd.Args[0] = filepath.Base(os.Args[0])
 	cmd.Env = []string{} // the command's comes with the command
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, c.Stderr
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Streams.In, c.Streams.Out, c.Streams.Err
 	cmd.ExtraFiles, cmd.SysProcAttr = []*os.File{theirs}, namespaces()
 	if err := cmd.Start(); err != nil {
 		return nil, errors.Join(explain(err), ours.Close())

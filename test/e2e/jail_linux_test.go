@@ -74,11 +74,13 @@ func TestAJailCatchesClientsThatReadNoProxyVariable(t *testing.T) {
 		"python-http-client": {"python3", `python3 -c '
 import http.client,ssl
 c=http.client.HTTPSConnection("` + apiHost + `", context=ssl.create_default_context()); c.request("GET", "/echo"); r=c.getresponse(); print(r.status)'`},
-		"curl":       {"curl", `curl -sS --noproxy "*" -o /dev/null -w "%{http_code}" https://` + apiHost + `/echo`},
-		"curl-http1": {"curl", `curl -sS --http1.1 --noproxy "*" -o /dev/null -w "%{http_code}" https://` + apiHost + `/echo`},
-		"node":       {"node", `node -e 'require("https").get("https://` + apiHost + `/echo", {agent: new (require("https").Agent)()}, r => console.log(r.statusCode))'`},
-		"curl-plain": {"curl", `curl -sS --noproxy "*" -o /dev/null -w "%{http_code}" http://` + plainHost + `/echo`},
-		"git":        {"git", `git ls-remote https://` + gitHost + `/work/web.git >/dev/null && echo 200`},
+		"curl":                {"curl", `curl -sS --noproxy "*" -o /dev/null -w "%{http_code}" https://` + apiHost + `/echo`},
+		"curl-http1":          {"curl", `curl -sS --http1.1 --noproxy "*" -o /dev/null -w "%{http_code}" https://` + apiHost + `/echo`},
+		"node":                {"node", `node -e 'require("https").get("https://` + apiHost + `/echo", {agent: new (require("https").Agent)()}, r => console.log(r.statusCode))'`},
+		"curl-told-nothing":   {"curl", `env -i PATH="$PATH" curl -sS -o /dev/null -w "%{http_code}" https://` + apiHost + `/echo`},
+		"python-told-nothing": {"/usr/bin/python3", `env -i /usr/bin/python3 -c 'import urllib.request; print(urllib.request.urlopen("https://` + apiHost + `/echo").status)'`},
+		"curl-plain":          {"curl", `curl -sS --noproxy "*" -o /dev/null -w "%{http_code}" http://` + plainHost + `/echo`},
+		"git":                 {"git", `git ls-remote https://` + gitHost + `/work/web.git >/dev/null && echo 200`},
 		"java": {"java", `cat >Get.java <<'J'
 public class Get { public static void main(String[] a) throws Exception {
 	var c = (java.net.HttpURLConnection) new java.net.URL("https://` + apiHost + `/echo").openConnection(); System.out.println(c.getResponseCode()); } }
