@@ -60,10 +60,10 @@ func (a *answered) holds() holding {
 // surfaces are paths of one host, and a proxy in front of it may decode escapes, merge slashes,
 // drop parameters, resolve dots or ignore case. A request without a name, to its web site or to
 // a host of its that has no operations, may therefore be anything. Every signed link has a name,
-// which therefore says nothing.
+// and so have pages of the web site, which therefore says nothing.
 func (a *answered) isOdd() bool {
 	switch {
-	case !a.server.Enterprise(), len(a.operations) > 0 && a.surface != api.Download:
+	case !a.server.Enterprise(), len(a.operations) > 0 && a.surface != api.Download && !a.operations[0].Page:
 		return false
 	case a.surface == api.Other, a.surface == api.Web:
 		return true

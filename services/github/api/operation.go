@@ -44,6 +44,9 @@ type Operation struct {
 	// CredentialAnswer: the answer is a credential, or the call plants one. To be
 	// denied unless a rule names the operation exactly.
 	CredentialAnswer bool
+	// Page: it was asked for by the address of a page of the web site. The name says what the
+	// page tells of; the answer has a form of its own.
+	Page bool
 	// WritesRefs: it writes a ref of the repository, and is no push.
 	WritesRefs bool
 	// Body says what is still to be read.

@@ -22,6 +22,7 @@ func (s Service) resolveWeb(t *table, r Request) (Operation, *Unresolved) {
 		root = t.server
 	}
 	if page, found := resolvePage(root, path, r.Query); found {
+		page.Page = true
 		return page, nil
 	}
 	return Operation{}, err
