@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 )
 
@@ -121,10 +122,9 @@ func (s *Sidecar) relay(ctx context.Context, client local, r *request, rest []by
 func (s *Sidecar) dial(ctx context.Context, identity *Identity) (*tls.Conn, *watched, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "tcp", s.proxy)
+	conn, err := s.connect(ctx)
 	if err != nil {
-		s.note("unreachable", err)
+		s.note(unreachableState, err)
 		return nil, nil, unreachable(s.proxy, err)
 	}
 	raw := &watched{Conn: conn}
@@ -142,10 +142,33 @@ func (s *Sidecar) dial(ctx context.Context, identity *Identity) (*tls.Conn, *wat
 			s.note("untrusted", err)
 			return nil, nil, untrusted(s.proxy, wrong)
 		}
-		s.note("unreachable", err)
+		s.note(unreachableState, err)
 		return nil, nil, unreachable(s.proxy, fmt.Errorf("TLS: %w", err))
 	}
 	return proxy, raw, nil
+}
+
+// unreachableState is that of a proxy to which there is no way.
+const unreachableState = "unreachable"
+
+// startTime is how long the first connection waits for a proxy that does not listen: one that
+// is being started, or started again.
+const startTime = 3 * time.Second
+
+// connect reaches the proxy. Nobody waits for one that is known to be down.
+func (s *Sidecar) connect(ctx context.Context) (net.Conn, error) {
+	var dialer net.Dialer
+	for deadline := time.Now().Add(startTime); ; {
+		conn, err := dialer.DialContext(ctx, "tcp", s.proxy)
+		if err == nil || !errors.Is(err, syscall.ECONNREFUSED) || s.isDown() || time.Now().After(deadline) {
+			return conn, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 // reason says why the proxy hung up, and what the certificate itself tells of it.

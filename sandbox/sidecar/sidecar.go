@@ -149,6 +149,13 @@ func (s *Sidecar) authorized(credentials []byte) bool {
 	return s.expected == nil || subtle.ConstantTimeCompare(credentials, s.expected) == 1
 }
 
+// isDown says whether the proxy could not be reached the last time.
+func (s *Sidecar) isDown() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state == unreachableState
+}
+
 // note logs a change of the proxy's state, not every connection that meets it.
 func (s *Sidecar) note(state string, err error) {
 	s.mu.Lock()
