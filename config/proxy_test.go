@@ -73,6 +73,8 @@ func TestAProxyThatIsNone(t *testing.T) {
 		"proxy.corp.example:3128":                   "is not the URL of a proxy",
 		"socks5://proxy.corp.example:1080":          "is not the URL of a proxy",
 		"http:proxy.corp.example":                   "is not the URL of a proxy",
+		"http://proxy.corp.example":                 "has no port; write http://proxy.corp.example:3128",
+		"https://proxy.corp.example/":               "has no port; write https://proxy.corp.example:3128",
 		"http://":                                   "is not the URL of a proxy",
 		"http://proxy.corp.example:3128/pac":        "is not the URL of a proxy",
 		"http://proxy.corp.example:3128?x":          "is not the URL of a proxy",
@@ -85,7 +87,6 @@ func TestAProxyThatIsNone(t *testing.T) {
 		"http://proxy.corp.example:0":               "upstream.proxy.url: ",
 		"http://proxy.corp.example:99999":           "upstream.proxy.url: ",
 		"http://pro_xy..example:3128":               "upstream.proxy.url: ",
-		"http://proxy.corp.example":                 "upstream.proxy.url: ",
 		"":                                          "must be text",
 	} {
 		_, err := config.Load(behind(t, `{url: "`+url+`"}`), options())

@@ -89,6 +89,8 @@ func (p *Parent) parseURL(v value) {
 		v.Fail("is not the URL of a proxy; write https://proxy.corp.example:3128")
 	case u.User != nil:
 		v.Fail("holds a name or password; remove it, replace it, since it has been in a file, and name a credential of kind basic")
+	case u.Port() == "":
+		v.Fail("has no port; write %s://%s:3128, with the port of your proxy", u.Scheme, u.Hostname())
 	default:
 		p.TLS = u.Scheme == "https"
 		if p.Authority, err = host.ParseAuthority(u.Host, 0); err != nil {

@@ -128,7 +128,8 @@ func (w world) run(t *testing.T) []string {
 		if test "$2" = true; then echo 0 >/proc/sys/user/max_user_namespaces && echo 0 >/proc/sys/user/max_mnt_namespaces; fi
 		exec setpriv --reuid="$1" --regid="$1" --clear-groups bash veil.sh "$3"`
 	cmd := exec.CommandContext(t.Context(), "bash", "-c", setUp, "bash", strconv.Itoa(w.uid), strconv.FormatBool(w.forbidden), binary)
-	cmd.Dir, cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "TERM=dumb"}
+	// With -cover the binary, which is this test's, says on its terminal that nothing names the folder.
+	cmd.Dir, cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "TERM=dumb", "GOCOVERDIR=" + dir}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
 	if w.forbidden {
 		all := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 65536}}

@@ -56,6 +56,10 @@ func TestListenTCP(t *testing.T) {
 	assert.Equal(t, "http://agent:p@"+l.Addr().String(), sidecar.URL(l.Addr(), "p"))
 	assert.True(t, sidecar.Loopback(l.Addr()))
 	assert.False(t, sidecar.Loopback(&net.TCPAddr{IP: net.IPv4zero}))
+	every, err := sidecar.Listen(t.Context(), "0.0.0.0:0")
+	require.NoError(t, err)
+	defer every.Close()
+	assert.Contains(t, sidecar.URL(every.Addr(), ""), "http://0.0.0.0:", "not every address of IPv6 too")
 	_, err = sidecar.Listen(t.Context(), "nonsense")
 	require.Error(t, err)
 }

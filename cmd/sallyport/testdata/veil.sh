@@ -61,7 +61,7 @@ run -- sh -c 'exit 7' 2>/dev/null; echo "code $?"
 KEPT=kept run --pass KEPT -- sh -c 'echo $KEPT in ${PWD##*/}' 2>/dev/null
 run -- sh -c 'git init -q . && git -c user.name=a -c user.email=a@example.com commit -q --allow-empty -m x && git log --format=%s' 2>/dev/null
 run -- ssh -G host.example.com 2>&1 | grep -E '^port|Bad owner'
-run -- sh -c 'i=0; while test $i -lt 20; do (true &); i=$((i+1)); done; sleep 0.2; ps -o stat= --ppid $PPID | grep -c Z' 2>/dev/null
+run -- sh -c 'i=0; while test $i -lt 20; do (true &); i=$((i+1)); done; i=0; while test $i -lt 500 && ps -o stat= --ppid $PPID | grep -q Z; do sleep 0.02; i=$((i+1)); done; ps -o stat= --ppid $PPID | grep -c Z' 2>/dev/null
 script -qec "'$sallyport' run --policy example --owner person:dana -- bash -c 'set -m; sleep 30 & kill -STOP %1; kill %1; kill -CONT %1 2>/dev/null; wait %1; echo job \$?; test -t 0 && echo terminal'" /dev/null 2>&1 | tr -d '\r' | grep -v -e sandbox -e Terminated
 cd ../../link/state && run -- sh -c 'echo in $(basename "$(pwd)")' 2>/dev/null
 echo "uid $(run -- "$here/id" -u 2>/dev/null)"
