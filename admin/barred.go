@@ -9,8 +9,8 @@ import (
 // only counted: a command that goes on asking must not fill the trail.
 const barredPause = time.Second
 
-// barredCalls is what is known of refused calls since the last one on record.
-type barredCalls struct {
+// sparing is what is known of refused calls since the last one on record.
+type sparing struct {
 	mu       sync.Mutex
 	recorded time.Time
 	unsaid   int
@@ -18,10 +18,10 @@ type barredCalls struct {
 
 // due says whether this refused call is to be recorded now, and if so how many since the last recorded
 // one were only counted.
-func (b *barredCalls) due(now time.Time) (unsaid int, due bool) {
+func (b *sparing) due(now time.Time, pause time.Duration) (unsaid int, due bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.recorded.IsZero() && now.Sub(b.recorded) < barredPause && !now.Before(b.recorded) {
+	if !b.recorded.IsZero() && now.Sub(b.recorded) < pause && !now.Before(b.recorded) {
 		b.unsaid++
 		return 0, false
 	}

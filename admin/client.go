@@ -99,6 +99,23 @@ func (c *Client) RevokeCertificate(ctx context.Context, r CertificateRequest) (R
 	return call[RevokedCertificates](ctx, c, http.MethodPost, "/v1/certificates/revoke", r)
 }
 
+// Inviter is the server's.
+func (c *Client) Inviter() Inviter { return remoteInviter{c} }
+
+type remoteInviter struct{ client *Client }
+
+func (i remoteInviter) Invite(ctx context.Context, r InviteRequest) (Invitation, error) {
+	return call[Invitation](ctx, i.client, http.MethodPost, "/v1/invites", r)
+}
+
+func (i remoteInviter) List(ctx context.Context) ([]Invite, error) {
+	return call[[]Invite](ctx, i.client, http.MethodGet, "/v1/invites", nil)
+}
+
+func (i remoteInviter) End(ctx context.Context, r StatusRequest) (Invite, error) {
+	return call[Invite](ctx, i.client, http.MethodPost, "/v1/invites/revoke", r)
+}
+
 // Reload parses all files and puts them in force if all are right.
 func (c *Client) Reload(ctx context.Context) (Configuration, error) {
 	return call[Configuration](ctx, c, http.MethodPost, "/v1/reload", nil)

@@ -17,6 +17,7 @@ const (
 	ActResumeAgent       Act = "resume an agent"
 	ActRevokeAgent       Act = "revoke an agent"
 	ActRevokeCertificate Act = "revoke a certificate"
+	ActInvite            Act = "invite agents"
 	ActShowAgents        Act = "show agents"
 	ActReload            Act = "reload the configuration"
 	ActShowCredentials   Act = "show credentials"
@@ -34,7 +35,7 @@ func (s *Session) may(ctx context.Context, act Act) error {
 	if refusal == nil {
 		return nil
 	}
-	if unsaid, due := s.service.barred.due(s.service.Now()); due {
+	if unsaid, due := s.service.barred.due(s.service.Now(), barredPause); due {
 		call := s.call
 		if call == "" {
 			call = string(act)

@@ -16,11 +16,15 @@ const recordTimeout = 5 * time.Second
 
 // record puts an event into the trail together with who asked for it.
 func (s *Session) record(ctx context.Context, event string, payload map[string]any) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
-	defer cancel()
 	payload = maps.Clone(payload)
 	maps.Copy(payload, s.principal.Payload())
-	if err := s.service.Trail.Record(ctx, audit.Event{Type: event, Payload: payload}); err != nil {
+	return s.service.record(ctx, event, payload)
+}
+
+func (s *Service) record(ctx context.Context, event string, payload map[string]any) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	if err := s.Trail.Record(ctx, audit.Event{Type: event, Payload: payload}); err != nil {
 		return fmt.Errorf("record %s in the audit trail: %w", event, err)
 	}
 	return nil
@@ -34,12 +38,17 @@ func (c Principal) Payload() map[string]any {
 }
 
 func (s *Session) recordAgent(ctx context.Context, event string, view View, a identity.Agent) error {
+	return s.record(ctx, event, agentPayload(view, a))
+}
+
+// agentPayload is what an event tells of an agent.
+func agentPayload(view View, a identity.Agent) map[string]any {
 	payload := view.who(a).Payload()
 	payload["status"], payload["expires_at"] = string(a.Status), stamp(a.ExpiresAt)
 	if a.Reason != "" {
 		payload["reason"] = a.Reason
 	}
-	return s.record(ctx, event, payload)
+	return payload
 }
 
 // who is the agent as the trail tells it.

@@ -102,6 +102,15 @@ func handler(s *Service, other http.Handler) http.Handler {
 	mux.Handle("POST /v1/agents/show", handle(s, func(c *Session, ctx context.Context, r nameRequest) (AgentDetail, error) {
 		return c.Agent(ctx, r.Name)
 	}))
+	mux.Handle("POST /v1/invites", handle(s, func(c *Session, ctx context.Context, r InviteRequest) (Invitation, error) {
+		return c.Inviter().Invite(ctx, r)
+	}))
+	mux.Handle("POST /v1/invites/revoke", handle(s, func(c *Session, ctx context.Context, r StatusRequest) (Invite, error) {
+		return c.Inviter().End(ctx, r)
+	}))
+	mux.Handle("GET /v1/invites", ask(s, func(c *Session, r *http.Request) (any, error) {
+		return c.Inviter().List(r.Context())
+	}))
 	mux.Handle("POST /v1/reload", ask(s, func(c *Session, r *http.Request) (any, error) {
 		return c.Reload(r.Context())
 	}))

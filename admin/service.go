@@ -44,6 +44,7 @@ type Config struct {
 	InterceptionCA *certs.Authority
 	View           func() View
 	Proxy          func() string                             // where agents reach the listener; "" if unknown
+	Enrol          func() EnrolListener                      // where they join
 	Cut            func(agent uuid.UUID)                     // ends what the agent has open; nil if nothing can be open
 	Errand         func(credential string) http.RoundTripper // by which a credential is minted to try it; nil if no server is running
 	// RateLimits tells how the accounts stand that match; nil if no server is running.
@@ -58,13 +59,17 @@ type Config struct {
 // Service makes the changes. It is safe for concurrent use.
 type Service struct {
 	Config
-	barred barredCalls
+	barred    sparing // calls by whom nothing is allowed
+	strangers sparing // who wanted to join
 }
 
 // NewService returns a service that works with c.
 func NewService(c Config) *Service {
 	if c.Cut == nil {
 		c.Cut = func(uuid.UUID) {}
+	}
+	if c.Enrol == nil {
+		c.Enrol = func() EnrolListener { return EnrolListener{} }
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

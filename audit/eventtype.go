@@ -16,6 +16,9 @@ const (
 	TypeAgentResumed          = "agent.resumed"
 	TypeAgentRevoked          = "agent.revoked"
 	TypeCertificateIssued     = "certificate.issued"
+	TypeInviteCreated         = "invite.created" // a token by which agents join
+	TypeInviteEnded           = "invite.ended"
+	TypeJoinRefused           = "join.refused" // somebody who wanted to be an agent
 	TypeCertificateRevoked    = "certificate.revoked"
 	TypeOwnerMissing          = "owner.missing" // owners.yaml lacks the owner of live agents
 	TypeOwnerReturned         = "owner.returned"
@@ -63,12 +66,15 @@ var eventTypes = []eventType{
 	{name: TypePushRefs, keys: "refs", activity: "Read"},
 	{name: TypePushRejected, keys: "rejected", activity: "Read"},
 	{name: TypeCalls, keys: "calls", activity: "Read"},
-	{name: TypeAgentCreated, keys: "agent name policy owner accountable status expires_at reason", account: true, activity: "Create"},
+	{name: TypeAgentCreated, keys: "agent name policy owner accountable status expires_at reason invite from", account: true, activity: "Create"},
 	{name: TypeAgentRenewed, keys: "agent name policy owner accountable status expires_at reason", account: true},
-	{name: TypeAgentSuspended, keys: "agent name policy owner accountable status expires_at reason", account: true, activity: "Disable", low: true},
+	{name: TypeAgentSuspended, keys: "agent name policy owner accountable status expires_at reason from", account: true, activity: "Disable", low: true},
 	{name: TypeAgentResumed, keys: "agent name policy owner accountable status expires_at reason", account: true, activity: "Enable"},
 	{name: TypeAgentRevoked, keys: "agent name policy owner accountable status expires_at reason", account: true, activity: "Delete", low: true},
-	{name: TypeCertificateIssued, keys: "agent serial not_after spiffe_id", activity: "Create"},
+	{name: TypeCertificateIssued, keys: "agent serial not_after spiffe_id invite replaces from", activity: "Create"},
+	{name: TypeInviteCreated, keys: "invite name policy owner accountable uses agent_ttl expires_at from", activity: "Create"},
+	{name: TypeInviteEnded, keys: "invite name policy owner accountable uses agent_ttl expires_at from reason", activity: "Delete"},
+	{name: TypeJoinRefused, keys: "invite reason from unrecorded"},
 	{name: TypeCertificateRevoked, keys: "agent name policy owner accountable serial generation not_after reason replaced_by", activity: "Delete"},
 	{name: TypeOwnerMissing, keys: "owner agents agents_total suspended_at accountable"},
 	{name: TypeOwnerReturned, keys: "owner"},

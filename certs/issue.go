@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -25,6 +26,28 @@ type Issued struct {
 	TLS                 tls.Certificate
 }
 
+// SignClient is IssueClient for a key that its holder made, of which only the public half is
+// here: Issued has no KeyPEM, and its TLS no key. See [ParseRequest].
+func (a *Authority) SignClient(uri string, public crypto.PublicKey, ttl time.Duration, now time.Time) (Issued, error) {
+	spiffe, err := a.memberURI(uri)
+	if err != nil {
+		return Issued{}, fmt.Errorf("sign client certificate: %w", err)
+	}
+	cert, err := a.signEnd(clientTemplate(spiffe), public, now.Add(-clientBackdate), now.Add(ttl), now)
+	if err != nil {
+		return Issued{}, fmt.Errorf("sign client certificate: %w", err)
+	}
+	return issuedOf(cert), nil
+}
+
+func clientTemplate(spiffe *url.URL) *x509.Certificate {
+	return &x509.Certificate{
+		URIs: []*url.URL{spiffe},
+		// X509-SVID, section 4.4, asks for both.
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
+	}
+}
+
 // IssueClient issues an X.509-SVID: the one URI and nothing else that names
 // its holder, so nothing in it can go stale. It lives for ttl or as long as the
 // authority, whichever is shorter.
@@ -33,11 +56,7 @@ func (a *Authority) IssueClient(uri string, ttl time.Duration, now time.Time) (I
 	if err != nil {
 		return Issued{}, fmt.Errorf("issue client certificate: %w", err)
 	}
-	issued, err := a.issue(&x509.Certificate{
-		URIs: []*url.URL{spiffe},
-		// X509-SVID, section 4.4, asks for both.
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
-	}, clientBackdate, ttl, now)
+	issued, err := a.issue(clientTemplate(spiffe), clientBackdate, ttl, now)
 	if err != nil {
 		return Issued{}, fmt.Errorf("issue client certificate: %w", err)
 	}
@@ -106,23 +125,29 @@ func (a *Authority) issue(template *x509.Certificate, backdate, ttl time.Duratio
 	if err != nil {
 		return Issued{}, fmt.Errorf("encode key: %w", err)
 	}
-	cert, err := a.signEnd(template, key, now.Add(-backdate), now.Add(ttl), now)
+	cert, err := a.signEnd(template, key.Public(), now.Add(-backdate), now.Add(ttl), now)
 	if err != nil {
 		return Issued{}, err
 	}
+	issued := issuedOf(cert)
+	issued.KeyPEM = pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
+	issued.TLS.PrivateKey = key
+	return issued, nil
+}
+
+func issuedOf(cert *x509.Certificate) Issued {
 	return Issued{
 		CertPEM:   certificatePEM(cert.Raw),
-		KeyPEM:    pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}),
 		Serial:    cert.SerialNumber.Text(16),
 		NotBefore: cert.NotBefore,
 		NotAfter:  cert.NotAfter,
-		TLS:       tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key, Leaf: cert},
-	}, nil
+		TLS:       tls.Certificate{Certificate: [][]byte{cert.Raw}, Leaf: cert},
+	}
 }
 
 // signEnd completes template as the certificate of an end (never an
 // authority), valid between the given times but within the authority's own.
-func (a *Authority) signEnd(template *x509.Certificate, key *ecdsa.PrivateKey, notBefore, notAfter, now time.Time) (*x509.Certificate, error) {
+func (a *Authority) signEnd(template *x509.Certificate, public crypto.PublicKey, notBefore, notAfter, now time.Time) (*x509.Certificate, error) {
 	if !now.Before(a.cert.NotAfter) {
 		return nil, fmt.Errorf("the authority %q expired at %s; move its files away and make a new one with `sallyport init`",
 			a.cert.Subject.CommonName, a.cert.NotAfter.Format(time.RFC3339))
@@ -142,7 +167,7 @@ func (a *Authority) signEnd(template *x509.Certificate, key *ecdsa.PrivateKey, n
 	template.NotBefore, template.NotAfter = notBefore, notAfter
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	template.BasicConstraintsValid = true // states cA=FALSE
-	return sign(template, a.cert, key.Public(), a.key)
+	return sign(template, a.cert, public, a.key)
 }
 
 // addName adds a name or an address to the subject alternative names.

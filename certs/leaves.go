@@ -122,7 +122,7 @@ func (l *Leaves) issue(name host.Name) (*tls.Certificate, error) {
 	}
 	addName(template, name)
 	now := l.now()
-	signed, err := l.ca.signEnd(template, key, now.Add(-serverBackdate), now.Add(leafLifetime), now)
+	signed, err := l.ca.signEnd(template, key.Public(), now.Add(-serverBackdate), now.Add(leafLifetime), now)
 	if err != nil {
 		return nil, err
 	}

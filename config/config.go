@@ -22,6 +22,7 @@ type Config struct {
 	Listen       string      // host:port; the host may be empty for every address
 	Names        []host.Name // on the listener's certificate, beside its own
 	HealthListen string      // host:port; "" is off
+	Enrol        Enrol
 	Upstream     Upstream
 	Durability   string  // "" (the trail's default), "commit" or "fsync"
 	Publish      []Place // where the trail's checkpoints go
@@ -35,6 +36,17 @@ type Config struct {
 	// TrustGroup may write what holds secrets, beside the user that runs the server.
 	TrustGroup credentials.Group
 }
+
+// Enrol is the listener on which agents join and renew their certificates.
+type Enrol struct {
+	Listen  string // host:port; "" is off
+	Address string // host:port where agents reach it; "" if that follows from Listen
+	// RenewGrace is how long after its end a certificate can still be renewed.
+	RenewGrace time.Duration
+}
+
+// defaultRenewGrace lets an agent come back whose server was away for a night.
+const defaultRenewGrace = 24 * time.Hour
 
 // defaultOwnersGrace is three days: a long weekend.
 const defaultOwnersGrace = 72 * time.Hour
@@ -101,7 +113,7 @@ func unspecified(listenHost string) bool {
 
 // parseConfig reads sallyport.yaml; doc says what is wrong with it.
 func parseConfig(file string, data []byte, home string, checkTrustDomain func(string) error) (*Config, *yamldoc.Doc) {
-	c := &Config{Listen: defaultListen, OwnersGrace: defaultOwnersGrace}
+	c := &Config{Listen: defaultListen, OwnersGrace: defaultOwnersGrace, Enrol: Enrol{RenewGrace: defaultRenewGrace}}
 	doc, root := yamldoc.Read(file, data, yamldoc.Options{})
 	if root == nil {
 		root = doc.New()
@@ -120,6 +132,7 @@ func parseConfig(file string, data []byte, home string, checkTrustDomain func(st
 		"health": func(v value) {
 			v.fields(map[string]func(value){"listen": func(v value) { c.HealthListen = v.listen() }})
 		},
+		"enrol":       func(v value) { c.Enrol.parse(v) },
 		"trust_group": func(v value) { c.TrustGroup = v.group() },
 		"upstream":    func(v value) { c.Upstream.parse(v, home) },
 		"audit":       func(v value) { c.parseAudit(v, home) },
@@ -141,6 +154,23 @@ func (c *Config) parseDurability(v value) {
 	}
 	c.Durability = s
 }
+
+func (e *Enrol) parse(v value) {
+	v.fields(map[string]func(value){
+		"listen":      func(v value) { e.Listen = v.listen() },
+		"address":     func(v value) { e.Address = v.listen() },
+		"renew_grace": func(v value) { e.RenewGrace = v.duration(0, "24h") },
+	})
+	switch {
+	case e.Listen == "" && e.Address != "":
+		v.Fail("address is where agents reach the listener, and there is no listen")
+	case e.RenewGrace > mostRenewGrace:
+		v.Field("renew_grace").Fail("%s is longer than %s: for so long a certificate that was stolen could come back", e.RenewGrace, mostRenewGrace)
+	}
+}
+
+// mostRenewGrace is within what the registry remembers of certificates that have ended.
+const mostRenewGrace = 7 * 24 * time.Hour
 
 func (l *Limits) parse(v value) {
 	v.fields(map[string]func(value){
@@ -199,6 +229,18 @@ func (v value) appendName(names []host.Name) []host.Name {
 		return append(names, n)
 	}
 	return names
+}
+
+// EnrolAddress is where agents reach the enrolment listener, which is bound to bound; "" if
+// that cannot be known.
+func (c *Config) EnrolAddress(bound string) string {
+	if c.Enrol.Address != "" {
+		return c.Enrol.Address
+	}
+	if _, port, err := net.SplitHostPort(bound); err != nil || port == "0" {
+		return ""
+	}
+	return c.ReachableAt(bound)
 }
 
 // KnownAddress is where clients reach the listener, as far as the file alone

@@ -66,6 +66,10 @@ type Certificate struct {
 	NotAfter   time.Time
 	Generation int // counts an agent's certificates from 1; assigned by the registry
 	Revoked    bool
+	Key        string // fingerprint of its key; "" where the key was made with the certificate
+	Parent     int    // generation of the certificate that it renewed; 0 for none; assigned by the registry
+
+	used bool // as the database has it, see Registry.Used
 }
 
 // Limits of what people type. They keep a row, and every event that quotes

@@ -105,22 +105,7 @@ func (r *Registry) Revoke(ctx context.Context, id uuid.UUID, reason string) (Age
 // the next generation. Until then the certificate counts as revoked, so it is
 // handed over only afterwards.
 func (r *Registry) AddCertificate(ctx context.Context, c Certificate) error {
-	err := checkCertificate(c, r.now())
-	if err == nil {
-		_, err = r.write(ctx, c.Agent, func(tx *sql.Tx, before *holder) error {
-			switch {
-			case before == nil:
-				return unknown(c.Agent.String())
-			case before.agent.Status == Revoked:
-				return revokedAlready(before.agent)
-			}
-			return stored(insertCertificate(ctx, tx, c))
-		})
-	}
-	if err != nil {
-		return fmt.Errorf("record certificate %.40q: %w", c.Serial, err)
-	}
-	return nil
+	return r.addFor(ctx, c, func(*sql.Tx, *holder) (parent int, _ error) { return 0, nil })
 }
 
 // RevokeCertificates revokes those of an agent's certificates that which says, and returns

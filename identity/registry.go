@@ -36,6 +36,7 @@ type Registry struct {
 	// that the view takes changes in the order in which they were committed.
 	changes   sync.Mutex
 	following atomic.Bool // another process makes the changes
+	firstUses firstUses   // that are not written yet
 	stops     stops       // that could not be written
 
 	// The view. What the maps point to is never written again.
@@ -47,6 +48,7 @@ type Registry struct {
 type viewed struct {
 	*Certificate
 	until time.Time // when what was opened with it must end; see CertificateState
+	use   *use
 }
 
 // holder is an agent with all certificates that it holds or held, oldest first.
@@ -108,7 +110,7 @@ func (r *Registry) CertificateState(serial string, now time.Time) string {
 	return string(Active)
 }
 
-// Certificate returns the certificate with this serial.
+// Certificate returns the certificate with this serial, unless it ended long ago.
 func (r *Registry) Certificate(serial string) (Certificate, bool) {
 	found, ok := r.certificates.Load(serial)
 	if !ok {
@@ -208,13 +210,21 @@ func ambiguous(name string, agents []Agent) error {
 // It returns what is in the view: the agent with the stops that could not be written.
 func (r *Registry) publish(h *holder) *holder {
 	h = r.stops.over(h)
+	shown := &holder{agent: h.agent}
 	var until time.Time
-	for _, c := range slices.Backward(h.certificates) {
+	for n, c := range slices.Backward(h.certificates) {
 		if !c.Revoked && c.NotAfter.After(until) {
 			until = c.NotAfter
 		}
-		r.certificates.Store(c.Serial, &viewed{Certificate: c, until: until})
+		use := r.useOf(c)
+		if newer := len(h.certificates) - 1 - n; newer >= keptCertificates && use.open.Load() == 0 && r.now().Sub(c.NotAfter) > keptFor {
+			r.certificates.Delete(c.Serial)
+			continue
+		}
+		r.certificates.Store(c.Serial, &viewed{Certificate: c, until: until, use: use})
+		shown.certificates = append(shown.certificates, c)
 	}
-	r.agents.Store(h.agent.ID, h)
-	return h
+	slices.Reverse(shown.certificates)
+	r.agents.Store(h.agent.ID, shown)
+	return shown
 }

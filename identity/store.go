@@ -67,7 +67,7 @@ func openStore(ctx context.Context, path string) (*sql.DB, error) {
 	if err := checkIntegrity(ctx, db); err != nil {
 		return nil, errors.Join(fmt.Errorf("check %s: %w", path, explain(err)), db.Close())
 	}
-	if err := sqlite.Migrate(ctx, db, []string{schema1, schemaMissing}); err != nil {
+	if err := sqlite.Migrate(ctx, db, []string{schema1, schemaMissing, schemaJoin}); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, explain(err)), db.Close())
 	}
 	return db, nil
@@ -105,7 +105,7 @@ func explain(err error) error {
 
 const (
 	selectAgents       = `SELECT id, name, policy, owner, status, reason, created_at, expires_at, changed_at FROM agents`
-	selectCertificates = `SELECT agent, generation, serial, not_after, revoked FROM certificates`
+	selectCertificates = `SELECT agent, generation, serial, not_after, revoked, key, parent, used FROM certificates`
 	certificateOrder   = ` ORDER BY agent, generation`
 )
 
@@ -191,7 +191,7 @@ func scanCertificate(rows *sql.Rows) (*Certificate, error) {
 	var c Certificate
 	var agent string
 	var notAfter int64
-	if err := rows.Scan(&agent, &c.Generation, &c.Serial, &notAfter, &c.Revoked); err != nil {
+	if err := rows.Scan(&agent, &c.Generation, &c.Serial, &notAfter, &c.Revoked, &c.Key, &c.Parent, &c.used); err != nil {
 		return nil, err
 	}
 	var err error
@@ -218,9 +218,9 @@ func updateAgent(ctx context.Context, tx *sql.Tx, a Agent) error {
 }
 
 func insertCertificate(ctx context.Context, tx *sql.Tx, c Certificate) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO certificates (agent, generation, serial, not_after, revoked)
-		SELECT ?1, 1 + coalesce(max(generation), 0), ?2, ?3, 0 FROM certificates WHERE agent = ?1`,
-		c.Agent.String(), c.Serial, c.NotAfter.UnixMicro())
+	_, err := tx.ExecContext(ctx, `INSERT INTO certificates (agent, generation, serial, not_after, revoked, key, parent)
+		SELECT ?1, 1 + coalesce(max(generation), 0), ?2, ?3, 0, ?4, ?5 FROM certificates WHERE agent = ?1`,
+		c.Agent.String(), c.Serial, c.NotAfter.UnixMicro(), c.Key, c.Parent)
 	return err
 }
 

@@ -32,14 +32,14 @@ func TestOpenRefusesWhatItDoesNotUnderstand(t *testing.T) {
 		}, []string{"schema version 99", "newer"}},
 		"another program's tables": {func(t *testing.T, path string) {
 			execute(t, path, "CREATE TABLE events (seq INTEGER); PRAGMA user_version = 1")
-		}, []string{"agents"}},
+		}, []string{"no such table"}},
 		"an id that is none": {func(t *testing.T, path string) {
 			fill(t, path, 1)
 			execute(t, path, "UPDATE agents SET id = '"+strings.Repeat("x", 36)+"'")
 		}, []string{"damaged"}},
 		"a certificate of nobody": {func(t *testing.T, path string) {
 			fill(t, path, 1)
-			execute(t, path, "PRAGMA foreign_keys = 0; INSERT INTO certificates VALUES ('"+uuid.NewString()+"', 1, 'f00', 0, 0)")
+			execute(t, path, "PRAGMA foreign_keys = 0; INSERT INTO certificates (agent, generation, serial, not_after, revoked) VALUES ('"+uuid.NewString()+"', 1, 'f00', 9, 0)")
 		}, []string{"f00", "missing"}},
 		"a folder": {func(t *testing.T, path string) { require.NoError(t, os.Mkdir(path, 0o700)) }, nil},
 	}

@@ -83,6 +83,7 @@ type caller struct {
 	guard  *guard
 	agent  *agent // from Enter on
 	conn   *wire.Conn
+	closed func()      // tells the registry, from Enter on
 	doomed atomic.Bool // it is about to be closed
 }
 
@@ -91,15 +92,19 @@ func callerOf(s *wire.Session) *caller { return s.Caller.(*caller) }
 
 // Enter counts the connection, if there is room.
 func (c *caller) Enter(conn *wire.Conn) error {
-	c.conn = conn
+	c.conn, c.closed = conn, c.guard.registry.Connected(c.peer.Serial)
 	if !c.guard.agents.connect(c, c.guard.generation().Limits) {
+		c.closed()
 		return fmt.Errorf("agent %s has too many connections open", c.peer.Agent)
 	}
 	return nil
 }
 
 // Leave takes the connection out of its agent's.
-func (c *caller) Leave() { c.agent.disconnect(c) }
+func (c *caller) Leave() {
+	c.agent.disconnect(c)
+	c.closed()
+}
 
 // Open judges a CONNECT. It is refused only for an unusable authority, an
 // inactive agent or too many tunnels; whatever else is wrong is answered inside

@@ -18,6 +18,7 @@ type Administration interface {
 	ResumeAgent(ctx context.Context, r admin.StatusRequest) (admin.Agent, error)
 	RevokeAgent(ctx context.Context, r admin.StatusRequest) (admin.Agent, error)
 	RevokeCertificate(ctx context.Context, r admin.CertificateRequest) (admin.RevokedCertificates, error)
+	Inviter() admin.Inviter
 	Credentials(ctx context.Context) ([]admin.Credential, error)
 	CheckCredential(ctx context.Context, name string) (admin.CredentialCheck, error)
 	PruneTrail(ctx context.Context, r admin.PruneRequest) (audit.Pruned, error)

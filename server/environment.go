@@ -133,6 +133,10 @@ func (e Environment) direct(ctx context.Context, log *slog.Logger, do func(Admin
 		Registry: s.registry, Trail: s.trail, AgentCA: s.agentCA, InterceptionCA: s.interceptionCA,
 		View: s.view, Now: e.Now, Prune: s.trail.Prune,
 		Proxy: func() string { return s.files.Current().Config.KnownAddress() },
+		Enrol: func() admin.EnrolListener {
+			c := s.files.Current().Config
+			return admin.EnrolListener{Address: c.EnrolAddress(c.Enrol.Listen), RenewGrace: c.Enrol.RenewGrace}
+		},
 	})
 	return errors.Join(do(service.As(admin.Self())), s.close(context.WithoutCancel(ctx)))
 }

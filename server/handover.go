@@ -193,5 +193,6 @@ func (s *succession) leave() {
 	if s.server.pages != nil { // the next one answers on that listener
 		closePages(s.server.pages)
 	}
+	s.server.closeEnrolment()
 	close(s.done)
 }

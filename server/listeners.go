@@ -13,16 +13,17 @@ import (
 	"sallyport/internal/hint"
 )
 
-// listeners are the three sockets that a server accepts on. One that is not open is nil.
+// listeners are the four sockets that a server accepts on. One that is not open is nil.
 type listeners struct {
-	agents, commands, health net.Listener
-	configured               struct{ agents, health string } // the addresses as sallyport.yaml gave them when they were opened
+	agents, commands, health, enrol net.Listener
+	configured                      struct{ agents, health, enrol string } // the addresses as sallyport.yaml gave them when they were opened
 }
 
 // The names of the listeners.
 const (
 	listenerAgents   = "listen"
 	listenerHealth   = "health.listen"
+	listenerEnrol    = "enrol.listen"
 	listenerCommands = "admin.sock"
 )
 
@@ -30,12 +31,17 @@ const (
 // another, it goes on with that one's listeners instead, because agents may be waiting in their queues.
 // After an error the caller closes what was opened, by close.
 func (l *listeners) open(ctx context.Context, c *config.Config, from *predecessor) (err error) {
-	l.configured.agents, l.configured.health = c.Listen, c.HealthListen
+	l.configured.agents, l.configured.health, l.configured.enrol = c.Listen, c.HealthListen, c.Enrol.Listen
 	if l.agents, err = listenOn(ctx, listenerAgents, c.Listen, from); err != nil {
 		return err
 	}
 	if c.HealthListen != "" {
-		l.health, err = listenOn(ctx, listenerHealth, c.HealthListen, from)
+		if l.health, err = listenOn(ctx, listenerHealth, c.HealthListen, from); err != nil {
+			return err
+		}
+	}
+	if c.Enrol.Listen != "" {
+		l.enrol, err = listenOn(ctx, listenerEnrol, c.Enrol.Listen, from)
 	}
 	return err
 }
@@ -62,7 +68,7 @@ func ListenFailed(key, address string, err error) error {
 
 // close closes those that are open; closing twice does no harm.
 func (l *listeners) close() {
-	for _, ln := range []net.Listener{l.agents, l.health, l.commands} {
+	for _, ln := range []net.Listener{l.agents, l.health, l.enrol, l.commands} {
 		if ln != nil {
 			_ = ln.Close()
 		}
@@ -82,17 +88,34 @@ func (l *listeners) address(c *config.Config) string {
 	return c.ReachableAt(net.JoinHostPort(host, port))
 }
 
-// own are the addresses of the status pages. The proxy never dials them for an agent, as it never
-// dials its own listener, which it adds itself.
-func (l *listeners) own() []netip.AddrPort {
-	if l.health == nil {
-		return nil
+// enrolAddress is where agents join; "" if nowhere.
+func (l *listeners) enrolAddress(c *config.Config) string {
+	if l.enrol == nil {
+		return ""
 	}
-	at, err := netip.ParseAddrPort(l.health.Addr().String())
+	host, _, err := net.SplitHostPort(l.configured.enrol)
 	if err != nil {
-		return nil
+		return ""
 	}
-	return []netip.AddrPort{at}
+	_, port, err := net.SplitHostPort(l.enrol.Addr().String())
+	if err != nil {
+		return ""
+	}
+	return c.EnrolAddress(net.JoinHostPort(host, port))
+}
+
+// own are the addresses of the status pages and of the enrolment listener. The proxy never dials
+// them for an agent, as it never dials its own listener, which it adds itself.
+func (l *listeners) own() (all []netip.AddrPort) {
+	for _, ln := range []net.Listener{l.health, l.enrol} {
+		if ln == nil {
+			continue
+		}
+		if at, err := netip.ParseAddrPort(ln.Addr().String()); err == nil {
+			all = append(all, at)
+		}
+	}
+	return all
 }
 
 // inheritance lists the listeners that the next server goes on with.
@@ -103,6 +126,9 @@ func (l *listeners) inheritance() []inheritance {
 	}
 	if l.health != nil {
 		all = append(all, inheritance{handedListener{Name: listenerHealth, Configured: l.configured.health}, l.health})
+	}
+	if l.enrol != nil {
+		all = append(all, inheritance{handedListener{Name: listenerEnrol, Configured: l.configured.enrol}, l.enrol})
 	}
 	return all
 }

@@ -50,6 +50,7 @@ type commands struct {
 	service *admin.Service
 	server  *admin.Server
 	session *admin.Session
+	enrol   *admin.EnrolServer // nil without a listener
 }
 
 // work is the goroutines of a server.
@@ -132,7 +133,7 @@ func (s *server) start(ctx context.Context) (err error) {
 	}
 	s.commands.service = admin.NewService(admin.Config{
 		Registry: s.registry, Trail: s.trail, AgentCA: s.agentCA, InterceptionCA: s.interceptionCA,
-		View: s.view, Proxy: func() string { return s.listeners.address(s.files.Current().Config) }, Cut: s.proxy.Cut, Errand: s.proxy.Errand, RateLimits: s.proxy.RateLimits, Now: s.now, Prune: s.trail.Prune,
+		View: s.view, Proxy: func() string { return s.listeners.address(s.files.Current().Config) }, Enrol: s.enrolListener, Cut: s.proxy.Cut, Errand: s.proxy.Errand, RateLimits: s.proxy.RateLimits, Now: s.now, Prune: s.trail.Prune,
 		Reload: func(ctx context.Context, by admin.Principal) (admin.Configuration, error) {
 			return s.inForce.reload(ctx, "command", &by)
 		},
@@ -166,6 +167,7 @@ func (s *server) own(ctx context.Context) {
 	ctx, s.work.disown = context.WithCancel(ctx)
 	s.work.owner.Go(func() { s.publisher.Run(ctx) })
 	s.work.owner.Go(func() { s.keepOwned(ctx) })
+	s.work.owner.Go(func() { s.keepUses(ctx) })
 	s.work.owner.Go(func() { keepRemembered(ctx, s.files.Current().Services, s.layout.Learnt, s.log) })
 }
 
@@ -177,10 +179,32 @@ const heapHeadroom = 16 << 20
 func (s *server) accept() {
 	pages := s.statusPages()
 	s.acceptCommands(pages)
+	if s.listeners.enrol != nil {
+		s.commands.enrol = admin.NewEnrolServer(s.commands.service, s.inForce.certificate.current, s.log)
+		s.acceptEnrolment()
+	}
 	s.work.run("listener", func() error { return s.proxy.Serve(s.listeners.agents) })
 	if s.listeners.health != nil {
 		s.pages = newPagesServer(pages)
 		s.work.run("health listener", func() error { return s.pages.Serve(s.listeners.health) })
+	}
+}
+
+// enrolListener is where agents join at this moment.
+func (s *server) enrolListener() admin.EnrolListener {
+	c := s.files.Current().Config
+	return admin.EnrolListener{Address: s.listeners.enrolAddress(c), RenewGrace: c.Enrol.RenewGrace}
+}
+
+func (s *server) acceptEnrolment() {
+	server, ln := s.commands.enrol.Server(), s.listeners.enrol
+	s.work.run("enrolment listener", func() error { return server.ServeTLS(ln, "", "") })
+}
+
+// closeEnrolment ends it. An agent whose request is cut off asks again.
+func (s *server) closeEnrolment() {
+	if s.commands.enrol != nil {
+		closePages(s.commands.enrol.Server())
 	}
 }
 
@@ -259,6 +283,7 @@ func (s *server) stop(ctx context.Context) error {
 	if s.pages != nil {
 		closePages(s.pages)
 	}
+	s.closeEnrolment()
 	s.listeners.close()
 	s.work.group.Wait()
 	s.work.owner.Wait()

@@ -65,6 +65,7 @@ var within = map[[2]string]string{
 	{"sandbox/confine", "sandbox/jail"}:      "it serves the sockets of a jail",
 	{"sandbox/confine", "sandbox/catch"}:     "what arrives in a jail is caught",
 	{"sandbox/confine", "sandbox/sidecar"}:   "and leaves through the sidecar",
+	{"sandbox/enrol", "sandbox/sidecar"}:     "the identity that it renews is the one that a sidecar shows",
 	{"bench/run", "test/rig"}:                "the benchmark sets the product up as the tests do",
 }
 

@@ -38,6 +38,7 @@ status applies to its very next request.`,
 		newAgentResumeCommand(a),
 		newAgentRevokeCommand(a),
 		newAgentRevokeCertificateCommand(a),
+		newAgentInviteCommand(a),
 	)
 	return group
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -206,13 +205,4 @@ audit verify --checkpoint, that nothing up to it was rewritten.`,
 			})
 		},
 	}
-}
-
-// replaceFile writes a file whole or not at all.
-func replaceFile(path string, data []byte, mode fs.FileMode) error {
-	temporary := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
-	if err := os.WriteFile(temporary, data, mode); err != nil {
-		return err
-	}
-	return os.Rename(temporary, path)
 }

@@ -40,6 +40,7 @@ type description struct {
 	Proxy              string    `json:"proxy"`               // host:port; "" if unknown
 	Region             string    `json:"region"`              // "" if the policy names no AWS credential
 	Variables          []string  `json:"variables,omitempty"` // more that want the placeholder
+	Enrol              string    `json:"enrol,omitempty"`     // host:port where it renews itself; "" if it does not
 	TruststorePassword string    `json:"truststore_password"`
 	CreatedAt          time.Time `json:"created_at"`
 	ExpiresAt          time.Time `json:"expires_at"`
@@ -119,7 +120,7 @@ func (f *identityFolder) owner() string {
 
 // publish writes the files and gives them their names.
 func (f *identityFolder) publish(e admin.Enrolment) error {
-	contents, err := identityContents(e, f.dir)
+	contents, err := identityContents(e, f.dir, "")
 	if err != nil {
 		return err
 	}
@@ -168,15 +169,16 @@ type identityContent struct {
 	mode fs.FileMode
 }
 
-// identityContents are the files of an identity that is to be in dir.
-func identityContents(e admin.Enrolment, dir string) ([]identityContent, error) {
+// identityContents are the files of an identity that is to be in dir. An agent that renews
+// itself does so at enrol.
+func identityContents(e admin.Enrolment, dir, enrol string) ([]identityContent, error) {
 	truststore, err := certs.TrustStore(e.Bundle, truststorePassword)
 	if err != nil {
 		return nil, fmt.Errorf("make trust store: %w", err)
 	}
 	about, err := json.MarshalIndent(description{
 		ID: e.Agent.ID.String(), Name: e.Agent.Name, Policy: e.Agent.Policy, Owner: e.Agent.Owner,
-		SPIFFEID: e.Agent.SPIFFEID, TrustDomain: e.TrustDomain, Proxy: e.Proxy, Region: e.Region, Variables: e.Variables,
+		SPIFFEID: e.Agent.SPIFFEID, TrustDomain: e.TrustDomain, Proxy: e.Proxy, Region: e.Region, Variables: e.Variables, Enrol: enrol,
 		TruststorePassword: truststorePassword, CreatedAt: e.Agent.CreatedAt, ExpiresAt: e.Agent.ExpiresAt,
 	}, "", "  ")
 	if err != nil {
@@ -186,14 +188,15 @@ func identityContents(e admin.Enrolment, dir string) ([]identityContent, error) 
 		{fileCA, e.CA, 0o644},
 		{fileBundle, e.Bundle, 0o644},
 		{fileTruststore, truststore, 0o644},
-		{fileKey, e.Key, 0o600},
-		{fileCertificate, e.Certificate, 0o644},
-		{fileDescription, append(about, '\n'), 0o644},
 	}
 	for _, f := range environment.Files(dir, fileBundle, string(e.Bundle), string(e.CA)) {
 		contents = append(contents, identityContent{f.Name, []byte(f.Content), 0o644})
 	}
-	return contents, nil
+	return append(contents,
+		identityContent{fileCertificate, e.Certificate, 0o644},
+		identityContent{fileKey, e.Key, 0o600},
+		identityContent{fileDescription, append(about, '\n'), 0o644},
+	), nil
 }
 
 // writeDurably creates a file that is on the disk when it returns, or is not there: half
@@ -208,4 +211,16 @@ func writeDurably(path string, data []byte, mode fs.FileMode) error {
 		return errors.Join(err, os.Remove(path))
 	}
 	return nil
+}
+
+// replaceFile puts a file there whole, and on the disk, in the place of one that may be there.
+func replaceFile(path string, data []byte, mode fs.FileMode) error {
+	staged := path + ".new"
+	if err := os.Remove(staged); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := writeDurably(staged, data, mode); err != nil {
+		return err
+	}
+	return os.Rename(staged, path)
 }

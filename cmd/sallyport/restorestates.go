@@ -81,6 +81,10 @@ func (r *restoring) settle(ctx context.Context, registry *identity.Registry) (er
 	if r.flags.newest {
 		return nil
 	}
+	// Who joined by an invite after the backup stands nowhere in it.
+	if _, err := registry.EndOpenInvites(ctx, "restored from the backup of "+stamp(r.backup.Manifest.MadeAt)+", after which it may have been used"); err != nil {
+		return err
+	}
 	which := func(identity.Agent) bool { return true }
 	if r.flags.trail != "" {
 		if r.since, err = r.lookSince(ctx, r.flags.trail); err != nil {

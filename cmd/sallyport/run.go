@@ -301,7 +301,7 @@ func publicFolder(e admin.Enrolment) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("make folder for certificates: %w", err)
 	}
-	contents, err := identityContents(e, dir)
+	contents, err := identityContents(e, dir, "")
 	if err != nil {
 		return "", errors.Join(err, os.RemoveAll(dir))
 	}

@@ -361,7 +361,7 @@ func (j *jailed) tellMade(a *app) {
 
 // fillFolder writes the files that clients need, and not the key.
 func fillFolder(dir string, e admin.Enrolment) error {
-	contents, err := identityContents(e, dir)
+	contents, err := identityContents(e, dir, "")
 	if err != nil {
 		return err
 	}

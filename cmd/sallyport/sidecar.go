@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -26,7 +27,7 @@ const sidecarGrace = 5 * time.Second
 func newSidecarCommand(a *app) *cobra.Command {
 	var o sidecarOptions
 	cmd := &cobra.Command{
-		Use:   "sidecar --proxy HOST:PORT --identity DIR",
+		Use:   "sidecar (--identity DIR | --join @FILE)",
 		Short: "Run the loopback proxy of one sandbox, which adds mutual TLS",
 		Long: `Runs a plain HTTP proxy for one sandbox and carries its connections to Sallyport with
 the agent's certificate. The first line on standard output is its proxy URL, which
@@ -43,14 +44,26 @@ browsers among them. Agents that run as one user can then use each other's sidec
 With --jail (Linux) it runs a command in a jail, as run --jail does, and ends with it: the
 command reaches nothing but this sidecar. No server need be on this machine.
 
-It reads nothing but its flags and the identity folder, starts although the proxy is
-down, and follows a renewed certificate.`,
+With --identity it reads nothing but its flags and that folder, starts although the proxy is
+down, and follows a renewed certificate.
+
+With --join it makes its key itself and gets its identity by a token of sallyport agent
+invite, which also says where the proxy is: no file has to be copied first. Its certificate
+lives an hour and is renewed in time; connections that are open go on. The key is in memory
+only or, with --state, in that folder, so that a restart goes on as the same agent.`,
 		Example: `  sallyport sidecar --proxy proxy.internal:8443 --identity ./builder
   sallyport sidecar --identity ./builder --env-file builder.env
+  sallyport sidecar --join @/run/secrets/join-token --state /var/lib/builder --env-file builder.env
   sallyport sidecar --identity ./builder --jail -- claude
   sallyport sidecar --proxy proxy.internal:8443 --identity ./builder --listen unix:/run/builder/proxy.sock`,
 		Args: o.jail.args,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case o.identity == "" && !o.join.on():
+				return usagef("give --identity DIR, an agent's folder, or --join @FILE, a token by which it joins")
+			case o.jail.on && o.join.on():
+				return usagef("--jail needs an identity that is there: give --identity, the folder of --state for example")
+			}
 			if o.jail.on {
 				return runSidecarJail(cmd.Context(), a, o, args)
 			}
@@ -63,32 +76,52 @@ down, and follows a renewed certificate.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.proxy, "proxy", "", "host:port of Sallyport's listener (default what agent.json says)")
-	flags.StringVar(&o.identity, "identity", "", "identity folder of the agent (required)")
+	flags.StringVar(&o.identity, "identity", "", "identity folder of the agent, unless it joins by itself")
+	o.join.flags(cmd)
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:0", "where clients connect: HOST:PORT, or unix:PATH (mode 0600)")
 	flags.StringVar(&o.file.path, "env-file", "", "file for the sandbox's environment (dotenv, mode 0600), there while the sidecar listens")
-	flags.BoolVar(&o.open, "no-auth", false, "ask for no password; only in a network namespace of its own")
+	flags.BoolVar(&o.unasked, "no-auth", false, "ask for no password; only in a network namespace of its own")
 	flags.BoolVar(&o.peer, "peer-uid", false, "ask for no password and serve the processes of this user only (Linux; on loopback or a Unix socket)")
 	cmd.MarkFlagsMutuallyExclusive("no-auth", "peer-uid")
 	o.jail.flags(cmd)
-	require(cmd, "identity")
+	cmd.MarkFlagsMutuallyExclusive("identity", "join")
+	cmd.MarkFlagsMutuallyExclusive("identity", "state")
 	return cmd
 }
 
 type sidecarOptions struct {
 	proxy, identity, listen string
-	open, peer              bool
+	unasked, peer           bool
 	file                    envFile
 	jail                    sidecarJail
+	join                    joinOptions
 }
 
-func serveSidecar(ctx context.Context, a *app, o sidecarOptions) error {
+// open finds the identity, and where the agent's clients find its public files.
+func (o *sidecarOptions) open(ctx context.Context, a *app, log *slog.Logger) (*joined, sidecar.Source, error) {
+	if o.join.on() {
+		j, err := joinIdentity(ctx, a, &o.join, log)
+		if err != nil {
+			return nil, nil, err
+		}
+		o.identity = j.folder
+		return j, j, nil
+	}
+	source, err := sidecar.OpenDirectory(o.identity, log)
+	return nil, source, err
+}
+
+func serveSidecar(ctx context.Context, a *app, o sidecarOptions) (err error) {
 	log := slog.New(slog.NewTextHandler(a.stderr, nil))
 	if err := coredump.Forbid(); err != nil {
 		log.Warn("core dumps could not be forbidden", "error", err)
 	}
-	source, err := sidecar.OpenDirectory(o.identity, log)
+	renewing, source, err := o.open(ctx, a, log)
 	if err != nil {
 		return err
+	}
+	if renewing != nil {
+		defer func() { err = errors.Join(err, renewing.remove()) }()
 	}
 	if o.proxy == "" {
 		if o.proxy, err = knownProxy(o.identity); err != nil {
@@ -102,7 +135,7 @@ func serveSidecar(ctx context.Context, a *app, o sidecarOptions) error {
 		if err := sidecar.Tells(ctx, config.Callers); err != nil {
 			return hint.With(fmt.Errorf("--peer-uid: %w", err), "leave it out: clients then need the password in the sidecar's URL")
 		}
-	case !o.open:
+	case !o.unasked:
 		config.Password = sidecar.NewPassword()
 	}
 	s, err := sidecar.New(config)
@@ -123,7 +156,7 @@ func serveSidecar(ctx context.Context, a *app, o sidecarOptions) error {
 		if o.peer {
 			return errors.Join(usagef("--peer-uid on %s: the kernel knows no user of another host; listen on loopback, or ask for a password", l.Addr()), l.Close())
 		}
-		if o.open {
+		if o.unasked {
 			return errors.Join(usagef("--no-auth on %s would let the network act as the agent; listen on loopback, or ask for a password", l.Addr()), l.Close())
 		}
 		log.Warn("other hosts can reach the sidecar, and its password travels in clear text", "listen", l.Addr().String())
@@ -132,6 +165,11 @@ func serveSidecar(ctx context.Context, a *app, o sidecarOptions) error {
 		return errors.Join(err, l.Close())
 	}
 	log.Info("sidecar ready", "listen", l.Addr().String(), "proxy", o.proxy, "agent", source.Identity().String(), "not_after", source.Identity().NotAfter())
+	if renewing != nil {
+		var work sync.WaitGroup
+		defer work.Wait()
+		work.Go(func() { renewing.Run(ctx) })
+	}
 	return errors.Join(s.Serve(ctx, l), o.file.remove())
 }
 

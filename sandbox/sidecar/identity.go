@@ -39,6 +39,9 @@ func (i *Identity) NotAfter() time.Time { return i.notAfter }
 // NotBefore returns when the agent's certificate begins.
 func (i *Identity) NotBefore() time.Time { return i.since }
 
+// TLS is a configuration that shows the agent's certificate and accepts the proxy's alone.
+func (i *Identity) TLS() *tls.Config { return i.config.Clone() }
+
 // ParseIdentity reads PEM: the agent's certificate, its key, and the CA that the
 // proxy's certificate must chain to.
 func ParseIdentity(certPEM, keyPEM, caPEM []byte) (*Identity, error) {
