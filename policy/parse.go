@@ -82,10 +82,22 @@ func (c *compiler) policy(n *yamldoc.Node, p *Policy) {
 	p.description = optionalText(n.Field("description"))
 	if rules := n.Required("rules", "write rules: [] for a policy that denies everything"); rules != nil {
 		p.rules = c.rules(rules)
+		p.said = said(rules)
 	}
 	if tests := n.Field("tests"); tests != nil {
 		p.tests = c.tests(tests, p.rules)
 	}
+}
+
+// said is the rules as they were written, without comments.
+func said(rules *yamldoc.Node) []map[string]any {
+	all := make([]map[string]any, 0, len(rules.Below))
+	for _, r := range rules.Below {
+		if m, ok := r.Value().(map[string]any); ok {
+			all = append(all, m)
+		}
+	}
+	return all
 }
 
 func (c *compiler) policyName(n *yamldoc.Node) string {

@@ -15,6 +15,7 @@ type Policy struct {
 	description string
 	hash        string
 	rules       []rule
+	said        []map[string]any
 	tests       []test
 	index       index
 	related     []related
@@ -25,6 +26,10 @@ type Policy struct {
 
 // Name returns the policy's name, which is also the file's.
 func (p *Policy) Name() string { return p.name }
+
+// Rules returns the rules as the file says them, without comments, for whoever is under them.
+// What it returns is shared, and must not be changed.
+func (p *Policy) Rules() []map[string]any { return p.said }
 
 // Description returns what the file says the policy is for.
 func (p *Policy) Description() string { return p.description }

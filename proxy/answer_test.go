@@ -22,9 +22,9 @@ func (d *duration) assertProblem(t *testing.T, status int, c exit, row *audit.Ex
 	assert.Equal(t, "no-store", d.header.Get("Cache-Control"))
 	assert.Equal(t, status == 429 || status == 503, d.header.Get("Retry-After") != "", "when to come again")
 	var said struct {
-		Type, Title, Detail, Exchange, Rule, Hint, Message string
-		Status                                             int
-		Error                                              struct{ Message, Type, Code, Status string }
+		Type, Title, Detail, Exchange, Rule, Hint, Message, Why string
+		Status                                                  int
+		Error                                                   struct{ Message, Type, Code, Status string }
 	}
 	decoder := json.NewDecoder(strings.NewReader(d.text))
 	decoder.DisallowUnknownFields()
@@ -42,6 +42,11 @@ func (d *duration) assertProblem(t *testing.T, status int, c exit, row *audit.Ex
 	assert.Equal(t, final, d.header.Get("X-Should-Retry") == "false", "clients of models try again for minutes")
 	_, err := uuid.Parse(said.Exchange)
 	require.NoError(t, err)
+	if c.refusal == "policy" || c.refusal == "approval" {
+		assert.Equal(t, "https://sallyport.internal/v1/why?exchange="+said.Exchange, said.Why)
+	} else {
+		assert.Empty(t, said.Why)
+	}
 	if row == nil {
 		return
 	}

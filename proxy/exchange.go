@@ -27,6 +27,10 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.refuse(refusal)
 		return
 	}
+	if x.target.isDoor() {
+		x.p.door.serve(x)
+		return
+	}
 	// No row, no request: the intent is committed before anything leaves, be it
 	// only a question to a name server.
 	x.fillRow()
@@ -138,7 +142,7 @@ func (x *exchange) authorize() (refusal *refusal) {
 	if refusal = x.agent.admit(&x.target, malformed == nil, x.row.started); refusal != nil {
 		return refusal
 	}
-	if malformed != nil {
+	if malformed != nil || x.target.isDoor() {
 		return malformed
 	}
 	if refusal = x.classify(); refusal != nil {

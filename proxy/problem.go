@@ -18,6 +18,7 @@ type problem struct {
 	Exchange string  `json:"exchange"`
 	Rule     string  `json:"rule,omitempty"`
 	Hint     string  `json:"hint,omitempty"`
+	Why      string  `json:"why,omitempty"` // where the agent can ask for more
 	Message  string  `json:"message"`
 	Error    failure `json:"error"`
 }
@@ -36,9 +37,13 @@ const problemType = "application/problem+json"
 func (f *refusal) body(exchange uuid.UUID) []byte {
 	class := failureOf(f.status)
 	class.Message, class.Code = f.message(), f.word
+	more := ""
+	if f.word == deniedByPolicy.word || f.word == needsApproval.word {
+		more = "https://" + doorName + "/v1/why?exchange=" + exchange.String()
+	}
 	b, err := json.MarshalIndent(problem{
 		Type: "urn:sallyport:refusal:" + f.word, Title: f.title, Status: f.status, Detail: f.detail,
-		Exchange: exchange.String(), Rule: f.rule, Hint: f.hintText(), Message: f.message(), Error: class,
+		Exchange: exchange.String(), Rule: f.rule, Hint: f.hintText(), Why: more, Message: f.message(), Error: class,
 	}, "", "  ")
 	if err != nil { // strings and an int always marshal
 		return []byte("{}\n")

@@ -38,6 +38,7 @@ type Config struct {
 	Metrics     *metrics.Metrics
 	Log         *slog.Logger
 
+	Door         DoorConfig              // what agents are told about themselves
 	Tokens       *credentials.Tokens     // what is minted, so that it can be revoked; none if nil
 	OwnListeners func() []netip.AddrPort // never dialled, beside the one that Serve gets
 	StallTimeout time.Duration           // cuts an exchange in which no byte moves; default 10 minutes
@@ -59,9 +60,10 @@ type Proxy struct {
 	patrol  *patrol
 	ahead   ahead
 	budgets *budget.Budgets[credentials.Account] // of the services' accounts
-	wire    *wire.Server                         // the agents' side
-	ways    *upstream.Ways                       // out
-	stopped chan struct{}                        // closed when Shutdown is done
+	door    *door
+	wire    *wire.Server   // the agents' side
+	ways    *upstream.Ways // out
+	stopped chan struct{}  // closed when Shutdown is done
 }
 
 // New checks the configuration and returns a Proxy that is ready to serve.
@@ -83,6 +85,7 @@ func New(c Config) (*Proxy, error) {
 		stopped: make(chan struct{}),
 	}
 	p.clerk = &clerk{standing: p.standing, agents: p.agents, trail: p.trail, metrics: p.metrics, log: p.log}
+	p.door = &door{standing: p.standing, config: c.Door, log: p.log}
 	gate := &guard{standing: p.standing, agents: p.agents, clerk: p.clerk}
 	var err error
 	p.wire, err = wire.New(wire.Config{

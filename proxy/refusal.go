@@ -137,6 +137,19 @@ var (
 	}
 )
 
+// reasonFor is the first reason with a word, as a row has it.
+func reasonFor(word string) (reason, bool) {
+	for _, r := range []reason{
+		malformedRequest, unknownIdentity, agentSuspended, agentRevoked, agentExpired, deniedByPolicy, needsApproval, wrongAuthority, addressNotAllowed,
+		blockedByJail, overLimit, credentialUnavailable, unsignable, upstreamUnreachable, trailUnavailable,
+	} {
+		if r.word == word {
+			return r, true
+		}
+	}
+	return reason{}, false
+}
+
 func (r reason) because(detail string) *refusal { return &refusal{reason: r, detail: detail} }
 
 func (r reason) causedBy(detail string, cause error) *refusal {

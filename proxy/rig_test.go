@@ -182,6 +182,7 @@ func (r *rig) start() {
 		Registry: r.registry, Trail: r.trail, Leaves: certs.NewLeaves(r.mitmCA, 64, time.Now),
 		Certificate: func() *tls.Certificate { return &listener.TLS }, ClientCAs: r.agentCA.Pool(),
 		Generation: r.current.Load, Metrics: r.metrics, Log: r.logger(), StallTimeout: r.stall, Tokens: r.tokens, Now: r.now,
+		Door: proxy.DoorConfig{Authority: r.mitmCA.CertificatePEM(), Exchange: r.exchange},
 	})
 	require.NoError(t, err)
 	if r.sweep > 0 {

@@ -98,6 +98,7 @@ func newServer(e Environment, log *slog.Logger, st *stores, from *predecessor) (
 		Certificate: s.inForce.certificate.current, ClientCAs: st.agentCA.Pool(),
 		Generation: s.inForce.generation.Load, Metrics: s.metrics, Log: log,
 		OwnListeners: s.listeners.own, Now: e.Now, Tokens: st.tokens,
+		Door: proxy.DoorConfig{Authority: st.interceptionCA.CertificatePEM(), Exchange: st.exchange},
 	})
 	if err != nil {
 		return nil, err

@@ -11,7 +11,10 @@ import (
 	"log/slog"
 	"os"
 
+	"github.com/google/uuid"
+
 	"sallyport/admin"
+	"sallyport/audit"
 	"sallyport/audit/trail"
 	"sallyport/certs"
 	"sallyport/config"
@@ -132,6 +135,17 @@ func (s *stores) view() admin.View {
 		TrustDomain: set.Config.TrustDomain, Policies: set.Policies,
 		Owners: set.Owners, Credentials: set.Credentials,
 	}
+}
+
+// exchange reads one row of the trail, as any process may.
+func (s *stores) exchange(ctx context.Context, id uuid.UUID) (x audit.Exchange, err error) {
+	reader, err := trail.OpenReader(s.layout.Trail())
+	if err != nil {
+		return audit.Exchange{}, err
+	}
+	defer func() { err = errors.Join(err, reader.Close()) }()
+	x, _, err = reader.Show(ctx, id)
+	return x, err
 }
 
 // FingerprintKeySize is the length of state/fingerprint.key in bytes.

@@ -158,7 +158,7 @@ var modules = []allowance{
 	{"github.com/prometheus/client_golang", []string{"internal/metrics"}, 9, "metrics are declared in one package; the others report through small interfaces"},
 	{"github.com/spf13/cobra", []string{"cmd/sallyport"}, 99, "the command line: one file per subcommand"},
 	{"github.com/spf13/pflag", []string{"cmd/sallyport"}, 2, "cobra's flags: the type of its error about a wrong value, and those that were given"},
-	{"github.com/google/uuid", []string{"identity", "audit", "proxy", "admin", "config", "sandbox", "services/aws", "cmd/sallyport"}, 99, "the type of an agent's id"},
+	{"github.com/google/uuid", []string{"identity", "audit", "proxy", "admin", "config", "sandbox", "server", "services/aws", "cmd/sallyport"}, 99, "the type of an agent's id"},
 	{"golang.org/x/crypto", []string{"internal/backup"}, 0, "only tests: keys of SSH, to encrypt backups to"},
 	{"golang.org/x/mod", []string{"audit"}, 9, "transparency-log hashes and signed notes"},
 	{"golang.org/x/net", []string{"internal/host", "internal/http1", "proxy", "services", "sandbox/catch", "sandbox/probe"}, 6, "IDNA in internal/host; what HTTP says of fields and trailers in proxy, of their compression in proxy/wire; questions about names in sandbox/catch"},

@@ -39,6 +39,18 @@ func (d *Directory) Has(ref string) bool {
 	return false
 }
 
+// Name is the name of a person ("person:dana"), "" if there is none.
+func (d *Directory) Name(ref string) string {
+	if d == nil {
+		return ""
+	}
+	person, isPerson := strings.CutPrefix(ref, personPrefix)
+	if !isPerson {
+		return ""
+	}
+	return d.people[person].Name
+}
+
 // Accountable is the person now answerable for what ref owns, "person:dana": the
 // owner, the team's fallback, or the file's where the team has none or ref is not
 // there any more. It is "" if there is no such person either.

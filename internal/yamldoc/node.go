@@ -238,3 +238,46 @@ func (n *Node) Truth() bool {
 	}
 	return strings.EqualFold(n.Text, "true")
 }
+
+// Value is what stands below n as maps, lists, texts, numbers and truth values, without its
+// comments. What is broken is left out.
+func (n *Node) Value() any {
+	switch n.Kind {
+	case Map:
+		m := make(map[string]any, len(n.Below))
+		for _, f := range n.Below {
+			if f.Kind != Broken {
+				m[f.Label] = f.Value()
+			}
+		}
+		return m
+	case List:
+		list := make([]any, 0, len(n.Below))
+		for _, item := range n.Below {
+			if item.Kind != Broken {
+				list = append(list, item.Value())
+			}
+		}
+		return list
+	case Scalar:
+		return n.scalar()
+	case Empty, Broken:
+	}
+	return nil
+}
+
+func (n *Node) scalar() any {
+	switch n.tag {
+	case "!!bool":
+		return n.Text == "true"
+	case "!!int":
+		if i, err := strconv.ParseInt(strings.ReplaceAll(n.Text, "_", ""), 0, 64); err == nil {
+			return i
+		}
+	case "!!float":
+		if f, err := strconv.ParseFloat(n.Text, 64); err == nil {
+			return f
+		}
+	}
+	return n.Text
+}
