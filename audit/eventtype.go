@@ -24,6 +24,7 @@ const (
 	TypeOwnerReturned         = "owner.returned"
 	TypeCredentialChecked     = "credential.checked"     //nolint:gosec // a type of events; a person tried a credential
 	TypeAdministrationRefused = "administration.refused" // a caller who may not ask
+	TypeSidecarRefused        = "sidecar.refused"        // clients that an agent's sidecar let nothing out for, as it tells
 	TypeServerStarted         = "server.started"
 	TypeServerStopped         = "server.stopped"
 	TypeServerDrained         = "server.drained"       // the end of a server that another one had taken over from
@@ -80,6 +81,7 @@ var eventTypes = []eventType{
 	{name: TypeOwnerReturned, keys: "owner"},
 	{name: TypeCredentialChecked, keys: "credential kind", activity: "Read"},
 	{name: TypeAdministrationRefused, keys: "call reason unrecorded"},
+	{name: TypeSidecarRefused, keys: "agent name owner accountable client_addr password malformed caller seconds", low: true},
 	{name: TypeServerStarted, keys: "authorities", activity: "Activate"},
 	{name: TypeServerStopped, activity: "Deactivate"},
 	{name: TypeServerDrained, activity: "Deactivate"},

@@ -112,6 +112,9 @@ func (c *caller) Leave() {
 func (g *guard) Open(t *wire.Tunnel, r *http.Request, fault *wire.Fault) (closed func(), refused *http.Response) {
 	var refusal *refusal
 	if fault == nil {
+		if r.Header.Get(refusedField) != "" {
+			return nil, g.clerk.toldRefused(t.Session, r)
+		}
 		refusal = blocked(r.Header)
 	}
 	if refusal == nil {
@@ -162,14 +165,34 @@ func (g *guard) Broken(t *wire.Tunnel, why error) *http.Response {
 	switch {
 	case errors.Is(why, wire.ErrNotTLS):
 		f = malformedRequest.causedBy("Only TLS is let through a tunnel.", why)
+	case errors.Is(why, wire.ErrSilent):
+		f = malformedRequest.causedBy("Nothing came through the tunnel. Only TLS is let through one, in which the client speaks first.", why)
+		f.hint = "Speak HTTPS. Protocols in which the server speaks first (SMTP, MySQL, SSH) do not pass."
 	case errors.As(why, new(*wire.SNIError)):
 		f = wrongAuthority.causedBy(why.Error(), why)
+	case errors.As(why, new(*wire.DistrustError)):
+		f = distrusted(why)
 	default:
 		g.clerk.log.Debug("no TLS in tunnel", "agent", callerOf(t.Session).peer.Agent, "authority", t.Authority.String(), "error", why)
 		return nil
 	}
 	f, id := g.clerk.refuse(g.clerk.intent(t.Session, t.Authority), f)
 	return f.response(nil, id)
+}
+
+// distrusted is why a client makes no request: it does not accept our certificate. Of a clock
+// that is wrong there is no other sign here. It is for whoever reads the trail, since nothing
+// reaches a client that does not go on.
+func distrusted(why error) *refusal {
+	distrust, _ := errors.AsType[*wire.DistrustError](why)
+	detail := "it does not trust the interception authority, which `sallyport env` leads it to, pins its server's certificate, or its clock is wrong"
+	switch distrust.Alert {
+	case wire.AlertUnknownCA:
+		detail = "it does not trust the interception authority, which `sallyport env` leads it to"
+	case wire.AlertCertificateExpired:
+		detail = "its clock is wrong, for the certificate has not expired, and was valid 30 days ago"
+	}
+	return malformedRequest.causedBy("The client does not accept the certificate.", fmt.Errorf("%w: %s", why, detail))
 }
 
 // Unparsed records a request that no handler sees.

@@ -31,7 +31,8 @@ func newSidecarCommand(a *app) *cobra.Command {
 		Short: "Run the loopback proxy of one sandbox, which adds mutual TLS",
 		Long: `Runs a plain HTTP proxy for one sandbox and carries its connections to Sallyport with
 the agent's certificate. The first line on standard output is its proxy URL, which
-holds a random password: give it to the sandbox and to nobody else.
+holds a random password: give it to the sandbox and to nobody else. Programs that speak
+SOCKS only take the same address and password as socks5h://.
 
 With --env-file the whole environment of the sandbox stands in a file that only this user
 can read, as soon as the sidecar listens and for as long as it does; sallyport env

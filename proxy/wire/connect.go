@@ -129,8 +129,10 @@ func (f *front) take(conn *carried) {
 	}
 	inner := tls.Server(conn, config)
 	if err := inner.HandshakeContext(context.Background()); err != nil {
+		err = conn.why(err)
 		answer := f.tunnels.Broken(t, err) //nolint:bodyclose // its body is in memory
-		if answer != nil && errors.Is(err, ErrNotTLS) {
+		if answer != nil && (errors.Is(err, ErrNotTLS) || errors.Is(err, ErrSilent)) {
+			_ = conn.SetWriteDeadline(time.Now().Add(farewellTime))
 			_ = answer.Write(conn.Conn)
 		}
 		_ = conn.Close()

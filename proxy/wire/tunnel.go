@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -21,10 +22,10 @@ type Tunnels interface {
 	// nothing is. The tunnel is opened if refused is nil, and then closed is called
 	// once when it is closed, even if nothing ever came of it.
 	Open(t *Tunnel, r *http.Request, fault *Fault) (closed func(), refused *http.Response)
-	// Broken is told why nothing came of a tunnel that was opened: ErrNotTLS and
-	// *SNIError are the agent's doing, anything else is silence or a connection that
-	// broke. What it returns is written where it can be read, that is for ErrNotTLS;
-	// nil is no answer.
+	// Broken is told why nothing came of a tunnel that was opened: ErrNotTLS, ErrSilent,
+	// *SNIError and *DistrustError are the agent's doing, anything else is a connection that
+	// broke. What it returns is written where it can be read, that is for ErrNotTLS and
+	// ErrSilent; nil is no answer.
 	Broken(t *Tunnel, why error) *http.Response
 	// Unparsed is told of a request that no handler is given. What it returns is sent
 	// in the place of the server's own answer over HTTP/1.1, and must not be nil;
@@ -55,6 +56,43 @@ type Tunnel struct {
 
 // ErrNotTLS is why nothing comes of a tunnel in which clear text is sent.
 var ErrNotTLS = errors.New("bytes in the tunnel are not TLS")
+
+// ErrSilent is why nothing comes of a tunnel through which nothing is sent: its client
+// waits for the server to begin, perhaps.
+var ErrSilent = errors.New("nothing was sent through the tunnel for " + headTimeout.String())
+
+// DistrustError is a handshake that the client ended because it does not accept the
+// certificate that it was shown.
+type DistrustError struct{ Alert tls.AlertError }
+
+func (e *DistrustError) Error() string {
+	return "the client does not accept the certificate: " + e.Alert.Error()
+}
+
+// The alerts of a client that does not accept a certificate (RFC 8446, section 6.2).
+const (
+	AlertBadCertificate     = tls.AlertError(42)
+	AlertUnsupported        = tls.AlertError(43)
+	AlertCertificateExpired = tls.AlertError(45)
+	AlertCertificateUnknown = tls.AlertError(46)
+	AlertUnknownCA          = tls.AlertError(48)
+)
+
+// distrust finds the alert in the error of a handshake; nil if there is none of these.
+// Outside QUIC, crypto/tls has a type of its own for alerts, which is not exported: only
+// the text is the same.
+func distrust(err error) error {
+	remote, ok := errors.AsType[*net.OpError](err)
+	if !ok || remote.Op != "remote error" {
+		return nil
+	}
+	for _, alert := range []tls.AlertError{AlertBadCertificate, AlertUnsupported, AlertCertificateExpired, AlertCertificateUnknown, AlertUnknownCA} {
+		if remote.Err.Error() == alert.Error() {
+			return &DistrustError{alert}
+		}
+	}
+	return nil
+}
 
 // SNIError is a handshake that names another host than CONNECT did. It may be told to
 // the agent.
@@ -138,6 +176,17 @@ func guardedConn(conn net.Conn) *guarded {
 	}
 	g, _ := conn.(*guarded)
 	return g
+}
+
+// why is what a handshake's error means in this tunnel.
+func (c *carried) why(err error) error {
+	if !c.begun && errors.Is(err, os.ErrDeadlineExceeded) {
+		return ErrSilent
+	}
+	if distrusts := distrust(err); distrusts != nil {
+		return distrusts
+	}
+	return err
 }
 
 func (c *carried) Read(b []byte) (int, error) {

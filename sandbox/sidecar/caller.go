@@ -48,32 +48,19 @@ func (s *Sidecar) admit(client net.Conn) *refusal {
 	}
 	caller, err := callerOf(client)
 	if err != nil {
-		s.noteStranger("error", err)
-		return stranger(errUntold)
+		return stranger(errUntold, err.Error())
 	}
 	if err := s.callers.Admit(caller); err != nil {
-		s.noteStranger("uid", caller.UID, "reason", err)
-		return stranger(err)
+		return stranger(err, fmt.Sprintf("uid %d: %v", caller.UID, err))
 	}
 	return nil
 }
 
-// noteStranger logs the first caller that is refused, and then at most one a minute
-// with how many there were: anybody on this host can make such connections.
-func (s *Sidecar) noteStranger(what ...any) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.strangers++
-	if now := time.Now(); now.Sub(s.strangerAt) >= time.Minute {
-		s.log.Warn("callers are refused", append(what, "callers", s.strangers)...)
-		s.strangers, s.strangerAt = 0, now
-	}
-}
-
-func stranger(why error) *refusal {
+func stranger(why error, private string) *refusal {
 	return &refusal{
-		http.StatusForbidden, "caller", "http_request_denied", "Not for this caller", why.Error(),
-		"run the client as the sidecar's own user, or use a sidecar that asks for a password",
+		status: http.StatusForbidden, word: wordCaller, proxyStatus: "http_request_denied",
+		title: "Not for this caller", detail: why.Error(), private: private,
+		hint: "run the client as the sidecar's own user, or use a sidecar that asks for a password",
 	}
 }
 

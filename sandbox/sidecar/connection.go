@@ -36,6 +36,7 @@ func (s *Sidecar) serve(ctx context.Context, conn net.Conn) {
 		err = s.relay(ctx, client, r, rest)
 	}
 	if no, ok := errors.AsType[*refusal](err); ok {
+		s.count(no)
 		answer(client, no, r)
 	}
 }
@@ -46,10 +47,21 @@ func (s *Sidecar) receive(client local) (*request, []byte, error) {
 	// Before anything is read: who has ended the connection by then cannot be told.
 	foreign := s.admit(client)
 	_ = client.SetReadDeadline(time.Now().Add(headTimeout))
-	buf := make([]byte, 0, smallBuffer)
+	buf := make([]byte, smallBuffer)
+	n, err := client.Read(buf)
+	if n == 0 {
+		return nil, nil, unread(err)
+	}
+	if buf = buf[:n]; buf[0] == socksVersion {
+		return s.receiveSOCKS(&socks{client: client, early: buf}, foreign)
+	}
+	challenged := false
 	for try := 1; ; try++ {
 		head, rest, err := readHead(client, buf)
 		if err != nil {
+			if challenged {
+				s.refused.add(wordPassword, unauthorized(false).detail)
+			}
 			return nil, nil, unread(err)
 		}
 		r, err := parseHead(head)
@@ -69,6 +81,7 @@ func (s *Sidecar) receive(client local) (*request, []byte, error) {
 		if _, err := client.Write(no.response(true, false)); err != nil {
 			return nil, nil, err
 		}
+		challenged = true
 		buf = append(make([]byte, 0, smallBuffer), rest...)
 	}
 }
@@ -80,7 +93,7 @@ func unread(err error) error {
 	case errors.As(err, &bad):
 		return unreadable(bad)
 	case errors.Is(err, errNotHTTP):
-		return unreadable(&headError{http.StatusBadRequest, err.Error(), "write the proxy URL as http://, not https:// or socks5://"})
+		return unreadable(&headError{http.StatusBadRequest, err.Error(), "write the proxy URL as http:// or socks5h://, not https:// or socks4://"})
 	case errors.Is(err, errTooLong):
 		return unreadable(&headError{http.StatusRequestHeaderFieldsTooLarge, err.Error(), "send less"})
 	case timedOut(err):
@@ -106,6 +119,9 @@ func (s *Sidecar) relay(ctx context.Context, client local, r *request, rest []by
 	_ = proxy.SetWriteDeadline(time.Time{})
 	r.forward = nil // an idle tunnel should not hold it
 	p := &pipe{client: client, proxy: proxy, raw: raw, connect: r.connect, answered: func() { s.note("reached", nil) }}
+	if r.socks != nil {
+		p.translate = s.translate
+	}
 	switch err := p.run(); {
 	case err == nil:
 		return nil
@@ -177,7 +193,11 @@ func reason(identity *Identity, err error) string {
 	if !errors.Is(err, io.EOF) {
 		why = err.Error()
 	}
-	if now := time.Now(); now.After(identity.NotAfter()) {
+	now := time.Now()
+	if now.Before(identity.NotBefore()) {
+		why += fmt.Sprintf(" (this machine's clock says %s, which is before this identity's certificate was made)", now.UTC().Format(time.RFC3339))
+	}
+	if now.After(identity.NotAfter()) {
 		why += fmt.Sprintf(" (this identity's certificate expired at %s)", identity.NotAfter().UTC().Format(time.RFC3339))
 	}
 	return why
@@ -187,8 +207,13 @@ func reason(identity *Identity, err error) string {
 // are unread would reset the connection and lose the answer.
 func answer(client local, no *refusal, r *request) {
 	_ = client.SetDeadline(time.Now().Add(time.Second))
-	head := r != nil && r.method == http.MethodHead
-	if _, err := client.Write(no.response(false, head)); err != nil {
+	var text []byte
+	if r != nil && r.socks != nil {
+		text = r.socks.reply(no)
+	} else {
+		text = no.response(false, r != nil && r.method == http.MethodHead)
+	}
+	if _, err := client.Write(text); err != nil {
 		return
 	}
 	_ = client.CloseWrite()

@@ -6,6 +6,7 @@
 //  1. A client connects to the loopback port or Unix socket ([Listen]).
 //  2. It sends one request head, at most 64 KiB within 10 s: CONNECT, or a
 //     request with an absolute http:// or https:// target.
+//     Or it opens a tunnel to a name by SOCKS 5, which becomes a CONNECT.
 //  3. The head must carry the sidecar's password, so that other processes of the
 //     host cannot act as the agent. It is compared in constant time and removed.
 //     Where the kernel is asked who calls ([Callers]), as the connection is accepted,

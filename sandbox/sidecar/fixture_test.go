@@ -139,6 +139,7 @@ type upstream struct {
 	address string
 
 	mu      sync.Mutex
+	told    []string // what the sidecar has refused itself
 	heads   []*http.Request
 	resumed []bool
 	peers   []string
@@ -190,6 +191,13 @@ func (u *upstream) serve(c *tls.Conn, h handler) {
 		return
 	}
 	state := c.ConnectionState()
+	if told := r.Header.Get("Sallyport-Refused"); told != "" {
+		u.mu.Lock()
+		u.told = append(u.told, told)
+		u.mu.Unlock()
+		fmt.Fprint(c, "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+		return
+	}
 	u.mu.Lock()
 	u.heads = append(u.heads, r)
 	u.resumed = append(u.resumed, state.DidResume)
@@ -202,6 +210,12 @@ func (u *upstream) seen() []*http.Request {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return append([]*http.Request(nil), u.heads...)
+}
+
+func (u *upstream) refused() []string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return append([]string(nil), u.told...)
 }
 
 func (u *upstream) lastPeer() string {
@@ -227,6 +241,7 @@ type world struct {
 	password string
 	stop     context.CancelFunc
 	stopped  chan error
+	log      *lines // nil for the test's own
 }
 
 func (a *authority) serverConfig(i issued) *tls.Config {
@@ -255,14 +270,18 @@ func (w *world) run(t testing.TB, c sidecar.Config) {
 		c.Identity = i
 	}
 	c.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
+	if w.log != nil {
+		c.Log = slog.New(slog.NewTextHandler(w.log, nil))
+	}
 	s, err := sidecar.New(c)
 	require.NoError(t, err)
 	l, err := sidecar.Listen(t.Context(), "127.0.0.1:0")
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
-	w.address, w.password, w.stop, w.stopped = l.Addr().String(), c.Password, cancel, make(chan error, 1)
+	stopped := make(chan error, 1)
+	w.address, w.password, w.stop, w.stopped = l.Addr().String(), c.Password, cancel, stopped
 	var running sync.WaitGroup
-	running.Go(func() { w.stopped <- s.Serve(ctx, l) })
+	running.Go(func() { stopped <- s.Serve(ctx, l) })
 	t.Cleanup(func() { cancel(); running.Wait() })
 }
 

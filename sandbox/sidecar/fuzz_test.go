@@ -41,3 +41,31 @@ func FuzzHead(f *testing.F) {
 		}
 	})
 }
+
+// FuzzSOCKS: whatever is said, nothing leaves without the password, and what does is one
+// CONNECT to one name.
+func FuzzSOCKS(f *testing.F) {
+	const password = "correct"
+	shown := "\x05\x01\x02\x01\x05agent\x07" + password
+	f.Add([]byte(shown + "\x05\x01\x00\x03\x0bapi.example\x01\xbbglued"))
+	f.Add([]byte(shown + "\x05\x01\x00\x03\x03a\r\n\x01\xbb"))
+	f.Add([]byte("\x05\x01\x00\x05\x01\x00\x03\x01a\x01\xbb"))
+	f.Add([]byte("\x05\x02\x00\x02\x01\x05agent\x05wrong\x05\x01\x00\x01\x01\x02\x03\x04\x01\xbb"))
+	f.Fuzz(func(t *testing.T, said []byte) {
+		forward, err := sidecar.SOCKS(said, password)
+		if err != nil {
+			return
+		}
+		if !bytes.Contains(said, []byte("\x05agent\x07"+password)) {
+			t.Fatalf("%q passes without the password", said)
+		}
+		head, rest, _ := strings.Cut(string(forward), "\r\n\r\n")
+		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(head + "\r\n\r\n")))
+		if err == nil && (r.Method != http.MethodConnect || len(r.Header) > 0 || r.Host != r.RequestURI) || strings.Count(head, "\n") != 1 {
+			t.Fatalf("%q becomes %q", said, forward)
+		}
+		if !bytes.HasSuffix(said, []byte(rest)) {
+			t.Fatalf("%q is followed by %q", said, rest)
+		}
+	})
+}

@@ -29,7 +29,7 @@ func readHead(conn net.Conn, buf []byte) (head, rest []byte, err error) {
 			buf = bytes.TrimLeft(buf, "\r\n")
 		}
 		if len(buf) > 0 && !isToken(buf[0]) {
-			return nil, nil, errNotHTTP // at once: a TLS or SOCKS client waits for an answer
+			return nil, nil, errNotHTTP // at once: a TLS client waits for an answer
 		}
 		if end, after := headEnd(buf, searched); after > 0 {
 			return buf[:end], buf[after:], nil
@@ -79,6 +79,7 @@ type request struct {
 	body        bool   // bytes of this request may follow the head
 	credentials []byte // what Proxy-Authorization: Basic said, decoded
 	forward     []byte
+	socks       *socks // the conversation it comes from; nil for HTTP
 }
 
 // A headError says what is wrong with a head, for the client to read.
@@ -117,7 +118,7 @@ func parseHead(head []byte) (*request, error) {
 			}
 			seen, r.credentials = true, basic(value)
 			continue
-		case "proxy-connection", "keep-alive", strings.ToLower(blockedField):
+		case "proxy-connection", "keep-alive", strings.ToLower(blockedField), strings.ToLower(refusedField):
 			continue
 		case "connection":
 			if !r.connect {

@@ -30,7 +30,7 @@ func TestHeadsThatAreRefused(t *testing.T) {
 		detail string
 	}{
 		"TLS":                 {"\x16\x03\x01\x02\x00\x01", 400, "not the start of an HTTP request"},
-		"SOCKS":               {"\x05\x01\x00", 400, "not the start of an HTTP request"},
+		"SOCKS 4":             {"\x04\x01\x01\xbb", 400, "not the start of an HTTP request"},
 		"HTTP/2":              {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "not HTTP/1.1"},
 		"HTTP/0.9":            {"GET http://a.example/\r\n\r\n", 505, "not HTTP/1.1"},
 		"origin form":         {"GET / HTTP/1.1\r\n\r\n", 400, "not absolute"},

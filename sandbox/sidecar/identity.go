@@ -121,6 +121,8 @@ func pool(caPEM []byte) (*x509.CertPool, error) {
 // which no waiting will cure.
 type verification struct{ error }
 
+func (v *verification) Unwrap() error { return v.error }
+
 // verifyProxy accepts exactly one peer: the chain ends in the identity's CA and
 // the only URI name is the proxy's. Agents hold certificates of the same CA, so
 // without the second half any agent could play the proxy to all others.

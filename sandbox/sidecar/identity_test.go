@@ -34,6 +34,7 @@ func TestOnlyTheProxyIsAccepted(t *testing.T) {
 		"two URIs":             {ca.issue(t, nil, proxyURI, agentURI), "2 URIs"},
 		"other CA":             {other.issue(t, nil, proxyURI), "unknown authority"},
 		"expired":              {ca.issue(t, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }, proxyURI), "expired"},
+		"a clock behind":       {ca.issue(t, func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Minute) }, proxyURI), "set this machine's clock"},
 		"client only": {ca.issue(t, func(c *x509.Certificate) {
 			c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 		}, proxyURI), "incompatible key usage"},

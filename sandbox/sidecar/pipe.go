@@ -32,6 +32,9 @@ type pipe struct {
 	connect bool
 
 	answered func() // called once, at the proxy's first byte
+	// translate makes of the proxy's answer to CONNECT, of which first has come, what the
+	// client is told, and says whether a tunnel follows; nil passes the answer on.
+	translate func(first []byte, rest io.Reader) (answer []byte, open bool, err error)
 
 	mu      sync.Mutex
 	linger  bool // the proxy has ended its side; guarded by mu
@@ -78,12 +81,18 @@ func (p *pipe) down() error {
 		p.drop()
 		return p.raw.why(err)
 	}
+	p.answered()
+	begin, open := first[:n], true
+	if err = nil; p.translate != nil {
+		begin, open, err = p.translate(begin, p.proxy)
+	}
 	if p.connect {
 		_ = p.proxy.SetReadDeadline(time.Time{})
 	}
-	p.answered()
-	_, err = p.client.Write(first[:n])
 	if err == nil {
+		_, err = p.client.Write(begin)
+	}
+	if err == nil && open {
 		err = carry(p.client, p.proxy, first)
 	}
 	if err != nil || p.raw.ended {

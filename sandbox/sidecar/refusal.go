@@ -1,22 +1,34 @@
 package sidecar
 
 import (
+	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 )
 
 // A refusal is an answer of the sidecar itself. Its type and its name in
 // Proxy-Status differ from the proxy's, because the trail knows nothing of it.
 type refusal struct {
-	status int
-	word   string // of the type urn:sallyport:sidecar:WORD
-	token  string // the error of Proxy-Status (RFC 9209, section 2.3)
-	title  string
-	detail string
-	hint   string
+	status      int
+	word        string // of the type urn:sallyport:sidecar:WORD
+	proxyStatus string // the error of Proxy-Status (RFC 9209, section 2.3)
+	title       string
+	detail      string
+	hint        string
+
+	private string // what the log says in place of detail; "" for detail
 }
+
+// The words of refusals that are counted: their causes are clients.
+const (
+	wordPassword  = "password"
+	wordMalformed = "malformed"
+	wordCaller    = "caller"
+)
 
 func (r *refusal) Error() string { return r.detail }
 
@@ -26,44 +38,52 @@ func unauthorized(sent bool) *refusal {
 		detail = "the sidecar's user or password is wrong"
 	}
 	return &refusal{
-		http.StatusProxyAuthRequired, "password", "http_request_denied", "Proxy authentication required", detail,
-		"use the proxy URL that sallyport sidecar printed, user and password included",
+		status: http.StatusProxyAuthRequired, word: wordPassword, proxyStatus: "http_request_denied",
+		title: "Proxy authentication required", detail: detail,
+		hint: "use the proxy URL that sallyport sidecar printed, user and password included",
 	}
 }
 
 func unreadable(err *headError) *refusal {
-	return &refusal{err.status, "malformed", "http_request_error", "Malformed proxy request", err.detail, err.hint}
+	return &refusal{
+		status: err.status, word: wordMalformed, proxyStatus: "http_request_error",
+		title: "Malformed proxy request", detail: err.detail, hint: err.hint,
+	}
 }
 
 func unreachable(proxy string, err error) *refusal {
 	return &refusal{
-		http.StatusBadGateway, "unreachable", "destination_unavailable", "Sallyport cannot be reached",
-		fmt.Sprintf("connect to the proxy at %s: %v", proxy, err),
-		"check that sallyport serve is running there; try again later",
+		status: http.StatusBadGateway, word: "unreachable", proxyStatus: "destination_unavailable", title: "Sallyport cannot be reached",
+		detail: fmt.Sprintf("connect to the proxy at %s: %v", proxy, err),
+		hint:   "check that sallyport serve is running there; try again later",
 	}
 }
 
 func untrusted(proxy string, err error) *refusal {
+	hint := "check --proxy, and that ca.crt in the identity folder comes from that server"
+	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
+		hint = "set this machine's clock, which says " + time.Now().UTC().Format(time.RFC3339) + "; if it is right, look at the server's"
+	}
 	return &refusal{
-		http.StatusBadGateway, "untrusted", "tls_certificate_error", "This is not Sallyport",
-		fmt.Sprintf("the server at %s is not the proxy of this identity: %v", proxy, err),
-		"check --proxy, and that ca.crt in the identity folder comes from that server",
+		status: http.StatusBadGateway, word: "untrusted", proxyStatus: "tls_certificate_error", title: "This is not Sallyport",
+		detail: fmt.Sprintf("the server at %s is not the proxy of this identity: %v", proxy, err),
+		hint:   hint,
 	}
 }
 
 func rejected(proxy, reason string) *refusal {
 	return &refusal{
-		http.StatusBadGateway, "rejected", "connection_terminated", "Sallyport closed the connection",
-		fmt.Sprintf("the proxy at %s ended the connection without an answer: %s", proxy, reason),
-		"the agent may be revoked or its certificate expired; `sallyport agent show` tells, `sallyport agent renew` makes a new certificate",
+		status: http.StatusBadGateway, word: "rejected", proxyStatus: "connection_terminated", title: "Sallyport closed the connection",
+		detail: fmt.Sprintf("the proxy at %s ended the connection without an answer: %s", proxy, reason),
+		hint:   "the agent may be revoked or its certificate expired; `sallyport agent show` tells, `sallyport agent renew` makes a new certificate",
 	}
 }
 
 func silent(proxy string) *refusal {
 	return &refusal{
-		http.StatusGatewayTimeout, "silent", "connection_timeout", "Sallyport does not answer",
-		"the proxy at " + proxy + " accepted the connection but did not answer CONNECT in time",
-		"check the health of sallyport serve; try again later",
+		status: http.StatusGatewayTimeout, word: "silent", proxyStatus: "connection_timeout", title: "Sallyport does not answer",
+		detail: "the proxy at " + proxy + " accepted the connection but did not answer CONNECT in time",
+		hint:   "check the health of sallyport serve; try again later",
 	}
 }
 
@@ -83,7 +103,7 @@ func (r *refusal) response(keep, withoutBody bool) []byte {
 	b := fmt.Appendf(nil, "HTTP/1.1 %d %s\r\n", r.status, http.StatusText(r.status))
 	b = append(b, "Content-Type: application/problem+json\r\nCache-Control: no-store\r\nContent-Length: "...)
 	b = append(strconv.AppendInt(b, int64(len(body)), 10), "\r\n"...)
-	b = append(b, "Proxy-Status: sallyport-sidecar; error="+r.token+"\r\n"...)
+	b = append(b, "Proxy-Status: sallyport-sidecar; error="+r.proxyStatus+"\r\n"...)
 	if r.status == http.StatusProxyAuthRequired {
 		b = append(b, "Proxy-Authenticate: Basic realm=\"sallyport sidecar\"\r\n"...)
 	}

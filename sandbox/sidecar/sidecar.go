@@ -38,14 +38,12 @@ type Sidecar struct {
 	callers  Callers
 	grace    time.Duration
 	log      *slog.Logger
+	refused  *tally
 
 	mu    sync.Mutex
 	open  map[net.Conn]struct{} // guarded by mu
 	cut   bool                  // no connection may be opened any more; guarded by mu
 	state string                // of the proxy, as last logged; guarded by mu
-
-	strangers  int       // callers refused since strangerAt, when that was logged; guarded by mu
-	strangerAt time.Time // guarded by mu
 }
 
 // New checks the configuration. It dials nothing: the proxy may be down.
@@ -62,7 +60,7 @@ func New(c Config) (*Sidecar, error) {
 	}
 	s := &Sidecar{
 		proxy: c.Proxy, name: name, identity: c.Identity, callers: c.Callers, grace: c.Grace, log: c.Log,
-		open: map[net.Conn]struct{}{},
+		open: map[net.Conn]struct{}{}, refused: newTally(),
 	}
 	if c.Password != "" {
 		s.expected = []byte(user + ":" + c.Password)
@@ -80,6 +78,7 @@ func (s *Sidecar) Serve(ctx context.Context, l net.Listener) error {
 	defer stop()
 	unwatch := context.AfterFunc(accepting, func() { _ = l.Close() })
 	defer unwatch()
+	connections.Go(func() { s.account(accepting) })
 	// Dialling must not end with ctx: an accepted connection has its grace, too.
 	working, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
@@ -92,6 +91,7 @@ func (s *Sidecar) Serve(ctx context.Context, l net.Listener) error {
 			continue
 		case accepting.Err() != nil:
 			s.drain(&connections)
+			s.tellRefused(working, lastTell)
 			cut()
 			s.cutAll()
 			return nil
