@@ -18,12 +18,14 @@ import (
 
 func newEnvCommand(a *app) *cobra.Command {
 	var proxy, identity, format, file string
+	var browsers bool
 	cmd := &cobra.Command{
 		Use:   "env [--sidecar FILE | --proxy URL] [--identity DIR]",
 		Short: "Print the environment in which ordinary clients use the proxy",
 		Long: `Prints every variable that makes ordinary clients use the proxy, trust the certificates
 it presents, and send placeholders where they insist on a secret. It reads nothing but
-its flags and the identity folder.
+its flags and the identity folder. Browsers read no variable that names certificates: see
+--browsers.
 
 With --sidecar it waits until a sidecar has written FILE (its --env-file), and prints
 that. Without --sidecar and --proxy the variables name Sallyport's own listener, which only clients that can
@@ -45,6 +47,13 @@ present a certificate to a proxy are able to use: curl (with flags), git, Claude
 			if err != nil {
 				return err
 			}
+			if browsers {
+				more, err := forBrowsers(cmd.Context(), a, identity, a.getenv("HOME"))
+				if err != nil {
+					return err
+				}
+				variables = append(variables, more...)
+			}
 			if format == environment.Shell { // which evaluates it in the environment that this process has, too
 				variables = environment.Compose(variables, a.getenv)
 			}
@@ -57,6 +66,8 @@ present a certificate to a proxy are able to use: curl (with flags), git, Claude
 	flags.StringVar(&file, "sidecar", "", "the --env-file of a running sidecar, or of one about to run")
 	cmd.MarkFlagsMutuallyExclusive("sidecar", "proxy")
 	cmd.MarkFlagsMutuallyExclusive("sidecar", "identity")
+	browsersFlag(cmd, &browsers)
+	cmd.MarkFlagsMutuallyExclusive("sidecar", "browsers")
 	flags.StringVar(&format, "format", environment.Shell, "shell, dotenv or json")
 	return cmd
 }

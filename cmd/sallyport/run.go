@@ -79,10 +79,12 @@ each --write PATH.`,
 	flags.StringArrayVar(&o.pass, "pass", nil, "variable of this environment to pass on; may be repeated")
 	spanVar(cmd, &o.ttl, "ttl", defaultTTL, "longest time that the agent may live, as 8h or 7d")
 	flags.StringVar(&o.hide, "hide-home", hideAuto, "hide the home folder and its secrets from the command: auto (where the system can), always (or do not run) or never (sudo works)")
+	browsersFlag(cmd, &o.browsers)
 	o.jail.flags(cmd)
 	flags.BoolVar(&o.jail.off, "no-jail", false, "no jail: the command could go around the proxy, and sees your files and processes (which is so for now unless --jail is given)")
 	cmd.MarkFlagsMutuallyExclusive("jail", "no-jail")
 	cmd.MarkFlagsMutuallyExclusive("jail", "hide-home")
+	cmd.MarkFlagsMutuallyExclusive("jail", "browsers")
 	require(cmd, "policy", "owner")
 	return cmd
 }
@@ -93,6 +95,16 @@ type runOptions struct {
 	pass   []string
 	hide   string
 	jail   jailOptions
+
+	browsers bool
+}
+
+// homeOf is the home folder of this user, if the command has that.
+func (o *runOptions) homeOf(a *app) string {
+	if o.jail.home == homeFresh {
+		return ""
+	}
+	return a.getenv("HOME")
 }
 
 // runCommand creates whatever the command needs, in order, and takes it back in
@@ -199,6 +211,13 @@ func runAgent(ctx context.Context, a *app, o runOptions, client *admin.Client, d
 	variables, err := environmentOf(a, url, folder)
 	if err != nil {
 		return err
+	}
+	if o.browsers {
+		more, err := forBrowsers(ctx, a, folder, o.homeOf(a))
+		if err != nil {
+			return err
+		}
+		variables = append(variables, more...)
 	}
 	return do(enrolment.Agent, variables)
 }

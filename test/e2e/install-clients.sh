@@ -19,6 +19,9 @@ need gh gh
 need aws awscli
 need java default-jdk-headless
 need lynx lynx
+need mvn maven
+need chromium chromium
+need certutil libnss3-tools
 need php php-cli
 perl -MLWP::Protocol::https -e 1 2>/dev/null || want+=(libwww-perl liblwp-protocol-https-perl)
 php -r 'exit(function_exists("curl_init") ? 0 : 1);' 2>/dev/null || want+=(php-curl)

@@ -111,6 +111,9 @@ func api() http.Handler {
 	mux.HandleFunc("GET /moved", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/echo?moved", http.StatusFound)
 	})
+	mux.HandleFunc("GET /maven/work/parent/1.0/parent-1.0.pom", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `<project><modelVersion>4.0.0</modelVersion><groupId>work</groupId><artifactId>parent</artifactId><version>1.0</version><packaging>pom</packaging></project>`)
+	})
 	mux.HandleFunc("GET /socket", func(w http.ResponseWriter, r *http.Request) {
 		c, err := websocket.Accept(w, r, nil)
 		if err != nil {
