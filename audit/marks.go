@@ -17,6 +17,7 @@ const (
 	MarkKey     MarkKind = "access key"
 	MarkSource  MarkKind = "source identity"
 	MarkSession MarkKind = "session name"
+	MarkMade    MarkKind = "made" // the address of what a call has made
 )
 
 // Mark is one thing by which another system shows an exchange. An exchange is found by its
@@ -34,6 +35,8 @@ const (
 	DetailSource  = "source_identity"
 	DetailToken   = "hashed_token" // as GitHub's audit log shows it: see TokenMark
 	DetailRefs    = "refs"         // a list of what was moved, each with an "old" and a "new" commit
+	DetailMade    = "made"         // a list of what was made, each with a DetailMark and whatever else is told of it
+	DetailMark    = "mark"
 )
 
 // Keys of the details beside DetailRefs: what the server did not move, and how many there are of
@@ -66,6 +69,13 @@ func eachOtherMark(details map[string]any, fn func(Mark)) {
 	}{{DetailKey, MarkKey}, {DetailSession, MarkSession}, {DetailSource, MarkSource}} {
 		if s, ok := details[one.key].(string); ok && s != "" {
 			fn(Mark{one.kind, s})
+		}
+	}
+	made, _ := details[DetailMade].([]any)
+	for _, one := range made {
+		m, _ := one.(map[string]any)
+		if s, ok := m[DetailMark].(string); ok && s != "" {
+			fn(Mark{MarkMade, s})
 		}
 	}
 	if s, ok := details[DetailToken].(string); ok {

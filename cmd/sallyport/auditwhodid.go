@@ -32,7 +32,8 @@ func newAuditWhodidCommand(a *app) *cobra.Command {
 		Short: "Name the agent behind what another system shows",
 		Long: `Names the agent, its owner and the exchanges behind what another system shows:
 
-  GitHub      a hashed_token of the audit log, or an x-github-request-id
+  GitHub      a hashed_token of the audit log, an x-github-request-id, or the address of
+              what a call has made: a pull request, an issue, a comment, a release
   CloudTrail  an accessKeyId, a sourceIdentity (agent-UUID), a session name or a requestID
   git         a commit that a push moved a ref to or from
 
@@ -43,6 +44,7 @@ candidates, and all are named. Exits 1 if there is none.
 A push records where it moved its refs from and to, not the commits between. With --repo, a clone that
 has them, a commit in between is found too.`,
 		Example: `  sallyport audit whodid 'RoB0+Sm6XDrTo2v2nHf3JQrCdNy0RGgtcI8ieldVwRY='
+  sallyport audit whodid acme/web#17
   sallyport audit whodid --event event.json
   sallyport audit whodid --repo ~/src/web 7fd1a60b01f91b314f59955a4e4d4e80d8edf11d`,
 		Args: cobra.MaximumNArgs(1),

@@ -91,7 +91,7 @@ func (a *answered) asksRegistry() bool {
 // part of it may hold a token without the name by which it is found.
 func (a *answered) Shape(h http.Header, live bool) {
 	live = live && a.holds() != nothingLive
-	if live || a.isDocument() {
+	if live || a.isDocument() || a.creates() {
 		h["Accept-Encoding"] = []string{"identity"}
 	}
 	if live {

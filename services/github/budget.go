@@ -65,7 +65,13 @@ func (v *visit) Watch(response *http.Response, charged bool) services.Watch {
 	case v.push.rejects() && status == http.StatusOK:
 		return &pushWatch{v.push.Updates, v.push.ReadReport(strings.Join(response.Header["Content-Encoding"], ","))}
 	case v.isDocument() && status == http.StatusOK:
-		return &documentWatch{}
+		w := &documentWatch{}
+		if v.operations[0].Addresses {
+			w.made = &madeWatch{read: v.server.MadeByDocument}
+		}
+		return w
+	case v.tellsMade(response):
+		return &madeWatch{read: v.server.MadeBy}
 	case v.describes(response):
 		return &describedWatch{v: v}
 	case charged && v.told.Backoff == 0 && (status == http.StatusForbidden || status == http.StatusTooManyRequests):
@@ -74,11 +80,25 @@ func (v *visit) Watch(response *http.Response, charged bool) services.Watch {
 	return nil
 }
 
-// documentWatch reads what a GraphQL answer says of errors.
-type documentWatch struct{ api.GraphQLAnswer }
+// documentWatch reads what a GraphQL answer says of errors, and of what was made.
+type documentWatch struct {
+	api.GraphQLAnswer
+
+	made *madeWatch // nil if it says nothing of that
+}
+
+func (d *documentWatch) Write(p []byte) (int, error) {
+	if d.made != nil {
+		_, _ = d.made.Write(p)
+	}
+	return d.GraphQLAnswer.Write(p)
+}
 
 // Close implements [services.Watch].
 func (d *documentWatch) Close(clean func([]string)) (f services.Findings) {
+	if d.made != nil {
+		f.Details = d.made.details(clean)
+	}
 	errors := d.Errors()
 	if len(errors) == 0 {
 		return f
@@ -88,7 +108,10 @@ func (d *documentWatch) Close(clean func([]string)) (f services.Findings) {
 	for i, text := range errors {
 		list[i] = text
 	}
-	f.Details = map[string]any{"graphql_errors": list}
+	if f.Details == nil {
+		f.Details = map[string]any{}
+	}
+	f.Details["graphql_errors"] = list
 	f.Error = "GraphQL: " + errors[0]
 	return f
 }

@@ -8,6 +8,7 @@ import (
 
 	"sallyport/audit"
 	"sallyport/services"
+	"sallyport/services/github/api"
 )
 
 // pushes is how the trail calls a push.
@@ -16,7 +17,7 @@ const pushes = Key + ":git/push"
 var commitForm = regexp.MustCompile(`^[0-9a-fA-F]{40}$`)
 
 // Recognize implements [services.Recognizer]: the hash of a token as the audit log shows it,
-// and a commit. A commit of a repository that uses SHA-256 looks like a fingerprint, and is
+// a commit, and the address of what a call has made. A commit of a repository that uses SHA-256 looks like a fingerprint, and is
 // found as one.
 func (*Service) Recognize(value string) (services.Clue, bool) {
 	if mark, ok := audit.TokenMark(value); ok {
@@ -25,6 +26,11 @@ func (*Service) Recognize(value string) (services.Clue, bool) {
 	if commitForm.MatchString(value) {
 		clue := services.NewClue(audit.MarkCommit, strings.ToLower(value))
 		clue.Carriers = &audit.Filter{Operation: pushes}
+		return clue, true
+	}
+	if mark, ok := api.MarkOf(value); ok {
+		clue := services.NewClue(audit.MarkMade, mark)
+		clue.Value = value
 		return clue, true
 	}
 	return services.Clue{}, false

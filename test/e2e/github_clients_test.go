@@ -1,11 +1,13 @@
 package e2e_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -94,6 +96,22 @@ func TestGitHubWithOctokit(t *testing.T) {
 	c.minted(c.did("issues/list-for-repo"), "issues=read,metadata=read")
 }
 
+// whodid checks that the trail names this agent behind what another system shows.
+func (c *client) whodid(seen string) {
+	c.t.Helper()
+	c.did("pulls/create") // its outcome is there
+	var found struct {
+		Candidates []struct {
+			Agent string `json:"agent"`
+		} `json:"candidates"`
+	}
+	require.Eventually(c.t, func() bool {
+		return shared.home.RunJSON(c.t.Context(), &found, "audit", "whodid", seen) == nil
+	}, 10*time.Second, 50*time.Millisecond, "nobody is behind %s", seen)
+	require.Len(c.t, found.Candidates, 1, seen)
+	assert.Equal(c.t, c.agent.ID, found.Candidates[0].Agent, seen)
+}
+
 func TestGitHubWithCurl(t *testing.T) {
 	t.Parallel()
 	curl := find(t, "curl")
@@ -105,7 +123,13 @@ func TestGitHubWithCurl(t *testing.T) {
 		}
 		assert.Contains(t, ask("https://api.github.com/repos/acme/web"), `"full_name":"acme/web"`)
 		assert.Contains(t, ask("-H", "Authorization: token placeholder", "https://API.github.com/repos/Acme/Web.app"), `"full_name":"acme/web.app"`)
-		assert.Contains(t, ask("-d", `{"title":"by curl","head":"agent/x","base":"main"}`, "https://api.github.com/repos/acme/web/pulls"), "by curl")
+		var pull struct {
+			URL string `json:"html_url"`
+		}
+		made := ask("-d", `{"title":"by curl","head":"agent/x","base":"main"}`, "https://api.github.com/repos/acme/web/pulls")
+		require.NoError(t, json.Unmarshal([]byte(made), &pull), made)
+		c.whodid(pull.URL)
+		c.whodid("acme/web#" + filepath.Base(pull.URL))
 		assert.Contains(t, ask("-d", `{"query":"{repository(owner:\"acme\",name:\"web\"){name}}"}`, "https://api.github.com/graphql"), `"name":"web"`)
 		assert.Equal(t, "Sources of acme/web.\n", ask("https://raw.githubusercontent.com/acme/web/main/README.md"))
 		assert.NotEmpty(t, ask("-L", "https://api.github.com/repos/acme/web/tarball/main"))

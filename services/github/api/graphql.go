@@ -230,6 +230,9 @@ func (r *graphQLRequest) operations() ([]Operation, *Unresolved) {
 		return nil, err
 	}
 	operations := nameFields(string(selected.Operation), roots.names)
+	if selected.Operation == ast.Mutation && onlyAddresses(doc) {
+		operations[0].Addresses = true
+	}
 	for _, owner := range [...]string{cloneField, recoveryField} {
 		if _, field, _ := strings.Cut(owner, "."); asksFor(doc, field) {
 			operations = append(operations, Operation{Name: owner, Access: policy.Read, InstallationToken: true, CredentialAnswer: true})

@@ -47,6 +47,8 @@ type Operation struct {
 	// Page: it was asked for by the address of a page of the web site. The name says what the
 	// page tells of; the answer has a form of its own.
 	Page bool
+	// Addresses: of a mutation, whatever its answer has under the name url is an address.
+	Addresses bool
 	// WritesRefs: it writes a ref of the repository, and is no push.
 	WritesRefs bool
 	// Body says what is still to be read.
