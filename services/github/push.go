@@ -63,8 +63,14 @@ func (v *visit) Beside() (lists []services.List) {
 func (p pushed) rejects() bool { return p.Push != nil && p.CanReport() }
 
 // Refuse implements [services.Refuser]: a push is answered with a report that refuses each of
-// its refs.
-func (v *visit) Refuse(w http.ResponseWriter, _ *http.Request, f *services.Refusal) bool {
+// its refs, and whatever else git asks for with an error that it shows.
+func (v *visit) Refuse(w http.ResponseWriter, r *http.Request, f *services.Refusal) bool {
+	if v.surface == api.Web {
+		if g, ok := api.NewGitRefusal(r.Method, v.line.Path.String(), v.line.RawQuery); ok {
+			refuseGit(w, g, f)
+			return true
+		}
+	}
 	if v.push.readRefused(f, v.line.Request.Header.Get("Content-Encoding")) {
 		v.meaning = meaningOf(v.server, v.operations, v.push.Push)
 	}
@@ -73,6 +79,16 @@ func (v *visit) Refuse(w http.ResponseWriter, _ *http.Request, f *services.Refus
 	}
 	v.push.refuse(w, f, &v.meaning)
 	return true
+}
+
+// refuseGit answers in a form that git shows. Its status is 200, for git reads no other.
+func refuseGit(w http.ResponseWriter, g api.GitRefusal, f *services.Refusal) {
+	body := g.Body("sallyport: " + f.Title + ": " + f.Detail + " " + f.Hint + " (exchange " + f.Exchange + ")")
+	f.Header(w.Header())
+	w.Header().Set("Content-Type", g.Media)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(body) // the agent may be gone; the row is written either way
 }
 
 // refuse writes the report. git reads no answer before it has sent its pack, so the rest of

@@ -240,13 +240,15 @@ func TestGitThatIsRefused(t *testing.T) {
 
 			out, err := try("push", "https://github.com/acme/api.git", "HEAD:refs/heads/agent/x")
 			require.Error(t, err, "a repository where no ref may be pushed")
-			assert.Contains(t, out, "403")
+			assert.Contains(t, out, "remote error: sallyport: The policy does not allow this request: ")
 			out, err = try("fetch", "https://github.com/other/web.git")
 			require.Error(t, err, "another owner's")
-			assert.Contains(t, out, "403")
+			assert.Contains(t, out, "remote error: sallyport: The policy does not allow this request: ")
+			assert.Contains(t, out, "(exchange "+c.did("git/fetch").ID)
+			assert.Equal(t, 403, *c.did("git/fetch").Status, "the row says what it is")
 			out, err = try("fetch", "https://github.com/acme/absent.git")
 			require.Error(t, err, "a repository that is not there")
-			assert.Contains(t, out, "403")
+			assert.Contains(t, out, "remote error: sallyport: The credential cannot be had: ")
 		})
 	}
 }
