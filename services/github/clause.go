@@ -123,6 +123,8 @@ func (m *clause) matchRepo(c *policy.Call, f *facts) policy.Verdict {
 		return policy.Matched
 	case c.Resource != "":
 		return m.repos.match(c.Resource)
+	case f.General:
+		return policy.VerdictOf(m.effect == policy.Allow && m.access != 0)
 	case f.Hidden && m.tokenFits:
 		return policy.Matched
 	case f.Hidden || f.Account == "", m.repos.haveOf(f.Account):

@@ -289,3 +289,21 @@ func BenchmarkDecidePush(b *testing.B) {
 		}
 	}
 }
+
+// What is the same for everybody tells nothing of a repository: it belongs to reading, and is
+// no business of a rule that denies something about repositories.
+func TestWhatIsTheSameForEverybodyIsRead(t *testing.T) {
+	t.Parallel()
+	general := with(policy.Call{Operation: "rate-limit/get", Access: policy.Read}, func(f *github.Facts) { f.General = true })
+	other := policy.Call{Operation: "users/get-authenticated", Access: policy.Read}
+	for rules, want := range map[string][2]policy.Effect{
+		`- {name: a, allow: {github: {repos: [acme/web], access: read}}, credential: k}`:                                {policy.Allow, policy.Deny},
+		`- {name: a, allow: {github: {repos: [acme/web], operations: ["*/get*"]}}, credential: k}`:                      {policy.Deny, policy.Deny},
+		`- {name: a, allow: {github: {access: read}}, credential: k}`:                                                   {policy.Allow, policy.Allow},
+		"- {name: a, allow: {github: {access: read}}, credential: k}\n- {name: d, deny: {github: {repos: [acme/web]}}}": {policy.Allow, policy.Deny},
+	} {
+		p := ruled(t, rules)
+		assert.Equal(t, want[0], p.Decide(means(t, general)).Effect, rules)
+		assert.Equal(t, want[1], p.Decide(means(t, other)).Effect, rules)
+	}
+}

@@ -8,6 +8,8 @@ type facts struct {
 	// Hidden: the repository is named by an id that says nothing here, so that only a token
 	// that is narrowed to some repositories bounds the call.
 	Hidden bool
+	// General: what it reads is the same for everybody, and tells nothing of any account.
+	General bool
 	// WritesRef: the call writes a ref, but is no push, and which ref is not known.
 	WritesRef bool
 

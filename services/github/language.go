@@ -88,7 +88,7 @@ func meaningOf(s api.Service, operations []api.Operation, push *api.Push) policy
 // callOf is an operation in the words of a policy: the call, and the facts that belong to it.
 func callOf(o api.Operation) (policy.Call, facts) {
 	return policy.Call{Operation: o.Name, Resource: o.Repo, Access: o.Access, Credential: o.CredentialAnswer},
-		facts{Account: o.Owner, Hidden: strings.HasPrefix(o.Name, "graphql/"), WritesRef: o.WritesRefs}
+		facts{Account: o.Owner, Hidden: strings.HasPrefix(o.Name, "graphql/"), WritesRef: o.WritesRefs, General: o.IsGeneral()}
 }
 
 func unclassified(s api.Service, err error) policy.Meaning {

@@ -75,7 +75,9 @@ func (v *visit) scopeOfDocument(rule *Scope) (s app.Scope) {
 // scopeOfOperation narrows the token to the operation's repository, and to the least
 // permissions that it works with, never beyond the rule's access.
 func (v *visit) scopeOfOperation(rule *Scope, o api.Operation) (s app.Scope, err error) {
-	s.Owner = o.Owner
+	if s.Owner = o.Owner; s.Owner == "" && rule != nil {
+		s.Owner = firstOwner(rule.Repos) // it tells nothing of any account, so that each one's token will do
+	}
 	if o.Repo != "" {
 		s.Repositories = []string{strings.TrimSuffix(o.Repo, ".wiki")}
 	} else {
@@ -101,6 +103,16 @@ func (v *visit) scopeOfOperation(rule *Scope, o api.Operation) (s app.Scope, err
 		}
 	}
 	return s, nil
+}
+
+// firstOwner is the first account that patterns of repositories name; "" for none.
+func firstOwner(patterns []string) string {
+	for _, pattern := range patterns {
+		if owner, _, _ := strings.Cut(pattern, "/"); !strings.Contains(owner, "*") {
+			return owner
+		}
+	}
+	return ""
 }
 
 // setOf is what to ask GitHub for; an operation that needs nothing is given what every

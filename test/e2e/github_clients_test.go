@@ -21,6 +21,8 @@ func TestGitHubWithGH(t *testing.T) {
 	c.gitEnvironment()
 	c.env = append(c.env, "GH_PROMPT_DISABLED=1", "NO_COLOR=1", "GH_NO_UPDATE_NOTIFIER=1")
 
+	assert.Contains(t, c.run(gh, "auth", "status", "--hostname", "github.com"), "Logged in to github.com")
+	c.minted(c.did("meta/root"), "metadata=read")
 	assert.Contains(t, c.run(gh, "repo", "view", "acme/web"), "acme/web")
 	row := c.did("graphql/query.repository")
 	c.minted(row, "checks=read,contents=read,issues=read,metadata=read,pull_requests=read,statuses=read")
@@ -33,6 +35,7 @@ func TestGitHubWithGH(t *testing.T) {
 
 	out := c.run(gh, "pr", "create", "-R", "acme/web", "--head", "agent/by-gh", "--base", "main", "--title", "by gh", "--body", "a change")
 	assert.Contains(t, out, "https://github.com/acme/web/pull/")
+	c.whodid("graphql/mutation.createPullRequest", strings.TrimSpace(out[strings.Index(out, "https://github.com/acme/web/pull/"):]))
 	assert.Contains(t, shared.dotcom.Pulls("acme/web"), "by gh")
 	assert.Contains(t, c.did("graphql/mutation.createPullRequest").Details["permissions"], "pull_requests=write")
 
@@ -97,9 +100,9 @@ func TestGitHubWithOctokit(t *testing.T) {
 }
 
 // whodid checks that the trail names this agent behind what another system shows.
-func (c *client) whodid(seen string) {
+func (c *client) whodid(operation, seen string) {
 	c.t.Helper()
-	c.did("pulls/create") // its outcome is there
+	c.did(operation) // its outcome is there
 	var found struct {
 		Candidates []struct {
 			Agent string `json:"agent"`
@@ -128,8 +131,8 @@ func TestGitHubWithCurl(t *testing.T) {
 		}
 		made := ask("-d", `{"title":"by curl","head":"agent/x","base":"main"}`, "https://api.github.com/repos/acme/web/pulls")
 		require.NoError(t, json.Unmarshal([]byte(made), &pull), made)
-		c.whodid(pull.URL)
-		c.whodid("acme/web#" + filepath.Base(pull.URL))
+		c.whodid("pulls/create", pull.URL)
+		c.whodid("pulls/create", "acme/web#"+filepath.Base(pull.URL))
 		assert.Contains(t, ask("-d", `{"query":"{repository(owner:\"acme\",name:\"web\"){name}}"}`, "https://api.github.com/graphql"), `"name":"web"`)
 		assert.Equal(t, "Sources of acme/web.\n", ask("https://raw.githubusercontent.com/acme/web/main/README.md"))
 		assert.NotEmpty(t, ask("-L", "https://api.github.com/repos/acme/web/tarball/main"))

@@ -137,7 +137,7 @@ func (x *execution) repository(f *ast.Field, r *repository) any {
 	x.hub.mu.Lock()
 	pulls := []any{}
 	for _, p := range r.pulls {
-		pulls = append(pulls, object{"number": p["number"], "title": p["title"], "url": p["url"], "state": "OPEN", "id": p["node_id"]})
+		pulls = append(pulls, object{"number": p["number"], "title": p["title"], "url": p["html_url"], "state": "OPEN", "id": p["node_id"]})
 	}
 	x.hub.mu.Unlock()
 	if f := x.find(f, "pullRequests"); f != nil {
@@ -198,7 +198,7 @@ func (x *execution) createPull(f *ast.Field, input any) any {
 		return x.fail(f, "FORBIDDEN", "Resource not accessible by integration")
 	}
 	pull := x.hub.addPull(repo, text("title"), text("headRefName"), text("baseRefName"))
-	return x.pick(f, object{"clientMutationId": nil, "pullRequest": object{"id": pull["node_id"], "url": pull["url"], "number": pull["number"]}})
+	return x.pick(f, object{"clientMutationId": nil, "pullRequest": object{"id": pull["node_id"], "url": pull["html_url"], "number": pull["number"]}})
 }
 
 // changeRef is for what must not come so far; whoever reaches it changes a repository.

@@ -209,7 +209,7 @@ func (h *Hub) addPull(repo *repository, title, head, base string) object {
 	address := fmt.Sprintf("https://%s/%s/pull/%d", h.Web, repo.full(), number)
 	pull := object{
 		"id": h.next(), "node_id": fmt.Sprintf("PR_%d_%d", repo.id, number), "number": number, "title": title, "state": "open", "html_url": address,
-		"url":  fmt.Sprintf("https://%s/repos/%s/pulls/%d", "api."+h.Web, repo.full(), number),
+		"url":  fmt.Sprintf("%s/repos/%s/pulls/%d", h.apiURL(), repo.full(), number),
 		"head": object{"ref": head}, "base": object{"ref": base, "repo": h.show(repo)}, "user": object{"login": "agents[bot]"},
 	}
 	repo.pulls = append(repo.pulls, pull)

@@ -63,3 +63,15 @@ func (o Operation) Resource() string {
 	}
 	return o.Owner
 }
+
+// IsGeneral reports whether what the operation reads is the same for everybody: clients ask for
+// it before anything else, and it tells nothing of any account or repository.
+func (o *Operation) IsGeneral() bool {
+	switch o.Name {
+	case "meta/root", "meta/get", "meta/get-all-versions", "rate-limit/get", "emojis/get",
+		"codes-of-conduct/get-all-codes-of-conduct", "codes-of-conduct/get-conduct-code",
+		"gitignore/get-all-templates", "gitignore/get-template", "licenses/get-all-commonly-used", "licenses/get":
+		return o.Repo == "" && o.Owner == ""
+	}
+	return false
+}
