@@ -156,7 +156,7 @@ func runCommand(ctx context.Context, a *app, o runOptions, argv []string) error 
 	return runAgent(ctx, a, o, client, func(agent admin.Agent, variables []environment.Variable) error {
 		fmt.Fprintf(a.stderr, "sallyport: agent %s (%s) under policy %s; this is no sandbox: the command runs as you and could go around the proxy; %s\n",
 			printable(agent.Name), agent.ID, printable(agent.Policy), whatIsKept(a, child))
-		if err := child.Exec(path, argv, environment.Apply(environ, variables)); err != nil {
+		if err := child.Exec(path, argv, environment.Apply(environ, environment.For(argv[0], variables))); err != nil {
 			return notRun(a, argv[0], exitCannotRun, err)
 		}
 		signals.forward(child.Process)

@@ -289,7 +289,7 @@ func (j *jailed) run(ctx context.Context, a *app, c jailedCommand, config sideca
 	}
 	fmt.Fprintf(a.stderr, "sallyport: %s\n", said)
 	environ := slices.DeleteFunc(c.environ, func(v string) bool { return strings.HasPrefix(v, "TMPDIR=") }) // /tmp is the jail's own
-	if err := j.process.Exec(c.path, c.argv, environment.Apply(environ, variables)); err != nil {
+	if err := j.process.Exec(c.path, c.argv, environment.Apply(environ, environment.For(c.argv[0], variables))); err != nil {
 		return notRun(a, c.argv[0], exitCannotRun, err)
 	}
 	c.signals.forward(j.process)

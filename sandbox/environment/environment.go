@@ -110,6 +110,17 @@ func all(c Config) list {
 	return l
 }
 
+// For is what of the variables a program gets that is started alone: Claude Code asks its user about
+// a key that it finds beside a token, and every other client of Anthropic's takes the token too.
+func For(program string, variables []Variable) []Variable {
+	if strings.TrimSuffix(filepath.Base(program), ".exe") != "claude" {
+		return variables
+	}
+	return append(slices.DeleteFunc(slices.Clone(variables), func(v Variable) bool { return v.Name == anthropicKey }), Variable{Name: anthropicKey, Cleared: true})
+}
+
+const anthropicKey = "ANTHROPIC_API_KEY"
+
 // cleared are the variables that must not be there: another proxy, a session that
 // does not belong to the placeholders, and AWS's bundle, which its SDK for Go before
 // version 2 takes for a reason not to start. SSL_CERT_FILE does for all AWS clients.
@@ -234,7 +245,7 @@ func (l *list) placeholders(c Config) {
 	l.set(Placeholder,
 		"AWS_SECRET_ACCESS_KEY",
 		"GH_TOKEN", "GITHUB_TOKEN", "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN",
-		"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", // Claude Code asks for no login where the second is
+		anthropicKey, "ANTHROPIC_AUTH_TOKEN", // Claude Code asks for no login where the second is
 		"OPENAI_API_KEY", "GEMINI_API_KEY",
 	)
 	l.set("true", "AWS_EC2_METADATA_DISABLED")

@@ -175,3 +175,15 @@ func TestApply(t *testing.T) {
 	got := environment.Apply([]string{"PATH=/bin", "A=old", "B=old", "=odd"}, []environment.Variable{{Name: "A", Value: "new"}, {Name: "B", Cleared: true}})
 	assert.Equal(t, []string{"PATH=/bin", "=odd", "A=new"}, got)
 }
+
+// Claude Code asks about a key, and for nothing where only the token is.
+func TestClaudeCodeGetsTheTokenAlone(t *testing.T) {
+	t.Parallel()
+	variables := []environment.Variable{{Name: "ANTHROPIC_API_KEY", Value: "p"}, {Name: "ANTHROPIC_AUTH_TOKEN", Value: "p"}}
+	for program, want := range map[string][]string{
+		"/usr/bin/claude": {"ANTHROPIC_AUTH_TOKEN=p"}, "claude.exe": {"ANTHROPIC_AUTH_TOKEN=p"},
+		"claude-other": {"ANTHROPIC_API_KEY=p", "ANTHROPIC_AUTH_TOKEN=p"}, "sh": {"ANTHROPIC_API_KEY=p", "ANTHROPIC_AUTH_TOKEN=p"},
+	} {
+		assert.Equal(t, want, environment.Apply([]string{}, environment.For(program, variables)), program)
+	}
+}

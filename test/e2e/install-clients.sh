@@ -44,9 +44,9 @@ npm_packages=(
   https-proxy-agent@9.1.0 # by which AWS's SDK uses a proxy
   @yarnpkg/cli-dist@4.18.1
   graphql@16.15.0 # reads what services/github/api prints
-  @anthropic-ai/claude-code@2.1.332 @openai/codex@0.171.0 # agents that people run
+  @anthropic-ai/claude-code@2.1.332 @openai/codex@0.171.0 @google/gemini-cli@0.61.0 opencode-ai@1.18.33 # agents that people run
 )
-present() { for name in octokit @octokit/auth-app @aws-sdk/client-s3 @aws-sdk/lib-storage https-proxy-agent @yarnpkg/cli-dist graphql @anthropic-ai/claude-code @openai/codex; do [ -d "$clients/node_modules/$name" ] || return 1; done; }
+present() { for name in octokit @octokit/auth-app @aws-sdk/client-s3 @aws-sdk/lib-storage https-proxy-agent @yarnpkg/cli-dist graphql @anthropic-ai/claude-code @openai/codex @google/gemini-cli opencode-ai; do [ -d "$clients/node_modules/$name" ] || return 1; done; }
 if ! "$node" --version 2>/dev/null | grep -q '^v2[4-9]\.' || ! present; then
   mkdir -p "$clients"
   npm install --silent --no-audit --no-fund --no-save --prefix "$clients" "${npm_packages[@]}"

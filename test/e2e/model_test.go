@@ -13,6 +13,7 @@ import (
 
 const (
 	anthropicHost = "api.anthropic.com"
+	geminiHost    = "generativelanguage.googleapis.com"
 	openaiHost    = "api.openai.com"
 )
 
@@ -95,7 +96,7 @@ func newAnthropic() http.Handler {
 			return
 		}
 		conversation, _ := json.Marshal(request.Messages)
-		output, tool := "", false
+		output, tool := "", ""
 		for _, message := range request.Messages {
 			var blocks []struct {
 				Type    string
@@ -113,17 +114,19 @@ func newAnthropic() http.Handler {
 			}
 		}
 		for _, one := range request.Tools {
-			tool = tool || one.Name == "Bash"
+			if strings.EqualFold(one.Name, "bash") {
+				tool = one.Name
+			}
 		}
-		sayMessage(w, request.Model, request.Stream, think(conversation, output, tool))
+		sayMessage(w, request.Model, request.Stream, tool, think(conversation, output, tool != ""))
 	})
 	return mux
 }
 
-func sayMessage(w http.ResponseWriter, model string, stream bool, i idea) {
+func sayMessage(w http.ResponseWriter, model string, stream bool, tool string, i idea) {
 	stop, block := "end_turn", map[string]any{"type": "text", "text": ""}
 	if i.command != "" {
-		stop, block = "tool_use", map[string]any{"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": map[string]any{}}
+		stop, block = "tool_use", map[string]any{"type": "tool_use", "id": "toolu_1", "name": tool, "input": map[string]any{}}
 	}
 	message := map[string]any{
 		"id": "msg_1", "type": "message", "role": "assistant", "model": model, "content": []any{},
@@ -249,4 +252,62 @@ func respond(body []byte, send func(map[string]any)) {
 			"output_tokens": 5, "output_tokens_details": map[string]int{"reasoning_tokens": 0}, "total_tokens": 15,
 		},
 	}})
+}
+
+// newGemini speaks streamGenerateContent, as events and whole.
+func newGemini() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var request struct {
+			Contents []struct {
+				Role  string
+				Parts []struct {
+					Text             string
+					FunctionResponse *struct{ Response json.RawMessage }
+				}
+			}
+			Tools []struct {
+				FunctionDeclarations []struct{ Name string }
+			}
+		}
+		if err := json.NewDecoder(r.Body).Decode(&request); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		output, tool := "", false
+		for _, content := range request.Contents {
+			for _, part := range content.Parts {
+				if part.FunctionResponse != nil {
+					var text strings.Builder
+					gather(&text, part.FunctionResponse.Response)
+					output += text.String()
+				}
+			}
+		}
+		for _, one := range request.Tools {
+			for _, f := range one.FunctionDeclarations {
+				tool = tool || f.Name == "run_shell_command"
+			}
+		}
+		conversation, _ := json.Marshal(request.Contents)
+		i := think(conversation, output, tool)
+		if !strings.HasSuffix(r.URL.Path, ":streamGenerateContent") { // how hard the prompt is, another model is asked first
+			i = idea{says: `{"complexity_reasoning": "it is short", "complexity_score": 90}`}
+		}
+		part := map[string]any{"text": i.says}
+		if i.command != "" {
+			part = map[string]any{"functionCall": map[string]any{"name": "run_shell_command", "args": map[string]string{"command": i.command, "description": "what the prompt names"}}}
+		}
+		answer, _ := json.Marshal(map[string]any{
+			"candidates":    []any{map[string]any{"content": map[string]any{"role": "model", "parts": []any{part}}, "finishReason": "STOP", "index": 0}},
+			"usageMetadata": map[string]int{"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15},
+			"modelVersion":  "gemini-test",
+		})
+		if strings.HasSuffix(r.URL.Path, ":streamGenerateContent") {
+			w.Header().Set("Content-Type", "text/event-stream")
+			fmt.Fprintf(w, "data: %s\r\n\r\n", answer)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(answer)
+	})
 }

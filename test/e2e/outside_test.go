@@ -47,7 +47,7 @@ func newOutside(repositories string, s secrets) (*outside, error) {
 	return &outside{
 		services: map[string]http.Handler{
 			apiHost: api(), grpcHost: newGRPC(), gitHost: git, modules: moduleProxy, packages: registry,
-			stsHost: sts(), bucketHost: newBucket(), anthropicHost: newAnthropic(), openaiHost: newOpenAI(),
+			stsHost: sts(), bucketHost: newBucket(), anthropicHost: newAnthropic(), openaiHost: newOpenAI(), geminiHost: newGemini(),
 		},
 		checks: map[string]func(*http.Request) bool{
 			apiHost: header("Authorization", "Bearer "+s.api), grpcHost: header("Authorization", "Bearer "+s.api),
@@ -55,6 +55,7 @@ func newOutside(repositories string, s secrets) (*outside, error) {
 			packages: header("Authorization", "Bearer "+s.packages),
 			stsHost:  aws, bucketHost: aws,
 			anthropicHost: header("X-Api-Key", s.anthropic), openaiHost: header("Authorization", "Bearer "+s.openai),
+			geminiHost: header("X-Goog-Api-Key", s.gemini),
 		},
 	}, nil
 }

@@ -38,10 +38,10 @@ const (
 )
 
 // secrets is what the agent must never hold: one value per credential.
-type secrets struct{ api, git, modules, packages, aws, anthropic, openai string }
+type secrets struct{ api, git, modules, packages, aws, anthropic, openai, gemini string }
 
 func (s secrets) all() []string {
-	return []string{s.api, s.git, s.modules, s.packages, s.aws, s.anthropic, s.openai}
+	return []string{s.api, s.git, s.modules, s.packages, s.aws, s.anthropic, s.openai, s.gemini}
 }
 
 // world is everything that the clients share.
@@ -105,17 +105,17 @@ func newWorld(ctx context.Context, dir string) (*world, error) {
 		home: &rig.Home{Dir: filepath.Join(dir, "home"), Binary: binary},
 		secrets: secrets{
 			"api-" + rand.Text(), "git-" + rand.Text(), "modules-" + rand.Text(),
-			"packages-" + rand.Text(), "aws-" + rand.Text(), "sk-ant-" + rand.Text(), "sk-" + rand.Text(),
+			"packages-" + rand.Text(), "aws-" + rand.Text(), "sk-ant-" + rand.Text(), "sk-" + rand.Text(), "AIza-" + rand.Text(),
 		},
 	}
-	w.home.Env = []string{"ANTHROPIC_API_KEY=" + w.secrets.anthropic, "OPENAI_API_KEY=" + w.secrets.openai}
+	w.home.Env = []string{"ANTHROPIC_API_KEY=" + w.secrets.anthropic, "OPENAI_API_KEY=" + w.secrets.openai, "GEMINI_API_KEY=" + w.secrets.gemini}
 	if w.outside, err = newOutside(filepath.Join(dir, "repositories"), w.secrets); err != nil {
 		return nil, err
 	}
 	if err := w.addGitHub(dir); err != nil {
 		return nil, err
 	}
-	names := append([]string{apiHost, gitHost, grpcHost, modules, packages, stsHost, bucketHost, anthropicHost, openaiHost}, w.dotcom.Hosts()...)
+	names := append([]string{apiHost, gitHost, grpcHost, modules, packages, stsHost, bucketHost, anthropicHost, openaiHost, geminiHost}, w.dotcom.Hosts()...)
 	names = append(names, w.ghes.Hosts()...)
 	upstream, err := rig.NewUpstream(dir, names, w.outside)
 	if err != nil {
@@ -227,7 +227,7 @@ func (w *world) configure(ctx context.Context, settings rig.Settings) error {
 // addHarnesses makes the policies for harnesses by their templates, with what their tools do in
 // these tests, and one more, under which Codex has no WebSocket.
 func (w *world) addHarnesses(ctx context.Context) error {
-	for _, name := range []string{"claude-code", "codex"} {
+	for _, name := range []string{"claude-code", "codex", "gemini", "opencode"} {
 		if _, err := w.home.Run(ctx, "policy", "new", name, "--from", name); err != nil {
 			return err
 		}
