@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"sallyport/audit"
@@ -83,7 +84,7 @@ func (v *visit) Refuse(w http.ResponseWriter, r *http.Request, f *services.Refus
 
 // refuseGit answers in a form that git shows. Its status is 200, for git reads no other.
 func refuseGit(w http.ResponseWriter, g api.GitRefusal, f *services.Refusal) {
-	body := g.Body("sallyport: " + f.Title + ": " + f.Detail + " " + f.Hint + " (exchange " + f.Exchange + ")")
+	body := g.Body("sallyport: " + f.Title + ": " + strings.TrimSuffix(f.Detail, ".") + ". " + f.Hint + " (exchange " + f.Exchange + ")")
 	f.Header(w.Header())
 	w.Header().Set("Content-Type", g.Media)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
