@@ -82,7 +82,7 @@ func (s *Session) RevokeCertificate(ctx context.Context, r CertificateRequest) (
 }
 
 func (s *Session) recordCertificate(ctx context.Context, view View, agent identity.Agent, c identity.Certificate, r CertificateRequest, named identity.Certificate) error {
-	payload := view.who(agent).Payload()
+	payload := view.who(agent, s.service.Now()).Payload()
 	payload["serial"], payload["generation"], payload["not_after"] = c.Serial, c.Generation, stamp(c.NotAfter)
 	if r.Reason != "" {
 		payload["reason"] = r.Reason

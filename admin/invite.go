@@ -157,7 +157,7 @@ func (s inviter) End(ctx context.Context, r StatusRequest) (Invite, error) {
 }
 
 func (s inviter) recordInvite(ctx context.Context, event string, view View, i identity.Invite) error {
-	payload := invitePayload(view, i)
+	payload := invitePayload(view, i, s.service.Now())
 	payload["uses"], payload["agent_ttl"] = i.Uses, i.AgentTTL.String()
 	payload["expires_at"] = stamp(i.ExpiresAt)
 	if len(i.Sources) > 0 {
@@ -170,8 +170,8 @@ func (s inviter) recordInvite(ctx context.Context, event string, view View, i id
 }
 
 // invitePayload says which invite it is, and who would answer for what comes by it.
-func invitePayload(view View, i identity.Invite) map[string]any {
-	payload := audit.Who{AgentName: i.Name, Owner: i.Owner, Policy: i.Policy}.Answering(view.Owners).Payload()
+func invitePayload(view View, i identity.Invite, at time.Time) map[string]any {
+	payload := audit.Who{AgentName: i.Name, Owner: i.Owner, Policy: i.Policy}.Answering(view.Owners, at).Payload()
 	delete(payload, "agent")
 	payload["invite"] = i.ID.String()
 	return payload

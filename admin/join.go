@@ -106,7 +106,7 @@ func (c joiner) renew(ctx context.Context, shown *x509.Certificate, r join.Renew
 	}
 	certificate := identity.Certificate{Serial: issued.Serial, Agent: agent.ID, NotAfter: issued.NotAfter, Key: key}
 	if err := s.Registry.AddRenewed(ctx, certificate, peer.Serial, grace); err != nil {
-		return join.Identity{}, c.notRenewed(ctx, view, agent, err)
+		return join.Identity{}, c.notRenewed(ctx, agent, err)
 	}
 	extra := map[string]any{"replaces": peer.Serial, "from": c.from.String()}
 	if err := c.recordCertificate(ctx, view, agent, issued, extra); err != nil {
@@ -181,10 +181,10 @@ func (c joiner) refused(ctx context.Context, err error) error {
 }
 
 // notRenewed says who may not renew, and stops an agent that is there twice.
-func (c joiner) notRenewed(ctx context.Context, view View, agent identity.Agent, err error) error {
+func (c joiner) notRenewed(ctx context.Context, agent identity.Agent, err error) error {
 	if clone, ok := errors.AsType[*identity.CloneError](err); ok {
 		c.suspend(ctx, clone.Agent, fmt.Sprintf("it is there twice: certificate %d was renewed again with another key, from %s", clone.Generation, c.from))
-		return &Error{Kind: Barred, Msg: clone.Error() + "; it is suspended", Try: "ask " + view.who(agent).Owner + ", who is told which addresses it came from"}
+		return &Error{Kind: Barred, Msg: clone.Error() + "; it is suspended", Try: "ask " + agent.Owner + ", who is told which addresses it came from"}
 	}
 	if no, ok := errors.AsType[*identity.NotRenewableError](err); ok {
 		return &Error{Kind: Barred, Msg: no.Why, Try: no.Try}
@@ -211,7 +211,7 @@ func (c joiner) suspend(ctx context.Context, id uuid.UUID, why string) {
 }
 
 func (c joiner) recordAgent(ctx context.Context, event string, view View, a identity.Agent, extra map[string]any) error {
-	payload := agentPayload(view, a)
+	payload := agentPayload(view, a, c.service.Now())
 	maps.Copy(payload, extra)
 	return c.record(ctx, event, payload)
 }

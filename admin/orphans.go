@@ -133,7 +133,7 @@ func (s *Session) recordMissing(ctx context.Context, orphans Orphans, m identity
 			ids = append(ids, a.ID.String())
 		}
 		payload := map[string]any{"owner": owner, "agents": ids, "agents_total": int64(len(agents)), "suspended_at": stamp(m.Since[owner].Add(grace))}
-		if accountable := s.service.View().Owners.Accountable(owner); accountable != "" {
+		if accountable := s.service.View().Owners.Accountable(owner, s.service.Now()); accountable != "" {
 			payload["accountable"] = accountable
 		}
 		if err := s.record(ctx, audit.TypeOwnerMissing, payload); err != nil {

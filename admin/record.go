@@ -38,12 +38,12 @@ func (c Principal) Payload() map[string]any {
 }
 
 func (s *Session) recordAgent(ctx context.Context, event string, view View, a identity.Agent) error {
-	return s.record(ctx, event, agentPayload(view, a))
+	return s.record(ctx, event, agentPayload(view, a, s.service.Now()))
 }
 
 // agentPayload is what an event tells of an agent.
-func agentPayload(view View, a identity.Agent) map[string]any {
-	payload := view.who(a).Payload()
+func agentPayload(view View, a identity.Agent, at time.Time) map[string]any {
+	payload := view.who(a, at).Payload()
 	payload["status"], payload["expires_at"] = string(a.Status), stamp(a.ExpiresAt)
 	if a.Reason != "" {
 		payload["reason"] = a.Reason
@@ -51,9 +51,9 @@ func agentPayload(view View, a identity.Agent) map[string]any {
 	return payload
 }
 
-// who is the agent as the trail tells it.
-func (v View) who(a identity.Agent) audit.Who {
-	return audit.Who{Agent: a.ID, AgentName: a.Name, Owner: a.Owner, Policy: a.Policy}.Answering(v.Owners)
+// who is the agent as the trail tells it at a moment.
+func (v View) who(a identity.Agent, at time.Time) audit.Who {
+	return audit.Who{Agent: a.ID, AgentName: a.Name, Owner: a.Owner, Policy: a.Policy}.Answering(v.Owners, at)
 }
 
 // stamp is a time as the trail writes it.

@@ -318,7 +318,7 @@ func (s *Service) find(id string) (identity.Agent, error) {
 func (s *Service) shown(view View, a identity.Agent) Agent {
 	shown := Agent{
 		ID: a.ID, Name: a.Name, Policy: a.Policy, Owner: a.Owner,
-		Accountable: optional(view.Owners.Accountable(a.Owner)), Status: a.State(s.Now()), Reason: optional(a.Reason),
+		Accountable: optional(view.Owners.Accountable(a.Owner, s.Now())), Status: a.State(s.Now()), Reason: optional(a.Reason),
 		CreatedAt: a.CreatedAt.UTC(), ChangedAt: a.ChangedAt.UTC(), ExpiresAt: a.ExpiresAt.UTC(),
 		SPIFFEID: identity.AgentURI(view.TrustDomain, a.ID),
 	}

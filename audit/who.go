@@ -1,6 +1,10 @@
 package audit
 
-import "github.com/google/uuid"
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
 
 // Who is on whose behalf something is done: the agent, the policy that it is under, whom it
 // belongs to, and the person who answers for it at that moment. A zero field means unknown.
@@ -12,15 +16,15 @@ type Who struct {
 	Policy      string
 }
 
-// Directory knows who answers for what an owner has: "person:dana", or "" for nobody.
+// Directory knows who answers at a moment for what an owner has: "person:dana", or "" for nobody.
 type Directory interface {
-	Accountable(owner string) string
+	Accountable(owner string, at time.Time) string
 }
 
-// Answering is the one way to a Who: w with the person who answers now for what its owner
-// has. Who is accountable is never written by hand.
-func (w Who) Answering(d Directory) Who {
-	w.Accountable = d.Accountable(w.Owner)
+// Answering is the one way to a Who: w with the person who answers at a moment for what its
+// owner has. Who is accountable is never written by hand.
+func (w Who) Answering(d Directory, at time.Time) Who {
+	w.Accountable = d.Accountable(w.Owner, at)
 	return w
 }
 

@@ -35,8 +35,9 @@ func authorityOf(s *wire.Session) host.Authority {
 func (c *clerk) intent(s *wire.Session, authority host.Authority) *audit.Intent {
 	g, peer := c.generation(), callerOf(s).peer
 	record, _ := c.registry.Lookup(peer.Agent)
+	now := c.now()
 	in := &audit.Intent{
-		ID: audit.NewID(), StartedAt: c.now(), Who: g.who(peer.Agent, record), Method: http.MethodConnect,
+		ID: audit.NewID(), StartedAt: now, Who: g.who(peer.Agent, record, now), Method: http.MethodConnect,
 		CertSerial: peer.Serial, ClientAddr: s.Client, HTTPVersion: "1.1",
 	}
 	if policy := g.Policies[record.Policy]; policy != nil {

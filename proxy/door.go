@@ -52,6 +52,7 @@ type visitor struct {
 	sender     *sender
 	generation *Generation
 	r          *http.Request
+	at         time.Time
 }
 
 // serve answers one request.
@@ -59,7 +60,7 @@ func (d *door) serve(x *exchange) {
 	if x.r.ContentLength != 0 {
 		x.flow.CloseAfter() // nobody reads what comes
 	}
-	v := &visitor{sender: &x.sender, generation: x.generation, r: x.r}
+	v := &visitor{sender: &x.sender, generation: x.generation, r: x.r, at: x.row.started}
 	if x.r.Method != http.MethodGet && x.r.Method != http.MethodHead {
 		x.w.Header().Set("Allow", "GET, HEAD")
 		d.fail(x.w, v, http.StatusMethodNotAllowed, "The door is only read.")
@@ -150,7 +151,7 @@ func (d *door) whoami(v *visitor) whoami {
 }
 
 func (v *visitor) accountable() *string {
-	if answers := v.generation.who(v.sender.peer.Agent, v.sender.record).Accountable; answers != "" {
+	if answers := v.generation.who(v.sender.peer.Agent, v.sender.record, v.at).Accountable; answers != "" {
 		return &answers
 	}
 	return nil

@@ -47,7 +47,7 @@ func (e *errands) disown(id uuid.UUID) {
 		one := e.errand(g, "")
 		record, found := e.registry.Lookup(id)
 		if one.intent.Agent = id; found {
-			one.intent.Who = g.who(id, record)
+			one.intent.Who = g.who(id, record, e.now())
 		}
 		one.intent.Details = map[string]any{"for": "revocation of the agent"}
 		revoked, err := e.tokens.Revoke(e.life, id.String(), one)

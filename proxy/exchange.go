@@ -82,7 +82,7 @@ type sender struct {
 // tell says in the row who sends the request.
 func (s *sender) tell(r *row, g *Generation) {
 	in := &r.intent
-	in.Who = g.who(s.peer.Agent, s.record)
+	in.Who = g.who(s.peer.Agent, s.record, r.started)
 	in.CertSerial, in.ClientAddr = s.peer.Serial, s.session.Client
 }
 

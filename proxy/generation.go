@@ -3,6 +3,7 @@ package proxy
 import (
 	"math"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -36,8 +37,8 @@ type Generation struct {
 }
 
 // who is the agent with this id as the trail tells it; record is zero if nobody knows it.
-func (g *Generation) who(id uuid.UUID, record identity.Agent) audit.Who {
-	return audit.Who{Agent: id, AgentName: record.Name, Owner: record.Owner, Policy: record.Policy}.Answering(g.Owners)
+func (g *Generation) who(id uuid.UUID, record identity.Agent, at time.Time) audit.Who {
+	return audit.Who{Agent: id, AgentName: record.Name, Owner: record.Owner, Policy: record.Policy}.Answering(g.Owners, at)
 }
 
 // find returns the visit that a request is to the first service that finds it; nil for none.

@@ -161,7 +161,7 @@ func (t *retrieval) use(c *credentials.Credential) (use credentials.Use, bare bo
 func (t *retrieval) errand() *errand {
 	e := t.p.errands.errand(t.generation, t.supply.credential)
 	in := &e.intent
-	in.Who = t.generation.who(t.agent.id, t.sender.record)
+	in.Who = t.generation.who(t.agent.id, t.sender.record, t.p.now())
 	if t.decision.policy != nil {
 		in.PolicyHash = t.decision.policy.Hash()
 	}

@@ -133,6 +133,7 @@ credential the rule names, and writes the request to an audit trail before it le
 		newServeCommand(a),
 		newReloadCommand(a),
 		newAgentCommand(a),
+		newOwnerCommand(a),
 		newSidecarCommand(a),
 		newEnvCommand(a),
 		newRunCommand(a),

@@ -15,6 +15,7 @@ import (
 // is not in it.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(directory))
+	f.Add([]byte(rotating))
 	files, err := filepath.Glob("testdata/bad/*.yaml")
 	require.NoError(f, err)
 	for _, file := range files {
@@ -38,7 +39,11 @@ func FuzzParse(f *testing.F) {
 		require.NotEmpty(t, o.Refs(), "someone must be answerable")
 		for _, ref := range o.Refs() {
 			require.True(t, o.Has(ref))
-			require.Contains(t, []string{"", ref}, o.Accountable(ref))
+			a := o.Answers(ref, now)
+			require.Equal(t, a.Person, o.Accountable(ref, now))
+			require.True(t, a.Person == "" || o.Has(a.Person), "%+v", a)
+			require.True(t, a.Until.IsZero() || a.Until.After(now), "%+v", a)
+			require.False(t, a.Since.After(now), "%+v", a)
 		}
 		require.False(t, o.Has(""))
 	})

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -12,6 +13,8 @@ import (
 	"sallyport/identity/owners"
 	"sallyport/internal/yamldoc"
 )
+
+var now = time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC)
 
 const directory = `
 people:
@@ -32,18 +35,18 @@ func TestParseOwners(t *testing.T) {
 		"team:platform": "", "team:dana": "",
 	} {
 		assert.True(t, o.Has(ref), ref)
-		assert.Equal(t, accountable, o.Accountable(ref), ref)
+		assert.Equal(t, accountable, o.Accountable(ref, now), ref)
 	}
 	for _, ref := range []string{
 		"", "dana", "person:", "team:", "person:platform", "team:kim.lee-2", "person:Dana", "Person:dana", " person:dana",
 		"person:dana ", "person:dana\x00", "person:person:dana", "agent:dana", "people:dana",
 	} {
 		assert.False(t, o.Has(ref), "%q", ref)
-		assert.Empty(t, o.Accountable(ref), "%q", ref)
+		assert.Empty(t, o.Accountable(ref, now), "%q", ref)
 	}
 	var nobody *owners.Directory
 	assert.False(t, nobody.Has("person:dana"))
-	assert.Empty(t, nobody.Accountable("person:dana"))
+	assert.Empty(t, nobody.Accountable("person:dana", now))
 }
 
 // A person answers for their own agents; for a team's its fallback, then the file's,
@@ -53,9 +56,9 @@ func TestSomebodyAnswers(t *testing.T) {
 	people := "people: {dana: {name: Dana}, kim: {name: Kim}}\nteams:\n  ops: {members: [dana], fallback: dana}\n  web: {members: [dana]}\n"
 	without, err := owners.Parse("owners.yaml", []byte(people))
 	require.NoError(t, err)
-	assert.Equal(t, "person:dana", without.Accountable("team:ops"))
-	assert.Empty(t, without.Accountable("team:web"))
-	assert.Empty(t, without.Accountable("person:gone"))
+	assert.Equal(t, "person:dana", without.Accountable("team:ops", now))
+	assert.Empty(t, without.Accountable("team:web", now))
+	assert.Empty(t, without.Accountable("person:gone", now))
 	require.Len(t, without.Warnings(), 1)
 	assert.Contains(t, without.Warnings()[0], "teams.web has no fallback")
 
@@ -64,7 +67,7 @@ func TestSomebodyAnswers(t *testing.T) {
 	for ref, accountable := range map[string]string{
 		"person:dana": "person:dana", "team:ops": "person:dana", "team:web": "person:kim", "team:gone": "person:kim", "person:gone": "person:kim",
 	} {
-		assert.Equal(t, accountable, with.Accountable(ref), ref)
+		assert.Equal(t, accountable, with.Accountable(ref, now), ref)
 	}
 	assert.Empty(t, with.Warnings())
 }

@@ -4,6 +4,7 @@ import (
 	"net/mail"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"sallyport/internal/yamldoc"
@@ -20,6 +21,7 @@ func Parse(file string, data []byte) (*Directory, error) {
 	if err := doc.Err(); err != nil {
 		return nil, err
 	}
+	p.directory.keep()
 	return p.directory, nil
 }
 
@@ -41,6 +43,9 @@ func (p *parser) root(n *yamldoc.Node) {
 		for _, person := range people.Below {
 			p.person(person)
 		}
+		for _, person := range people.Below { // when all are known
+			p.manager(person)
+		}
 	}
 	if teams := n.Field("teams"); teams != nil && mapping(teams) {
 		for _, team := range teams.Below {
@@ -48,8 +53,21 @@ func (p *parser) root(n *yamldoc.Node) {
 		}
 	}
 	if fallback := n.Field("fallback"); fallback != nil {
-		p.directory.fallback = p.knownPerson(fallback)
+		p.directory.fallback = p.fallback(fallback)
 	}
+}
+
+// fallback is who is there when nobody else is.
+func (p *parser) fallback(n *yamldoc.Node) string {
+	name := p.knownPerson(n)
+	switch person := p.directory.people[name]; {
+	case name == "":
+	case person.Inactive:
+		n.Fail("%q is not active; name somebody who can always answer", name)
+	case len(person.Absent) > 0:
+		n.Fail("%q is absent at times; name somebody who can always answer, or take their absences out", name)
+	}
+	return name
 }
 
 // knownPerson is the name of one of the people, "" after an error.
@@ -68,12 +86,22 @@ func (p *parser) person(n *yamldoc.Node) {
 	}
 	var person Person
 	if mapping(n) {
-		n.Known("name", "email")
+		n.Known("name", "email", "manager", "zone", "absent", "active")
 		if f := n.Field("name"); f != nil {
 			person.Name = text(f)
 		}
 		if f := n.Field("email"); f != nil {
 			person.Email = email(f)
+		}
+		if f := n.Field("active"); f != nil {
+			person.Inactive = !f.Truth()
+		}
+		zone := time.UTC
+		if f := n.Field("zone"); f != nil {
+			zone = readZone(f)
+		}
+		if f := n.Field("absent"); f != nil {
+			person.Absent = absences(f, zone)
 		}
 	}
 	p.directory.people[n.Label] = person
@@ -85,7 +113,7 @@ func (p *parser) team(n *yamldoc.Node) {
 	}
 	var team Team
 	if mapping(n) {
-		known := n.Known("members", "fallback")
+		known := n.Known("members", "fallback", "oncall")
 		if f := n.Field("members"); f != nil {
 			team.Members = p.members(f)
 		} else if known { // else it is most likely a misspelling
@@ -93,6 +121,9 @@ func (p *parser) team(n *yamldoc.Node) {
 		}
 		if f := n.Field("fallback"); f != nil {
 			team.Fallback = p.knownPerson(f)
+		}
+		if f := n.Field("oncall"); f != nil {
+			team.Rotation = p.rotation(f, team.Members)
 		}
 	}
 	p.directory.teams[n.Label] = team
