@@ -24,12 +24,15 @@ func (e Effect) String() string {
 	return "deny"
 }
 
-// Upgrade is the method that stands for a WebSocket handshake.
-const Upgrade = "WEBSOCKET"
+// The methods that stand for upgrades.
+const (
+	Upgrade     = "WEBSOCKET" // a WebSocket handshake
+	UpgradeSPDY = "SPDY"      // to SPDY/3.1, which older clients of Kubernetes ask for
+)
 
 // Query is the request that a policy is asked about.
 type Query struct {
-	Method    string // as sent; Upgrade for a WebSocket handshake
+	Method    string // as sent, or what stands for an upgrade
 	Scheme    string // "https" or "http"
 	Authority host.Authority
 	Path      Path

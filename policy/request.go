@@ -116,8 +116,8 @@ func (m *request) matchesHost(a host.Authority) bool {
 
 // matchMethod compares case-sensitively (RFC 9110, section 9.1). Servers exist
 // that do not, so another case is doubtful rather than different. So is an
-// upgrade where GET is listed: a server may ignore Upgrade and answer the GET
-// that carries it (RFC 9110, section 7.8).
+// upgrade where the method is listed that carries it: a server may ignore Upgrade and
+// answer that (RFC 9110, section 7.8).
 func matchMethod(methods []string, method string) Verdict {
 	if len(methods) == 0 {
 		return Matched
@@ -127,7 +127,7 @@ func matchMethod(methods []string, method string) Verdict {
 		if m == method {
 			return Matched
 		}
-		if strings.EqualFold(m, method) || m == "GET" && method == Upgrade {
+		if strings.EqualFold(m, method) || m == "GET" && (method == Upgrade || method == UpgradeSPDY) || m == "POST" && method == UpgradeSPDY {
 			result = Doubtful
 		}
 	}

@@ -13,6 +13,9 @@ type decision struct {
 	made bool // else the policy was not asked
 }
 
+// nameOf is what people call the protocol of an upgrade.
+var nameOf = map[string]string{methodWebSocket: "WebSocket", methodSPDY: "SPDY"}
+
 // refusal is that of a decision which does not allow the request.
 func (d *decision) refusal(t *target) *refusal {
 	why := deniedByPolicy
@@ -22,7 +25,7 @@ func (d *decision) refusal(t *target) *refusal {
 	refusal := why.because(d.Reason)
 	refusal.rule = d.Rule
 	if t.isUpgrade() && d.Rule == "" {
-		refusal.hint = "This is an upgrade to WebSocket, which a rule allows by methods: [WEBSOCKET]. " + why.hint
+		refusal.hint = "This is an upgrade to " + nameOf[t.method] + ", which a rule allows by methods: [" + t.method + "]. " + why.hint
 	}
 	return refusal
 }

@@ -11,3 +11,19 @@ func (p *Proxy) ReadWithin(idle, most time.Duration) { p.ahead.idle, p.ahead.mos
 
 // BodyMemory is how much memory bodies take.
 func (p *Proxy) BodyMemory() int64 { return p.ahead.memory.Used() }
+
+// Followed is what is known of one direction of a WebSocket.
+type Followed struct {
+	Closed, Lost bool
+	Code         uint16
+	Kept         int
+}
+
+// FollowFrames follows what passes in these pieces.
+func FollowFrames(pieces ...[]byte) Followed {
+	var f frames
+	for _, p := range pieces {
+		f.follow(p)
+	}
+	return Followed{f.closed, f.lost, f.code, len(f.head)}
+}

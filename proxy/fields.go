@@ -271,8 +271,8 @@ func (l *locating) checkMethod() *refusal {
 		return malformedRequest.because("CONNECT inside a tunnel is refused: open another tunnel.")
 	case http.MethodTrace:
 		return malformedRequest.because("TRACE is refused, since it would show the credential.")
-	case methodWebSocket:
-		return malformedRequest.because("WEBSOCKET is not a method.")
+	case methodWebSocket, methodSPDY:
+		return malformedRequest.because(strings.ToUpper(l.r.Method) + " is not a method: it stands for an upgrade, in policies.")
 	case "COPY", "MOVE":
 		return l.target.checkDestination(l.r)
 	}

@@ -77,7 +77,7 @@ var heads = []string{
 	"OPTIONS * HTTP/1.1\r\nHost: api.test\r\n\r\n",
 	"GET /a/%2e%2e/b HTTP/1.1\r\nHost: api.test\r\n\r\n",
 	"GET /a;b=%zz HTTP/1.1\r\nHost: api.test\r\n\r\n",
-	"GET / HTTP/1.1\r\nHost: api.test\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+	"GET / HTTP/1.1\r\nHost: api.test\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
 	"PUT /x HTTP/1.1\r\nHost: api.test\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi",
 	"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 	"CONNECT api.test:443 HTTP/1.1\r\nHost: api.test:443\r\n\r\n",

@@ -82,7 +82,7 @@ func (o *outgoing) header() http.Header {
 		h["Te"] = []string{"trailers"} // gRPC insists on it
 	}
 	if o.target.isUpgrade() {
-		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
+		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{o.target.protocol()}
 	}
 	if _, sent := h["User-Agent"]; !sent {
 		h["User-Agent"] = nil // net/http would add its own

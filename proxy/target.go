@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"encoding/base64"
 	"net/http"
 	"net/textproto"
 	"strings"
@@ -13,8 +14,12 @@ import (
 	"sallyport/proxy/wire"
 )
 
-// methodWebSocket is what a policy calls an upgrade to WebSocket.
-const methodWebSocket = "WEBSOCKET"
+// What a policy calls upgrades: to WebSocket, and to SPDY, in which older clients of Kubernetes
+// run commands and forward ports.
+const (
+	methodWebSocket = policy.Upgrade
+	methodSPDY      = policy.UpgradeSPDY
+)
 
 // target is where a request goes, parsed once.
 type target struct {
@@ -36,7 +41,15 @@ func (t *target) query() policy.Query {
 	return policy.Query{Method: t.method, Scheme: t.scheme, Authority: t.authority, Path: t.path, RawQuery: t.rawQuery}
 }
 
-func (t *target) isUpgrade() bool { return t.method == methodWebSocket }
+func (t *target) isUpgrade() bool { return t.method == methodWebSocket || t.method == methodSPDY }
+
+// protocol is that of an upgrade, as Upgrade names it.
+func (t *target) protocol() string {
+	if t.method == methodSPDY {
+		return "SPDY/3.1"
+	}
+	return "websocket"
+}
 
 // tell says in the row where the request goes.
 func (t *target) tell(r *row) {
@@ -216,22 +229,37 @@ func authorityPart(requestURI string) string {
 	return rest
 }
 
-// checkUpgrade lets only a WebSocket handshake (RFC 6455 section 4.1) change
+// checkUpgrade lets only a WebSocket handshake (RFC 6455 section 4.1) and one for SPDY change
 // the protocol.
 func (l *locating) checkUpgrade() *refusal {
-	h := l.r.Header
+	h, r := l.r.Header, l.r
 	upgrade, asked := h["Upgrade"]
 	if !asked && !httpguts.HeaderValuesContainsToken(h["Connection"], "upgrade") {
 		return nil
 	}
-	valid := len(upgrade) == 1 && strings.EqualFold(textproto.TrimString(upgrade[0]), "websocket") &&
-		httpguts.HeaderValuesContainsToken(h["Connection"], "upgrade") &&
-		l.r.Method == http.MethodGet && l.r.ProtoMajor == 1 && l.r.ProtoMinor == 1 && l.r.Body == http.NoBody
-	if !valid {
-		return malformedRequest.because("Only an upgrade of a GET request to websocket over HTTP/1.1 is let through.")
+	valid := len(upgrade) == 1 && httpguts.HeaderValuesContainsToken(h["Connection"], "upgrade") &&
+		r.ProtoMajor == 1 && r.ProtoMinor == 1 && r.Body == http.NoBody
+	switch {
+	case valid && r.Method == http.MethodGet && strings.EqualFold(textproto.TrimString(upgrade[0]), "websocket"):
+		l.target.method = methodWebSocket
+		if !isKey(h["Sec-Websocket-Key"]) {
+			return malformedRequest.because("The WebSocket handshake has no Sec-WebSocket-Key of 16 bytes (RFC 6455, section 4.1).")
+		}
+		return nil
+	case valid && (r.Method == http.MethodPost || r.Method == http.MethodGet) && strings.EqualFold(textproto.TrimString(upgrade[0]), "SPDY/3.1"):
+		l.target.method = methodSPDY
+		return nil
 	}
-	l.target.method = methodWebSocket
-	return nil
+	return malformedRequest.because("Only an upgrade to websocket (of a GET) or SPDY/3.1 (of a POST or GET) without a body, over HTTP/1.1, is let through.")
+}
+
+// isKey reports whether a WebSocket handshake has a key, which its answer proves to know.
+func isKey(values []string) bool {
+	if len(values) != 1 {
+		return false
+	}
+	key, err := base64.StdEncoding.DecodeString(values[0])
+	return err == nil && len(key) == 16
 }
 
 // isUnfit finds what would end a request line, which HTTP/2 lets through, and bytes that
