@@ -20,6 +20,15 @@ need aws awscli
 need java default-jdk-headless
 need lynx lynx
 need mvn maven
+need aria2c aria2
+need w3m w3m
+need elinks elinks
+need http httpie
+need ruby ruby
+need rclone rclone
+for library in httpx aiohttp httplib2; do
+  /usr/bin/python3 -c "import $library" 2>/dev/null || want+=("python3-$library")
+done
 need chromium chromium
 need certutil libnss3-tools
 need php php-cli
@@ -43,10 +52,11 @@ npm_packages=(
   @aws-sdk/client-s3@3.1175.0 @aws-sdk/lib-storage@3.1175.0 @smithy/node-http-handler@4.14.2
   https-proxy-agent@9.1.0 # by which AWS's SDK uses a proxy
   @yarnpkg/cli-dist@4.18.1
+  axios@1.21.1 got@14.6.6 ky@1.14.3 node-fetch@3.3.2 undici@7.30.2 deno@2.9.6
   graphql@16.15.0 # reads what services/github/api prints
   @anthropic-ai/claude-code@2.1.332 @openai/codex@0.171.0 @google/gemini-cli@0.61.0 opencode-ai@1.18.33 # agents that people run
 )
-present() { for name in octokit @octokit/auth-app @aws-sdk/client-s3 @aws-sdk/lib-storage https-proxy-agent @yarnpkg/cli-dist graphql @anthropic-ai/claude-code @openai/codex @google/gemini-cli opencode-ai; do [ -d "$clients/node_modules/$name" ] || return 1; done; }
+present() { for name in octokit @octokit/auth-app @aws-sdk/client-s3 @aws-sdk/lib-storage https-proxy-agent @yarnpkg/cli-dist graphql @anthropic-ai/claude-code @openai/codex @google/gemini-cli opencode-ai axios got ky node-fetch undici deno; do [ -d "$clients/node_modules/$name" ] || return 1; done; }
 if ! "$node" --version 2>/dev/null | grep -q '^v2[4-9]\.' || ! present; then
   mkdir -p "$clients"
   npm install --silent --no-audit --no-fund --no-save --prefix "$clients" "${npm_packages[@]}"

@@ -75,6 +75,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 	}
 	if shared != nil {
+		if err := shared.checkProtocols(context.Background()); err != nil && code == 0 {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
 		shared.stop()
 		// What clients send in place of secrets must never have left.
 		if seen := shared.outside.log(); strings.Contains(seen, environment.Placeholder) || strings.Contains(seen, "SALLYPORT") {
