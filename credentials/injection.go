@@ -1,6 +1,7 @@
 package credentials
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -23,11 +24,14 @@ type Injection struct {
 }
 
 // Parts are what an Injection is made of, beside the credential's name and hosts: a value for
-// a header, or a signature. Without either it is for no request, as that of a check.
+// a header, a signature, or a certificate. Without any it is for no request, as that of a check.
 type Parts struct {
 	Header    string // its canonical name
 	Written   Form   // on the header
 	Signature Signature
+	// Certificate is shown in the handshake with the upstream, with its key; nothing is written
+	// on the request then.
+	Certificate *tls.Certificate
 
 	Traits   *Traits          // of the secret
 	Details  map[string]any   // what the trail may be told of a minted one
@@ -69,11 +73,14 @@ func (i *Injection) Answered(status int) {
 // signed: its Read may fail with an error of [AsUnsignable], and then does so before the
 // last byte. r must not be sent if Apply fails.
 func (i *Injection) Apply(r *http.Request) error {
-	if i == nil || i.parts.Written == nil && i.parts.Signature == nil {
+	if i == nil || i.parts.Written == nil && i.parts.Signature == nil && i.parts.Certificate == nil {
 		return errors.New("apply credential: there is none")
 	}
 	if err := i.refuses(r); err != nil {
 		return fmt.Errorf("apply credential %s: %w", i.name, err)
+	}
+	if i.parts.Certificate != nil {
+		return nil // whoever sends r shows it
 	}
 	if i.parts.Signature != nil {
 		return i.parts.Signature.Sign(r)
@@ -131,6 +138,15 @@ func removeHeader(h http.Header, name string) {
 			delete(h, key)
 		}
 	}
+}
+
+// Certificate is what is shown in the handshake with the upstream that an Apply has agreed to;
+// nil if that is no certificate.
+func (i *Injection) Certificate() *tls.Certificate {
+	if i == nil {
+		return nil
+	}
+	return i.parts.Certificate
 }
 
 // Name returns the credential's name.

@@ -20,13 +20,14 @@ type Kind struct {
 	Decode func(s *Section, c *Credential)
 }
 
-// generic are the kinds that know no service: one secret, written in one place.
+// generic are the kinds that know no service: one secret, written in one place or shown in the handshake.
 func generic() []Kind {
 	return []Kind{
 		{Name: "header", Keys: []string{"header", "prefix", "secret", "hosts"}, Decode: decodeHeader},
 		{Name: "bearer", Keys: []string{"secret", "hosts"}, Decode: decodeBearer},
 		{Name: "basic", Keys: []string{"username", "secret", "hosts"}, Decode: decodeBasic},
 		{Name: "query", Keys: []string{"parameter", "secret", "hosts"}, Decode: decodeQuery},
+		{Name: "certificate", Keys: []string{"certificate", "secret", "hosts"}, Decode: decodeCertificate},
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"sallyport/credentials"
 	"sallyport/proxy/upstream"
 	"sallyport/proxy/wire"
 )
@@ -26,6 +27,7 @@ type agent struct {
 	tunnels   map[*wire.Tunnel]struct{}
 	exchanges map[*exchange]struct{}
 	upstream  *upstream.Transport
+	showing   map[string]*upstream.Transport // by the credential whose certificate it shows
 
 	bounds bounds
 	kept   map[string]*kept // by placeholder, at most maxKept
@@ -40,13 +42,24 @@ func (a *agent) rest() {
 	if a.upstream != nil {
 		a.upstream.CloseIdle()
 	}
+	for _, t := range a.showing {
+		t.CloseIdle()
+	}
 }
 
-// transport returns the agent's transport for the settings.
-func (a *agent) transport(ways *upstream.Ways, s *upstream.Settings) *upstream.Transport {
+// transport returns the agent's transport for the settings. A credential that is a certificate
+// has one of its own: over a connection on which it was shown goes no request without it.
+func (a *agent) transport(ways *upstream.Ways, s *upstream.Settings, i *credentials.Injection) *upstream.Transport {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.upstream = ways.Transport(a.upstream, s, a.bounds.limits.Exchanges)
+	if shows := i.Certificate(); shows != nil {
+		if a.showing == nil {
+			a.showing = map[string]*upstream.Transport{}
+		}
+		a.showing[i.Name()] = ways.Transport(a.showing[i.Name()], s, a.bounds.limits.Exchanges, shows)
+		return a.showing[i.Name()]
+	}
+	a.upstream = ways.Transport(a.upstream, s, a.bounds.limits.Exchanges, nil)
 	return a.upstream
 }
 

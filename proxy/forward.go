@@ -26,7 +26,7 @@ func (x *exchange) forward() {
 		supply: &x.supply, keep: x.recorded(), cookies: x.decision.Cookies || x.decision.AgentAuth,
 		names: x.sender.session.Framing(x.r).Names(),
 	}
-	response, err := x.agent.transport(x.p.ways, x.generation.Upstream).RoundTrip(out, a, x.r.ProtoMajor == 2)
+	response, err := x.agent.transport(x.p.ways, x.generation.Upstream, x.supply.injection).RoundTrip(out, a, x.r.ProtoMajor == 2)
 	x.flow.Answered() // 1xx answers are held back from now on
 	if err != nil {
 		x.fail(err)

@@ -105,6 +105,7 @@ type rig struct {
 	policy   string
 
 	credentials string
+	demand      func(*tls.Config)  // what upstreams ask of whoever connects; nil for nothing
 	services    []services.Service // rooms, if nil
 	getenv      func(string) string
 	tokens      *credentials.Tokens
@@ -333,6 +334,9 @@ func (r *rig) upstreamSpeaking(protocols []string, handler http.HandlerFunc, nam
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{issued.TLS}, NextProtos: protocols}
 	if !slices.Contains(protocols, "http/1.1") {
 		server.TLS.GetConfigForClient = onlyHTTP2
+	}
+	if r.demand != nil {
+		r.demand(server.TLS)
 	}
 	server.EnableHTTP2 = protocols[0] == "h2"
 	// By default one stalled upload takes the whole connection's window.

@@ -29,7 +29,7 @@ the whole home is right with it. A running server takes it over at once.
 A secret is never written into the file: SOURCE is env:NAME (of the server), file:PATH
 (relative to HOME), exec:COMMAND, or - to read it from standard input into a file below
 HOME/secrets that only you can read. VALUE is text, a list in brackets, or for keys that
-hold a secret (private_key, session_token) a SOURCE. docs/configuration.md has each kind's keys.`,
+hold a secret or a certificate (private_key, session_token, certificate) a SOURCE. docs/configuration.md has each kind's keys.`,
 		Example: `  sallyport credential add anthropic --kind header --set header=x-api-key --secret env:ANTHROPIC_API_KEY --host api.anthropic.com
   sallyport credential add acme-github --kind github_app --set app_id=12345 --set private_key=file:acme.pem --set owners=[acme] --set installation=auto
   pass show openai | sallyport credential add openai --kind bearer --secret - --host api.openai.com`,
@@ -133,7 +133,7 @@ func written(key, value string) (string, error) {
 	switch {
 	case key == "secret":
 		return "", usagef("--set secret: give --secret SOURCE")
-	case slices.Contains([]string{"private_key", "session_token"}, key):
+	case slices.Contains([]string{"private_key", "session_token", "certificate"}, key):
 		return source("--set "+key, value)
 	case strings.HasPrefix(value, "[") && strings.HasSuffix(value, "]"):
 		var items []string

@@ -108,22 +108,39 @@ func isLocal(ip netip.Addr) bool {
 	})
 }
 
+// handshake is what of one differs between the ways on which it is made.
+type handshake struct {
+	sessions  tls.ClientSessionCache
+	shows     *tls.Certificate // to an upstream that asks for one; nil for none
+	protocols []string
+}
+
+func (h handshake) offering(protocols ...string) handshake {
+	h.protocols = protocols
+	return h
+}
+
 // secure performs the TLS handshake with an upstream. TLS 1.2 is the least that
 // RFC 9325 allows.
-func (d *dialler) secure(ctx context.Context, conn net.Conn, a host.Authority, sessions tls.ClientSessionCache, protocols []string) (*tls.Conn, error) {
+func (d *dialler) secure(ctx context.Context, conn net.Conn, a host.Authority, h handshake) (*tls.Conn, error) {
 	roots, err := d.settings.rootsFor(a)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
-	secured := tls.Client(conn, &tls.Config{
+	config := &tls.Config{
 		MinVersion:         tls.VersionTLS12,
 		RootCAs:            roots,
 		ServerName:         a.Name.String(),
-		NextProtos:         protocols,
-		ClientSessionCache: sessions,
-	})
+		NextProtos:         h.protocols,
+		ClientSessionCache: h.sessions,
+	}
+	if h.shows != nil {
+		// Whatever authorities the upstream names: it says best itself that it wants another one.
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return h.shows, nil }
+	}
+	secured := tls.Client(conn, config)
 	if err := secured.HandshakeContext(ctx); err != nil {
 		return nil, fmt.Errorf("TLS with %s: %w", a, err)
 	}

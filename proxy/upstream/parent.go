@@ -63,7 +63,7 @@ func (d *dialler) through(ctx context.Context, p *Parent, a host.Authority) (net
 		return nil, fmt.Errorf("dial the parent proxy %s: %w", p.Authority, err)
 	}
 	if p.TLS {
-		secured, err := d.secure(ctx, conn, p.Authority, nil, []string{protocolHTTP1})
+		secured, err := d.secure(ctx, conn, p.Authority, handshake{}.offering(protocolHTTP1))
 		if err != nil {
 			_ = conn.Close()
 			return nil, err

@@ -76,6 +76,7 @@ type Transport struct {
 
 	dialler  *dialler // that it was built with
 	maxConns int
+	shows    *tls.Certificate
 }
 
 // RoundTrip sends one request and returns its answer, whose body the caller must
@@ -128,10 +129,10 @@ func (t *Transport) CloseIdle() {
 }
 
 // newTransport opens at most maxConns connections to one upstream over HTTP/2; 0 is no
-// bound.
-func newTransport(d *dialler, maxConns int) *Transport {
-	sessions := tls.NewLRUClientSessionCache(tlsSessions)
-	http2 := plain(d, maxConns, sessions, protocolHTTP2, protocolHTTP1)
+// bound. An upstream that asks for a certificate is shown this one; nil for none.
+func newTransport(d *dialler, maxConns int, shows *tls.Certificate) *Transport {
+	own := handshake{sessions: tls.NewLRUClientSessionCache(tlsSessions), shows: shows}
+	http2 := plain(d, maxConns, own.offering(protocolHTTP2, protocolHTTP1))
 	http2.ForceAttemptHTTP2 = true
 	http2.HTTP2 = &http.HTTP2Config{
 		MaxReceiveBufferPerStream:     http2StreamWindow,
@@ -140,14 +141,14 @@ func newTransport(d *dialler, maxConns int) *Transport {
 		PingTimeout:                   15 * time.Second,
 	}
 	return &Transport{
-		http1: newHTTP1(d, sessions), http2: http2,
-		dialler: d, maxConns: maxConns,
+		http1: newHTTP1(d, own.offering(protocolHTTP1)), http2: http2,
+		dialler: d, maxConns: maxConns, shows: shows,
 	}
 }
 
 // newHTTP1 needs no limit on connections: an exchange has at most one, and an
 // agent's exchanges are limited.
-func newHTTP1(d *dialler, sessions tls.ClientSessionCache) *http1.Transport {
+func newHTTP1(d *dialler, h handshake) *http1.Transport {
 	return http1.New(http1.Config{
 		Dial: func(ctx context.Context, u *url.URL) (net.Conn, error) {
 			a, err := host.ParseAuthority(u.Host, 0)
@@ -161,7 +162,7 @@ func newHTTP1(d *dialler, sessions tls.ClientSessionCache) *http1.Transport {
 			if err != nil {
 				return nil, err
 			}
-			return d.secure(ctx, raw, a, sessions, []string{protocolHTTP1})
+			return d.secure(ctx, raw, a, h)
 		},
 		MaxIdle: maxIdleConns, MaxIdlePerHost: maxIdleConnsPerHost, IdleTimeout: idleConnTimeout,
 		ContinueTimeout: expectContinueTimeout, MaxHeaderBytes: maxResponseHeaderBytes,
@@ -169,7 +170,7 @@ func newHTTP1(d *dialler, sessions tls.ClientSessionCache) *http1.Transport {
 }
 
 // plain dials as every transport here does, and verifies what it offers.
-func plain(d *dialler, maxConns int, sessions tls.ClientSessionCache, protocols ...string) *http.Transport {
+func plain(d *dialler, maxConns int, h handshake) *http.Transport {
 	return &http.Transport{
 		Proxy: nil, // the environment's proxy variables are never read
 		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
@@ -184,7 +185,7 @@ func plain(d *dialler, maxConns int, sessions tls.ClientSessionCache, protocols 
 			if err != nil {
 				return nil, err
 			}
-			return d.dialTLS(ctx, a, sessions, protocols)
+			return d.dialTLS(ctx, a, h)
 		},
 		DisableCompression:     true, // bodies pass as they are
 		MaxIdleConns:           maxIdleConns,
@@ -197,12 +198,12 @@ func plain(d *dialler, maxConns int, sessions tls.ClientSessionCache, protocols 
 }
 
 // dialTLS opens a verified TLS connection.
-func (d *dialler) dialTLS(ctx context.Context, a host.Authority, sessions tls.ClientSessionCache, protocols []string) (net.Conn, error) {
+func (d *dialler) dialTLS(ctx context.Context, a host.Authority, h handshake) (net.Conn, error) {
 	conn, err := d.dial(ctx, a)
 	if err != nil {
 		return nil, err
 	}
-	secured, err := d.secure(ctx, conn, a, sessions, protocols)
+	secured, err := d.secure(ctx, conn, a, h)
 	if err != nil {
 		_ = conn.Close()
 		return nil, err

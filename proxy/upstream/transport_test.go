@@ -137,7 +137,7 @@ func TestARequestLeavesInTheProtocolItCameInWhereThatIsSpoken(t *testing.T) {
 				w.WriteHeader(http.StatusEarlyHints)
 				_, _ = io.WriteString(w, r.Proto)
 			})
-			transport := upstream.NewWays(noListeners).Transport(nil, leading(t, server), 8)
+			transport := upstream.NewWays(noListeners).Transport(nil, leading(t, server), 8, nil)
 			defer transport.CloseIdle()
 			for range 2 { // the second time it is known what the upstream speaks
 				told := &heard{}
@@ -159,7 +159,7 @@ func TestARedirectIsAnAnswer(t *testing.T) {
 	server := origin(t, []string{"h2", "http/1.1"}, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "https://"+name+"/elsewhere", http.StatusFound)
 	})
-	transport := upstream.NewWays(noListeners).Transport(nil, leading(t, server), 8)
+	transport := upstream.NewWays(noListeners).Transport(nil, leading(t, server), 8, nil)
 	defer transport.CloseIdle()
 	for _, http2 := range []bool{false, true} {
 		response, err := transport.RoundTrip(request(t, "https://"+name+":443/"), &heard{}, http2)
@@ -172,7 +172,7 @@ func TestARedirectIsAnAnswer(t *testing.T) {
 func TestAWatcherEndsARequestWithTooManyHints(t *testing.T) {
 	t.Parallel()
 	server := origin(t, []string{"h2", "http/1.1"}, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusEarlyHints) })
-	transport := upstream.NewWays(noListeners).Transport(nil, leading(t, server), 8)
+	transport := upstream.NewWays(noListeners).Transport(nil, leading(t, server), 8, nil)
 	defer transport.CloseIdle()
 	for _, http2 := range []bool{false, true} {
 		response, err := transport.RoundTrip(request(t, "https://"+name+":443/"), &heard{refuse: io.ErrShortWrite}, http2)
@@ -187,11 +187,12 @@ func TestATransportIsKeptAsLongAsItFits(t *testing.T) {
 	t.Parallel()
 	server := origin(t, []string{"h2", "http/1.1"}, func(http.ResponseWriter, *http.Request) {})
 	ways, settings := upstream.NewWays(noListeners), leading(t, server)
-	first := ways.Transport(nil, settings, 8)
-	assert.Same(t, first, ways.Transport(first, settings, 8))
-	assert.NotSame(t, first, ways.Transport(first, settings, 9), "another bound")
-	assert.NotSame(t, first, ways.Transport(first, leading(t, server), 8), "other settings, though they say the same")
-	assert.NotSame(t, first, ways.Transport(nil, settings, 8), "another agent")
+	first := ways.Transport(nil, settings, 8, nil)
+	assert.Same(t, first, ways.Transport(first, settings, 8, nil))
+	assert.NotSame(t, first, ways.Transport(first, settings, 9, nil), "another bound")
+	assert.NotSame(t, first, ways.Transport(first, leading(t, server), 8, nil), "other settings, though they say the same")
+	assert.NotSame(t, first, ways.Transport(nil, settings, 8, nil), "another agent")
+	assert.NotSame(t, first, ways.Transport(first, settings, 8, new(tls.Certificate)), "another certificate is shown")
 }
 
 func TestErrandsGoByTheSettingsInForce(t *testing.T) {

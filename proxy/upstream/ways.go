@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"crypto/tls"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -21,20 +22,20 @@ type Ways struct {
 func NewWays(own func() []netip.AddrPort) *Ways { return &Ways{own: own} }
 
 // Transport returns an agent's transport for the settings: kept itself, if that was built
-// from the same settings and bound, and otherwise a new one, after kept's idle
+// from the same settings, bound and certificate, and otherwise a new one, after kept's idle
 // connections were closed. kept may be nil. maxConns bounds the HTTP/2 connections to one
-// upstream.
-func (w *Ways) Transport(kept *Transport, s *Settings, maxConns int) *Transport {
+// upstream; shows is the certificate for upstreams that ask for one, nil for none.
+func (w *Ways) Transport(kept *Transport, s *Settings, maxConns int, shows *tls.Certificate) *Transport {
 	w.mu.Lock()
 	d := w.follow(s)
 	w.mu.Unlock()
-	if kept != nil && kept.dialler == d && kept.maxConns == maxConns {
+	if kept != nil && kept.dialler == d && kept.maxConns == maxConns && kept.shows == shows {
 		return kept
 	}
 	if kept != nil {
 		kept.CloseIdle()
 	}
-	return newTransport(d, maxConns)
+	return newTransport(d, maxConns, shows)
 }
 
 // Errands returns a transport for what Sallyport asks by itself on the way of an exchange.
@@ -45,7 +46,7 @@ func (w *Ways) Errands(s *Settings) *http.Transport {
 	defer w.mu.Unlock()
 	d := w.follow(s)
 	if w.errands == nil {
-		w.errands = plain(d, 0, nil, protocolHTTP1)
+		w.errands = plain(d, 0, handshake{}.offering(protocolHTTP1))
 	}
 	return w.errands
 }
@@ -75,5 +76,5 @@ func (w *Ways) follow(s *Settings) *dialler {
 // It dials and verifies as for an agent: public addresses only, never the listeners in
 // own, unless the settings say otherwise. The caller closes its idle connections.
 func NewTransport(s *Settings, own func() []netip.AddrPort) *http.Transport {
-	return plain(&dialler{settings: s, own: own}, maxIdleConnsPerHost, nil, protocolHTTP1)
+	return plain(&dialler{settings: s, own: own}, maxIdleConnsPerHost, handshake{}.offering(protocolHTTP1))
 }
