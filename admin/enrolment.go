@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -17,6 +18,7 @@ import (
 
 // Bounds of the enrolment listener, which anybody may reach.
 const (
+	connections     = 512              // open at once; more are closed as they come
 	joinsAtOnce     = 64               // requests that are worked on
 	joinTime        = 10 * time.Second // from the first byte of a request to its last
 	refusedAMinute  = 30               // for one address; then it waits
@@ -70,8 +72,50 @@ func NewEnrolServer(s *Service, certificate func() *tls.Certificate, log *slog.L
 	return e
 }
 
-// Server is what accepts on a listener, by ServeTLS without files.
+// Serve answers on ln until the server is closed; the error is then [http.ErrServerClosed].
+func (e *EnrolServer) Serve(ln net.Listener) error {
+	return e.server.ServeTLS(&bounded{Listener: ln, room: make(chan struct{}, connections)}, "", "")
+}
+
+// Server is what is closed at the end.
 func (e *EnrolServer) Server() *http.Server { return &e.server }
+
+// bounded closes connections as they come while there are too many: strangers must not use up
+// the descriptors that agents need.
+type bounded struct {
+	net.Listener
+
+	room chan struct{}
+}
+
+// Accept returns the next connection for which there is room.
+func (b *bounded) Accept() (net.Conn, error) {
+	for {
+		conn, err := b.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case b.room <- struct{}{}:
+			return &boundedConn{Conn: conn, leave: func() { <-b.room }}, nil
+		default:
+			_ = conn.Close()
+		}
+	}
+}
+
+type boundedConn struct {
+	net.Conn
+
+	once  sync.Once
+	leave func()
+}
+
+// Close closes the connection and makes room for another.
+func (c *boundedConn) Close() error {
+	c.once.Do(c.leave)
+	return c.Conn.Close()
+}
 
 func shown(r *http.Request) *x509.Certificate {
 	if len(r.TLS.PeerCertificates) == 0 {

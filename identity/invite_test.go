@@ -241,3 +241,43 @@ func TestAnInviteEndsOnce(t *testing.T) {
 	_, err = r.EndInvite(t.Context(), i.ID, "")
 	require.ErrorContains(t, err, "ended already")
 }
+
+// Each join costs the same, however many came by the invite before.
+func BenchmarkJoin(b *testing.B) {
+	r := open(b, database(b), (&clock{}).now)
+	i := invitation()
+	i.Uses = 100_000
+	i = invite(b, r, i)
+	n := 0
+	for b.Loop() {
+		n++
+		if _, err := r.Join(b.Context(), bearing(i, fmt.Sprint("key", n))); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// An invite is open again once all that came by it may act.
+func TestAResumedAgentOpensItsInviteAgain(t *testing.T) {
+	t.Parallel()
+	r := open(t, database(t), (&clock{}).now)
+	i := invitation()
+	i.Uses = 5
+	i = invite(t, r, i)
+	first, err := r.Join(t.Context(), bearing(i, keyA))
+	require.NoError(t, err)
+	_, err = r.Suspend(t.Context(), first.Agent.ID, "")
+	require.NoError(t, err)
+	_, err = r.Join(t.Context(), bearing(i, keyB))
+	require.ErrorContains(t, err, "bars it")
+	_, err = r.Resume(t.Context(), first.Agent.ID)
+	require.NoError(t, err)
+	_, err = r.Join(t.Context(), bearing(i, keyB))
+	require.NoError(t, err)
+	_, err = r.Suspend(t.Context(), first.Agent.ID, "")
+	require.NoError(t, err)
+	_, err = r.Revoke(t.Context(), first.Agent.ID, "")
+	require.NoError(t, err)
+	_, err = r.Join(t.Context(), bearing(i, "cccc"))
+	require.ErrorContains(t, err, "1 of the agents", "who is stopped twice counts once")
+}

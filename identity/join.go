@@ -180,8 +180,7 @@ func (r *Registry) robbed(ctx context.Context, tx *sql.Tx, i Invite, now time.Ti
 // come back under another name.
 func (r *Registry) barred(ctx context.Context, tx *sql.Tx, i Invite) error {
 	var stopped int
-	err := tx.QueryRowContext(ctx, `SELECT count(*) FROM joins JOIN agents ON agents.id = joins.agent
-		WHERE joins.invite = ? AND agents.status <> 'active'`, i.ID.String()).Scan(&stopped)
+	err := tx.QueryRowContext(ctx, `SELECT stopped FROM invites WHERE id = ?`, i.ID.String()).Scan(&stopped)
 	switch {
 	case err != nil:
 		return stored(err)

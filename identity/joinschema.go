@@ -15,6 +15,7 @@ CREATE TABLE invites (
 	sources    TEXT NOT NULL,
 	created_at INTEGER NOT NULL,
 	expires_at INTEGER NOT NULL,
+	stopped    INTEGER NOT NULL DEFAULT 0, -- agents that came by it and are suspended or revoked
 	ended_at   INTEGER NOT NULL DEFAULT 0,
 	reason     TEXT NOT NULL DEFAULT ''
 ) STRICT, WITHOUT ROWID;
@@ -26,6 +27,12 @@ CREATE TABLE joins (
 	at     INTEGER NOT NULL,
 	PRIMARY KEY (invite, agent)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX joins_by_key ON joins (invite, key);
+
+CREATE TRIGGER stopped_agents_bar_their_invite AFTER UPDATE OF status ON agents WHEN (OLD.status = 'active') <> (NEW.status = 'active')
+BEGIN UPDATE invites SET stopped = stopped + (NEW.status <> 'active') - (OLD.status <> 'active')
+	WHERE id = (SELECT invite FROM joins WHERE agent = NEW.id) AND ended_at = 0; END;
 
 CREATE TRIGGER ended_invites_stay BEFORE UPDATE ON invites WHEN OLD.ended_at <> 0
 BEGIN SELECT RAISE(ABORT, 'an invite that was ended does not change'); END;

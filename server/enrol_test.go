@@ -14,8 +14,10 @@ import (
 	"encoding/pem"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -429,4 +431,33 @@ func post(t *testing.T, address, path string, pair *tls.Certificate, message any
 	require.NoError(t, err)
 	_ = json.Unmarshal(text, &got)
 	return response.StatusCode, string(text), got
+}
+
+// Strangers who only hold connections open leave room for those who speak.
+func TestStrangersDoNotFillTheListener(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, enrolling)
+	w.serve(t, server.ServeOptions{})
+	token := w.invite(t, nil)
+	var idle []net.Conn
+	for range 600 {
+		conn, err := net.Dial("tcp", token.Enrol) //nolint:noctx // bounded by the test
+		require.NoError(t, err)
+		idle = append(idle, conn)
+	}
+	closed := 0
+	for _, conn := range idle[540:] { // those that came when it was full
+		_ = conn.SetReadDeadline(time.Now().Add(patience / 4))
+		if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			closed++
+		}
+	}
+	assert.Greater(t, closed, 50, "there is a bound, long before silence ends a connection")
+	for _, conn := range idle {
+		_ = conn.Close()
+	}
+	require.Eventually(t, func() bool {
+		_, err := enrolBy(t, token, &remembering{})
+		return err == nil
+	}, patience, 10*time.Millisecond, "and room again")
 }

@@ -198,8 +198,8 @@ func (s *server) enrolListener() admin.EnrolListener {
 }
 
 func (s *server) acceptEnrolment() {
-	server, ln := s.commands.enrol.Server(), s.listeners.enrol
-	s.work.run("enrolment listener", func() error { return server.ServeTLS(ln, "", "") })
+	server, ln := s.commands.enrol, s.listeners.enrol
+	s.work.run("enrolment listener", func() error { return server.Serve(ln) })
 }
 
 // closeEnrolment ends it. An agent whose request is cut off asks again.
