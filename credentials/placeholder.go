@@ -1,6 +1,9 @@
 package credentials
 
-import "strings"
+import (
+	"encoding/base64"
+	"strings"
+)
 
 // Placeholder stands where a client wants a secret before it sends anything. The proxy
 // removes it or replaces it, and never passes it on.
@@ -17,5 +20,15 @@ func PlaceholderOf(agent string) string {
 func IsPlaceholder(id, agent string) bool { return id == Placeholder || id == PlaceholderOf(agent) }
 
 // HoldsPlaceholder reports whether a value is the [Placeholder], or something around it, such
-// as a scheme before it.
-func HoldsPlaceholder(value string) bool { return strings.Contains(value, Placeholder) }
+// as a scheme before it, or Basic's encoding of it beside a name (RFC 7617).
+func HoldsPlaceholder(value string) bool {
+	if strings.Contains(value, Placeholder) {
+		return true
+	}
+	scheme, encoded, found := strings.Cut(value, " ")
+	if !found || !strings.EqualFold(scheme, "Basic") {
+		return false
+	}
+	decoded, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(strings.TrimSpace(encoded), "="))
+	return err == nil && strings.Contains(string(decoded), Placeholder)
+}

@@ -281,6 +281,7 @@ func TestPlaceholdersLeaveInNoFieldAndNoParameter(t *testing.T) {
 			require.NoError(t, err)
 			request.Header["X-Custom-Token"] = []string{"sallyport-placeholder"}
 			request.Header["X-Other"] = []string{"Token sallyport-placeholder"}
+			request.Header["X-Basic"] = []string{"Basic " + base64.StdEncoding.EncodeToString([]byte("x:sallyport-placeholder"))}
 			request.Header["X-Kept"] = []string{"sallyport"}
 			response, err := client.Do(request)
 			require.NoError(t, err)
@@ -288,6 +289,7 @@ func TestPlaceholdersLeaveInNoFieldAndNoParameter(t *testing.T) {
 			got := arrived.request()
 			assert.NotContains(t, got.Header, "X-Custom-Token", host)
 			assert.NotContains(t, got.Header, "X-Other", host)
+			assert.NotContains(t, got.Header, "X-Basic", host)
 			assert.Equal(t, "sallyport", got.Header.Get("X-Kept"), host)
 			assert.NotContains(t, got.URL.RawQuery, "placeholder", host)
 			assert.True(t, strings.HasPrefix(got.URL.RawQuery, "a=1&b=%20"), got.URL.RawQuery)

@@ -103,7 +103,9 @@ func (o *outgoing) attachBody(out *http.Request) {
 		out.Trailer = trailer
 		ended = func() {
 			for name := range trailer {
-				trailer[name] = r.Trailer[name]
+				if !slices.ContainsFunc(r.Trailer[name], credentials.HoldsPlaceholder) {
+					trailer[name] = r.Trailer[name]
+				}
 			}
 		}
 	}
