@@ -47,6 +47,9 @@ present a certificate to a proxy are able to use: curl (with flags), git, Claude
 			if err != nil {
 				return err
 			}
+			if file == "" {
+				variables = append(variables, forOldNode(cmd.Context(), identity, optionsHere(a, format))...)
+			}
 			if browsers {
 				more, err := forBrowsers(cmd.Context(), a, identity, a.getenv("HOME"))
 				if err != nil {
@@ -70,6 +73,14 @@ present a certificate to a proxy are able to use: curl (with flags), git, Claude
 	cmd.MarkFlagsMutuallyExclusive("sidecar", "browsers")
 	flags.StringVar(&format, "format", environment.Shell, "shell, dotenv or json")
 	return cmd
+}
+
+// optionsHere are the options of Node that this environment has, if a shell of it evaluates what is printed.
+func optionsHere(a *app, format string) string {
+	if format != environment.Shell {
+		return ""
+	}
+	return a.getenv(nodeOptions)
 }
 
 // variablesFor are those of a sidecar's file, or of a proxy URL and an identity.

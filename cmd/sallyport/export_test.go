@@ -42,3 +42,6 @@ func RunAt(ctx context.Context, now time.Time, args []string, getenv func(string
 
 // ParseMoment reads a time as people type it.
 func ParseMoment(flag, s string, now time.Time) (time.Time, error) { return parseMoment(flag, s, now) }
+
+// ReadsProxies reports whether a Node of a version reads proxy variables.
+var ReadsProxies = readsProxies

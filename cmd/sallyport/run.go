@@ -212,6 +212,11 @@ func runAgent(ctx context.Context, a *app, o runOptions, client *admin.Client, d
 	if err != nil {
 		return err
 	}
+	options := ""
+	if slices.Contains(o.pass, nodeOptions) {
+		options = a.getenv(nodeOptions)
+	}
+	variables = append(variables, forOldNode(ctx, folder, options)...)
 	if o.browsers {
 		more, err := forBrowsers(ctx, a, folder, o.homeOf(a))
 		if err != nil {

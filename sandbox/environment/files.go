@@ -1,6 +1,7 @@
 package environment
 
 import (
+	_ "embed"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,10 +13,15 @@ const (
 	AptFile  = "apt.conf"
 	PHPFile  = "php.ini"
 	NodeFile = "node.crt" // the bundle and what the listener's certificate chains to
+	// NodePreload has a Node that is too old to read proxy variables go through the proxy.
+	NodePreload = "node-proxy.cjs"
 )
 
+//go:embed proxy.cjs
+var nodePreload string
+
 // FileNames are the names of all of them.
-func FileNames() []string { return []string{WgetFile, AptFile, PHPFile, NodeFile} }
+func FileNames() []string { return []string{WgetFile, AptFile, PHPFile, NodeFile, NodePreload} }
 
 // A File is one that clients read, with what must be in it.
 type File struct{ Name, Content string }
@@ -29,6 +35,7 @@ func Files(folder, bundle, bundlePEM, caPEM string) []File {
 	files := []File{
 		{PHPFile, "; For PHP's curl and openssl.\ncurl.cainfo = \"${SSL_CERT_FILE}\"\nopenssl.cafile = \"${SSL_CERT_FILE}\"\n"},
 		{NodeFile, strings.TrimRight(bundlePEM, "\n") + "\n" + caPEM},
+		{NodePreload, nodePreload},
 	}
 	if !strings.ContainsAny(path, "\n\r\x00") && strings.TrimSpace(path) == path {
 		files = append(files, File{WgetFile, "# For wget.\nca_certificate = " + path + "\n"})
@@ -55,4 +62,11 @@ func (l *list) files(c Config) {
 		// What is before the colon, nothing, stands for the folder that PHP was built with.
 		l.set(":"+c.Folder, "PHP_INI_SCAN_DIR")
 	}
+}
+
+// Preloading is the value of NODE_OPTIONS by which Node loads what is in folder, behind the
+// options that are there.
+func Preloading(folder, options string) string {
+	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(filepath.Join(folder, NodePreload))
+	return strings.TrimSpace(options + ` --require "` + quoted + `"`)
 }

@@ -27,3 +27,10 @@ func TestFilesNameTheBundle(t *testing.T) {
 	assert.Contains(t, contents(`/a"b`), environment.WgetFile)
 	assert.NotContains(t, contents("/a\nb"), environment.WgetFile)
 }
+
+// Node splits its options at blanks, and takes quotes away.
+func TestPreloadingStandsBehindWhatIsThere(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, `--require "/a b/node-proxy.cjs"`, environment.Preloading("/a b", ""))
+	assert.Equal(t, `--max-old-space-size=100 --require "/a\"b\\c/node-proxy.cjs"`, environment.Preloading(`/a"b\c`, "--max-old-space-size=100"))
+}

@@ -2,7 +2,9 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -39,4 +41,38 @@ func TestMaven(t *testing.T) {
 <repositories><repository><id>work</id><url>https://`+apiHost+`/maven</url></repository></repositories></project>`)
 	c.run(maven, "-B", "-q", "-Dmaven.repo.local="+filepath.Join(c.dir, "repository"), "validate")
 	c.recorded(row{"GET", apiHost, "/maven/work/parent/1.0/parent-1.0.pom", "api", "api", 200})
+}
+
+// Debian's Node reads no proxy variable.
+func TestOldNode(t *testing.T) {
+	full(t)
+	t.Parallel()
+	const node = "/usr/bin/node"
+	version, err := exec.CommandContext(t.Context(), node, "--version").Output()
+	if err != nil || !strings.HasPrefix(string(version), "v1") && !strings.HasPrefix(string(version), "v20.") {
+		t.Skip("there is no old Node at " + node)
+	}
+	c := newClient(t)
+	cmd := exec.CommandContext(t.Context(), shared.home.Binary, "env", "--proxy", c.proxy, "--identity", c.agent.Dir, "--format", "json")
+	cmd.Env = []string{"PATH=/usr/bin:/bin"}
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	var variables map[string]string
+	require.NoError(t, json.Unmarshal(out, &variables))
+	c.env = append(c.env, "NODE_OPTIONS="+variables["NODE_OPTIONS"])
+	text := c.run(node, "-e", `
+const https = require("node:https"), http = require("node:http");
+const [url, plain] = process.argv.slice(1);
+const get = (from, at) => new Promise((done, failed) => from.get(at, (r) => { let s = ""; r.on("data", (d) => s += d).on("end", () => done(s)); }).on("error", failed));
+(async () => {
+  const first = await fetch(url + "?fetch", {method: "POST", body: "x".repeat(70000)});
+  console.log(first.status, await first.text());
+  console.log(await get(https, url + "?https"));
+  console.log(await get(http, plain));
+})();
+`, "https://"+apiHost+"/echo", "http://"+plainHost+"/a")
+	for _, want := range []string{"200", `"query":"fetch"`, `"bytes":70000`, `"query":"https"`, "plain /a"} {
+		assert.Contains(t, text, want)
+	}
+	c.recorded(echoRow, row{"POST", apiHost, "/echo", "api", "api", 200}, row{"GET", plainHost, "/a", "plain", "", 200})
 }
