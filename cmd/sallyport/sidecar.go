@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -56,14 +55,12 @@ only or, with --state, in that folder, so that a restart goes on as the same age
   sallyport sidecar --identity ./builder --env-file builder.env
   sallyport sidecar --join @/run/secrets/join-token --state /var/lib/builder --env-file builder.env
   sallyport sidecar --identity ./builder --jail -- claude
+  sallyport sidecar --join @/run/secrets/join-token --jail -- claude
   sallyport sidecar --proxy proxy.internal:8443 --identity ./builder --listen unix:/run/builder/proxy.sock`,
 		Args: o.jail.args,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			switch {
-			case o.identity == "" && !o.join.on():
+			if o.identity == "" && !o.join.on() {
 				return usagef("give --identity DIR, an agent's folder, or --join @FILE, a token by which it joins")
-			case o.jail.on && o.join.on():
-				return usagef("--jail needs an identity that is there: give --identity, the folder of --state for example")
 			}
 			if o.jail.on {
 				return runSidecarJail(cmd.Context(), a, o, args)
@@ -112,7 +109,7 @@ func (o *sidecarOptions) open(ctx context.Context, a *app, log *slog.Logger) (*j
 	return nil, source, err
 }
 
-func serveSidecar(ctx context.Context, a *app, o sidecarOptions) (err error) {
+func serveSidecar(ctx context.Context, a *app, o sidecarOptions) error {
 	log := slog.New(slog.NewTextHandler(a.stderr, nil))
 	if err := coredump.Forbid(); err != nil {
 		log.Warn("core dumps could not be forbidden", "error", err)
@@ -121,9 +118,7 @@ func serveSidecar(ctx context.Context, a *app, o sidecarOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	if renewing != nil {
-		defer func() { err = errors.Join(err, renewing.remove()) }()
-	}
+	defer renewing.keep(ctx)()
 	if o.proxy == "" {
 		if o.proxy, err = knownProxy(o.identity); err != nil {
 			return err
@@ -166,11 +161,6 @@ func serveSidecar(ctx context.Context, a *app, o sidecarOptions) (err error) {
 		return errors.Join(err, l.Close())
 	}
 	log.Info("sidecar ready", "listen", l.Addr().String(), "proxy", o.proxy, "agent", source.Identity().String(), "not_after", source.Identity().NotAfter())
-	if renewing != nil {
-		var work sync.WaitGroup
-		defer work.Wait()
-		work.Go(func() { renewing.Run(ctx) })
-	}
 	return errors.Join(s.Serve(ctx, l), o.file.remove())
 }
 

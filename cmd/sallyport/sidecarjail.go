@@ -75,15 +75,18 @@ func runSidecarJail(ctx context.Context, a *app, o sidecarOptions, argv []string
 	if err != nil {
 		return err
 	}
-	if o.proxy == "" {
-		if o.proxy, err = knownProxy(o.identity); err != nil {
-			return err
-		}
-	}
 	signals := catchSignals()
 	defer signals.stop()
 	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	c := jail.Config{Hide: []string{o.identity}, Ports: []uint16{80, 443}}
+	if err := o.join.prepare(); err != nil {
+		return err
+	}
+	c := jail.Config{Ports: []uint16{80, 443}}
+	for _, folder := range []string{o.identity, o.join.state} {
+		if folder != "" {
+			c.Hide = append(c.Hide, folder)
+		}
+	}
 	if err := o.jail.settle(&c); err != nil {
 		return err
 	}
@@ -98,9 +101,15 @@ func runSidecarJail(ctx context.Context, a *app, o sidecarOptions, argv []string
 	if err := hideMemory(); err != nil {
 		return fmt.Errorf("protect the agent's key from the command: %w", err)
 	}
-	source, err := sidecar.OpenDirectory(o.identity, log)
+	renewing, source, err := o.open(ctx, a, log)
 	if err != nil {
 		return err
+	}
+	defer renewing.keep(ctx)()
+	if o.proxy == "" {
+		if o.proxy, err = knownProxy(o.identity); err != nil {
+			return err
+		}
 	}
 	if err := copyPublic(o.identity, j.folder); err != nil {
 		return err

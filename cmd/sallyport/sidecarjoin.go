@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -36,6 +37,17 @@ func (o *joinOptions) flags(cmd *cobra.Command) {
 }
 
 func (o *joinOptions) on() bool { return o.token != "" || o.state != "" }
+
+// prepare makes the folder of --state.
+func (o *joinOptions) prepare() error {
+	if o.state == "" {
+		return nil
+	}
+	if err := os.MkdirAll(o.state, 0o700); err != nil {
+		return fmt.Errorf("make --state: %w", err)
+	}
+	return nil
+}
 
 // read returns the token that --join names.
 func (o *joinOptions) read(a *app) (join.Token, error) {
@@ -78,13 +90,31 @@ type joined struct {
 	remove func() error // what ends with this process
 }
 
+// keep renews the identity in the background until the function that it returns is called,
+// which also removes what ends with this process. There is nothing to do for nil.
+func (j *joined) keep(ctx context.Context) (end func()) {
+	if j == nil {
+		return func() {}
+	}
+	ctx, stop := context.WithCancel(ctx)
+	var work sync.WaitGroup
+	work.Go(func() { j.Run(ctx) })
+	return func() {
+		stop()
+		work.Wait()
+		if err := j.remove(); err != nil {
+			j.Log.Warn("files of the agent are left", "folder", j.folder, "error", err)
+		}
+	}
+}
+
 // joinIdentity gets an identity by the token or goes on with the one in the folder.
 func joinIdentity(ctx context.Context, a *app, o *joinOptions, log *slog.Logger) (*joined, error) {
 	if o.state == "" {
 		return joinInMemory(ctx, a, o, log)
 	}
-	if err := os.MkdirAll(o.state, 0o700); err != nil {
-		return nil, fmt.Errorf("make --state: %w", err)
+	if err := o.prepare(); err != nil {
+		return nil, err
 	}
 	store := &stateFolder{dir: o.state}
 	kept := &joined{folder: o.state, remove: func() error { return nil }}

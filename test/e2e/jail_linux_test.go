@@ -301,3 +301,29 @@ func TestASidecarHasAJail(t *testing.T) {
 	assert.True(t, strings.HasSuffix(out.String(), "\n200"), out.String())
 	assert.NotContains(t, out.String(), "agent.key")
 }
+
+// An agent that joins by a token lives in a jail, too: its key is in the memory of the process
+// outside, or in a folder that the command does not see.
+func TestAnAgentJoinsIntoAJail(t *testing.T) {
+	t.Parallel()
+	curl := find(t, "curl")
+	token, err := shared.home.Run(t.Context(), "agent", "invite", "--policy", "e2e", "--owner", "person:dana", "--name", "joinsintoajail")
+	require.NoError(t, err)
+	dir := t.TempDir()
+	file, state := filepath.Join(dir, "token"), filepath.Join(dir, "state")
+	require.NoError(t, os.WriteFile(file, []byte(token), 0o600))
+	for range 2 { // and comes back as the same
+		cmd := exec.CommandContext(t.Context(), shared.home.Binary, "--home", t.TempDir(), "sidecar", "--jail", "--join", "@"+file, "--state", state,
+			"--", "bash", "-c", blind+`ls "$1"; "$2" -sS --noproxy "*" https://sallyport.internal/v1/whoami; exit 3`, "bash", state, curl)
+		cmd.Dir = t.TempDir()
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		require.Error(t, cmd.Run())
+		if strings.Contains(out.String(), "make a jail:") && os.Getenv("REQUIRE_CLIENTS") != "1" {
+			t.Skip("this system forbids jails: " + out.String())
+		}
+		assert.Equal(t, 3, cmd.ProcessState.ExitCode(), out.String())
+		assert.Contains(t, out.String(), `"name": "joinsintoajail"`)
+		assert.NotContains(t, out.String(), "agent.key")
+	}
+}

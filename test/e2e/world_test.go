@@ -141,6 +141,7 @@ func newWorld(ctx context.Context, dir string) (*world, error) {
 	settings := rig.Settings{
 		Listen: listen, Health: health, Roots: []string{upstream.Roots},
 		Resolve: map[string]string{plainHost + ":80": plain.Listener.Addr().String()},
+		Extra:   "enrol: {listen: 127.0.0.1:0}\n",
 	}
 	for _, name := range names {
 		settings.Resolve[name+":443"] = upstream.Address
