@@ -49,6 +49,7 @@ func matrix() []listed {
 	}
 	return []listed{
 		{name: "curl", proxy: upper, trust: "`CURL_CA_BUNDLE`, " + file, protocol: "h2", test: "TestCurl"},
+		{name: "curl by SOCKS", proxy: "`socks5h://` and the sidecar's address", trust: "as above", protocol: "h2", note: "and what speaks nothing else: see below", script: `curl -sS --fail-with-body -x "socks5h://${HTTPS_PROXY#http://}" "$1"`, programs: []string{"curl"}},
 		{name: "git", proxy: upper, trust: "`GIT_SSL_CAINFO`", protocol: "h1", note: "needs no credential: injection is pre-emptive; is offered no h2, see below", test: "TestGit"},
 		{name: "wget", proxy: "`https_proxy` (lower case)", trust: "`WGETRC`: a file in the identity folder", protocol: "h1", note: "`~/.wgetrc` is not read then", test: "TestWget"},
 		{name: "apt", proxy: lower, trust: "`APT_CONFIG`: a file in the identity folder", protocol: "h1", note: "a repository whose address ends in `./` is refused: its paths have dot segments", test: "TestApt"},

@@ -158,3 +158,33 @@ func (h *harness) converse(program string, args []string, replies []reply, until
 	require.NoError(h.t, shared.home.RunJSON(h.t.Context(), &h.agent, "agent", "show", h.name))
 	return squeeze(all)
 }
+
+// A person starts it for the first time: it asks how it shall look and whether it may work here,
+// and neither for a login nor about a key.
+func TestClaudeCodeInATerminal(t *testing.T) {
+	full(t)
+	t.Parallel()
+	h := newHarness(t, "claude-code")
+	h.converse(find(t, "claude"), []string{"--permission-mode", "default"}, []reply{
+		{"Choose the text style", "\r"},
+		{"Press Enter to continue", "\r"},
+		{"Yes, I trust this folder", "\x1b[B\r"},
+		{"? for shortcuts", "Please run <<curl -sS https://api.service.test/echo?terminal>>\r"},
+		{"Do you want to proceed?", "\r"},
+	}, "It said: ")
+	h.recorded(row{"GET", apiHost, "/echo", "api", "api", 200}, row{"POST", anthropicHost, "/v1/messages", "model", "anthropic", 200})
+}
+
+func TestCodexInATerminal(t *testing.T) {
+	full(t)
+	t.Parallel()
+	h := newHarness(t, "codex")
+	h.converse(find(t, "codex"), []string{"-m", "gpt-5", "--dangerously-bypass-approvals-and-sandbox"}, []reply{
+		{"Sign in with ChatGPT", "3"},
+		{"Use an OpenAI API key", "\r"},
+		{"API key sallyport-placeholder", "\r"},
+		{"Yes, continue", "\r"},
+		{"? for shortcuts", "Please run <<curl -sS https://api.service.test/echo?terminal>>\r"},
+	}, "It said: ")
+	h.recorded(row{"GET", apiHost, "/echo", "api", "api", 200})
+}
