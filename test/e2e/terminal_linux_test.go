@@ -89,6 +89,18 @@ func (h *harness) press(terminal *os.File, keys string) {
 	}
 }
 
+// leavesNothing: daemons that some harnesses start have ended with the run.
+func (h *harness) leavesNothing() {
+	h.t.Helper()
+	all, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	require.NoError(h.t, err)
+	for _, file := range all {
+		if line, err := os.ReadFile(file); err == nil { // which has ended meanwhile, else
+			require.NotContains(h.t, string(line), h.dir, "it is still running")
+		}
+	}
+}
+
 // converse runs the harness in a terminal, as a person does: replies are given when their
 // text is shown, until until is. It returns all that was shown.
 func (h *harness) converse(program string, args []string, replies []reply, until string) string {
@@ -101,6 +113,7 @@ func (h *harness) converse(program string, args []string, replies []reply, until
 	work := filepath.Join(h.dir, "work")
 	require.NoError(h.t, os.Mkdir(work, 0o700))
 	cmd.Dir, cmd.Env, cmd.WaitDelay = work, append(h.env, "TERM=xterm-256color"), 5*time.Second
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = far, far, far
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	require.NoError(h.t, cmd.Start())
@@ -155,6 +168,7 @@ func (h *harness) converse(program string, args []string, replies []reply, until
 	holdsNoSecret(h.t, []byte(all))
 	require.NoError(h.t, cmd.Process.Signal(syscall.SIGTERM))
 	_ = cmd.Wait()
+	h.leavesNothing()
 	require.NoError(h.t, shared.home.RunJSON(h.t.Context(), &h.agent, "agent", "show", h.name))
 	return squeeze(all)
 }
