@@ -40,6 +40,7 @@ type conn struct {
 	mu      sync.Mutex
 	pending int  // of answer and body, how many have not ended
 	spoiled bool // it cannot be used again
+	ending  bool // the last bytes of the body are on their way
 }
 
 func newConn(t *Transport, to place, raw net.Conn) *conn {
@@ -60,7 +61,7 @@ type bodyError struct{ err error }
 
 // exchange sends r and reads the header of its answer.
 func (c *conn) exchange(r *http.Request, w Watcher) (*http.Response, error) {
-	c.pending, c.spoiled, c.proceed = 1, false, nil
+	c.pending, c.spoiled, c.ending, c.proceed = 1, false, false, nil
 	c.failed.Store(nil)
 	c.unwatch = context.AfterFunc(r.Context(), c.abort)
 	response, err := c.ask(r, w)
@@ -166,7 +167,10 @@ func (c *conn) handOver(response *http.Response) error {
 func (c *conn) done(good, answer bool) {
 	c.mu.Lock()
 	c.pending--
-	c.spoiled = c.spoiled || !good
+	// An upstream that answered before the end of the body may take that end for the beginning
+	// of the next request, or has stopped reading.
+	early := answer && c.pending > 0 && !c.ending
+	c.spoiled = c.spoiled || !good || early
 	last, spoiled := c.pending == 0, c.spoiled
 	c.mu.Unlock()
 	switch {

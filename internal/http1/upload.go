@@ -149,10 +149,22 @@ func (u *upload) send(room, n int, ended bool) error {
 	from -= copy(u.buffer[from-len(u.header):], u.header)
 	u.header, u.from, u.to = nil, room, room
 	if from == to {
+		u.c.ends() // what is left has gone before
 		return nil
+	}
+	if ended || u.read == bodyLength(u.r) {
+		u.c.ends()
 	}
 	_, err := u.c.Write(u.buffer[from:to])
 	return err
+}
+
+// ends notes that the last bytes of the body are about to leave: an answer from then on may be
+// one to all of it.
+func (c *conn) ends() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ending = true
 }
 
 // frame makes a chunk of what is not sent, and the end of the body behind it

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -179,3 +180,78 @@ func TestBrokenBody(t *testing.T) {
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// An upstream that keeps a connection alive and answers before the end of the body would take
+// that end for the beginning of the next request: what it answers next is nobody's.
+func TestAnAnswerBeforeTheEndSpoilsTheConnection(t *testing.T) {
+	t.Parallel()
+	ended, again := make(chan struct{}), make(chan struct{}, 100)
+	keeping := func(c net.Conn, from *bufio.Reader) { // answers one request after the other
+		for {
+			r, err := http.ReadRequest(from)
+			if err != nil {
+				return
+			}
+			_, _ = io.Copy(io.Discard, r.Body)
+			_, _ = io.WriteString(c, hello)
+		}
+	}
+	address := script(t, func(c net.Conn, from *bufio.Reader) {
+		r, err := http.ReadRequest(from)
+		if err != nil {
+			return
+		}
+		_, _ = io.ReadFull(r.Body, make([]byte, 5))
+		_, _ = io.WriteString(c, hello)
+		_, _ = io.Copy(io.Discard, r.Body) // to its end
+		close(ended)
+		if _, err := http.ReadRequest(from); err == nil {
+			again <- struct{}{}
+			_, _ = io.WriteString(c, hello)
+		}
+	}, keeping, keeping, keeping, keeping, keeping, keeping, keeping, keeping)
+	r := newRig(t, address, nil)
+	reader, writer := io.Pipe()
+	go func() { _, _ = io.WriteString(writer, "hello") }()
+	response, err := r.RoundTrip(request(t, http.MethodPost, "http://"+address+"/", reader), &watcher{})
+	require.NoError(t, err)
+	_, err = io.Copy(io.Discard, response.Body)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.NoError(t, writer.Close())
+	<-ended
+	for range 20 {
+		var group sync.WaitGroup
+		for range 2 { // more than one connection is needed
+			group.Go(func() {
+				_, _, err := r.get(t, "http://"+address+"/")
+				assert.NoError(t, err)
+			})
+		}
+		group.Wait()
+	}
+	assert.Empty(t, again, "nobody asks on the first connection")
+}
+
+// One that answers when it has all of it does not.
+func TestAnAnswerToAllOfABodyKeepsTheConnection(t *testing.T) {
+	t.Parallel()
+	address, base := serve(t, false, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = io.WriteString(w, "ok")
+	})
+	r := newRig(t, address, nil)
+	for n := range 50 {
+		body := io.Reader(strings.NewReader(strings.Repeat("x", n*1000)))
+		if n%2 == 1 {
+			body = io.MultiReader(body) // of no known length
+		}
+		response, err := r.RoundTrip(request(t, http.MethodPost, base, body), &watcher{})
+		require.NoError(t, err)
+		_, err = io.Copy(io.Discard, response.Body)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+	}
+	// Who sends a body gives the connection back when it is told that it was sent: some may be too late for the next request.
+	assert.Less(t, r.dialled.Load(), int64(25))
+}
