@@ -24,8 +24,9 @@ func newEnvCommand(a *app) *cobra.Command {
 		Short: "Print the environment in which ordinary clients use the proxy",
 		Long: `Prints every variable that makes ordinary clients use the proxy, trust the certificates
 it presents, and send placeholders where they insist on a secret. It reads nothing but
-its flags and the identity folder. Browsers read no variable that names certificates: see
---browsers.
+its flags and the identity folder, and asks the node of this PATH for its version, because one
+that is too old to read proxy variables needs a file. Browsers read no variable that names
+certificates: see --browsers.
 
 With --sidecar it waits until a sidecar has written FILE (its --env-file), and prints
 that. Without --sidecar and --proxy the variables name Sallyport's own listener, which only clients that can
