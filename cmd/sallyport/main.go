@@ -134,6 +134,7 @@ credential the rule names, and writes the request to an audit trail before it le
 		newReloadCommand(a),
 		newAgentCommand(a),
 		newOwnerCommand(a),
+		newWhoCommand(a),
 		newSidecarCommand(a),
 		newEnvCommand(a),
 		newRunCommand(a),

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -115,6 +116,18 @@ func (c *client) whodid(operation, seen string) {
 	assert.Equal(c.t, c.agent.ID, found.Candidates[0].Agent, seen)
 }
 
+// isKnownBy checks that the directory finds this agent, and knows that it was there.
+func (c *client) isKnownBy(query string) {
+	c.t.Helper()
+	type known struct {
+		ID       string  `json:"id"`
+		LastSeen *string `json:"last_seen"`
+	}
+	var found []known
+	require.NoError(c.t, shared.home.RunJSON(c.t.Context(), &found, "who", "--limit", "1000", query))
+	assert.True(c.t, slices.ContainsFunc(found, func(one known) bool { return one.ID == c.agent.ID && one.LastSeen != nil }), query)
+}
+
 func TestGitHubWithCurl(t *testing.T) {
 	t.Parallel()
 	curl := find(t, "curl")
@@ -132,6 +145,9 @@ func TestGitHubWithCurl(t *testing.T) {
 		made := ask("-d", `{"title":"by curl","head":"agent/x","base":"main"}`, "https://api.github.com/repos/acme/web/pulls")
 		require.NoError(t, json.Unmarshal([]byte(made), &pull), made)
 		c.whodid("pulls/create", pull.URL)
+		for _, query := range []string{c.agent.Name, "api.github.com", "github:pulls/*"} {
+			c.isKnownBy(query)
+		}
 		c.whodid("pulls/create", "acme/web#"+filepath.Base(pull.URL))
 		assert.Contains(t, ask("-d", `{"query":"{repository(owner:\"acme\",name:\"web\"){name}}"}`, "https://api.github.com/graphql"), `"name":"web"`)
 		assert.Equal(t, "Sources of acme/web.\n", ask("https://raw.githubusercontent.com/acme/web/main/README.md"))
